@@ -1,0 +1,1 @@
+//! The local API on a Unix socket: types, server, client.

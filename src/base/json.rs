@@ -1,0 +1,208 @@
+//! Canonical JSON: RFC 8785, without floating-point numbers, read only if it is written exactly so.
+
+use std::fmt;
+
+use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
+
+use crate::base::limits;
+
+/// Why bytes are not the canonical JSON of a value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum JsonFault {
+    /// More bytes than the limit.
+    #[error("{length} bytes of JSON, at most {limit} are allowed")]
+    TooLong {
+        /// What came.
+        length: usize,
+        /// What is allowed.
+        limit: usize,
+    },
+    /// Not JSON, nested too deeply, a key twice, a fraction, an integer beyond 2^53 − 1.
+    #[error("not acceptable JSON: {0}")]
+    Malformed(String),
+    /// Good JSON that is not spelled as RFC 8785 spells it.
+    #[error("JSON is not in the canonical form of RFC 8785")]
+    NotCanonical,
+    /// Canonical JSON that is not a value of the expected type: a field missing, unknown, or of a wrong kind.
+    #[error("JSON has the wrong content: {0}")]
+    Content(String),
+}
+
+/// The one spelling of a value (RFC 8785).
+///
+/// # Panics
+/// When a type of ours cannot be written as JSON, which its own tests would show.
+pub fn canonical<T: Serialize>(value: &T) -> Vec<u8> {
+    serde_json_canonicalizer::to_vec(value).expect("our own types are JSON")
+}
+
+/// Reads a value from at most `limit` bytes that are its one spelling.
+pub fn parse_canonical<T: DeserializeOwned>(bytes: &[u8], limit: usize) -> Result<T, JsonFault> {
+    let value = parse_strict(bytes, limit)?;
+    if canonical(&value) != bytes {
+        return Err(JsonFault::NotCanonical);
+    }
+    serde_json::from_value(value).map_err(|e| JsonFault::Content(e.to_string()))
+}
+
+/// Reads JSON of any spelling with the same limits: length, depth, no double keys, no fractions, no integer beyond 2^53 − 1.
+pub fn parse_strict(bytes: &[u8], limit: usize) -> Result<Value, JsonFault> {
+    if bytes.len() > limit {
+        return Err(JsonFault::TooLong {
+            length: bytes.len(),
+            limit,
+        });
+    }
+    let malformed = |e: serde_json::Error| JsonFault::Malformed(e.to_string());
+    let mut from = serde_json::Deserializer::from_slice(bytes);
+    let value = Strict { depth: 0 }
+        .deserialize(&mut from)
+        .map_err(malformed)?;
+    from.end().map_err(malformed)?;
+    Ok(value)
+}
+
+/// A value read by [`parse_strict`] as part of a larger type.
+#[derive(Debug, Clone, Copy)]
+struct Strict {
+    depth: usize,
+}
+
+impl Strict {
+    fn deeper<E: de::Error>(self) -> Result<Self, E> {
+        let depth = self.depth + 1;
+        if depth > limits::JSON_DEPTH_MAX {
+            Err(E::custom("nested too deeply"))
+        } else {
+            Ok(Self { depth })
+        }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Strict {
+    type Value = Value;
+
+    fn deserialize<D: de::Deserializer<'de>>(self, from: D) -> Result<Value, D::Error> {
+        from.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Strict {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON without fractions or double keys")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Value, E> {
+        if value.abs() > limits::JSON_INTEGER_MAX {
+            return Err(E::custom("integer beyond 2^53 - 1"));
+        }
+        Ok(value.into())
+    }
+
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Value, E> {
+        let value = i64::try_from(value).map_err(|_| E::custom("integer beyond 2^53 - 1"))?;
+        self.visit_i64(value)
+    }
+
+    fn visit_f64<E: de::Error>(self, _: f64) -> Result<Value, E> {
+        Err(E::custom("number is not an integer within 2^53 - 1"))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut from: A) -> Result<Value, A::Error> {
+        let inner = self.deeper()?;
+        let mut items = Vec::new();
+        while let Some(item) = from.next_element_seed(inner)? {
+            items.push(item);
+        }
+        Ok(Value::Array(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Value, A::Error> {
+        let inner = self.deeper()?;
+        let mut fields = Map::new();
+        while let Some(key) = from.next_key::<String>()? {
+            if fields.contains_key(&key) {
+                return Err(de::Error::custom(format!("key {key:?} stands twice")));
+            }
+            let value = from.next_value_seed(inner)?;
+            fields.insert(key, value);
+        }
+        Ok(Value::Object(fields))
+    }
+}
+
+/// Bytes written as padded base64 (RFC 4648 §4) in JSON; for `#[serde(with = "base64_bytes")]`.
+pub mod base64_bytes {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+
+    use super::{Deserialize, de};
+
+    /// Writes the bytes.
+    pub fn serialize<S: serde::Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(&STANDARD.encode(bytes))
+    }
+
+    /// Reads the bytes; other spellings than the canonical one are refused.
+    pub fn deserialize<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
+        STANDARD
+            .decode(String::deserialize(from)?)
+            .map_err(de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(json: &str, fault: Option<&str>) {
+        let got = parse_canonical::<Value>(json.as_bytes(), 4096)
+            .err()
+            .map(|e| e.to_string());
+        match (fault, got) {
+            (None, None) => {}
+            (Some(want), Some(got)) if got.contains(want) => {}
+            (want, got) => panic!("{json:.80}: expected {want:?}, got {got:?}"),
+        }
+    }
+
+    #[test]
+    fn only_the_canonical_spelling_is_read() {
+        check(r#"{"a":1,"b":["x",true,null]}"#, None);
+        check(r#"{"b":1,"a":2}"#, Some("canonical"));
+        check(r#"{"a": 1}"#, Some("canonical"));
+        check(r#"{"a":"\u0061"}"#, Some("canonical"));
+        check(r#"{"a":1,"a":2}"#, Some("twice"));
+        check(r#"{"a":1.5}"#, Some("not an integer"));
+        check(r#"{"a":1e3}"#, Some("not an integer"));
+        check(r#"{"a":9007199254740991}"#, None);
+        check(r#"{"a":9007199254740992}"#, Some("2^53"));
+        check(r#"{"a":-9007199254740992}"#, Some("2^53"));
+        check(r#"{"a":123456789012345678901234567890}"#, Some("2^53"));
+        check(r#"{"a":1}x"#, Some("trailing"));
+        check(&format!("{}{}", "[".repeat(16), "]".repeat(16)), None);
+        check(
+            &format!("{}{}", "[".repeat(17), "]".repeat(17)),
+            Some("deep"),
+        );
+        check(&"[".repeat(4000), Some("deep"));
+        check(&format!("\"{}\"", "x".repeat(5000)), Some("at most 4096"));
+        assert!(parse_strict(b"\"\xff\"", 99).is_err(), "not UTF-8");
+    }
+}

@@ -1,0 +1,54 @@
+//! Every length, count, depth and time that someone outside can influence, and its bound.
+//!
+//! Bytes unless the name says otherwise. A value is checked against its limit before memory is spent on it.
+
+/// One segment of a payload: unit of transfer, hashing and resumption.
+pub const SEGMENT_BYTES: u64 = 1 << 20;
+/// An authority's id (RFC 1035 §2.3.4).
+pub const AUTHORITY_ID_BYTES_MAX: usize = 253;
+/// A local short name of an authority.
+pub const ALIAS_BYTES_MAX: usize = 32;
+/// A statement: text, blank line and signature lines.
+pub const STATEMENT_BYTES_MAX: usize = 16 << 10;
+/// Signature lines on a statement.
+pub const STATEMENT_SIGNATURES_MAX: usize = 8;
+/// Nesting of any JSON that is read.
+pub const JSON_DEPTH_MAX: usize = 16;
+/// The largest integer in any JSON that is read: 2^53 − 1 (RFC 8785 §3.2.2.3, I-JSON).
+pub const JSON_INTEGER_MAX: i64 = (1 << 53) - 1;
+/// The body of a frame, other than a revocation list.
+pub const FRAME_BYTES_MAX: usize = 64 << 10;
+/// A certificate revocation list.
+pub const CRL_BYTES_MAX: usize = 1 << 20;
+/// An age header, before it is parsed.
+pub const HEADER_BYTES_MAX: usize = 64 << 10;
+/// Stanzas in an age header.
+pub const HEADER_STANZAS_MAX: usize = 8;
+/// `manifest.json` of a package.
+pub const MANIFEST_BYTES_MAX: u64 = 64 << 20;
+/// Items in one package.
+pub const ITEMS_MAX: usize = 1_000_000;
+/// A path inside a package.
+pub const ITEM_PATH_BYTES_MAX: usize = 1_024;
+/// Payload that lives in the ledger and follows its offer unasked.
+pub const INLINE_PAYLOAD_BYTES_MAX: u64 = 256 << 10;
+/// The largest payload, whatever the configuration allows: its segment list takes 64 MiB on disk.
+pub const PAYLOAD_BYTES_MAX: u64 = 2 << 40;
+/// `[first, count]` pairs in one `accept`.
+pub const MISSING_RANGES_MAX: usize = 1_024;
+/// Segments received between two records of progress: what a kill can make a peer send again.
+pub const PROGRESS_SEGMENTS: u64 = 16;
+/// Difference between two authorities' clocks, in milliseconds.
+pub const CLOCK_SKEW_MS_MAX: u64 = 5 * 60 * 1_000;
+/// Free text (title, justification, case reference), in bytes of UTF-8.
+pub const TEXT_BYTES_MAX: usize = 4_096;
+/// Selectively disclosed values beside one statement.
+pub const DISCLOSURES_MAX: usize = 64;
+/// Codes in one list of terms (purposes, restrictions).
+pub const TERM_CODES_MAX: usize = 32;
+/// Exchanges under way at once with one peer, in each direction.
+pub const PEER_EXCHANGES_MAX: u32 = 64;
+/// Connections from one peer at once.
+pub const PEER_CONNECTIONS_MAX: usize = 4;
+/// Certificates in a presented chain.
+pub const CHAIN_CERTIFICATES_MAX: usize = 4;

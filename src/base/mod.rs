@@ -1,0 +1,13 @@
+//! The words that every other module speaks: digests, names, time, canonical JSON, limits.
+
+pub mod digest;
+pub mod ids;
+pub mod json;
+pub mod limits;
+pub mod ranges;
+pub mod time;
+
+pub use digest::{Digest, Hasher};
+pub use ids::{Alias, AuthorityId, KeyId, Xid};
+pub use ranges::{Range, Ranges};
+pub use time::{Date, Instant, Timestamp};

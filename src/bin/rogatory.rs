@@ -1,0 +1,3 @@
+//! `rogatory`: for operators, officers and machines; `rogatory serve` is the daemon.
+
+fn main() {}

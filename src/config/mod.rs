@@ -1,0 +1,1 @@
+//! Configuration: what is written, and what is meant by it.

@@ -1,0 +1,1 @@
+//! QUIC between two authorities: endpoint, trust at the handshake, driver.

@@ -1,0 +1,1 @@
+//! Receipts: statements about an exchange, who signs them, and what they must hold.

@@ -1,0 +1,1 @@
+//! Sealing and opening packages with age.

@@ -1,0 +1,1 @@
+//! What is durable: ledger, blobs, slots.

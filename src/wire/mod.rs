@@ -1,0 +1,1 @@
+//! Frames between two daemons: encode, decode, nothing else.
