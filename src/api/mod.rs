@@ -1,1 +1,3 @@
 //! The local API on a Unix socket: types, server, client.
+
+pub mod types;
