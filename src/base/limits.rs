@@ -64,3 +64,7 @@ pub const PEER_EXCHANGES_MAX: u32 = 64;
 pub const PEER_CONNECTIONS_MAX: usize = 4;
 /// Certificates in a presented chain.
 pub const CHAIN_CERTIFICATES_MAX: usize = 4;
+/// A public key as text: name, id, base64 of 33 bytes.
+pub const VKEY_BYTES_MAX: usize = AUTHORITY_ID_BYTES_MAX + 64;
+/// Signature and cosignature lines on a checkpoint.
+pub const CHECKPOINT_SIGNATURES_MAX: usize = 64;
