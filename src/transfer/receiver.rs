@@ -20,6 +20,7 @@ use crate::receipt::Kind;
 use crate::receipt::Pkg;
 use crate::receipt::Reason;
 use crate::receipt::Receipt;
+use crate::receipt::Stamp;
 use crate::receipt::disclosure;
 use crate::transfer::checks::Keys;
 use crate::transfer::checks::Signed;
@@ -215,7 +216,7 @@ impl Receiver {
     }
 
     fn fault(&mut self, fault: Fault) -> State {
-        let frame = Frame::fault(&fault.code, &fault.text);
+        let frame = Frame::Fault(crate::wire::Fault::new(&fault.code, &fault.text));
         self.send(frame);
         self.close(Outcome::Faulted(fault))
     }
@@ -292,7 +293,7 @@ impl Receiver {
 
     fn decide(&mut self, now: &Moment, offer: Offer, disclosures: Vec<String>, pkg: Pkg) -> Next {
         if pkg.len > self.own.package_max {
-            let reason = Reason { code: "too-large".to_owned(), clause: "configuration: limits.package_max".to_owned() };
+            let reason = Reason::technical("too-large");
             return self.reject(now, offer, reason);
         }
         let terms = offer.dispatch.receipt.terms.clone().ok_or_else(|| Fault::new("missing-field", "a dispatch has terms"))?;
@@ -322,8 +323,7 @@ impl Receiver {
     }
 
     fn reject(&mut self, now: &Moment, offer: Offer, reason: Reason) -> Next {
-        let mut receipt = self.next_receipt(now, &offer.dispatch, Kind::Rejected);
-        receipt.reason = Some(reason);
+        let receipt = self.next_receipt(now, &offer.dispatch, Kind::Rejected).because(reason);
         let note = self.sign(&receipt)?;
         let then = vec![Frame::Receipt(note.bytes().to_vec())];
         let commit = ReceiverCommit::Rejected { dispatch: offer.dispatch.note, note };
@@ -331,13 +331,14 @@ impl Receiver {
     }
 
     fn next_receipt(&self, now: &Moment, earlier: &Signed, kind: Kind) -> Receipt {
-        let mut receipt = earlier.receipt.follow(&earlier.note, kind);
-        receipt.pol = Some(self.own.policy.digest());
-        receipt.ses = self.other.session;
-        receipt.t = now.clock;
-        receipt.clk = self.own.clock_uncertainty_ms;
-        receipt.heads.clone_from(&now.heads);
-        receipt
+        let stamp = Stamp {
+            t: now.clock,
+            clk: self.own.clock_uncertainty_ms,
+            pol: self.own.policy.digest(),
+            ses: self.other.session,
+            heads: now.heads.clone(),
+        };
+        earlier.receipt.follow(&earlier.note, kind).stamped(&stamp)
     }
 
     fn sign(&self, receipt: &Receipt) -> Result<Note, Fault> {
@@ -392,7 +393,7 @@ impl Receiver {
         let earlier = Signed::of(consigned.clone())?;
         let (kind, reason) = match outcome {
             Ok(()) => (Kind::Handover, None),
-            Err(code) => (Kind::HandoverFailed, Some(Reason { code, clause: "age-encryption.org/v1".to_owned() })),
+            Err(code) => (Kind::HandoverFailed, Some(Reason::technical(&code))),
         };
         let mut receipt = self.next_receipt(now, &earlier, kind);
         receipt.reason = reason;
@@ -442,18 +443,13 @@ impl Receiver {
             }
             (State::AwaitHeader { consigned, hdr }, Frame::Header(header)) => self.header(consigned, hdr, header),
             (State::AwaitAnswerCountersigned(held), Frame::Receipt(bytes)) => self.answer_countersigned(&held, &bytes),
-            (state, frame) => Err(unexpected(frame.name(), state.name())),
+            (state, frame) => Err(unexpected(frame.kind().as_str(), state.name())),
         }
     }
 
     fn step(&mut self, now: &Moment, state: State, input: ReceiverInput) -> Next {
         match (state, input) {
             (State::Closed, _) => Ok(State::Closed),
-            (state @ (State::AwaitKnown { .. } | State::AwaitAdmission(_)), ReceiverInput::Frame(Frame::Receipt(_))) => {
-                drop(state);
-                // The sender ends the exchange before we have looked it up: it will tell us again.
-                Ok(self.close(Outcome::Later { code: "lapsed".to_owned(), after_s: 1 }))
-            }
             (state, ReceiverInput::Frame(frame)) => self.frame(now, state, frame),
             (_, ReceiverInput::BadData(fault)) => Err(fault),
             (_, ReceiverInput::Timeout) => Ok(self.close(Outcome::TimedOut)),

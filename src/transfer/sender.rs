@@ -159,7 +159,7 @@ impl Sender {
     }
 
     fn fault(&mut self, fault: Fault) -> State {
-        let frame = Frame::fault(&fault.code, &fault.text);
+        let frame = Frame::Fault(crate::wire::Fault::new(&fault.code, &fault.text));
         self.send(frame);
         self.close(Outcome::Faulted(fault))
     }
@@ -358,7 +358,7 @@ impl Machine for Sender {
                 }
             }
             (State::Idle(_) | State::Committing { .. } | State::Closing(_), SenderInput::Frame(frame)) => {
-                self.fault(unexpected(frame.name(), "nothing was asked"))
+                self.fault(unexpected(frame.kind().as_str(), "nothing was asked"))
             }
             (state, SenderInput::Opened | SenderInput::Moved | SenderInput::Committed) => state,
         };
