@@ -135,17 +135,14 @@ impl Source {
     fn keep_production(&mut self, all: &[(Token, usize)]) {
         let mut at = 0;
         while at < all.len() {
-            match test_item(&all[at..]) {
-                Some(length) => {
-                    let item = &all[at..at + length];
-                    self.lines -= item[length - 1].1 - item[0].1 + 1;
-                    self.test_files.extend(self.declared(item));
-                    at += length;
-                }
-                None => {
-                    self.tokens.push(all[at].clone());
-                    at += 1;
-                }
+            if let Some(length) = test_item(&all[at..]) {
+                let item = &all[at..at + length];
+                self.lines -= item[length - 1].1 - item[0].1 + 1;
+                self.test_files.extend(self.declared(item));
+                at += length;
+            } else {
+                self.tokens.push(all[at].clone());
+                at += 1;
             }
         }
     }
@@ -287,7 +284,7 @@ impl Source {
                     "{file}:{line}: `{me}` may not take in the whole crate"
                 )),
                 None if path.renamed => {
-                    faults.push(format!("{file}:{line}: `{me}` may not rename the crate"))
+                    faults.push(format!("{file}:{line}: `{me}` may not rename the crate"));
                 }
                 Some(used) if LADDER[rung + 1..].contains(&used) => {
                     faults.push(format!(

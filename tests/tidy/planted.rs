@@ -16,123 +16,128 @@ fn planted(path: &str, body: &str, wanted: &[&str]) {
     );
 }
 
+/// What `src/policy/mod.rs` gets for reaching up to the store in its second line.
+const STORE: &[&str] =
+    &["src/policy/mod.rs:2: `policy` may not use `store`: it is higher on the ladder"];
+
+/// A file, its text, the faults it must get.
+const REACHING: &[(&str, &str, &[&str])] = &[
+    ("src/policy/mod.rs", "use crate::store::Ledger;", STORE),
+    ("src/policy/mod.rs", "use crate::base::Digest;", &[]),
+    (
+        "src/policy/mod.rs",
+        "use crate::{base::Digest, store};",
+        STORE,
+    ),
+    (
+        "src/policy/mod.rs",
+        "use crate::{base::{Digest, Xid}, store::{Ledger as L}};",
+        STORE,
+    ),
+    (
+        "src/policy/mod.rs",
+        "use crate::{\n    base,\n    net,\n};",
+        &["mod.rs:4: `policy` may not use `net`"],
+    ),
+    (
+        "src/policy/mod.rs",
+        "fn f() -> crate::store::Ledger { g() }",
+        STORE,
+    ),
+    ("src/policy/mod.rs", "use super::store::Ledger;", STORE),
+    (
+        "src/policy/mod.rs",
+        "use self::super::store::Ledger;",
+        STORE,
+    ),
+    ("src/policy/permit.rs", "use super::store::Ledger;", &[]),
+    (
+        "src/policy/permit.rs",
+        "use super::super::store;",
+        &["`policy` may not use `store`"],
+    ),
+    (
+        "src/policy/permit.rs",
+        "use super::super::{base, store};",
+        &["`policy` may not use `store`"],
+    ),
+    (
+        "src/policy/rules/sunset.rs",
+        "use super::super::super::api::types;",
+        &["may not use `api`"],
+    ),
+    (
+        "src/policy/rules/sunset.rs",
+        "use super::super::api::types;",
+        &[],
+    ),
+    (
+        "src/policy/mod.rs",
+        "mod inner { use super::super::store; }",
+        STORE,
+    ),
+    (
+        "src/policy/mod.rs",
+        "mod inner { fn f() {} use super::store; }\nuse super::net;",
+        &["mod.rs:3: `policy` may not use `net`"],
+    ),
+    (
+        "src/policy/mod.rs",
+        "macro_rules! m { () => { $crate::store::x() } }",
+        STORE,
+    ),
+    (
+        "src/policy/mod.rs",
+        "use crate as root;",
+        &["rename the crate"],
+    ),
+    (
+        "src/policy/mod.rs",
+        "use crate::{self as root};",
+        &["rename the crate"],
+    ),
+    ("src/policy/mod.rs", "use super::*;", &["whole crate"]),
+    (
+        "src/policy/mod.rs",
+        "// use crate::store;\n/* crate::net /* crate::cli */ */ const A: &str = \"crate::store\";",
+        &[],
+    ),
+    (
+        "src/policy/mod.rs",
+        "const A: &str = r#\"x\" crate::store\"#; const B: char = '\"'; use crate::net::C;",
+        &["`net`"],
+    ),
+    (
+        "src/policy/mod.rs",
+        "fn f<'a>(x: &'a str) -> crate::store::Row<'a> { g(x) }",
+        STORE,
+    ),
+    (
+        "src/cli/mod.rs",
+        "use crate::{store, net, daemon, api};",
+        &[],
+    ),
+    (
+        "src/daemon/mod.rs",
+        "use crate::cli::init;",
+        &["`daemon` may not use `cli`"],
+    ),
+    ("src/extra/mod.rs", "", &["`extra` is not on the ladder"]),
+    (
+        "src/lib.rs",
+        "pub mod base;\npub use base::Digest;",
+        &["src/lib.rs:3: lib.rs declares modules"],
+    ),
+    (
+        "src/bin/rogatory.rs",
+        "fn main() { rogatory::cli::main() }",
+        &[],
+    ),
+];
+
 #[test]
 fn the_ladder_holds() {
-    let store =
-        &["src/policy/mod.rs:2: `policy` may not use `store`: it is higher on the ladder"][..];
-    for (path, body, wanted) in [
-        ("src/policy/mod.rs", "use crate::store::Ledger;", store),
-        ("src/policy/mod.rs", "use crate::base::Digest;", &[]),
-        (
-            "src/policy/mod.rs",
-            "use crate::{base::Digest, store};",
-            store,
-        ),
-        (
-            "src/policy/mod.rs",
-            "use crate::{base::{Digest, Xid}, store::{Ledger as L}};",
-            store,
-        ),
-        (
-            "src/policy/mod.rs",
-            "use crate::{\n    base,\n    net,\n};",
-            &["mod.rs:4: `policy` may not use `net`"],
-        ),
-        (
-            "src/policy/mod.rs",
-            "fn f() -> crate::store::Ledger { g() }",
-            store,
-        ),
-        ("src/policy/mod.rs", "use super::store::Ledger;", store),
-        (
-            "src/policy/mod.rs",
-            "use self::super::store::Ledger;",
-            store,
-        ),
-        ("src/policy/permit.rs", "use super::store::Ledger;", &[]),
-        (
-            "src/policy/permit.rs",
-            "use super::super::store;",
-            &["`policy` may not use `store`"],
-        ),
-        (
-            "src/policy/permit.rs",
-            "use super::super::{base, store};",
-            &["`policy` may not use `store`"],
-        ),
-        (
-            "src/policy/rules/sunset.rs",
-            "use super::super::super::api::types;",
-            &["may not use `api`"],
-        ),
-        (
-            "src/policy/rules/sunset.rs",
-            "use super::super::api::types;",
-            &[],
-        ),
-        (
-            "src/policy/mod.rs",
-            "mod inner { use super::super::store; }",
-            store,
-        ),
-        (
-            "src/policy/mod.rs",
-            "mod inner { fn f() {} use super::store; }\nuse super::net;",
-            &["mod.rs:3: `policy` may not use `net`"],
-        ),
-        (
-            "src/policy/mod.rs",
-            "macro_rules! m { () => { $crate::store::x() } }",
-            store,
-        ),
-        (
-            "src/policy/mod.rs",
-            "use crate as root;",
-            &["rename the crate"],
-        ),
-        (
-            "src/policy/mod.rs",
-            "use crate::{self as root};",
-            &["rename the crate"],
-        ),
-        ("src/policy/mod.rs", "use super::*;", &["whole crate"]),
-        (
-            "src/policy/mod.rs",
-            "// use crate::store;\n/* crate::net /* crate::cli */ */ const A: &str = \"crate::store\";",
-            &[],
-        ),
-        (
-            "src/policy/mod.rs",
-            "const A: &str = r#\"x\" crate::store\"#; const B: char = '\"'; use crate::net::C;",
-            &["`net`"],
-        ),
-        (
-            "src/policy/mod.rs",
-            "fn f<'a>(x: &'a str) -> crate::store::Row<'a> { g(x) }",
-            store,
-        ),
-        (
-            "src/cli/mod.rs",
-            "use crate::{store, net, daemon, api};",
-            &[],
-        ),
-        (
-            "src/daemon/mod.rs",
-            "use crate::cli::init;",
-            &["`daemon` may not use `cli`"],
-        ),
-        ("src/extra/mod.rs", "", &["`extra` is not on the ladder"]),
-        (
-            "src/lib.rs",
-            "pub mod base;\npub use base::Digest;",
-            &["src/lib.rs:3: lib.rs declares modules"],
-        ),
-        (
-            "src/bin/rogatory.rs",
-            "fn main() { rogatory::cli::main() }",
-            &[],
-        ),
-    ] {
+    for (path, body, wanted) in REACHING {
         planted(path, body, wanted);
     }
 }
