@@ -46,7 +46,7 @@ fn write_file(
     Ok(())
 }
 
-/// SplitMix64 (Steele, Lea, Flood 2014): small, fast, the same everywhere. Not for secrets.
+/// `SplitMix64` (Steele, Lea, Flood 2014): small, fast, the same everywhere. Not for secrets.
 struct Random(u64);
 
 impl Random {
@@ -259,7 +259,7 @@ mod tests {
             rest = &after[4..];
         }
         assert_eq!(kinds, ["IHDR", "IDAT", "IEND"]);
-        assert_eq!(pixels.len() as u32, SIDE * (1 + 3 * SIDE));
+        assert_eq!(pixels.len() as u64, u64::from(SIDE * (1 + 3 * SIDE)));
     }
 
     /// The content of a zlib stream of stored blocks, its checksum compared.
