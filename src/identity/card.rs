@@ -353,6 +353,8 @@ fn bech32_point(text: &str) -> Option<[u8; 32]> {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+
     use super::*;
     use crate::base::Digest;
     use crate::identity::trust::tests::Ca;
@@ -426,7 +428,7 @@ mod tests {
             '\u{202e}', '\u{200b}', '\u{7}', '\u{85}', '\u{2028}', '\u{e000}', '\u{2066}',
         ] {
             check(
-                |c| c.name.push_str(&format!("{hidden}x")),
+                |c| c.name.extend([hidden, 'x']),
                 "card-field",
                 "cannot be seen",
             );
@@ -518,7 +520,6 @@ mod tests {
         let mut blob = vec![1];
         blob.extend([0; 32]);
         let id = crate::identity::note::key_id(&weak, 1, &[0; 32]);
-        use base64::Engine as _;
         let blob = base64::engine::general_purpose::STANDARD.encode(blob);
         let weak = text.replace(&good().keys.log.to_vkey(), &format!("{weak}+{id}+{blob}"));
         assert!(open(&weak).contains("weak"));

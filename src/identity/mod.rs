@@ -3,6 +3,7 @@
 pub mod card;
 pub mod keys;
 pub mod note;
+pub mod refusal;
 pub mod revocation;
 pub mod statement;
 pub mod trust;
@@ -10,6 +11,7 @@ pub mod words;
 
 pub use card::{Card, CardFault, CardKeys, Der};
 pub use keys::{KeyFault, KeyName, PublicKey, Role, SecretKey};
+pub use refusal::Refusal;
 pub use revocation::{check_crl, crl_next_update, crl_number};
 pub use statement::{Context, Note, NoteSignature, StatementFault};
-pub use trust::{Peer, PeerSide, Refusal, Trust, TrustedPeer};
+pub use trust::{Peer, PeerSide, Trust, TrustedPeer};

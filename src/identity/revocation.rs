@@ -7,7 +7,7 @@ use x509_parser::prelude::X509Certificate;
 
 use crate::base::Timestamp;
 use crate::base::limits;
-use crate::identity::trust::Refusal;
+use crate::identity::refusal::Refusal;
 
 fn parse(der: &[u8]) -> Option<CertificateRevocationList<'_>> {
     if der.len() > limits::CRL_BYTES_MAX {

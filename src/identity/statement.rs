@@ -431,8 +431,7 @@ mod tests {
     }
 
     #[test]
-    fn every_byte_rule() {
-        let body = r#"{"kind":"dispatch","v":1}"#;
+    fn every_rule_of_lines_and_signatures() {
         check("x", "x", "good");
         check("dispatch", "rejected", "statement-bad-signature");
         check("receipt/v1", "card/v1", "statement-bad-signature");
@@ -445,78 +444,42 @@ mod tests {
         check("1}\n", "1}\nmore\n", "statement-lines");
         check("rogatory/receipt/v1\n", "", "statement-lines");
         check("\n\n", "\n", "note-no-blank-line");
-        check(
-            body,
-            r#"{"v":1,"kind":"dispatch"}"#,
-            "statement-json-not-canonical",
-        );
-        check(
-            body,
-            r#"{"kind":"dispatch","v": 1}"#,
-            "statement-json-not-canonical",
-        );
-        check(
-            body,
-            r#"{"kind":"d\u0069spatch","v":1}"#,
-            "statement-json-not-canonical",
-        );
-        check(
-            body,
-            r#"{"kind":"dispatch","v":1e0}"#,
-            "statement-json-malformed",
-        );
-        check(
-            body,
-            r#"{"kind":"dispatch","v":1.5}"#,
-            "statement-json-malformed",
-        );
-        check(
-            body,
-            r#"{"kind":"dispatch","v":9007199254740992}"#,
-            "statement-json-malformed",
-        );
-        check(
-            body,
-            r#"{"kind":"dispatch","v":-9007199254740992}"#,
-            "statement-json-malformed",
-        );
-        check(
-            body,
-            r#"{"kind":"dispatch","kind":"dispatch"}"#,
-            "statement-json-malformed",
-        );
-        check(
-            body,
-            &format!(r#"{{"v":{}{}}}"#, "[".repeat(16), "]".repeat(16)),
-            "statement-json-malformed",
-        );
-        check(body, "", "statement-json-malformed");
-        check(body, "[1]", "statement-not-an-object");
-        check(
-            body,
-            &format!("{{\"v\":\"{}\"}}", "x".repeat(limits::STATEMENT_BYTES_MAX)),
-            "note-too-long",
-        );
         check("\u{2014}", "-", "note-signature-line");
-        check(
-            "mla.example.ie/receipts",
-            "mla.example.ie/tls",
-            "statement-key-name",
-        );
-        check(
-            "mla.example.ie/receipts",
-            "PeterNeumann",
-            "statement-key-name",
-        );
-        check(
-            "mla.example.ie/receipts",
-            "mla.example.ie/card",
-            "statement-wrong-signer",
-        );
-        assert_eq!(
-            Note::parse(b"\xff\n\n").unwrap_err().code(),
-            "note-not-utf8"
-        );
+        let name = "mla.example.ie/receipts";
+        check(name, "mla.example.ie/tls", "statement-key-name");
+        check(name, "PeterNeumann", "statement-key-name");
+        check(name, "mla.example.ie/card", "statement-wrong-signer");
+        let fault = Note::parse(b"\xff\n\n").unwrap_err();
+        assert_eq!(fault.code(), "note-not-utf8");
+    }
+
+    #[test]
+    fn every_rule_of_json() {
+        let check = |json: &str, code| check(r#"{"kind":"dispatch","v":1}"#, json, code);
+        let deep = |depth| format!(r#"{{"v":{}{}}}"#, "[".repeat(depth), "]".repeat(depth));
+        let long = "x".repeat(limits::STATEMENT_BYTES_MAX);
+        for json in [
+            r#"{"v":1,"kind":"dispatch"}"#,
+            r#"{"kind":"dispatch","v": 1}"#,
+            r#"{"kind":"d\u0069spatch","v":1}"#,
+        ] {
+            check(json, "statement-json-not-canonical");
+        }
+        for json in [
+            "",
+            r#"{"kind":"dispatch","v":-0}"#,
+            r#"{"kind":"dispatch","v":1e0}"#,
+            r#"{"kind":"dispatch","v":1.5}"#,
+            r#"{"kind":"dispatch","v":9007199254740992}"#,
+            r#"{"kind":"dispatch","v":-9007199254740992}"#,
+            r#"{"kind":"dispatch","kind":"dispatch"}"#,
+            &deep(16),
+        ] {
+            check(json, "statement-json-malformed");
+        }
+        check(&deep(15), "statement-bad-signature");
+        check("[1]", "statement-not-an-object");
+        check(&format!(r#"{{"v":"{long}"}}"#), "note-too-long");
     }
 
     #[test]
