@@ -52,3 +52,9 @@ pub const PEER_EXCHANGES_MAX: u32 = 64;
 pub const PEER_CONNECTIONS_MAX: usize = 4;
 /// Certificates in a presented chain.
 pub const CHAIN_CERTIFICATES_MAX: usize = 4;
+/// A configuration file.
+pub const CONFIG_BYTES_MAX: u64 = 1 << 20;
+/// A file with one key, certificate chain or card.
+pub const KEY_FILE_BYTES_MAX: u64 = 64 << 10;
+/// An authority's name for people, in bytes of UTF-8.
+pub const AUTHORITY_NAME_BYTES_MAX: usize = 200;
