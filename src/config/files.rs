@@ -261,7 +261,10 @@ impl Findings {
 
     fn pair(&mut self, name: &str, key: &PrivateKeyDer<'_>, certificate: &[u8], path: &Path) {
         let Some(public) = public_key(key) else {
-            return self.fault(name, "is of a kind that cannot be used; take ECDSA P-256, P-384 or Ed25519");
+            return self.fault(
+                name,
+                "is of a kind that cannot be used; take ECDSA P-256, P-384 or Ed25519",
+            );
         };
         let same = X509Certificate::from_der(certificate)
             .is_ok_and(|(_, certificate)| certificate.public_key().raw == public);
@@ -302,6 +305,8 @@ fn is_signed_by(certificate: &[u8], issuer: &[u8]) -> bool {
     };
     X509Certificate::from_der(issuer).is_ok_and(|(_, issuer)| {
         certificate.issuer() == issuer.subject()
-            && certificate.verify_signature(Some(issuer.public_key())).is_ok()
+            && certificate
+                .verify_signature(Some(issuer.public_key()))
+                .is_ok()
     })
 }

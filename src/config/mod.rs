@@ -21,5 +21,4 @@ pub use raw::Source;
 pub use typed::{Config, Origin};
 pub use values::{Country, KeyFiles, LogFormat, LogLevel};
 
-
 //mod tests;

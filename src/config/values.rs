@@ -139,7 +139,9 @@ impl FromStr for Country {
     fn from_str(text: &str) -> Result<Self, String> {
         match text.as_bytes() {
             [a, b] if a.is_ascii_uppercase() && b.is_ascii_uppercase() => Ok(Self([*a, *b])),
-            _ => Err(format!("{text:?} is not two upper-case letters such as \"IE\"")),
+            _ => Err(format!(
+                "{text:?} is not two upper-case letters such as \"IE\""
+            )),
         }
     }
 }
