@@ -1,8 +1,10 @@
-//! QUIC between two authorities: endpoint, trust at the handshake, driver.
+//! QUIC between two authorities: endpoint, trust at the handshake, driver. The built-in PKI and the keyring.
 
 pub mod endpoint;
 pub mod fault;
 pub mod frames;
+pub mod keyring;
+pub mod pki;
 mod seats;
 mod tls;
 pub mod transport;
