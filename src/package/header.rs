@@ -36,7 +36,9 @@ pub enum HeaderFault {
     #[error("the age header has a scrypt stanza: packages are never sealed with a passphrase")]
     Passphrase,
     /// A post-quantum hybrid recipient, which this version does not take.
-    #[error("the age header has a hybrid post-quantum stanza ({name}), which this version does not take")]
+    #[error(
+        "the age header has a hybrid post-quantum stanza ({name}), which this version does not take"
+    )]
     Hybrid {
         /// The stanza's name.
         name: String,
@@ -111,8 +113,8 @@ pub fn check(header: &[u8], expected_recipients: usize) -> Result<(), HeaderFaul
         if number > limits::HEADER_STANZAS_MAX {
             return Err(HeaderFault::TooManyStanzas);
         }
-        let stanza = Stanza::read(first, &mut lines)
-            .map_err(|why| HeaderFault::Stanza { number, why })?;
+        let stanza =
+            Stanza::read(first, &mut lines).map_err(|why| HeaderFault::Stanza { number, why })?;
         match stanza.kind()? {
             Kind::Grease => grease += 1,
             Kind::X25519 => {
@@ -127,7 +129,10 @@ pub fn check(header: &[u8], expected_recipients: usize) -> Result<(), HeaderFaul
         return Err(HeaderFault::Grease);
     }
     if found != expected_recipients {
-        return Err(HeaderFault::Recipients { found, expected: expected_recipients });
+        return Err(HeaderFault::Recipients {
+            found,
+            expected: expected_recipients,
+        });
     }
     Ok(())
 }
@@ -148,7 +153,10 @@ fn decoded(text: &[u8]) -> Option<Vec<u8>> {
 }
 
 impl<'a> Stanza<'a> {
-    fn read(first: &'a [u8], lines: &mut impl Iterator<Item = &'a [u8]>) -> Result<Self, &'static str> {
+    fn read(
+        first: &'a [u8],
+        lines: &mut impl Iterator<Item = &'a [u8]>,
+    ) -> Result<Self, &'static str> {
         let words = first
             .strip_prefix(b"-> ")
             .and_then(|rest| rest.strip_suffix(b"\n"))
@@ -156,7 +164,8 @@ impl<'a> Stanza<'a> {
         let words = std::str::from_utf8(words).map_err(|_| "its first line is not ASCII")?;
         let mut words = words.split(' ').map(|word| {
             let good = !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_graphic());
-            good.then_some(word).ok_or("a word of its first line is empty or not ASCII")
+            good.then_some(word)
+                .ok_or("a word of its first line is empty or not ASCII")
         });
         let name = words.next().ok_or("it has no name")??;
         let arguments = words.collect::<Result<_, _>>()?;
@@ -171,7 +180,11 @@ impl<'a> Stanza<'a> {
             }
             body.extend(decoded(line).ok_or("its body is not canonical base64")?);
             if line.len() < 64 {
-                return Ok(Self { name, arguments, body });
+                return Ok(Self {
+                    name,
+                    arguments,
+                    body,
+                });
             }
         }
     }
@@ -213,7 +226,9 @@ mod tests {
     }
 
     fn check_stanzas(stanzas: &[&str], expected: usize, part_of_fault: Option<&str>) {
-        let found = check(&header(stanzas), expected).err().map(|f| f.to_string());
+        let found = check(&header(stanzas), expected)
+            .err()
+            .map(|f| f.to_string());
         match (found, part_of_fault) {
             (None, None) => {}
             (Some(found), Some(part)) if found.contains(part) => {}
@@ -238,7 +253,14 @@ mod tests {
             (&[], 1, "for 0 recipients"),
             (&[X, grease, grease], 1, "more than one grease"),
             (&many, 9, "more than 8"),
-            (&[X, "-> scrypt bBjlhJVYZeE4aqUdmtRHfw 18\nZV/AhotwSGqaPCU43cepl4WYUouAa17a3xpu4G2yi5k\n"], 1, "passphrase"),
+            (
+                &[
+                    X,
+                    "-> scrypt bBjlhJVYZeE4aqUdmtRHfw 18\nZV/AhotwSGqaPCU43cepl4WYUouAa17a3xpu4G2yi5k\n",
+                ],
+                1,
+                "passphrase",
+            ),
             (&[X, "-> mlkem768x25519 AAAA\nAAAA\n"], 1, "hybrid"),
             (&[X, "-> piv-p256 AAAA\nAAAA\n"], 1, "plugin"),
             (&[X, "-> ssh-ed25519 AAAA\nAAAA\n"], 1, "plugin"),
@@ -271,10 +293,20 @@ mod tests {
         for cut in whole.len()..=file.len() {
             assert_eq!(split(&file[..cut]), Ok(Some(whole.len())), "{cut}");
         }
-        assert_eq!(check(&file, 1), Err(HeaderFault::MacLine), "more than a header");
-        assert_eq!(check(&whole[..whole.len() - 1], 1), Err(HeaderFault::MacLine));
+        assert_eq!(
+            check(&file, 1),
+            Err(HeaderFault::MacLine),
+            "more than a header"
+        );
+        assert_eq!(
+            check(&whole[..whole.len() - 1], 1),
+            Err(HeaderFault::MacLine)
+        );
         assert_eq!(split(b"age-encryption.org/v2\n"), Err(HeaderFault::Version));
-        assert_eq!(split(b"-----BEGIN AGE ENCRYPTED FILE-----\n"), Err(HeaderFault::Version));
+        assert_eq!(
+            split(b"-----BEGIN AGE ENCRYPTED FILE-----\n"),
+            Err(HeaderFault::Version)
+        );
         let text = String::from_utf8(whole).unwrap();
         for bad in [
             text.replace("hrcNg", "hrcN"),
@@ -284,13 +316,21 @@ mod tests {
             assert_eq!(split(bad.as_bytes()), Err(HeaderFault::MacLine), "{bad}");
         }
         let bad = text.replace("hrcNg", "hrcNh");
-        assert_eq!(check(bad.as_bytes(), 1), Err(HeaderFault::MacLine), "trailing bits");
+        assert_eq!(
+            check(bad.as_bytes(), 1),
+            Err(HeaderFault::MacLine),
+            "trailing bits"
+        );
     }
 
     #[test]
     fn an_endless_header_is_refused_at_its_limit() {
-        let endless = "age-encryption.org/v1\n-> x-grease ".to_owned() + &"a".repeat(limits::HEADER_BYTES_MAX);
-        assert_eq!(split(&endless.as_bytes()[..limits::HEADER_BYTES_MAX - 1]), Ok(None));
+        let endless = "age-encryption.org/v1\n-> x-grease ".to_owned()
+            + &"a".repeat(limits::HEADER_BYTES_MAX);
+        assert_eq!(
+            split(&endless.as_bytes()[..limits::HEADER_BYTES_MAX - 1]),
+            Ok(None)
+        );
         assert_eq!(split(endless.as_bytes()), Err(HeaderFault::TooLong));
         let late = endless.clone() + "\n\n" + MAC;
         assert_eq!(split(late.as_bytes()), Err(HeaderFault::TooLong));

@@ -84,13 +84,27 @@ fn character_fault(c: char) -> Option<PathRule> {
     if c == '\0' {
         return Some(PathRule::Nul);
     }
-    match c.general_category() {
-        GeneralCategory::Control
-        | GeneralCategory::LineSeparator
-        | GeneralCategory::ParagraphSeparator => Some(PathRule::Control),
-        GeneralCategory::Format => Some(PathRule::Format),
-        _ => None,
+    let category = c.general_category();
+    if is_line_control(category) {
+        Some(PathRule::Control)
+    } else {
+        (category == GeneralCategory::Format).then_some(PathRule::Format)
     }
+}
+
+fn is_line_control(category: GeneralCategory) -> bool {
+    matches!(
+        category,
+        GeneralCategory::Control
+            | GeneralCategory::LineSeparator
+            | GeneralCategory::ParagraphSeparator
+    )
+}
+
+/// Whether text of people (titles, references) has a character that can forge what a screen or a log shows: controls, line
+/// separators, invisible format and bidirectional characters.
+pub(crate) fn has_deceptive_character(text: &str) -> bool {
+    text.chars().any(|c| character_fault(c).is_some())
 }
 
 fn part_fault(part: &str) -> Option<PathRule> {
@@ -109,7 +123,10 @@ fn part_fault(part: &str) -> Option<PathRule> {
 
 fn has_percent_escape(path: &str) -> bool {
     path.as_bytes().windows(3).any(|three| {
-        matches!(three, [b'%', b'0', b'a' | b'A' | b'd' | b'D'] | [b'%', b'2', b'5'])
+        matches!(
+            three,
+            [b'%', b'0', b'a' | b'A' | b'd' | b'D'] | [b'%', b'2', b'5']
+        )
     })
 }
 
@@ -236,7 +253,11 @@ mod tests {
     use super::*;
 
     fn check(path: &str, broken: Option<PathRule>) {
-        assert_eq!(ItemPath::parse(path).err().map(|f| f.rule), broken, "{path:?}");
+        assert_eq!(
+            ItemPath::parse(path).err().map(|f| f.rule),
+            broken,
+            "{path:?}"
+        );
     }
 
     #[test]
