@@ -10,9 +10,9 @@ pub mod transfer;
 pub mod wire;
 
 pub mod api;
-pub mod cli;
+
 pub mod config;
-pub mod daemon;
+
 pub mod net;
 pub mod seal;
 pub mod store;

@@ -72,8 +72,6 @@ pub const CHECKPOINT_SIGNATURES_MAX: usize = 64;
 pub const CONFIG_BYTES_MAX: u64 = 1 << 20;
 /// A file with one key, certificate chain or card.
 pub const KEY_FILE_BYTES_MAX: u64 = 64 << 10;
-/// An authority's name for people, in bytes of UTF-8.
-pub const AUTHORITY_NAME_BYTES_MAX: usize = 200;
 /// An authority's name for people.
 pub const AUTHORITY_NAME_BYTES_MAX: usize = 256;
 /// Endpoints on a card.

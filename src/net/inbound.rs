@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio::time::sleep_until;
 
 use crate::base::AuthorityId;
@@ -16,6 +17,7 @@ use crate::net::reader::peers_fault;
 use crate::net::frames::write_frame;
 use crate::net::inbox::Arrival;
 use crate::net::intake::Intake;
+use crate::net::intake::IntakeFault;
 use crate::net::intake::Taken;
 use crate::net::outbound::Attempt;
 use crate::net::session::Ended;
@@ -40,7 +42,7 @@ use crate::transfer::{Fault, Known, Machine, Outcome, Receiver, ReceiverCommit, 
 pub(crate) async fn run(session: &Session, send: quinn::SendStream, recv: quinn::RecvStream) -> Ended {
     let (taken_to, taken) = mpsc::channel(8);
     let machine = Receiver::new(Arc::clone(&session.station.own), session.other());
-    let mut running = Running { session, machine, send, taken_to, work: None, phase: None };
+    let mut running = Running { session, machine, send, taken_to, work: None, phase: None, flushes: JoinSet::new() };
     let attempt = running.go(FrameReader::new(recv), taken).await;
     let work = running.work.take();
     let xid = work.as_ref().map(|work| work.xid);
@@ -65,7 +67,7 @@ impl Work {
     async fn leave(self, session: &Session) {
         session.inbox.release(self.xid);
         if let Some(intake) = self.intake {
-            intake.abandon(&session.station).await;
+            intake.abandon(&session.station, self.xid).await;
         }
     }
 }
@@ -77,6 +79,8 @@ struct Running<'a> {
     taken_to: mpsc::Sender<Taken>,
     work: Option<Work>,
     phase: Option<Phase>,
+    /// Progress being made durable beside the transfer.
+    flushes: JoinSet<Result<(), Attempt>>,
 }
 
 impl Running<'_> {
@@ -111,7 +115,8 @@ impl Running<'_> {
                     },
                 },
                 Some(arrival) = next_arrival(arrivals) => self.arrived(arrival),
-                Some(event) = taken.recv() => self.taken(event).await?,
+                Some(event) = taken.recv() => self.taken(event)?,
+                Some(flushed) = self.flushes.join_next() => flushed.map_err(|e| Attempt::Cut(e.to_string()))??,
                 () = stopped(stop) => return Err(Attempt::Cut("the sender has offered again on a newer connection".to_owned())),
                 () = sleep_until(deadline) => self.feed(ReceiverInput::Timeout),
             }
@@ -124,25 +129,34 @@ impl Running<'_> {
         intake.take(arrival, Arc::clone(meter), self.taken_to.clone());
     }
 
-    async fn taken(&mut self, event: Taken) -> Result<(), Attempt> {
+    fn taken(&mut self, event: Taken) -> Result<(), Attempt> {
         let Some(Work { intake: Some(intake), xid, .. }) = &mut self.work else { return Ok(()) };
         let (xid, station) = (*xid, Arc::clone(&self.session.station));
-        let input = match event {
-            Taken::Listed => ReceiverInput::Listed,
+        match event {
+            Taken::Listed => {
+                intake.set_listed();
+                let have = intake.have.clone();
+                self.feed(ReceiverInput::Listed);
+                // A small payload may have overtaken its list.
+                if !have.is_empty() {
+                    self.feed(ReceiverInput::Stored(have));
+                }
+            }
             Taken::Segment(segment) => {
                 intake.have.insert(segment);
-                if let Some(have) = intake.due_progress() {
-                    intake.sync().await.map_err(|e| intake_fault(&e))?;
-                    station.ledger.commit(vec![Op::Have { xid, have }]).await?;
+                let (have, listed) = (intake.have.clone(), intake.listed());
+                if let Some(due) = intake.due_progress() {
+                    self.flushes.spawn(flush(intake.sync(), station, xid, due));
                 }
-                ReceiverInput::Stored(intake.have.clone())
+                if listed {
+                    self.feed(ReceiverInput::Stored(have));
+                }
             }
-            Taken::Moved => ReceiverInput::Moved,
-            Taken::Bad(fault) => ReceiverInput::BadData(fault),
-            Taken::Failed(e) if e.is_full() => ReceiverInput::NoRoom { code: "storage-full".to_owned() },
+            Taken::Moved => self.feed(ReceiverInput::Moved),
+            Taken::Bad(fault) => self.feed(ReceiverInput::BadData(fault)),
+            Taken::Failed(e) if e.is_full() => self.feed(ReceiverInput::NoRoom { code: "storage-full".to_owned() }),
             Taken::Failed(e) => return Err(intake_fault(&e)),
-        };
-        self.feed(input);
+        }
         Ok(())
     }
 
@@ -230,13 +244,14 @@ impl Running<'_> {
         let station = Arc::clone(self.station());
         let Some(work) = &mut self.work else { return Ok(None) };
         let Some(exchange) = &work.exchange else { return Ok(None) };
-        let mut intake = match Intake::open(&station, exchange).await {
+        let intake = match Intake::open(&station, exchange).await {
             Ok(intake) => intake,
             Err(e) if e.is_full() => return Ok(Some(ReceiverInput::NoRoom { code: "storage-full".to_owned() })),
             Err(e) => return Err(intake_fault(&e)),
         };
-        work.meter.set_done(have.len().saturating_mul(limits::SEGMENT_BYTES).min(exchange.len));
-        intake.have = have;
+        // Less than was recorded means that files were lost: only what is really there counts.
+        debug_assert!(intake.have.len() <= have.len(), "nothing unrecorded is counted");
+        work.meter.set_done(intake.have.len().saturating_mul(limits::SEGMENT_BYTES).min(exchange.len));
         let listed = intake.listed();
         work.intake = Some(intake);
         Ok(listed.then_some(ReceiverInput::Listed))
@@ -279,7 +294,7 @@ impl Running<'_> {
             Err(fault) => return Err(fault.into()),
         }
         if let (true, Some(intake)) = (discard, work.intake.take()) {
-            intake.discard().await.map_err(|e| intake_fault(&e))?;
+            intake.discard(&station, work.xid).await.map_err(|e| intake_fault(&e))?;
         }
         Ok(ReceiverInput::Committed)
     }
@@ -291,6 +306,18 @@ impl Running<'_> {
         drop(tokio::time::timeout(wait, self.send.stopped()).await);
         Ok(outcome)
     }
+}
+
+/// Makes segments durable, then records them: a kill before that makes the sender send them again.
+async fn flush(
+    sync: impl Future<Output = Result<(), IntakeFault>>,
+    station: Arc<Station>,
+    xid: Xid,
+    have: Ranges,
+) -> Result<(), Attempt> {
+    sync.await.map_err(|e| intake_fault(&e))?;
+    station.ledger.commit(vec![Op::Have { xid, have }]).await?;
+    Ok(())
 }
 
 async fn next_arrival(arrivals: Option<&mut mpsc::Receiver<Arrival>>) -> Option<Arrival> {
@@ -311,7 +338,7 @@ fn store_fault(e: &crate::store::StoreFault) -> Attempt {
     Attempt::Local(Fault::new("store", e.to_string()))
 }
 
-fn intake_fault(e: &crate::net::intake::IntakeFault) -> Attempt {
+fn intake_fault(e: &IntakeFault) -> Attempt {
     if e.is_broken() { Attempt::Broken(e.to_string()) } else { Attempt::Local(Fault::new("payload-unwritable", e.to_string())) }
 }
 

@@ -3,9 +3,16 @@
 pub mod endpoint;
 pub mod fault;
 pub mod frames;
+mod inbound;
+mod inbox;
+mod intake;
 pub mod keyring;
+pub mod outbound;
 pub mod pki;
+mod reader;
 mod seats;
+pub mod session;
+pub mod station;
 mod tls;
 pub mod transport;
 mod verify;
