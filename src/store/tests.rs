@@ -423,10 +423,8 @@ async fn a_header_that_is_no_longer_needed_does_not_survive_a_restart() {
     assert_eq!(live_cells(dir.path()), 1);
 }
 
-#[tokio::test]
-async fn lists_and_queues() {
-    let dir = tempfile::tempdir().unwrap();
-    let ledger = open(dir.path());
+async fn six(folder: &Path) -> Ledger {
+    let ledger = open(folder);
     let mut ops = Vec::new();
     for (number, direction, phase) in [
         (0x11, Direction::Out, Phase::Dispatched),
@@ -445,8 +443,17 @@ async fn lists_and_queues() {
         fault: None,
     });
     ledger.commit(ops).await.unwrap();
-    let ids =
-        |rows: Vec<Exchange>| -> Vec<u8> { rows.iter().map(|row| row.xid.as_bytes()[0]).collect() };
+    ledger
+}
+
+fn ids(rows: &[Exchange]) -> Vec<u8> {
+    rows.iter().map(|row| row.xid.as_bytes()[0]).collect()
+}
+
+#[tokio::test]
+async fn lists() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = six(dir.path()).await;
     for (direction, phase, limit, after, expected) in [
         (
             None,
@@ -470,27 +477,8 @@ async fn lists_and_queues() {
         (Some(Direction::Out), None, 9, Some(0x13), &[0x12, 0x11]),
     ] {
         let rows = ledger.exchanges(direction, phase, limit, after.map(xid));
-        assert_eq!(ids(rows.await.unwrap()), expected);
+        assert_eq!(ids(&rows.await.unwrap()), expected);
     }
-    let other: AuthorityId = "mla.example.de".parse().unwrap();
-    let outbox = |to: Option<AuthorityId>, after: Option<Xid>| {
-        let ledger = ledger.clone();
-        async move { ids(ledger.outbox(to.as_ref(), after).await.unwrap()) }
-    };
-    assert_eq!(outbox(None, None).await, [0x11, 0x13]);
-    assert_eq!(outbox(Some(peer()), None).await, [0x11, 0x13]);
-    assert_eq!(outbox(Some(peer()), Some(xid(0x11))).await, [0x13]);
-    assert!(outbox(Some(other), None).await.is_empty());
-    for (now, expected) in [(9_999, &[0x13][..]), (10_000, &[0x11, 0x13])] {
-        let due = ledger.outbox_due(&peer(), at(now), 9).await.unwrap();
-        assert_eq!(ids(due), expected);
-    }
-    let waiting = ledger.waiting().await.unwrap();
-    assert_eq!(waiting.len(), 1);
-    assert_eq!((&waiting[0].peer, waiting[0].count), (&peer(), 2));
-    assert_eq!(ids(ledger.receiving(None).await.unwrap()), [0x21]);
-    assert_eq!(ledger.counts().await.unwrap().len(), 6);
-    assert_eq!(ledger.xids().await.unwrap().len(), 6);
     for (prefix, expected) in [
         ("1", 3),
         ("11", 1),
@@ -508,10 +496,32 @@ async fn lists_and_queues() {
 }
 
 #[tokio::test]
-async fn peers_and_named_values() {
+async fn queues() {
     let dir = tempfile::tempdir().unwrap();
-    let ledger = open(dir.path());
-    let mut row = PeerRow {
+    let ledger = six(dir.path()).await;
+    let other: AuthorityId = "mla.example.de".parse().unwrap();
+    let outbox = |to: Option<AuthorityId>, after: Option<Xid>| {
+        let ledger = ledger.clone();
+        async move { ids(&ledger.outbox(to.as_ref(), after).await.unwrap()) }
+    };
+    assert_eq!(outbox(None, None).await, [0x11, 0x13]);
+    assert_eq!(outbox(Some(peer()), None).await, [0x11, 0x13]);
+    assert_eq!(outbox(Some(peer()), Some(xid(0x11))).await, [0x13]);
+    assert!(outbox(Some(other), None).await.is_empty());
+    for (now, expected) in [(9_999, &[0x13][..]), (10_000, &[0x11, 0x13])] {
+        let due = ledger.outbox_due(&peer(), at(now), 9).await.unwrap();
+        assert_eq!(ids(&due), expected);
+    }
+    let waiting = ledger.waiting().await.unwrap();
+    assert_eq!(waiting.len(), 1);
+    assert_eq!((&waiting[0].peer, waiting[0].count), (&peer(), 2));
+    assert_eq!(ids(&ledger.receiving(None).await.unwrap()), [0x21]);
+    assert_eq!(ledger.counts().await.unwrap().len(), 6);
+    assert_eq!(ledger.xids().await.unwrap().len(), 6);
+}
+
+fn added() -> PeerRow {
+    PeerRow {
         id: peer(),
         alias: "fr".parse().unwrap(),
         card: b"card".to_vec(),
@@ -525,7 +535,14 @@ async fn peers_and_named_values() {
         last_seen: None,
         head: None,
         fault: None,
-    };
+    }
+}
+
+#[tokio::test]
+async fn peers_and_named_values() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = open(dir.path());
+    let mut row = added();
     let fault = Some(Fault {
         code: "revoked".to_owned(),
         text: "its certificate is revoked".to_owned(),
@@ -581,10 +598,17 @@ async fn peers_and_named_values() {
     assert_eq!(ledger.peers().await.unwrap(), [row.clone()]);
     assert_eq!(ledger.meta("clock").await.unwrap(), Some(b"2".to_vec()));
     assert_eq!(ledger.meta("none").await.unwrap(), None);
+}
 
+#[tokio::test]
+async fn a_peer_that_cannot_be_kept_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = open(dir.path());
+    let first = Op::PeerPut(Box::new(added()));
+    ledger.commit(vec![first]).await.unwrap();
     let namesake = PeerRow {
         id: "mla.example.de".parse().unwrap(),
-        ..row
+        ..added()
     };
     let taken = ledger.commit(vec![Op::PeerPut(Box::new(namesake))]).await;
     assert!(matches!(taken, Err(CommitFault::Unfit(_))));
@@ -595,7 +619,7 @@ async fn peers_and_named_values() {
     };
     let huge = ledger.commit(vec![huge]).await;
     assert!(matches!(huge, Err(CommitFault::Unfit(_))));
-    assert_eq!(ledger.peers().await.unwrap().len(), 1);
+    assert_eq!(ledger.peers().await.unwrap(), [added()]);
 }
 
 #[tokio::test]
