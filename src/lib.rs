@@ -10,6 +10,8 @@ pub mod transfer;
 pub mod wire;
 
 pub mod api;
+pub mod cli;
+pub mod daemon;
 
 pub mod config;
 

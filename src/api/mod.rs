@@ -1,4 +1,4 @@
 //! The local API on a Unix socket: types, server, client.
 
-pub mod types;
 pub mod server;
+pub mod types;

@@ -27,7 +27,9 @@ pub struct Caller {
 impl Caller {
     /// The caller's name for statements of this authority: the login name, or `uid:N`.
     pub fn actor(&self) -> String {
-        let Some(uid) = self.uid else { return "unknown".to_owned() };
+        let Some(uid) = self.uid else {
+            return "unknown".to_owned();
+        };
         login_name(uid).unwrap_or_else(|| format!("uid:{uid}"))
     }
 }
@@ -35,13 +37,21 @@ impl Caller {
 fn login_name(uid: u32) -> Option<String> {
     let users = fs::read_to_string("/etc/passwd").ok()?;
     let uid = uid.to_string();
-    let line = users.lines().find(|line| line.split(':').nth(2) == Some(&uid))?;
+    let line = users
+        .lines()
+        .find(|line| line.split(':').nth(2) == Some(&uid))?;
     line.split(':').next().map(str::to_owned)
 }
 
 impl Connected<IncomingStream<'_, UnixListener>> for Caller {
     fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
-        Self { uid: stream.io().peer_cred().ok().map(|credentials| credentials.uid()) }
+        Self {
+            uid: stream
+                .io()
+                .peer_cred()
+                .ok()
+                .map(|credentials| credentials.uid()),
+        }
     }
 }
 
@@ -94,7 +104,13 @@ impl ApiFailure {
             clause: denial.clause.clone(),
         };
         let error = view.reason.clone();
-        Self(ApiError { code: 4, error, message: denial.text.clone(), next: None, denial: Some(view) })
+        Self(ApiError {
+            code: 4,
+            error,
+            message: denial.text.clone(),
+            next: None,
+            denial: Some(view),
+        })
     }
 }
 
@@ -121,7 +137,10 @@ impl IntoResponse for ApiFailure {
 /// When another daemon answers on it, or the folder cannot be written.
 pub fn bind(path: &Path) -> io::Result<UnixListener> {
     if std::os::unix::net::UnixStream::connect(path).is_ok() {
-        return Err(io::Error::new(io::ErrorKind::AddrInUse, "another daemon answers on this socket"));
+        return Err(io::Error::new(
+            io::ErrorKind::AddrInUse,
+            "another daemon answers on this socket",
+        ));
     }
     match fs::remove_file(path) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
@@ -136,8 +155,14 @@ pub fn bind(path: &Path) -> io::Result<UnixListener> {
 }
 
 /// Serves until `stop` resolves, then finishes the calls under way.
-pub async fn serve(listener: UnixListener, routes: Router, stop: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
+pub async fn serve(
+    listener: UnixListener,
+    routes: Router,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
     let routes = routes.layer(DefaultBodyLimit::max(BODY_BYTES_MAX));
     let service = routes.into_make_service_with_connect_info::<Caller>();
-    axum::serve(listener, service).with_graceful_shutdown(stop).await
+    axum::serve(listener, service)
+        .with_graceful_shutdown(stop)
+        .await
 }

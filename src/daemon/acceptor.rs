@@ -17,7 +17,11 @@ pub(crate) async fn run(daemon: Arc<Daemon>) {
                     return;
                 }
             };
-            let (peer, remote, connection) = (link.peer.id().clone(), link.remote(), link.connection.clone());
+            let (peer, remote, connection) = (
+                link.peer.id().clone(),
+                link.remote(),
+                link.connection.clone(),
+            );
             if daemon.phase().borrow().is_draining() {
                 connection.close(session::CLOSE_GOING.into(), b"going away");
                 return;

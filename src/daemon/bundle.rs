@@ -35,7 +35,8 @@ impl Daemon {
         let mut checks = Vec::new();
         for (index, row) in (1..).zip(&rows) {
             let base = format!("{index:02}-{}-{}", row.kind, row.signatures);
-            let note = Note::parse(&row.note).map_err(|e| StoreFault::Damaged(format!("statement {}: {e}", row.seq)))?;
+            let note = Note::parse(&row.note)
+                .map_err(|e| StoreFault::Damaged(format!("statement {}: {e}", row.seq)))?;
             files.insert(format!("receipts/{base}.note"), row.note.clone());
             files.insert(format!("texts/{base}.txt"), note.text().as_bytes().to_vec());
             checks.extend(signatures(&note, &base, &keys, &mut files));
@@ -44,22 +45,40 @@ impl Daemon {
             }
         }
         for key in &keys {
-            files.insert(format!("keys/{}.pem", file_name(key)), key.to_spki_pem().into_bytes());
+            files.insert(
+                format!("keys/{}.pem", file_name(key)),
+                key.to_spki_pem().into_bytes(),
+            );
         }
-        files.insert("keys/vkeys.txt".to_owned(), keys.iter().fold(String::new(), |all, key| all + &key.to_vkey() + "\n").into_bytes());
+        files.insert(
+            "keys/vkeys.txt".to_owned(),
+            keys.iter()
+                .fold(String::new(), |all, key| all + &key.to_vkey() + "\n")
+                .into_bytes(),
+        );
         if let Some(checkpoint) = self.station.ledger.last_checkpoint() {
             files.insert("log/checkpoint".to_owned(), checkpoint.to_vec());
         }
         let disclosures = exchange.disclosures.join("\n") + "\n";
         files.insert("disclosures.txt".to_owned(), disclosures.into_bytes());
-        files.insert("VERIFY.txt".to_owned(), instructions(exchange, &checks).into_bytes());
-        let manifest = files.iter().fold(String::new(), |mut all, (path, content)| {
-            // Writing to a string does not fail.
-            drop(writeln!(all, "{}  {path}", Digest::of(content)));
-            all
-        });
+        files.insert(
+            "VERIFY.txt".to_owned(),
+            instructions(exchange, &checks).into_bytes(),
+        );
+        let manifest = files
+            .iter()
+            .fold(String::new(), |mut all, (path, content)| {
+                // Writing to a string does not fail.
+                drop(writeln!(all, "{}  {path}", Digest::of(content)));
+                all
+            });
         files.insert("manifest-sha256.txt".to_owned(), manifest.into_bytes());
-        Ok(Bundle { files: files.into_iter().map(|(path, content)| BundleFile { path, content }).collect() })
+        Ok(Bundle {
+            files: files
+                .into_iter()
+                .map(|(path, content)| BundleFile { path, content })
+                .collect(),
+        })
     }
 
     fn keys_of(&self, exchange: &Exchange) -> Vec<PublicKey> {
@@ -76,10 +95,20 @@ fn file_name(key: &PublicKey) -> String {
     key.name().to_string().replace('/', "_")
 }
 
-fn signatures(note: &Note, base: &str, keys: &[PublicKey], files: &mut BTreeMap<String, Vec<u8>>) -> Vec<Check> {
+fn signatures(
+    note: &Note,
+    base: &str,
+    keys: &[PublicKey],
+    files: &mut BTreeMap<String, Vec<u8>>,
+) -> Vec<Check> {
     let mut checks = Vec::new();
     for line in note.signatures() {
-        let Some(key) = keys.iter().find(|key| *key.name() == line.name && key.id() == line.id) else { continue };
+        let Some(key) = keys
+            .iter()
+            .find(|key| *key.name() == line.name && key.id() == line.id)
+        else {
+            continue;
+        };
         let signature = format!("signatures/{base}.{}.sig", file_name(key));
         files.insert(signature.clone(), line.signature.to_vec());
         checks.push(Check {

@@ -11,6 +11,7 @@ use crate::base::AuthorityId;
 use crate::base::Timestamp;
 use crate::base::Xid;
 use crate::daemon::Daemon;
+use crate::daemon::Phase;
 use crate::net::outbound::Attempt;
 use crate::net::session::Session;
 use crate::store::Exchange;
@@ -32,7 +33,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(20);
 /// third by `spread` (0 to 255), so that many senders do not come back at the same moment.
 pub(crate) fn backoff_ms(attempts: u64, spread: u8) -> u64 {
     let doublings = u32::try_from(attempts.min(20)).unwrap_or(20);
-    let whole = BACKOFF_MS.saturating_mul(1 << doublings).min(BACKOFF_MS_MAX);
+    let whole = BACKOFF_MS
+        .saturating_mul(1 << doublings)
+        .min(BACKOFF_MS_MAX);
     whole - whole / 3 * u64::from(spread) / 255
 }
 
@@ -49,7 +52,15 @@ pub(crate) struct Courier {
 
 impl Courier {
     pub(crate) fn new(daemon: Arc<Daemon>, peer: AuthorityId, bell: Arc<Notify>) -> Self {
-        Self { daemon, peer, bell, failures: 0, under_way: HashSet::new(), attempts: JoinSet::new(), next_dial: None }
+        Self {
+            daemon,
+            peer,
+            bell,
+            failures: 0,
+            under_way: HashSet::new(),
+            attempts: JoinSet::new(),
+            next_dial: None,
+        }
     }
 
     /// Works until the daemon drains, then lets what is under way come to a step's end.
@@ -61,7 +72,7 @@ impl Courier {
                 () = self.bell.notified() => {}
                 () = tokio::time::sleep(wake) => {}
                 Some(done) = self.attempts.join_next() => self.ended_all(done).await,
-                _ = phase.wait_for(|phase| phase.is_draining()) => break,
+                () = draining(&mut phase) => break,
             }
         }
         // Whoever drains waits no longer than the configured grace.
@@ -103,8 +114,11 @@ impl Courier {
             return None;
         }
         let waiting = self.daemon.station.ledger.waiting().await.ok()?;
-        let first = waiting.into_iter().find(|waiting| waiting.peer == self.peer)?;
-        let wait = Duration::from_millis(first.next_try.distance_ms(now)).clamp(Duration::from_millis(50), LOOK_EVERY);
+        let first = waiting
+            .into_iter()
+            .find(|waiting| waiting.peer == self.peer)?;
+        let wait = Duration::from_millis(first.next_try.distance_ms(now))
+            .clamp(Duration::from_millis(50), LOOK_EVERY);
         (first.next_try > now).then_some(wait)
     }
 
@@ -128,7 +142,10 @@ impl Courier {
             self.failures = 0;
             return Some(session);
         }
-        if self.next_dial.is_some_and(|at| at > tokio::time::Instant::now()) {
+        if self
+            .next_dial
+            .is_some_and(|at| at > tokio::time::Instant::now())
+        {
             return None;
         }
         match self.daemon.dial(&self.peer).await {
@@ -178,14 +195,24 @@ impl Courier {
             }
             Attempt::Ended(Outcome::Later { code, after_s }) => {
                 let wait = after_s.min(BACKOFF_MS_MAX / 1_000) * 1_000;
-                (format!("peer-{code}"), "the peer asks for another attempt later".to_owned(), wait)
+                (
+                    format!("peer-{code}"),
+                    "the peer asks for another attempt later".to_owned(),
+                    wait,
+                )
             }
-            Attempt::Ended(Outcome::Faulted(fault)) => (fault.code, fault.text, self.wait(exchange)),
-            Attempt::Ended(Outcome::TimedOut) => {
-                ("peer-silent".to_owned(), "the peer fell silent in the middle of the exchange".to_owned(), self.wait(exchange))
+            Attempt::Ended(Outcome::Faulted(fault)) => {
+                (fault.code, fault.text, self.wait(exchange))
             }
+            Attempt::Ended(Outcome::TimedOut) => (
+                "peer-silent".to_owned(),
+                "the peer fell silent in the middle of the exchange".to_owned(),
+                self.wait(exchange),
+            ),
             // After a cut in the middle of work the next attempt follows soon, however many came before.
-            Attempt::Cut(text) if self.daemon.station.meter(xid).progressed() => ("connection-lost".to_owned(), text, BACKOFF_MS / 2),
+            Attempt::Cut(text) if self.daemon.station.meter(xid).progressed() => {
+                ("connection-lost".to_owned(), text, BACKOFF_MS / 2)
+            }
             Attempt::Cut(text) => ("connection-lost".to_owned(), text, self.wait(exchange)),
             Attempt::Local(fault) => (fault.code, fault.text, self.wait(exchange)),
             Attempt::Broken(why) => {
@@ -195,12 +222,23 @@ impl Courier {
         };
         tracing::warn!(%xid, peer = %self.peer, %code, "attempt ended: {}", text.escape_debug());
         let next_try = (wait_ms > 0).then(|| later(now, wait_ms));
-        Some(Op::Retry { xid, attempts: exchange.attempts + 1, next_try, fault: Some(Fault { code, text }) })
+        Some(Op::Retry {
+            xid,
+            attempts: exchange.attempts + 1,
+            next_try,
+            fault: Some(Fault { code, text }),
+        })
     }
 
     fn wait(&self, exchange: &Exchange) -> u64 {
         backoff_ms(u64::from(exchange.attempts) + 1, self.daemon.spread())
     }
+}
+
+/// Resolves when the daemon drains.
+pub(crate) async fn draining(phase: &mut tokio::sync::watch::Receiver<Phase>) {
+    // A daemon that is gone altogether drains too.
+    drop(phase.wait_for(|phase| phase.is_draining()).await);
 }
 
 fn later(now: Timestamp, millis: u64) -> Timestamp {
@@ -213,9 +251,15 @@ mod tests {
 
     #[test]
     fn waits_double_to_five_minutes_and_spread() {
-        for (attempts, spread, want) in
-            [(0, 0, 500), (1, 0, 1_000), (3, 0, 4_000), (9, 0, 256_000), (10, 0, 300_000), (99, 0, 300_000), (10, 255, 200_000)]
-        {
+        for (attempts, spread, want) in [
+            (0, 0, 500),
+            (1, 0, 1_000),
+            (3, 0, 4_000),
+            (9, 0, 256_000),
+            (10, 0, 300_000),
+            (99, 0, 300_000),
+            (10, 255, 200_000),
+        ] {
             assert_eq!(backoff_ms(attempts, spread), want, "{attempts} {spread}");
         }
     }

@@ -40,6 +40,7 @@ use crate::daemon::papers::Papers;
 use crate::daemon::roster::Roster;
 use crate::daemon::seals::Seals;
 use crate::identity::card::Card;
+use crate::net::DialFault;
 use crate::net::Endpoint;
 use crate::net::session;
 use crate::net::session::News;
@@ -131,7 +132,9 @@ impl Daemon {
     /// A number that differs from call to call, for spreading retries.
     pub(crate) fn spread(&self) -> u8 {
         // A Weyl sequence: no secret, only not the same for everybody.
-        let step = self.spread.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
+        let step = self
+            .spread
+            .fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
         step.to_be_bytes()[0]
     }
 
@@ -145,7 +148,10 @@ impl Daemon {
 
     /// Reads the peers again: whom to trust, whom to serve with a courier; connections of others are cut.
     pub(crate) async fn reload_peers(self: &Arc<Self>) -> Result<(), StoreFault> {
-        let trust = self.roster.reload(&self.station.ledger, &self.config.classic).await?;
+        let trust = self
+            .roster
+            .reload(&self.station.ledger, &self.config.classic)
+            .await?;
         let trust = Arc::new(trust);
         self.endpoint.set_trust(Arc::clone(&trust));
         self.roster.recheck(&trust, self.station.clock());
@@ -165,7 +171,10 @@ impl Daemon {
         let bell = Arc::new(Notify::new());
         bells.insert(peer.clone(), Arc::clone(&bell));
         let courier = Courier::new(Arc::clone(self), peer.clone(), bell);
-        self.couriers.lock().unwrap_or_else(PoisonError::into_inner).spawn(courier.run());
+        self.couriers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .spawn(courier.run());
     }
 
     /// Dials a peer at each of its endpoints in turn; the first connection that says hello is taken.
@@ -173,15 +182,27 @@ impl Daemon {
         let outcome = self.dial_endpoints(peer).await;
         let at = self.station.clock();
         let op = match &outcome {
-            Ok(_) => Op::PeerSeen { id: peer.clone(), at },
+            Ok(_) => Op::PeerSeen {
+                id: peer.clone(),
+                at,
+            },
             Err(problem) => {
-                let fault = Fault { code: problem.code.clone(), text: problem.text.clone() };
-                Op::PeerFault { id: peer.clone(), fault: Some(fault) }
+                let fault = Fault {
+                    code: problem.code.clone(),
+                    text: problem.text.clone(),
+                };
+                Op::PeerFault {
+                    id: peer.clone(),
+                    fault: Some(fault),
+                }
             }
         };
         let mut ops = vec![op];
         if outcome.is_ok() {
-            ops.push(Op::PeerFault { id: peer.clone(), fault: None });
+            ops.push(Op::PeerFault {
+                id: peer.clone(),
+                fault: None,
+            });
         }
         if let Err(e) = self.station.ledger.commit(ops).await {
             tracing::warn!(%peer, "cannot record how the peer was reached: {e}");
@@ -191,7 +212,11 @@ impl Daemon {
     }
 
     async fn dial_endpoints(self: &Arc<Self>, peer: &AuthorityId) -> Result<Session, DialProblem> {
-        let unknown = || DialProblem { code: "unknown-peer".to_owned(), text: "no such peer".to_owned(), trust: true };
+        let unknown = || DialProblem {
+            code: "unknown-peer".to_owned(),
+            text: "no such peer".to_owned(),
+            trust: true,
+        };
         let known = self.roster.by_id(peer).ok_or_else(unknown)?;
         let mut problem = None;
         for name in &known.card.endpoints {
@@ -199,7 +224,11 @@ impl Daemon {
                 Ok(addresses) => addresses,
                 Err(e) => {
                     let text = format!("{name} does not resolve: {e}");
-                    problem.get_or_insert(DialProblem { code: "unresolved".to_owned(), text, trust: false });
+                    problem.get_or_insert(DialProblem {
+                        code: "unresolved".to_owned(),
+                        text,
+                        trust: false,
+                    });
                     continue;
                 }
             };
@@ -211,15 +240,30 @@ impl Daemon {
             }
         }
         let text = "its card names no endpoint".to_owned();
-        Err(problem.unwrap_or(DialProblem { code: "unreachable".to_owned(), text, trust: false }))
+        Err(problem.unwrap_or(DialProblem {
+            code: "unreachable".to_owned(),
+            text,
+            trust: false,
+        }))
     }
 
-    async fn dial_address(self: &Arc<Self>, address: std::net::SocketAddr, peer: &AuthorityId) -> Result<Session, DialProblem> {
-        let link = self.endpoint.dial(address, peer).await.map_err(|fault| DialProblem {
-            code: fault.code().to_owned(),
-            text: format!("{address}: {fault}"),
-            trust: fault.refusal().is_some() || fault.is_refused_by_peer(),
-        })?;
+    async fn dial_address(
+        self: &Arc<Self>,
+        address: std::net::SocketAddr,
+        peer: &AuthorityId,
+    ) -> Result<Session, DialProblem> {
+        let link = self
+            .endpoint
+            .dial(address, peer)
+            .await
+            .map_err(|fault| DialProblem {
+                code: fault.code().to_owned(),
+                text: format!("{address}: {fault}"),
+                trust: matches!(
+                    fault,
+                    DialFault::RefusedByUs(_) | DialFault::RefusedByPeer { .. }
+                ),
+            })?;
         self.greet(link).await.map_err(|fault| DialProblem {
             code: fault.code.to_owned(),
             text: format!("{address}: {}", fault.text),
@@ -228,15 +272,32 @@ impl Daemon {
     }
 
     /// Says hello on a new connection and serves it from then on.
-    pub(crate) async fn greet(self: &Arc<Self>, link: crate::net::Link) -> Result<Session, session::HelloFault> {
+    pub(crate) async fn greet(
+        self: &Arc<Self>,
+        link: crate::net::Link,
+    ) -> Result<Session, session::HelloFault> {
         let peer = link.peer.id().clone();
-        let fault = |code, text: &str| session::HelloFault { code, text: text.to_owned() };
-        let known = self.roster.by_id(&peer).ok_or_else(|| fault("unknown-peer", "no such peer any more"))?;
+        let fault = |code, text: &str| session::HelloFault {
+            code,
+            text: text.to_owned(),
+        };
+        let known = self
+            .roster
+            .by_id(&peer)
+            .ok_or_else(|| fault("unknown-peer", "no such peer any more"))?;
         let papers = self.papers.for_peer(&known);
         let (session, control) = session::open(Arc::clone(&self.station), link, papers).await?;
-        if !self.roster.connected(&session, self.config.limits.peer_connections) {
-            session.link().close(session::CLOSE_GOING, "too many connections");
-            return Err(fault("too-many-connections", "this peer has too many connections already"));
+        if !self
+            .roster
+            .connected(&session, self.config.limits.peer_connections)
+        {
+            session
+                .link()
+                .close(session::CLOSE_GOING, "too many connections");
+            return Err(fault(
+                "too-many-connections",
+                "this peer has too many connections already",
+            ));
         }
         tracing::info!(%peer, address = %session.link().remote(), inbound = session.link().inbound, "connected");
         let (daemon, served) = (Arc::clone(self), session.clone());

@@ -22,8 +22,12 @@ pub(crate) async fn run(daemon: Arc<Daemon>, mut news: mpsc::Receiver<News>) {
     while let Some(paper) = news.recv().await {
         let adopted = adopt(&daemon, &paper).await;
         match &adopted {
-            Ok(number) => tracing::info!(peer = %paper.peer, what = ?paper.what, number, "adopted the peer's newest"),
-            Err(fault) => tracing::warn!(peer = %paper.peer, what = ?paper.what, code = %fault.code, "not adopted: {}", fault.text),
+            Ok(number) => {
+                tracing::info!(peer = %paper.peer, what = ?paper.what, number, "adopted the peer's newest")
+            }
+            Err(fault) => {
+                tracing::warn!(peer = %paper.peer, what = ?paper.what, code = %fault.code, "not adopted: {}", fault.text)
+            }
         }
         // The connection may be gone; the paper stays adopted.
         drop(paper.reply.send(adopted));
@@ -31,14 +35,25 @@ pub(crate) async fn run(daemon: Arc<Daemon>, mut news: mpsc::Receiver<News>) {
 }
 
 async fn adopt(daemon: &Arc<Daemon>, paper: &News) -> Result<u64, Fault> {
-    let known = daemon.roster.by_id(&paper.peer).ok_or_else(|| Fault::new("unknown-peer", "no such peer any more"))?;
+    let known = daemon
+        .roster
+        .by_id(&paper.peer)
+        .ok_or_else(|| Fault::new("unknown-peer", "no such peer any more"))?;
     let (number, ops) = match paper.what {
         Announced::Crl => newer_crl(daemon, &known, &paper.bytes)?,
         Announced::Card => newer_card(daemon, &known, &paper.bytes)?,
     };
     if !ops.is_empty() {
-        daemon.station.ledger.commit(ops).await.map_err(|e| Fault::new("storage", e.to_string()))?;
-        daemon.reload_peers().await.map_err(|e| Fault::new("storage", e.to_string()))?;
+        daemon
+            .station
+            .ledger
+            .commit(ops)
+            .await
+            .map_err(|e| Fault::new("storage", e.to_string()))?;
+        daemon
+            .reload_peers()
+            .await
+            .map_err(|e| Fault::new("storage", e.to_string()))?;
     }
     Ok(number)
 }
@@ -49,13 +64,25 @@ fn newer_crl(daemon: &Daemon, known: &Known, crl: &[u8]) -> Result<(u64, Vec<Op>
     if number <= held {
         return Ok((held, Vec::new()));
     }
-    Ok((number, vec![Op::PeerCrl { id: known.row.id.clone(), crl: crl.to_vec(), number }]))
+    Ok((
+        number,
+        vec![Op::PeerCrl {
+            id: known.row.id.clone(),
+            crl: crl.to_vec(),
+            number,
+        }],
+    ))
 }
 
 /// The number of a revocation list that one of the card's CAs has signed and that is current.
 pub(crate) fn check_crl(daemon: &Daemon, card: &Card, crl: &[u8]) -> Result<u64, Fault> {
-    let cas: Vec<_> = card.tls_cas.iter().map(|der| CertificateDer::from(der.as_bytes().to_vec())).collect();
-    revocation::check_crl(crl, &cas, daemon.station.clock()).map_err(|refusal| Fault::new(refusal.code(), refusal.to_string()))
+    let cas: Vec<_> = card
+        .tls_cas
+        .iter()
+        .map(|der| CertificateDer::from(der.0.clone()))
+        .collect();
+    revocation::check_crl(crl, &cas, daemon.station.clock())
+        .map_err(|refusal| Fault::new(refusal.code(), refusal.to_string()))
 }
 
 /// A newer card is taken only if the key that signed the accepted one has signed it too.
@@ -68,8 +95,14 @@ fn newer_card(daemon: &Daemon, known: &Known, bytes: &[u8]) -> Result<(u64, Vec<
     if card.number <= known.row.number {
         return Ok((known.row.number, Vec::new()));
     }
-    let row = PeerRow { card: bytes.to_vec(), number: card.number, ..known.row.clone() };
-    let stated = daemon.governance(Kind::CardAdopted, note.text_digest()).map_err(|e| Fault::new(e.code(), e.to_string()))?;
+    let row = PeerRow {
+        card: bytes.to_vec(),
+        number: card.number,
+        ..known.row.clone()
+    };
+    let stated = daemon
+        .governance(Kind::CardAdopted, note.text_digest())
+        .map_err(|e| Fault::new(e.code(), e.to_string()))?;
     Ok((card.number, vec![Op::PeerPut(Box::new(row)), stated]))
 }
 

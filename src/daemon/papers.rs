@@ -25,10 +25,22 @@ pub(crate) struct Shown {
 pub(crate) struct Papers(RwLock<Shown>);
 
 impl Shown {
-    pub(crate) fn new(card: &Card, note: Vec<u8>, crl: Vec<u8>, certificate_expires: Timestamp) -> Self {
+    pub(crate) fn new(
+        card: &Card,
+        note: Vec<u8>,
+        crl: Vec<u8>,
+        certificate_expires: Timestamp,
+    ) -> Self {
         let crl_number = revocation::crl_number(&crl).unwrap_or_default();
         let crl_expires = revocation::crl_next_update(&crl).unwrap_or(certificate_expires);
-        Self { card: note, card_number: card.number, crl, crl_number, crl_expires, certificate_expires }
+        Self {
+            card: note,
+            card_number: card.number,
+            crl,
+            crl_number,
+            crl_expires,
+            certificate_expires,
+        }
     }
 }
 
@@ -38,7 +50,10 @@ impl Papers {
     }
 
     pub(crate) fn shown(&self) -> Shown {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     pub(crate) fn replace(&self, shown: Shown) {

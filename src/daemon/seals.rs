@@ -36,9 +36,10 @@ use crate::store::Direction;
 use crate::store::DiskFault;
 use crate::store::Exchange;
 use crate::store::Op;
-use crate::store::Phase;
 use crate::store::PeerState;
+use crate::store::Phase;
 use crate::store::Spool;
+use crate::store::SpoolFault;
 
 /// Grants that may wait for their bytes at once.
 const GRANTS_MAX: usize = 256;
@@ -75,33 +76,56 @@ impl Seals {
         match grants.get(grant) {
             Some(found) if found.caller == *caller => {}
             Some(_) | None => {
-                return Err(ApiFailure::missing("no-such-grant", "there is no such grant; it may have ended").next("start the sending again"));
+                return Err(ApiFailure::missing(
+                    "no-such-grant",
+                    "there is no such grant; it may have ended",
+                )
+                .next("start the sending again"));
             }
         }
-        grants.remove(grant).ok_or_else(|| ApiFailure::missing("no-such-grant", "the grant is in use"))
+        grants
+            .remove(grant)
+            .ok_or_else(|| ApiFailure::missing("no-such-grant", "the grant is in use"))
     }
 
     fn put(&self, name: String, grant: Grant) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name, grant);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(name, grant);
     }
 
     /// Drops what nobody used in time; answers the payloads to remove.
     pub(crate) fn sweep(&self, now: Timestamp) -> Vec<Xid> {
         let mut grants = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let stale: Vec<_> =
-            grants.iter().filter(|(_, grant)| grant.made.distance_ms(now) > GRANT_MS).map(|(name, _)| name.clone()).collect();
-        stale.iter().filter_map(|name| grants.remove(name)).filter(|grant| grant.spooled.is_some()).map(|grant| grant.xid).collect()
+        let stale: Vec<_> = grants
+            .iter()
+            .filter(|(_, grant)| grant.made.distance_ms(now) > GRANT_MS)
+            .map(|(name, _)| name.clone())
+            .collect();
+        stale
+            .iter()
+            .filter_map(|name| grants.remove(name))
+            .filter(|grant| grant.spooled.is_some())
+            .map(|grant| grant.xid)
+            .collect()
     }
 
     /// Payloads that belong to grants, and so to no exchange yet.
     pub(crate) fn xids(&self) -> Vec<Xid> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).values().map(|grant| grant.xid).collect()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+            .map(|grant| grant.xid)
+            .collect()
     }
 }
 
 fn text_ok(what: &str, text: &str, bytes_max: usize) -> Result<(), ApiFailure> {
     if text.trim().is_empty() || text.len() > bytes_max || text.chars().any(char::is_control) {
-        let message = format!("{what} must be 1 to {bytes_max} bytes of text without control characters");
+        let message =
+            format!("{what} must be 1 to {bytes_max} bytes of text without control characters");
         return Err(ApiFailure::usage("bad-text", message));
     }
     Ok(())
@@ -109,19 +133,49 @@ fn text_ok(what: &str, text: &str, bytes_max: usize) -> Result<(), ApiFailure> {
 
 impl Daemon {
     /// Decides whether this may be sent.
-    pub(crate) fn grant(&self, caller: &Caller, request: SealRequest) -> Result<SealGrant, ApiFailure> {
-        let unknown = || ApiFailure::trust("unknown-peer", format!("no peer is called {:?}", request.to)).next("rogatory peer list");
+    pub(crate) fn grant(
+        &self,
+        caller: &Caller,
+        request: SealRequest,
+    ) -> Result<SealGrant, ApiFailure> {
+        let unknown = || {
+            ApiFailure::trust(
+                "unknown-peer",
+                format!("no peer is called {:?}", request.to),
+            )
+            .next("rogatory peer list")
+        };
         let peer = self.roster.find(&request.to).ok_or_else(unknown)?;
         if peer.row.state != PeerState::Accepted {
-            let message = format!("{} is {}, not accepted", peer.row.id, peer.row.state.as_str());
-            return Err(ApiFailure::trust("peer-not-accepted", message).next(format!("compare the six words, then: rogatory peer accept {}", peer.row.alias)));
+            let message = format!(
+                "{} is {}, not accepted",
+                peer.row.id,
+                peer.row.state.as_str()
+            );
+            return Err(
+                ApiFailure::trust("peer-not-accepted", message).next(format!(
+                    "compare the six words, then: rogatory peer accept {}",
+                    peer.row.alias
+                )),
+            );
         }
         text_ok("the case reference", &request.case, limits::TEXT_BYTES_MAX)?;
-        for (what, text) in [("the request reference", &request.request), ("the title", &request.title)] {
-            text.as_ref().map_or(Ok(()), |text| text_ok(what, text, limits::TEXT_BYTES_MAX))?;
+        for (what, text) in [
+            ("the request reference", &request.request),
+            ("the title", &request.title),
+        ] {
+            text.as_ref()
+                .map_or(Ok(()), |text| text_ok(what, text, limits::TEXT_BYTES_MAX))?;
         }
-        request.terms.check().map_err(|e| ApiFailure::usage("bad-terms", e.to_string()))?;
-        let (xid, now, actor) = (Xid::from_bytes(random()), self.station.clock(), caller.actor());
+        request
+            .terms
+            .check()
+            .map_err(|e| ApiFailure::usage("bad-terms", e.to_string()))?;
+        let (xid, now, actor) = (
+            Xid::from_bytes(random()),
+            self.station.clock(),
+            caller.actor(),
+        );
         let facts = Facts {
             action: Action::Send,
             own: &self.station.own.id,
@@ -133,7 +187,8 @@ impl Daemon {
             package: Digest::of(xid.as_bytes()),
             now,
         };
-        let permit = policy::decide(&self.station.own.policy, &facts).map_err(|denial| ApiFailure::denied(&denial))?;
+        let permit = policy::decide(&self.station.own.policy, &facts)
+            .map_err(|denial| ApiFailure::denied(&denial))?;
         let name = hex::encode(random::<16>());
         let answer = SealGrant {
             grant: name.clone(),
@@ -145,10 +200,21 @@ impl Daemon {
             now,
             package_max: self.config.limits.package_max,
         };
-        let grant = Grant { permit, caller: caller.clone(), request, xid, peer, made: now, spooled: None };
+        let grant = Grant {
+            permit,
+            caller: caller.clone(),
+            request,
+            xid,
+            peer,
+            made: now,
+            spooled: None,
+        };
         let mut grants = self.seals.0.lock().unwrap_or_else(PoisonError::into_inner);
         if grants.len() >= GRANTS_MAX {
-            return Err(ApiFailure::temporary("too-many-grants", format!("{GRANTS_MAX} sendings are under way already")));
+            return Err(ApiFailure::temporary(
+                "too-many-grants",
+                format!("{GRANTS_MAX} sendings are under way already"),
+            ));
         }
         grants.insert(name, grant);
         drop(grants);
@@ -159,20 +225,34 @@ impl Daemon {
     pub(crate) fn ungrant(&self, caller: &Caller, name: &str) -> Result<(), ApiFailure> {
         let grant = self.seals.take(name, caller)?;
         if grant.spooled.is_some_and(|sealed| sealed.inline.is_none()) {
-            self.station.blobs.remove(&grant.xid).map_err(|e| disk_failure(&e))?;
+            self.station
+                .blobs
+                .remove(&grant.xid)
+                .map_err(|e| disk_failure(&e))?;
         }
         Ok(())
     }
 
     /// Takes the sealed bytes; they are durable when this answers.
-    pub(crate) async fn spool(&self, caller: &Caller, name: &str, body: Body) -> Result<Spooled, ApiFailure> {
+    pub(crate) async fn spool(
+        &self,
+        caller: &Caller,
+        name: &str,
+        body: Body,
+    ) -> Result<Spooled, ApiFailure> {
         let mut grant = self.seals.take(name, caller)?;
         if grant.spooled.is_some() {
             self.seals.put(name.to_owned(), grant);
-            return Err(ApiFailure::usage("already-spooled", "this grant has its bytes already"));
+            return Err(ApiFailure::usage(
+                "already-spooled",
+                "this grant has its bytes already",
+            ));
         }
         let sealed = self.take_bytes(&grant, body).await?;
-        let answer = Spooled { len: sealed.len, body: sealed.body };
+        let answer = Spooled {
+            len: sealed.len,
+            body: sealed.body,
+        };
         grant.spooled = Some(sealed);
         self.seals.put(name.to_owned(), grant);
         Ok(answer)
@@ -182,32 +262,56 @@ impl Daemon {
         let (xid, recipients) = (grant.xid, grant.peer.card.age.len());
         let (to, from) = mpsc::channel::<Bytes>(8);
         let (blobs, most) = (self.station.blobs.clone(), self.config.limits.package_max);
-        let writing = tokio::task::spawn_blocking(move || write_sealed(&blobs, xid, recipients, most, from));
+        let writing =
+            tokio::task::spawn_blocking(move || write_sealed(&blobs, xid, recipients, most, from));
         let mut body = body.into_data_stream();
         let mut cut = None;
         while let Some(piece) = body.next().await {
             match piece {
-                Ok(piece) if to.send(piece).await.is_ok() => {}
-                Ok(_) => break,
+                // An empty piece marks the end, so none may come from outside.
+                Ok(piece) if piece.is_empty() => {}
+                Ok(piece) => {
+                    if to.send(piece).await.is_err() {
+                        break;
+                    }
+                }
                 Err(e) => {
-                    cut = Some(ApiFailure::failed("cut", format!("the sealed bytes stopped coming: {e}")));
+                    cut = Some(ApiFailure::failed(
+                        "cut",
+                        format!("the sealed bytes stopped coming: {e}"),
+                    ));
                     break;
                 }
             }
         }
         // Dropping the sender ends the bytes; a stream that was cut must not look like one that ended.
-        let ended = if cut.is_none() { to.send(Bytes::new()).await.is_ok() } else { false };
+        let ended = if cut.is_none() {
+            to.send(Bytes::new()).await.is_ok()
+        } else {
+            false
+        };
         drop(to);
-        let written = writing.await.map_err(|e| ApiFailure::failed("internal", e.to_string()))?;
+        let written = writing
+            .await
+            .map_err(|e| ApiFailure::failed("internal", e.to_string()))?;
         match (written, cut) {
             (Ok(sealed), None) if ended => Ok(sealed),
             (Err(failure), _) if failure.0.error != "cut" => Err(failure),
-            (_, cut) => Err(cut.unwrap_or_else(|| ApiFailure::failed("cut", "the sealed bytes stopped coming"))),
+            (_, cut) => {
+                Err(cut.unwrap_or_else(|| {
+                    ApiFailure::failed("cut", "the sealed bytes stopped coming")
+                }))
+            }
         }
     }
 
     /// Signs and commits the dispatch; from here on the daemon sees to the delivery.
-    pub(crate) async fn dispatch(&self, caller: &Caller, name: &str, finish: SealFinish) -> Result<Xid, ApiFailure> {
+    pub(crate) async fn dispatch(
+        &self,
+        caller: &Caller,
+        name: &str,
+        finish: SealFinish,
+    ) -> Result<Xid, ApiFailure> {
         let mut grant = self.seals.take(name, caller)?;
         let xid = grant.xid;
         let Some(sealed) = grant.spooled.take() else {
@@ -215,8 +319,14 @@ impl Daemon {
             return Err(ApiFailure::usage("no-bytes", "this grant has no bytes yet"));
         };
         let now = self.station.clock();
-        if !grant.permit.covers(Action::Send, &Digest::of(xid.as_bytes()), now) {
-            return Err(ApiFailure::temporary("grant-ended", "the permission to send has ended").next("send again"));
+        if !grant
+            .permit
+            .covers(Action::Send, &Digest::of(xid.as_bytes()), now)
+        {
+            return Err(
+                ApiFailure::temporary("grant-ended", "the permission to send has ended")
+                    .next("send again"),
+            );
         }
         let disclosures = disclosures(&grant.request, &finish);
         let receipt = Receipt::dispatch(
@@ -227,7 +337,9 @@ impl Daemon {
             grant.request.terms.clone(),
         );
         let receipt = receipt.stamped(&self.stamp()).disclosing(&disclosures);
-        let note = receipt.sign(&self.station.own.key).map_err(|e| unsigned(&e))?;
+        let note = receipt
+            .sign(&self.station.own.key)
+            .map_err(|e| unsigned(&e))?;
         let row = Exchange {
             xid,
             direction: Direction::Out,
@@ -245,7 +357,11 @@ impl Daemon {
             title: grant.request.title.clone(),
             items: finish.items,
             // Title and persons stay with the sender; the receiver reads them in the manifest.
-            disclosures: disclosures.iter().filter(|d| d.name != "titles").map(Disclosure::encode).collect(),
+            disclosures: disclosures
+                .iter()
+                .filter(|d| d.name != "titles")
+                .map(Disclosure::encode)
+                .collect(),
             have: Ranges::empty(),
             inline: sealed.inline.is_some(),
             attempts: 0,
@@ -256,8 +372,18 @@ impl Daemon {
         };
         let mut ops = vec![Op::Open(Box::new(row))];
         ops.extend(sealed.inline.map(|bytes| Op::Payload { xid, bytes }));
-        ops.extend([Op::Header { xid, header: sealed.header }, self.logged(Some(xid), Kind::Dispatch, &note)]);
-        self.station.ledger.commit(ops).await.map_err(commit_failure)?;
+        ops.extend([
+            Op::Header {
+                xid,
+                header: sealed.header,
+            },
+            self.logged(Some(xid), Kind::Dispatch, &note),
+        ]);
+        self.station
+            .ledger
+            .commit(ops)
+            .await
+            .map_err(commit_failure)?;
         self.ring(&grant.peer.row.id);
         self.changed(xid);
         Ok(xid)
@@ -270,8 +396,18 @@ fn disclosures(request: &SealRequest, finish: &SealFinish) -> Vec<Disclosure> {
         Disclosure::new(random(), "items", finish.item_root.to_string()),
         Disclosure::new(random(), "case", request.case.as_str()),
     ];
-    disclosures.extend(request.request.as_deref().map(|text| Disclosure::new(random(), "request", text)));
-    disclosures.extend(request.title.as_deref().map(|text| Disclosure::new(random(), "titles", text)));
+    disclosures.extend(
+        request
+            .request
+            .as_deref()
+            .map(|text| Disclosure::new(random(), "request", text)),
+    );
+    disclosures.extend(
+        request
+            .title
+            .as_deref()
+            .map(|text| Disclosure::new(random(), "titles", text)),
+    );
     disclosures
 }
 
@@ -279,6 +415,13 @@ pub(crate) fn disk_failure(fault: &DiskFault) -> ApiFailure {
     match fault {
         DiskFault::Full { .. } => ApiFailure::storage("storage-full", fault.to_string()),
         DiskFault::Broken { .. } => ApiFailure::storage("storage-broken", fault.to_string()),
+    }
+}
+
+fn spool_failure(fault: &SpoolFault) -> ApiFailure {
+    match fault {
+        SpoolFault::Disk(fault) => disk_failure(fault),
+        SpoolFault::TooLong => ApiFailure::usage("too-large", fault.to_string()),
     }
 }
 
@@ -291,19 +434,24 @@ fn write_sealed(
     mut from: mpsc::Receiver<Bytes>,
 ) -> Result<Sealed, ApiFailure> {
     let cut = || ApiFailure::failed("cut", "the sealed bytes stopped coming");
-    let bad = |e: &header::HeaderFault| ApiFailure::usage(e.code(), format!("not a sealed package for this peer: {e}"));
+    let bad = |e: &header::HeaderFault| {
+        ApiFailure::usage(e.code(), format!("not a sealed package for this peer: {e}"))
+    };
     let mut start = Vec::new();
     let split = loop {
         if let Some(at) = header::split(&start).map_err(|e| bad(&e))? {
             break at;
         }
-        let piece = from.blocking_recv().filter(|piece| !piece.is_empty()).ok_or_else(cut)?;
+        let piece = from
+            .blocking_recv()
+            .filter(|piece| !piece.is_empty())
+            .ok_or_else(cut)?;
         start.extend_from_slice(&piece);
     };
     let payload = start.split_off(split);
     header::check(&start, recipients).map_err(|e| bad(&e))?;
-    let mut spool: Spool = blobs.spool().map_err(|e| disk_failure(&e))?;
-    spool.write(&payload).map_err(|e| disk_failure(&e))?;
+    let mut spool: Spool = blobs.spool();
+    spool.write(&payload).map_err(|e| spool_failure(&e))?;
     let mut length = payload.len() as u64;
     loop {
         let piece = from.blocking_recv().ok_or_else(cut)?;
@@ -312,11 +460,19 @@ fn write_sealed(
         }
         length += piece.len() as u64;
         if length > most {
-            let message = format!("the package is longer than the {most} bytes that limits.package_max allows");
+            let message = format!(
+                "the package is longer than the {most} bytes that limits.package_max allows"
+            );
             return Err(ApiFailure::usage("too-large", message));
         }
-        spool.write(&piece).map_err(|e| disk_failure(&e))?;
+        spool.write(&piece).map_err(|e| spool_failure(&e))?;
     }
-    let done = spool.finish(&xid).map_err(|e| disk_failure(&e))?;
-    Ok(Sealed { header: Zeroizing::new(start), body: done.body, len: done.len, segments: done.segments, inline: done.inline })
+    let done = spool.finish(&xid).map_err(|e| spool_failure(&e))?;
+    Ok(Sealed {
+        header: Zeroizing::new(start),
+        body: done.body,
+        len: done.len,
+        segments: done.segments,
+        inline: done.inline,
+    })
 }

@@ -26,7 +26,9 @@ use crate::store::Phase;
 /// Random bytes; the system's source does not fail once the process has started.
 pub(crate) fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
-    SystemRandom::new().fill(&mut bytes).expect("the system's random source answers");
+    SystemRandom::new()
+        .fill(&mut bytes)
+        .expect("the system's random source answers");
     bytes
 }
 
@@ -38,10 +40,14 @@ fn disclosures_key(note: &Note) -> String {
 pub(crate) fn commit_failure(fault: CommitFault) -> ApiFailure {
     let text = fault.to_string();
     match fault {
-        CommitFault::Full => ApiFailure::storage("storage-full", text).next("free space where the state directory is; nothing was changed"),
-        CommitFault::Conflict { .. } => ApiFailure::temporary("conflict", text).next("look at the package's state and try again"),
-        CommitFault::TooLong { .. } => ApiFailure::usage("too-long", text),
-        CommitFault::Broken(_) => ApiFailure::storage("storage-broken", text).next("look at the daemon's log"),
+        CommitFault::Full => ApiFailure::storage("storage-full", text)
+            .next("free space where the state directory is; nothing was changed"),
+        CommitFault::Conflict { .. } => ApiFailure::temporary("conflict", text)
+            .next("look at the package's state and try again"),
+        CommitFault::Unfit(_) => ApiFailure::usage("unfit", text),
+        CommitFault::Broken(_) => {
+            ApiFailure::storage("storage-broken", text).next("look at the daemon's log")
+        }
     }
 }
 
@@ -80,7 +86,11 @@ impl Daemon {
     }
 
     /// States something about this authority itself, outside exchanges.
-    pub(crate) fn governance(&self, kind: Kind, subject: Digest) -> Result<Op, receipt::ReceiptFault> {
+    pub(crate) fn governance(
+        &self,
+        kind: Kind,
+        subject: Digest,
+    ) -> Result<Op, receipt::ReceiptFault> {
         let receipt = Receipt::own(kind, self.party(), Some(subject)).stamped(&self.stamp());
         let note = receipt.sign(&self.station.own.key)?;
         Ok(self.logged(None, kind, &note))
@@ -94,8 +104,14 @@ impl Daemon {
         denial: Option<&Denial>,
     ) -> Result<Digest, ApiFailure> {
         let _one_at_a_time = self.access.lock().await;
-        let exchange = self.station.ledger.exchange(xid).await.map_err(|e| ApiFailure::storage("store", e.to_string()))?;
-        let exchange = exchange.ok_or_else(|| ApiFailure::missing("no-such-package", "the package is gone"))?;
+        let exchange = self
+            .station
+            .ledger
+            .exchange(xid)
+            .await
+            .map_err(|e| ApiFailure::storage("store", e.to_string()))?;
+        let exchange = exchange
+            .ok_or_else(|| ApiFailure::missing("no-such-package", "the package is gone"))?;
         let (note, kind, disclosures) = self.access_note(&exchange, wish, denial)?;
         let ops = vec![
             self.logged(Some(*xid), kind, &note),
@@ -106,14 +122,31 @@ impl Daemon {
                 last_note: Some(note.bytes().to_vec()),
                 at: self.station.clock(),
             },
-            Op::Meta { key: disclosures_key(&note), value: disclosures },
+            Op::Meta {
+                key: disclosures_key(&note),
+                value: disclosures,
+            },
         ];
-        self.station.ledger.commit(ops).await.map_err(commit_failure)?;
+        self.station
+            .ledger
+            .commit(ops)
+            .await
+            .map_err(commit_failure)?;
         Ok(note.digest())
     }
 
-    fn access_note(&self, exchange: &Exchange, wish: &Wish<'_>, denial: Option<&Denial>) -> Result<(Note, Kind, Vec<u8>), ApiFailure> {
-        let altered = || ApiFailure::mismatch("ledger-altered", "the package's last statement in the ledger is damaged");
+    fn access_note(
+        &self,
+        exchange: &Exchange,
+        wish: &Wish<'_>,
+        denial: Option<&Denial>,
+    ) -> Result<(Note, Kind, Vec<u8>), ApiFailure> {
+        let altered = || {
+            ApiFailure::mismatch(
+                "ledger-altered",
+                "the package's last statement in the ledger is damaged",
+            )
+        };
         let last = Note::parse(&exchange.last_note).map_err(|_| altered())?;
         let earlier = receipt::open(&last).map_err(|_| altered())?;
         let disclosures = [
@@ -121,11 +154,21 @@ impl Daemon {
             Disclosure::new(random(), "justification", wish.justification),
             Disclosure::new(random(), "items", wish.items.to_vec()),
         ];
-        let kind = if denial.is_some() { Kind::AccessDenied } else { Kind::Access };
-        let mut next = earlier.follow(&last, kind).stamped(&self.stamp()).disclosing(&disclosures);
+        let kind = if denial.is_some() {
+            Kind::AccessDenied
+        } else {
+            Kind::Access
+        };
+        let mut next = earlier
+            .follow(&last, kind)
+            .stamped(&self.stamp())
+            .disclosing(&disclosures);
         next.purpose = wish.purpose;
         if let Some(denial) = denial {
-            next = next.because(Reason { code: denial.reason.to_string(), clause: denial.clause.clone() });
+            next = next.because(Reason {
+                code: denial.reason.to_string(),
+                clause: denial.clause.clone(),
+            });
         }
         let note = next.sign(&self.station.own.key).map_err(|e| unsigned(&e))?;
         let kept: Vec<_> = disclosures.iter().map(Disclosure::encode).collect();

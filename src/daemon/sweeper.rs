@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::base::Timestamp;
 use crate::daemon::Daemon;
+use crate::daemon::courier::draining;
 use crate::daemon::start;
 use crate::identity::statement::Note;
 use crate::receipt;
@@ -31,7 +32,7 @@ pub(crate) async fn run(daemon: Arc<Daemon>) {
         round = round.wrapping_add(1);
         tokio::select! {
             () = tokio::time::sleep(CHECKPOINT_EVERY) => {}
-            _ = phase.wait_for(|phase| phase.is_draining()) => break,
+            () = draining(&mut phase) => break,
         }
     }
     checkpoint(&daemon).await;
@@ -70,15 +71,24 @@ async fn expire(daemon: &Daemon, now: Timestamp) {
         Ok(outbox) => outbox,
         Err(e) => return tracing::error!("cannot read the outbox: {e}"),
     };
-    for exchange in outbox.into_iter().filter(|exchange| exchange.phase == Phase::Dispatched) {
-        let Some(reason) = over(daemon, &exchange, now) else { continue };
+    for exchange in outbox
+        .into_iter()
+        .filter(|exchange| exchange.phase == Phase::Dispatched)
+    {
+        let Some(reason) = over(daemon, &exchange, now) else {
+            continue;
+        };
         let code = reason.code.clone();
         match expired(daemon, &exchange, reason) {
             Ok(ops) => match daemon.station.ledger.commit(ops).await {
-                Ok(_) => tracing::warn!(xid = %exchange.xid, code, "given up: the package was not consigned in time"),
+                Ok(_) => {
+                    tracing::warn!(xid = %exchange.xid, code, "given up: the package was not consigned in time")
+                }
                 Err(e) => tracing::warn!(xid = %exchange.xid, "cannot give the package up: {e}"),
             },
-            Err(e) => tracing::error!(xid = %exchange.xid, "cannot state that the package expired: {e}"),
+            Err(e) => {
+                tracing::error!(xid = %exchange.xid, "cannot state that the package expired: {e}")
+            }
         }
         daemon.changed(exchange.xid);
         daemon.ring(&exchange.peer);
@@ -86,7 +96,8 @@ async fn expire(daemon: &Daemon, now: Timestamp) {
 }
 
 fn over(daemon: &Daemon, exchange: &Exchange, now: Timestamp) -> Option<Reason> {
-    let retry_for = u64::try_from(daemon.config.limits.transfer_retry_for.as_millis()).unwrap_or(u64::MAX);
+    let retry_for =
+        u64::try_from(daemon.config.limits.transfer_retry_for.as_millis()).unwrap_or(u64::MAX);
     if now > exchange.created && now.distance_ms(exchange.created) > retry_for {
         return Some(Reason::technical("retry-time-over"));
     }
@@ -97,13 +108,24 @@ fn over(daemon: &Daemon, exchange: &Exchange, now: Timestamp) -> Option<Reason> 
 fn expired(daemon: &Daemon, exchange: &Exchange, reason: Reason) -> Result<Vec<Op>, String> {
     let dispatch = Note::parse(&exchange.last_note).map_err(|e| e.to_string())?;
     let earlier = receipt::open(&dispatch).map_err(|e| e.to_string())?;
-    let next = earlier.follow(&dispatch, Kind::Expired).stamped(&daemon.stamp()).because(reason);
-    let note = next.sign(&daemon.station.own.key).map_err(|e| e.to_string())?;
+    let next = earlier
+        .follow(&dispatch, Kind::Expired)
+        .stamped(&daemon.stamp())
+        .because(reason);
+    let note = next
+        .sign(&daemon.station.own.key)
+        .map_err(|e| e.to_string())?;
     let (xid, at) = (exchange.xid, daemon.station.clock());
     let last_note = Some(note.bytes().to_vec());
     Ok(vec![
         daemon.logged(Some(xid), Kind::Expired, &note),
-        Op::Advance { xid, from: vec![Phase::Dispatched], to: Phase::Expired, last_note, at },
+        Op::Advance {
+            xid,
+            from: vec![Phase::Dispatched],
+            to: Phase::Expired,
+            last_note,
+            at,
+        },
         Op::Shred { xid },
     ])
 }

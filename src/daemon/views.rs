@@ -1,6 +1,8 @@
 //! Rows of the ledger as the API shows them.
 
-use crate::api::types::{FaultView, LogStatus, PackageView, PeerView, Problem, ReceiptView, Status, TransferView};
+use crate::api::types::{
+    FaultView, LogStatus, PackageView, PeerView, Problem, ReceiptView, Status, TransferView,
+};
 use crate::base::AuthorityId;
 use crate::base::Timestamp;
 use crate::base::limits;
@@ -22,12 +24,17 @@ use crate::store::StoreFault;
 const WARN_MS: i64 = 14 * 24 * 60 * 60 * 1_000;
 
 pub(crate) fn fault(fault: &Fault) -> FaultView {
-    FaultView { code: fault.code.clone(), text: fault.text.clone() }
+    FaultView {
+        code: fault.code.clone(),
+        text: fault.text.clone(),
+    }
 }
 
 pub(crate) fn peer(daemon: &Daemon, known: &Known) -> PeerView {
     let session = daemon.roster.session(&known.row.id);
-    let heard = session.as_ref().map(|session| crate::net::session::heard_at(&daemon.station, session));
+    let heard = session
+        .as_ref()
+        .map(|session| crate::net::session::heard_at(&daemon.station, session));
     PeerView {
         id: known.row.id.clone(),
         alias: known.row.alias.clone(),
@@ -39,8 +46,17 @@ pub(crate) fn peer(daemon: &Daemon, known: &Known) -> PeerView {
         card_number: known.row.number,
         connected: session.is_some(),
         last_seen: heard.max(known.row.last_seen),
-        crl_expires: known.row.crl.as_deref().and_then(revocation::crl_next_update),
-        fault: known.row.fault.as_ref().filter(|_| session.is_none()).map(fault),
+        crl_expires: known
+            .row
+            .crl
+            .as_deref()
+            .and_then(revocation::crl_next_update),
+        fault: known
+            .row
+            .fault
+            .as_ref()
+            .filter(|_| session.is_none())
+            .map(fault),
     }
 }
 
@@ -51,8 +67,9 @@ impl Daemon {
 
     /// A package as it is listed.
     pub(crate) fn package_view(&self, row: &Exchange) -> Result<PackageView, StoreFault> {
-        let terms: Terms = serde_json::from_str(&row.terms)
-            .map_err(|e| StoreFault::Damaged(format!("the terms of {} cannot be read: {e}", row.xid)))?;
+        let terms: Terms = serde_json::from_str(&row.terms).map_err(|e| {
+            StoreFault::Damaged(format!("the terms of {} cannot be read: {e}", row.xid))
+        })?;
         Ok(PackageView {
             id: row.xid,
             direction: row.direction.as_str().to_owned(),
@@ -75,16 +92,36 @@ impl Daemon {
     pub(crate) fn transfer_view(&self, row: &Exchange) -> TransferView {
         let meter = self.station.metered(&row.xid);
         let now = self.station.instant();
-        let (active, moved) = meter.as_ref().map_or((false, 0), |meter| (meter.active(), meter.moved()));
+        let (active, moved) = meter
+            .as_ref()
+            .map_or((false, 0), |meter| (meter.active(), meter.moved()));
         let rate = meter.as_ref().map_or(0, |meter| meter.rate(now));
         let done_bytes = match row.phase {
-            Phase::Dispatched if active => meter.as_ref().map_or(0, |meter| meter.done().min(row.len)),
-            Phase::Receiving => {
-                let durable = row.have.len().saturating_mul(limits::SEGMENT_BYTES).min(row.len);
-                meter.as_ref().map_or(durable, |meter| meter.done().min(row.len).max(durable))
+            Phase::Dispatched if active => {
+                meter.as_ref().map_or(0, |meter| meter.done().min(row.len))
             }
-            Phase::Dispatched | Phase::Rejected | Phase::Refused | Phase::Expired | Phase::Withdrawn | Phase::Lapsed => 0,
-            Phase::Consigned | Phase::Delivered | Phase::Closed | Phase::Failed | Phase::HandoverSigned | Phase::Held => row.len,
+            Phase::Receiving => {
+                let durable = row
+                    .have
+                    .len()
+                    .saturating_mul(limits::SEGMENT_BYTES)
+                    .min(row.len);
+                meter
+                    .as_ref()
+                    .map_or(durable, |meter| meter.done().min(row.len).max(durable))
+            }
+            Phase::Dispatched
+            | Phase::Rejected
+            | Phase::Refused
+            | Phase::Expired
+            | Phase::Withdrawn
+            | Phase::Lapsed => 0,
+            Phase::Consigned
+            | Phase::Delivered
+            | Phase::Closed
+            | Phase::Failed
+            | Phase::HandoverSigned
+            | Phase::Held => row.len,
         };
         TransferView {
             id: row.xid,
@@ -107,17 +144,31 @@ impl Daemon {
     pub(crate) fn log_status(&self) -> LogStatus {
         let ledger = &self.station.ledger;
         let head = self.station.own_head();
-        LogStatus { origin: head.origin, size: ledger.size(), checkpoint_size: head.size, checkpoint_root: head.root }
+        LogStatus {
+            origin: head.origin,
+            size: ledger.size(),
+            checkpoint_size: head.size,
+            checkpoint_root: head.root,
+        }
     }
 
     /// All that an operator wants to see first.
     pub(crate) async fn status(&self) -> Result<Status, StoreFault> {
         let counts = self.station.ledger.counts().await?;
         let count = |direction: Direction, phases: &[Phase]| {
-            counts.iter().filter(|(way, phase, _)| *way == direction && phases.contains(phase)).map(|(_, _, n)| n).sum()
+            counts
+                .iter()
+                .filter(|(way, phase, _)| *way == direction && phases.contains(phase))
+                .map(|(_, _, n)| n)
+                .sum()
         };
         let papers = self.papers.shown();
-        let peers: Vec<_> = self.roster.all().iter().map(|known| peer(self, known)).collect();
+        let peers: Vec<_> = self
+            .roster
+            .all()
+            .iter()
+            .map(|known| peer(self, known))
+            .collect();
         let free = self.station.blobs.free().ok();
         let waiting = self.station.ledger.waiting().await?;
         Ok(Status {
@@ -128,10 +179,20 @@ impl Daemon {
             pid: std::process::id(),
             started: self.started,
             phase: self.phase().borrow().as_str().to_owned(),
-            listen: self.endpoint.local_addr().map(|at| at.to_string()).unwrap_or_default(),
+            listen: self
+                .endpoint
+                .local_addr()
+                .map(|at| at.to_string())
+                .unwrap_or_default(),
             peers,
-            outgoing: count(Direction::Out, &[Phase::Dispatched, Phase::Consigned, Phase::Delivered]),
-            incoming: count(Direction::In, &[Phase::Receiving, Phase::Consigned, Phase::HandoverSigned]),
+            outgoing: count(
+                Direction::Out,
+                &[Phase::Dispatched, Phase::Consigned, Phase::Delivered],
+            ),
+            incoming: count(
+                Direction::In,
+                &[Phase::Receiving, Phase::Consigned, Phase::HandoverSigned],
+            ),
             held: count(Direction::In, &[Phase::Held]),
             log: self.log_status(),
             store_free_bytes: free.unwrap_or_default(),
@@ -140,7 +201,12 @@ impl Daemon {
         })
     }
 
-    fn problems(&self, peers: &[PeerView], free: Option<u64>, waiting: &[crate::store::Waiting]) -> Vec<Problem> {
+    fn problems(
+        &self,
+        peers: &[PeerView],
+        free: Option<u64>,
+        waiting: &[crate::store::Waiting],
+    ) -> Vec<Problem> {
         let now = self.station.clock();
         let problem = |severity: &str, code: &str, subject: &str, message: String| Problem {
             severity: severity.to_owned(),
@@ -150,18 +216,31 @@ impl Daemon {
         };
         let mut problems = Vec::new();
         match free {
-            None => problems.push(problem("error", "store-unknown", "state", "the free space cannot be read".to_owned())),
+            None => problems.push(problem(
+                "error",
+                "store-unknown",
+                "state",
+                "the free space cannot be read".to_owned(),
+            )),
             Some(free) if free < self.config.limits.reserve => {
-                let message = format!("{free} bytes are free, less than limits.reserve: new packages are told to wait; free space");
+                let message = format!(
+                    "{free} bytes are free, less than limits.reserve: new packages are told to wait; free space"
+                );
                 problems.push(problem("error", "storage-full", "state", message));
             }
             Some(_) => {}
         }
         let papers = self.papers.shown();
-        for (what, end) in [("certificate", papers.certificate_expires), ("revocation list", papers.crl_expires)] {
+        for (what, end) in [
+            ("certificate", papers.certificate_expires),
+            ("revocation list", papers.crl_expires),
+        ] {
             ending(&mut problems, now, &format!("own {what}"), end);
         }
-        for peer in peers.iter().filter(|peer| peer.state == PeerState::Accepted.as_str()) {
+        for peer in peers
+            .iter()
+            .filter(|peer| peer.state == PeerState::Accepted.as_str())
+        {
             match peer.crl_expires {
                 None => problems.push(problem(
                     "error",
@@ -171,15 +250,29 @@ impl Daemon {
                 )),
                 Some(end) => ending(&mut problems, now, &format!("revocation list of {}", peer.alias), end),
             }
-            let mail = waiting.iter().find(|waiting| waiting.peer == peer.id).map_or(0, |waiting| waiting.count);
+            let mail = waiting
+                .iter()
+                .find(|waiting| waiting.peer == peer.id)
+                .map_or(0, |waiting| waiting.count);
             if let (Some(fault), true) = (&peer.fault, mail > 0) {
                 let message = format!("{mail} packages wait: {}", fault.text);
                 problems.push(problem("error", &fault.code, peer.alias.as_str(), message));
             }
         }
-        for peer in peers.iter().filter(|peer| peer.state == PeerState::Added.as_str()) {
-            let message = format!("added, not accepted: compare the six words by telephone, then: rogatory peer accept {}", peer.alias);
-            problems.push(problem("warning", "peer-not-accepted", peer.alias.as_str(), message));
+        for peer in peers
+            .iter()
+            .filter(|peer| peer.state == PeerState::Added.as_str())
+        {
+            let message = format!(
+                "added, not accepted: compare the six words by telephone, then: rogatory peer accept {}",
+                peer.alias
+            );
+            problems.push(problem(
+                "warning",
+                "peer-not-accepted",
+                peer.alias.as_str(),
+                message,
+            ));
         }
         problems.sort_by(|a, b| a.severity.cmp(&b.severity));
         problems
@@ -192,17 +285,30 @@ fn ending(problems: &mut Vec<Problem>, now: Timestamp, what: &str, end: Timestam
         return;
     }
     let (severity, code, message) = if left < 0 {
-        ("error", "expired", format!("ended at {end}: connections are refused"))
+        (
+            "error",
+            "expired",
+            format!("ended at {end}: connections are refused"),
+        )
     } else {
         ("warning", "expires-soon", format!("ends at {end}"))
     };
-    problems.push(Problem { severity: severity.to_owned(), code: code.to_owned(), subject: what.to_owned(), message });
+    problems.push(Problem {
+        severity: severity.to_owned(),
+        code: code.to_owned(),
+        subject: what.to_owned(),
+        message,
+    });
 }
 
 /// A statement as it is listed.
 pub(crate) fn receipt_view(row: &StatementRow) -> ReceiptView {
-    let receipt = Note::parse(&row.note).ok().and_then(|note| receipt::open(&note).ok());
-    let event = receipt.as_ref().and_then(|receipt| receipt.kind.profile().event);
+    let receipt = Note::parse(&row.note)
+        .ok()
+        .and_then(|note| receipt::open(&note).ok());
+    let event = receipt
+        .as_ref()
+        .and_then(|receipt| receipt.kind.profile().event);
     ReceiptView {
         seq: row.seq,
         kind: row.kind.clone(),
@@ -212,7 +318,10 @@ pub(crate) fn receipt_view(row: &StatementRow) -> ReceiptView {
         t: receipt.as_ref().map_or(row.at, |receipt| receipt.t),
         digest: row.digest,
         leaf: row.leaf,
-        reason: receipt.as_ref().and_then(|receipt| receipt.reason.as_ref()).map(|reason| reason.code.clone()),
+        reason: receipt
+            .as_ref()
+            .and_then(|receipt| receipt.reason.as_ref())
+            .map(|reason| reason.code.clone()),
         event: event.map(str::to_owned),
     }
 }

@@ -12,44 +12,68 @@ use crate::base::Ranges;
 use crate::base::Xid;
 use crate::base::limits;
 use crate::identity::statement::Note;
-use crate::net::reader::FrameReader;
-use crate::net::reader::peers_fault;
 use crate::net::frames::write_frame;
 use crate::net::inbox::Arrival;
 use crate::net::intake::Intake;
 use crate::net::intake::IntakeFault;
 use crate::net::intake::Taken;
 use crate::net::outbound::Attempt;
+use crate::net::reader::FrameReader;
+use crate::net::reader::peers_fault;
 use crate::net::session::Ended;
 use crate::net::session::Session;
 use crate::net::station::Active;
 use crate::net::station::Meter;
 use crate::net::station::Station;
 use crate::net::station::Turn;
+use crate::package::header;
 use crate::package::segments;
+use crate::receipt::Disclosure;
 use crate::receipt::Kind;
 use crate::receipt::disclosure;
 use crate::seal;
+use crate::seal::SealError;
 use crate::store::CommitFault;
 use crate::store::Direction;
 use crate::store::Exchange;
 use crate::store::Op;
 use crate::store::Phase;
 use crate::transfer::receiver::Admission;
-use crate::transfer::{Fault, Known, Machine, Outcome, Receiver, ReceiverCommit, ReceiverInput, ReceiverOutput, Standing};
+use crate::transfer::{
+    Fault, Known, Machine, Outcome, Receiver, ReceiverCommit, ReceiverInput, ReceiverOutput,
+    Standing,
+};
+
+/// A payload's nonce and its first whole chunk (age-encryption.org/v1, STREAM).
+const FIRST_CHUNK_BYTES: u64 = 16 + (64 << 10) + 16;
 
 /// Runs one incoming exchange to the end of its stream.
-pub(crate) async fn run(session: &Session, send: quinn::SendStream, recv: quinn::RecvStream) -> Ended {
+pub(crate) async fn run(
+    session: &Session,
+    send: quinn::SendStream,
+    recv: quinn::RecvStream,
+) -> Ended {
     let (taken_to, taken) = mpsc::channel(8);
     let machine = Receiver::new(Arc::clone(&session.station.own), session.other());
-    let mut running = Running { session, machine, send, taken_to, work: None, phase: None, flushes: JoinSet::new() };
+    let mut running = Running {
+        session,
+        machine,
+        send,
+        taken_to,
+        work: None,
+        phase: None,
+        flushes: JoinSet::new(),
+    };
     let attempt = running.go(FrameReader::new(recv), taken).await;
     let work = running.work.take();
     let xid = work.as_ref().map(|work| work.xid);
     if let Some(work) = work {
         work.leave(session).await;
     }
-    Ended { xid, attempt: attempt.map_or_else(|attempt| attempt, Attempt::Ended) }
+    Ended {
+        xid,
+        attempt: attempt.map_or_else(|attempt| attempt, Attempt::Ended),
+    }
 }
 
 /// What is held while an exchange is worked on.
@@ -93,7 +117,11 @@ impl Running<'_> {
         self.machine.handle(&now, input);
     }
 
-    async fn go(&mut self, mut frames: FrameReader, mut taken: mpsc::Receiver<Taken>) -> Result<Outcome, Attempt> {
+    async fn go(
+        &mut self,
+        mut frames: FrameReader,
+        mut taken: mpsc::Receiver<Taken>,
+    ) -> Result<Outcome, Attempt> {
         loop {
             while let Some(output) = self.machine.poll_output() {
                 if let Some(outcome) = self.carry_out(output).await? {
@@ -125,12 +153,26 @@ impl Running<'_> {
 
     /// A data stream for this exchange: the intake reads it, if there is one.
     fn arrived(&mut self, arrival: Arrival) {
-        let Some(Work { intake: Some(intake), meter, .. }) = &mut self.work else { return };
+        let Some(Work {
+            intake: Some(intake),
+            meter,
+            ..
+        }) = &mut self.work
+        else {
+            return;
+        };
         intake.take(arrival, Arc::clone(meter), self.taken_to.clone());
     }
 
     fn taken(&mut self, event: Taken) -> Result<(), Attempt> {
-        let Some(Work { intake: Some(intake), xid, .. }) = &mut self.work else { return Ok(()) };
+        let Some(Work {
+            intake: Some(intake),
+            xid,
+            ..
+        }) = &mut self.work
+        else {
+            return Ok(());
+        };
         let (xid, station) = (*xid, Arc::clone(&self.session.station));
         match event {
             Taken::Listed => {
@@ -154,7 +196,9 @@ impl Running<'_> {
             }
             Taken::Moved => self.feed(ReceiverInput::Moved),
             Taken::Bad(fault) => self.feed(ReceiverInput::BadData(fault)),
-            Taken::Failed(e) if e.is_full() => self.feed(ReceiverInput::NoRoom { code: "storage-full".to_owned() }),
+            Taken::Failed(e) if e.is_full() => self.feed(ReceiverInput::NoRoom {
+                code: "storage-full".to_owned(),
+            }),
             Taken::Failed(e) => return Err(intake_fault(&e)),
         }
         Ok(())
@@ -163,7 +207,9 @@ impl Running<'_> {
     async fn carry_out(&mut self, output: ReceiverOutput) -> Result<Option<Outcome>, Attempt> {
         match output {
             ReceiverOutput::Send(frame) => {
-                write_frame(&mut self.send, &frame).await.map_err(|e| Attempt::Cut(e.to_string()))?;
+                write_frame(&mut self.send, &frame)
+                    .await
+                    .map_err(|e| Attempt::Cut(e.to_string()))?;
             }
             ReceiverOutput::Lookup(xid) => {
                 let input = self.look_up(xid).await?;
@@ -203,15 +249,29 @@ impl Running<'_> {
         let meter = station.meter(xid);
         let active = meter.begin(station.instant());
         let arrivals = self.session.inbox.claim(xid);
-        let exchange = station.ledger.exchange(&xid).await.map_err(|e| store_fault(&e))?;
+        let exchange = station
+            .ledger
+            .exchange(&xid)
+            .await
+            .map_err(|e| store_fault(&e))?;
         let known = match &exchange {
             None => ReceiverInput::Known(None),
-            Some(row) if row.direction != Direction::In || row.peer != *self.session.peer_id() => ReceiverInput::Foreign,
+            Some(row) if row.direction != Direction::In || row.peer != *self.session.peer_id() => {
+                ReceiverInput::Foreign
+            }
             Some(row) => ReceiverInput::Known(Some(Box::new(known(&station, row).await?))),
         };
         self.phase = exchange.as_ref().map(|row| row.phase);
         let exchange = exchange.map(Box::new);
-        self.work = Some(Work { xid, exchange, intake: None, arrivals, meter, turn, _active: active });
+        self.work = Some(Work {
+            xid,
+            exchange,
+            intake: None,
+            arrivals,
+            meter,
+            turn,
+            _active: active,
+        });
         Ok(known)
     }
 
@@ -220,14 +280,25 @@ impl Running<'_> {
         let exchange = admitted(&station, self.session.peer_id(), &admission);
         let intake = match Intake::open(&station, &exchange).await {
             Ok(intake) => intake,
-            Err(e) if e.is_full() => return Ok(ReceiverInput::NoRoom { code: "storage-full".to_owned() }),
+            Err(e) if e.is_full() => {
+                return Ok(ReceiverInput::NoRoom {
+                    code: "storage-full".to_owned(),
+                });
+            }
             Err(e) => return Err(intake_fault(&e)),
         };
         if !exchange.inline {
-            let ops = vec![Op::Open(Box::new(exchange.clone())), received(&station, Kind::Dispatch, &admission.dispatch, exchange.xid)];
+            let ops = vec![
+                Op::Open(Box::new(exchange.clone())),
+                received(&station, Kind::Dispatch, &admission.dispatch, exchange.xid),
+            ];
             match station.ledger.commit(ops).await {
                 Ok(_) => {}
-                Err(CommitFault::Full) => return Ok(ReceiverInput::NoRoom { code: "storage-full".to_owned() }),
+                Err(CommitFault::Full) => {
+                    return Ok(ReceiverInput::NoRoom {
+                        code: "storage-full".to_owned(),
+                    });
+                }
                 Err(fault) => return Err(fault.into()),
             }
             self.phase = Some(Phase::Receiving);
@@ -242,28 +313,51 @@ impl Running<'_> {
     /// Opens the part file again; where its list is durable, says so at once.
     async fn resume(&mut self, have: Ranges) -> Result<Option<ReceiverInput>, Attempt> {
         let station = Arc::clone(self.station());
-        let Some(work) = &mut self.work else { return Ok(None) };
-        let Some(exchange) = &work.exchange else { return Ok(None) };
+        let Some(work) = &mut self.work else {
+            return Ok(None);
+        };
+        let Some(exchange) = &work.exchange else {
+            return Ok(None);
+        };
         let intake = match Intake::open(&station, exchange).await {
             Ok(intake) => intake,
-            Err(e) if e.is_full() => return Ok(Some(ReceiverInput::NoRoom { code: "storage-full".to_owned() })),
+            Err(e) if e.is_full() => {
+                return Ok(Some(ReceiverInput::NoRoom {
+                    code: "storage-full".to_owned(),
+                }));
+            }
             Err(e) => return Err(intake_fault(&e)),
         };
         // Less than was recorded means that files were lost: only what is really there counts.
-        debug_assert!(intake.have.len() <= have.len(), "nothing unrecorded is counted");
-        work.meter.set_done(intake.have.len().saturating_mul(limits::SEGMENT_BYTES).min(exchange.len));
+        debug_assert!(
+            intake.have.len() <= have.len(),
+            "nothing unrecorded is counted"
+        );
+        work.meter.set_done(
+            intake
+                .have
+                .len()
+                .saturating_mul(limits::SEGMENT_BYTES)
+                .min(exchange.len),
+        );
         let listed = intake.listed();
         work.intake = Some(intake);
         Ok(listed.then_some(ReceiverInput::Listed))
     }
 
     async fn settle(&mut self) -> Result<ReceiverInput, Attempt> {
-        let Some(Work { intake: Some(intake), .. }) = &mut self.work else {
+        let Some(Work {
+            intake: Some(intake),
+            ..
+        }) = &mut self.work
+        else {
             return Err(Attempt::Local(Fault::new("internal", "nothing to settle")));
         };
         match intake.settle().await {
             Ok(()) => Ok(ReceiverInput::Durable),
-            Err(e) if e.is_full() => Ok(ReceiverInput::NoRoom { code: "storage-full".to_owned() }),
+            Err(e) if e.is_full() => Ok(ReceiverInput::NoRoom {
+                code: "storage-full".to_owned(),
+            }),
             Err(e) => Err(intake_fault(&e)),
         }
     }
@@ -271,10 +365,12 @@ impl Running<'_> {
     /// Unwraps the file key, checks the header's MAC and the first chunk, where the identity is here.
     async fn check_header(&mut self, header: Vec<u8>) -> Result<Result<(), String>, Attempt> {
         let station = Arc::clone(self.station());
-        let Some(Work { xid, .. }) = &self.work else { return Ok(Ok(())) };
+        let Some(Work { xid, .. }) = &self.work else {
+            return Ok(Ok(()));
+        };
         let first = first_chunk(&station, *xid).await?;
         let checked = tokio::task::spawn_blocking(move || match &station.identity {
-            Some(identity) => seal::check_header(&header, &first, identity).map_err(|e| e.code().to_owned()),
+            Some(identity) => check_header(&header, &first, identity, station.recipients),
             None => Ok(()),
         });
         checked.await.map_err(|e| Attempt::Cut(e.to_string()))
@@ -290,11 +386,18 @@ impl Running<'_> {
         let (to, ops) = ops;
         match station.ledger.commit(ops).await {
             Ok(_) => self.phase = Some(to),
-            Err(CommitFault::Full) => return Ok(ReceiverInput::NoRoom { code: "storage-full".to_owned() }),
+            Err(CommitFault::Full) => {
+                return Ok(ReceiverInput::NoRoom {
+                    code: "storage-full".to_owned(),
+                });
+            }
             Err(fault) => return Err(fault.into()),
         }
         if let (true, Some(intake)) = (discard, work.intake.take()) {
-            intake.discard(&station, work.xid).await.map_err(|e| intake_fault(&e))?;
+            intake
+                .discard(&station, work.xid)
+                .await
+                .map_err(|e| intake_fault(&e))?;
         }
         Ok(ReceiverInput::Committed)
     }
@@ -339,25 +442,44 @@ fn store_fault(e: &crate::store::StoreFault) -> Attempt {
 }
 
 fn intake_fault(e: &IntakeFault) -> Attempt {
-    if e.is_broken() { Attempt::Broken(e.to_string()) } else { Attempt::Local(Fault::new("payload-unwritable", e.to_string())) }
+    if e.is_broken() {
+        Attempt::Broken(e.to_string())
+    } else {
+        Attempt::Local(Fault::new("payload-unwritable", e.to_string()))
+    }
 }
 
 /// What the ledger knows of an incoming exchange.
 async fn known(station: &Station, row: &Exchange) -> Result<Known, Attempt> {
-    let altered = |what: &str| Attempt::Local(Fault::new("ledger-altered", format!("{what} of {} is missing or damaged", row.xid)));
-    let rows = station.ledger.statements(&row.xid).await.map_err(|e| store_fault(&e))?;
+    let altered = |what: &str| {
+        Attempt::Local(Fault::new(
+            "ledger-altered",
+            format!("{what} of {} is missing or damaged", row.xid),
+        ))
+    };
+    let rows = station
+        .ledger
+        .statements(&row.xid)
+        .await
+        .map_err(|e| store_fault(&e))?;
     let note = |kind: Kind| {
-        let row = rows.iter().find(|row| row.kind == kind.as_str() && row.signatures == 1)?;
+        let row = rows
+            .iter()
+            .find(|row| row.kind == kind.as_str() && row.signatures == 1)?;
         Note::parse(&row.note).ok()
     };
     let standing = match row.phase {
         Phase::Receiving => Standing::Receiving(row.have.clone()),
-        Phase::Consigned => Standing::Consigned(note(Kind::Consigned).ok_or_else(|| altered("the consigned receipt"))?),
+        Phase::Consigned => Standing::Consigned(
+            note(Kind::Consigned).ok_or_else(|| altered("the consigned receipt"))?,
+        ),
         Phase::HandoverSigned => {
             let answer = note(Kind::Handover).or_else(|| note(Kind::HandoverFailed));
             Standing::Answered(answer.ok_or_else(|| altered("the handover receipt"))?)
         }
-        Phase::Refused => Standing::Rejected(note(Kind::Rejected).ok_or_else(|| altered("the rejected receipt"))?),
+        Phase::Refused => {
+            Standing::Rejected(note(Kind::Rejected).ok_or_else(|| altered("the rejected receipt"))?)
+        }
         Phase::Held
         | Phase::Failed
         | Phase::Lapsed
@@ -368,15 +490,25 @@ async fn known(station: &Station, row: &Exchange) -> Result<Known, Attempt> {
         | Phase::Expired
         | Phase::Withdrawn => Standing::Settled,
     };
-    Ok(Known { dispatch: note(Kind::Dispatch).ok_or_else(|| altered("the dispatch"))?, standing })
+    Ok(Known {
+        dispatch: note(Kind::Dispatch).ok_or_else(|| altered("the dispatch"))?,
+        standing,
+    })
 }
 
 /// The row of an admitted offer.
 fn admitted(station: &Station, peer: &AuthorityId, admission: &Admission) -> Exchange {
     let now = station.clock();
-    let disclosed = |name: &str| disclosure::text_of(&admission.disclosures, name);
+    let read: Vec<_> = admission
+        .disclosures
+        .iter()
+        .filter_map(|text| Disclosure::parse(text).ok())
+        .collect();
+    let disclosed = |name: &str| disclosure::text(&read, name).map(str::to_owned);
     let receipt = crate::receipt::open(&admission.dispatch).ok();
-    let terms = receipt.and_then(|receipt| receipt.terms).map(|terms| crate::base::json::canonical(&terms));
+    let terms = receipt
+        .and_then(|receipt| receipt.terms)
+        .map(|terms| crate::base::json::canonical(&terms));
     Exchange {
         xid: admission.xid,
         direction: Direction::In,
@@ -406,7 +538,10 @@ fn admitted(station: &Station, peer: &AuthorityId, admission: &Admission) -> Exc
 
 /// A statement of the other side, or of ours, for the ledger. Only what we signed ourselves becomes a leaf of our log.
 fn statement(station: &Station, kind: Kind, note: &Note, xid: Xid, logged: bool) -> Op {
-    let issuer = note.signatures().first().map(|line| line.name.authority().clone());
+    let issuer = note
+        .signatures()
+        .first()
+        .map(|line| line.name.authority().clone());
     Op::Statement {
         xid: Some(xid),
         kind: kind.as_str().to_owned(),
@@ -423,24 +558,48 @@ fn received(station: &Station, kind: Kind, note: &Note, xid: Xid) -> Op {
 }
 
 /// The ledger's operations for one step, and the phase they lead to.
-fn ops(station: &Station, peer: &AuthorityId, work: &mut Work, phase: Option<Phase>, commit: ReceiverCommit) -> (Phase, Vec<Op>) {
+fn ops(
+    station: &Station,
+    peer: &AuthorityId,
+    work: &mut Work,
+    phase: Option<Phase>,
+    commit: ReceiverCommit,
+) -> (Phase, Vec<Op>) {
     let (xid, at) = (work.xid, station.clock());
     let own = |kind: Kind, note: &Note| statement(station, kind, note, xid, true);
     let advance = |from: Phase, to: Phase, note: &Note| {
-        (to, Op::Advance { xid, from: vec![from], to, last_note: Some(note.bytes().to_vec()), at })
+        (
+            to,
+            Op::Advance {
+                xid,
+                from: vec![from],
+                to,
+                last_note: Some(note.bytes().to_vec()),
+                at,
+            },
+        )
     };
     match commit {
         ReceiverCommit::Rejected { dispatch, note } => {
             let mut row = refused(station, peer, xid, &dispatch);
             row.last_note = note.bytes().to_vec();
-            (Phase::Refused, vec![Op::Open(Box::new(row)), received(station, Kind::Dispatch, &dispatch, xid), own(Kind::Rejected, &note)])
+            (
+                Phase::Refused,
+                vec![
+                    Op::Open(Box::new(row)),
+                    received(station, Kind::Dispatch, &dispatch, xid),
+                    own(Kind::Rejected, &note),
+                ],
+            )
         }
         ReceiverCommit::Consigned(note) => {
             let mut ops = Vec::new();
             if let (None, Some(exchange)) = (phase, &work.exchange) {
                 let dispatch = Note::parse(&exchange.last_note).ok();
                 ops.push(Op::Open(exchange.clone()));
-                ops.extend(dispatch.map(|dispatch| received(station, Kind::Dispatch, &dispatch, xid)));
+                ops.extend(
+                    dispatch.map(|dispatch| received(station, Kind::Dispatch, &dispatch, xid)),
+                );
             }
             if let Some(bytes) = work.intake.as_mut().and_then(Intake::inline_bytes) {
                 ops.push(Op::Payload { xid, bytes });
@@ -449,14 +608,36 @@ fn ops(station: &Station, peer: &AuthorityId, work: &mut Work, phase: Option<Pha
             ops.extend([own(Kind::Consigned, &note), step]);
             (to, ops)
         }
-        ReceiverCommit::Handover { consigned, header, note } => {
+        ReceiverCommit::Handover {
+            consigned,
+            header,
+            note,
+        } => {
             let (to, step) = advance(Phase::Consigned, Phase::HandoverSigned, &note);
-            let header = Op::Header { xid, header: header.into() };
-            (to, vec![own(Kind::Consigned, &consigned), header, own(Kind::Handover, &note), step])
+            let header = Op::Header {
+                xid,
+                header: header.into(),
+            };
+            (
+                to,
+                vec![
+                    own(Kind::Consigned, &consigned),
+                    header,
+                    own(Kind::Handover, &note),
+                    step,
+                ],
+            )
         }
         ReceiverCommit::HandoverFailed { consigned, note } => {
             let (to, step) = advance(Phase::Consigned, Phase::HandoverSigned, &note);
-            (to, vec![own(Kind::Consigned, &consigned), own(Kind::HandoverFailed, &note), step])
+            (
+                to,
+                vec![
+                    own(Kind::Consigned, &consigned),
+                    own(Kind::HandoverFailed, &note),
+                    step,
+                ],
+            )
         }
         ReceiverCommit::Held(note) => {
             let (to, step) = advance(Phase::HandoverSigned, Phase::Held, &note);
@@ -483,7 +664,9 @@ fn ops(station: &Station, peer: &AuthorityId, work: &mut Work, phase: Option<Pha
 fn refused(station: &Station, peer: &AuthorityId, xid: Xid, dispatch: &Note) -> Exchange {
     let receipt = crate::receipt::open(dispatch).ok();
     let pkg = receipt.as_ref().and_then(|receipt| receipt.pkg.clone());
-    let terms = receipt.and_then(|receipt| receipt.terms).map(|terms| crate::base::json::canonical(&terms));
+    let terms = receipt
+        .and_then(|receipt| receipt.terms)
+        .map(|terms| crate::base::json::canonical(&terms));
     let (zero, now) = (Digest::from_bytes([0; 32]), station.clock());
     Exchange {
         xid,
@@ -512,16 +695,43 @@ fn refused(station: &Station, peer: &AuthorityId, xid: Xid, dispatch: &Note) -> 
     }
 }
 
+/// Why a header does not open its payload, as a reason code.
+fn check_header(
+    header: &[u8],
+    first: &[u8],
+    identity: &seal::Identity,
+    recipients: usize,
+) -> Result<(), String> {
+    header::check(header, recipients).map_err(|e| e.code().to_owned())?;
+    seal::check_header(header, first, identity).map_err(|e| match e {
+        SealError::NotForUs => "not-for-us".to_owned(),
+        SealError::Mac => "header-mac".to_owned(),
+        SealError::Payload(_) => "payload-undecryptable".to_owned(),
+        other => {
+            tracing::warn!("the age header cannot be used: {other}");
+            "header-unusable".to_owned()
+        }
+    })
+}
+
 /// The payload's nonce and first chunk: enough to check a header against.
 async fn first_chunk(station: &Arc<Station>, xid: Xid) -> Result<Vec<u8>, Attempt> {
-    if let Some(payload) = station.ledger.payload(&xid).await.map_err(|e| store_fault(&e))? {
+    if let Some(payload) = station
+        .ledger
+        .payload(&xid)
+        .await
+        .map_err(|e| store_fault(&e))?
+    {
         return Ok(payload);
     }
     let station = Arc::clone(station);
     let read = tokio::task::spawn_blocking(move || -> std::io::Result<Vec<u8>> {
         let mut first = Vec::new();
         let file = station.blobs.payload(&xid)?;
-        std::io::Read::read_to_end(&mut std::io::Read::take(file, seal::FIRST_CHUNK_BYTES), &mut first)?;
+        std::io::Read::read_to_end(
+            &mut std::io::Read::take(file, FIRST_CHUNK_BYTES),
+            &mut first,
+        )?;
         Ok(first)
     });
     let read = read.await.map_err(|e| Attempt::Cut(e.to_string()))?;

@@ -58,8 +58,10 @@ impl Inbox {
             Slot::Waiting(waiting, _) if waiting.len() < STREAMS_MAX => waiting.push(arrival),
             Slot::Waiting(..) => turn_away(&mut arrival),
             Slot::Claimed(to) => {
-                if let Err(mpsc::error::TrySendError::Full(mut arrival) | mpsc::error::TrySendError::Closed(mut arrival)) =
-                    to.try_send(arrival)
+                if let Err(
+                    mpsc::error::TrySendError::Full(mut arrival)
+                    | mpsc::error::TrySendError::Closed(mut arrival),
+                ) = to.try_send(arrival)
                 {
                     turn_away(&mut arrival);
                 }
@@ -71,7 +73,8 @@ impl Inbox {
     pub(crate) fn claim(&self, xid: Xid) -> mpsc::Receiver<Arrival> {
         let (to, from) = mpsc::channel(STREAMS_MAX);
         let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(Slot::Waiting(waiting, _)) = slots.by_xid.insert(xid, Slot::Claimed(to.clone())) {
+        if let Some(Slot::Waiting(waiting, _)) = slots.by_xid.insert(xid, Slot::Claimed(to.clone()))
+        {
             for arrival in waiting {
                 // The channel is empty and as long as the queue was allowed to be.
                 drop(to.try_send(arrival));

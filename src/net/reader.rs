@@ -45,5 +45,7 @@ impl Drop for FrameReader {
 
 /// The fault that the peer should hear of, where it broke the protocol.
 pub(crate) fn peers_fault(fault: &FrameFault) -> Option<Fault> {
-    fault.is_peers_fault().then(|| Fault::new(fault.code(), fault.to_string()))
+    fault
+        .is_peers_fault()
+        .then(|| Fault::new(fault.code(), fault.to_string()))
 }

@@ -114,22 +114,40 @@ pub struct HelloFault {
 }
 
 /// Says hello in both directions; the connection counts as up when this returns.
-pub async fn open(station: Arc<Station>, link: Link, papers: Papers) -> Result<(Session, Control), HelloFault> {
+pub async fn open(
+    station: Arc<Station>,
+    link: Link,
+    papers: Papers,
+) -> Result<(Session, Control), HelloFault> {
     let fault = |code: &'static str, text: String| HelloFault { code, text };
     let hello = timeout(HELLO_WAIT, greet(&station, &link, &papers));
     let (send, frames, theirs) = match hello.await {
         Ok(Ok(greeted)) => greeted,
         Ok(Err(e)) => return Err(fault("no-hello", e)),
-        Err(_) => return Err(fault("no-hello", format!("no hello within {} s", HELLO_WAIT.as_secs()))),
+        Err(_) => {
+            return Err(fault(
+                "no-hello",
+                format!("no hello within {} s", HELLO_WAIT.as_secs()),
+            ));
+        }
     };
     if !theirs.versions.contains(&VERSION) {
         link.close(CLOSE_FAULT, "no common version");
-        return Err(fault("no-common-version", format!("the peer speaks versions {:?}, not {VERSION}", theirs.versions)));
+        return Err(fault(
+            "no-common-version",
+            format!(
+                "the peer speaks versions {:?}, not {VERSION}",
+                theirs.versions
+            ),
+        ));
     }
     let now = station.clock();
     if now.distance_ms(theirs.now) > limits::CLOCK_SKEW_MS_MAX {
         link.close(CLOSE_FAULT, "clocks are more than 5 minutes apart");
-        let text = format!("its clock says {}, ours {now}: more than 5 minutes apart; set the clock that is wrong", theirs.now);
+        let text = format!(
+            "its clock says {}, ours {now}: more than 5 minutes apart; set the clock that is wrong",
+            theirs.now
+        );
         return Err(fault("clock-skew", text));
     }
     let session = Session {
@@ -142,11 +160,27 @@ pub async fn open(station: Arc<Station>, link: Link, papers: Papers) -> Result<(
         last_heard: Arc::new(AtomicU64::new(station.instant().0)),
         station,
     };
-    Ok((session, Control { send, frames, papers, theirs }))
+    Ok((
+        session,
+        Control {
+            send,
+            frames,
+            papers,
+            theirs,
+        },
+    ))
 }
 
-async fn greet(station: &Station, link: &Link, papers: &Papers) -> Result<(quinn::SendStream, FrameReader, Hello), String> {
-    let streams = if link.inbound { link.connection.accept_bi().await } else { link.connection.open_bi().await };
+async fn greet(
+    station: &Station,
+    link: &Link,
+    papers: &Papers,
+) -> Result<(quinn::SendStream, FrameReader, Hello), String> {
+    let streams = if link.inbound {
+        link.connection.accept_bi().await
+    } else {
+        link.connection.open_bi().await
+    };
     let (mut send, recv) = streams.map_err(|e| e.to_string())?;
     let hello = Frame::Hello(Hello {
         versions: vec![VERSION],
@@ -156,7 +190,9 @@ async fn greet(station: &Station, link: &Link, papers: &Papers) -> Result<(quinn
         peer_card: papers.peer_card,
         peer_crl: papers.peer_crl,
     });
-    write_frame(&mut send, &hello).await.map_err(|e| e.to_string())?;
+    write_frame(&mut send, &hello)
+        .await
+        .map_err(|e| e.to_string())?;
     let mut frames = FrameReader::new(recv);
     match frames.next().await {
         Ok(Some(Frame::Hello(theirs))) => Ok((send, frames, theirs)),
@@ -195,7 +231,12 @@ impl Session {
     /// The certificates that the peer showed, its own first.
     pub fn certificates(&self) -> Vec<rustls_pki_types::CertificateDer<'static>> {
         let shown = self.link.connection.peer_identity();
-        shown.and_then(|any| any.downcast::<Vec<rustls_pki_types::CertificateDer<'static>>>().ok()).map_or_else(Vec::new, |certs| *certs)
+        shown
+            .and_then(|any| {
+                any.downcast::<Vec<rustls_pki_types::CertificateDer<'static>>>()
+                    .ok()
+            })
+            .map_or_else(Vec::new, |certs| *certs)
     }
 
     /// When the last exchange or control frame was heard, for lists.
@@ -204,11 +245,18 @@ impl Session {
     }
 
     pub(crate) fn other(&self) -> Other {
-        Other { id: self.peer_id().clone(), key: self.peer_key.clone(), session: Some(self.link.session) }
+        Other {
+            id: self.peer_id().clone(),
+            key: self.peer_key.clone(),
+            session: Some(self.link.session),
+        }
     }
 
     pub(crate) fn peer_head(&self) -> Option<Head> {
-        self.head.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.head
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// The moment of a machine's timeout, on the runtime's clock.
@@ -225,7 +273,12 @@ impl Session {
     }
 
     /// Serves what the peer opens until the connection ends; every finished incoming attempt is reported.
-    pub async fn serve(self, control: Control, news: mpsc::Sender<News>, ended: mpsc::Sender<Ended>) -> quinn::ConnectionError {
+    pub async fn serve(
+        self,
+        control: Control,
+        news: mpsc::Sender<News>,
+        ended: mpsc::Sender<Ended>,
+    ) -> quinn::ConnectionError {
         let mut tasks = JoinSet::new();
         tasks.spawn(control_loop(self.clone(), control, news));
         tasks.spawn(data_loop(self.clone()));
@@ -302,7 +355,9 @@ async fn control_loop(session: Session, mut control: Control, news: mpsc::Sender
         let frame = match control.frames.next().await {
             Ok(Some(frame)) => frame,
             Ok(None) => return,
-            Err(e) if e.is_peers_fault() => return session.refuse(&Fault::new(e.code(), e.to_string())),
+            Err(e) if e.is_peers_fault() => {
+                return session.refuse(&Fault::new(e.code(), e.to_string()));
+            }
             Err(_) => return,
         };
         let answer = match frame {
@@ -324,7 +379,10 @@ async fn control_loop(session: Session, mut control: Control, news: mpsc::Sender
             | Frame::Header(_)
             | Frame::Later(_)
             | Frame::Done) => {
-                return session.refuse(&Fault::new("unexpected-frame", format!("{} on the control stream", other.kind())));
+                return session.refuse(&Fault::new(
+                    "unexpected-frame",
+                    format!("{} on the control stream", other.kind()),
+                ));
             }
         };
         if write_frame(&mut control.send, &answer).await.is_err() {
@@ -340,12 +398,28 @@ impl Session {
     }
 }
 
-async fn adopt(session: &Session, news: &mpsc::Sender<News>, what: Announced, bytes: Vec<u8>) -> Frame {
+async fn adopt(
+    session: &Session,
+    news: &mpsc::Sender<News>,
+    what: Announced,
+    bytes: Vec<u8>,
+) -> Frame {
     let (reply, answer) = tokio::sync::oneshot::channel();
     let peer = session.peer_id().clone();
-    let asked = news.send(News { peer, what, bytes, reply }).await;
+    let asked = news
+        .send(News {
+            peer,
+            what,
+            bytes,
+            reply,
+        })
+        .await;
     let gone = || Fault::new("shutting-down", "this daemon is shutting down");
-    let adopted = if asked.is_ok() { answer.await.unwrap_or_else(|_| Err(gone())) } else { Err(gone()) };
+    let adopted = if asked.is_ok() {
+        answer.await.unwrap_or_else(|_| Err(gone()))
+    } else {
+        Err(gone())
+    };
     match adopted {
         Ok(number) => Frame::Ack(Ack { what, number }),
         Err(fault) => Frame::Fault(crate::wire::Fault::new(&fault.code, &fault.text)),
@@ -355,5 +429,7 @@ async fn adopt(session: &Session, news: &mpsc::Sender<News>, what: Announced, by
 /// When a peer was last heard, on the civil clock.
 pub fn heard_at(station: &Station, session: &Session) -> Timestamp {
     let ago = station.instant().0.saturating_sub(session.last_heard().0);
-    station.clock().plus_millis(-i64::try_from(ago).unwrap_or_default())
+    station
+        .clock()
+        .plus_millis(-i64::try_from(ago).unwrap_or_default())
 }

@@ -34,6 +34,8 @@ pub struct Station {
     pub blobs: Blobs,
     /// The age identity, where the daemon holds it.
     pub identity: Option<seal::Identity>,
+    /// age recipients on the own card: a header names each of them.
+    pub recipients: usize,
     /// Payload writers' places.
     pub(crate) writers: Arc<Semaphore>,
     meters: Mutex<HashMap<Xid, Arc<Meter>>>,
@@ -50,17 +52,29 @@ impl fmt::Debug for Station {
 impl Station {
     /// A station of this authority on this store.
     #[expect(clippy::disallowed_methods, reason = "the shell reads the clock")]
-    pub fn new(own: Own, ledger: Ledger, blobs: Blobs, identity: Option<seal::Identity>) -> Self {
+    pub fn new(
+        own: Own,
+        ledger: Ledger,
+        blobs: Blobs,
+        identity: Option<seal::Identity>,
+        recipients: usize,
+    ) -> Self {
         Self {
             own: Arc::new(own),
             ledger,
             blobs,
             identity,
+            recipients,
             writers: Arc::new(Semaphore::new(WRITERS_MAX)),
             meters: Mutex::default(),
             takeovers: Mutex::default(),
             started: std::time::Instant::now(),
         }
+    }
+
+    /// Microseconds since this station was made.
+    pub fn micros(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 
     /// Civil time.
@@ -71,7 +85,11 @@ impl Station {
     /// Now, and what is known now, for a machine.
     pub(crate) fn moment(&self, peer_head: Option<Head>) -> Moment {
         let heads = std::iter::once(self.own_head()).chain(peer_head).collect();
-        Moment { instant: self.instant(), clock: self.clock(), heads }
+        Moment {
+            instant: self.instant(),
+            clock: self.clock(),
+            heads,
+        }
     }
 
     /// Now, and what is known now, for a statement outside a session.
@@ -82,8 +100,16 @@ impl Station {
     /// The last signed head of the own log; the empty tree before the first.
     pub fn own_head(&self) -> Head {
         match self.ledger.head() {
-            Some(head) => Head { origin: head.origin, size: head.size, root: head.root },
-            None => Head { origin: format!("{}/log", self.own.id), size: 0, root: Digest::of(b"") },
+            Some(head) => Head {
+                origin: head.origin,
+                size: head.size,
+                root: head.root,
+            },
+            None => Head {
+                origin: format!("{}/log", self.own.id),
+                size: 0,
+                root: Digest::of(b""),
+            },
         }
     }
 
@@ -100,12 +126,19 @@ impl Station {
 
     /// The meter of an exchange, if bytes of it have moved since the start.
     pub fn metered(&self, xid: &Xid) -> Option<Arc<Meter>> {
-        self.meters.lock().unwrap_or_else(PoisonError::into_inner).get(xid).cloned()
+        self.meters
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(xid)
+            .cloned()
     }
 
     /// Forgets the meter of an exchange that is over.
     pub fn forget(&self, xid: &Xid) {
-        self.meters.lock().unwrap_or_else(PoisonError::into_inner).remove(xid);
+        self.meters
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(xid);
     }
 
     /// Makes one incoming stream the only one that works on this exchange: an older one is told to stop, and waited for.
@@ -113,7 +146,10 @@ impl Station {
     pub(crate) async fn take_over(&self, xid: Xid) -> Turn {
         let stop = CancellationToken::new();
         let lock = {
-            let mut takeovers = self.takeovers.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut takeovers = self
+                .takeovers
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             takeovers.retain(|_, (_, lock)| Arc::strong_count(lock) > 1);
             let (earlier, lock) = takeovers.entry(xid).or_default();
             std::mem::replace(earlier, stop.clone()).cancel();
@@ -127,7 +163,9 @@ impl Station {
 /// Civil time, for the shell.
 #[expect(clippy::disallowed_methods, reason = "the shell reads the clock")]
 pub fn clock() -> Timestamp {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let since = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
     Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
@@ -192,8 +230,18 @@ impl Meter {
 
     /// Bytes a second in this attempt.
     pub fn rate(&self, now: Instant) -> u64 {
-        let took = now.0.saturating_sub(self.attempt_began_ms.load(Ordering::Relaxed)).max(1);
-        if self.active() { self.attempt_moved.load(Ordering::Relaxed).saturating_mul(1_000) / took } else { 0 }
+        let took = now
+            .0
+            .saturating_sub(self.attempt_began_ms.load(Ordering::Relaxed))
+            .max(1);
+        if self.active() {
+            self.attempt_moved
+                .load(Ordering::Relaxed)
+                .saturating_mul(1_000)
+                / took
+        } else {
+            0
+        }
     }
 }
 

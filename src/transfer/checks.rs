@@ -19,7 +19,10 @@ pub struct Fault {
 impl Fault {
     /// A fault with this code.
     pub fn new(code: &str, text: impl Into<String>) -> Self {
-        Self { code: code.to_owned(), text: text.into() }
+        Self {
+            code: code.to_owned(),
+            text: text.into(),
+        }
     }
 }
 
@@ -45,13 +48,20 @@ impl Signed {
 
     /// Whether exactly the right keys have signed.
     pub(crate) fn verify(&self, keys: &Keys<'_>, complete: bool) -> Result<(), Fault> {
-        receipt::verify(&self.note, &self.receipt, keys.sender, keys.receiver, complete)
-            .map_err(|e| Fault::new(e.code(), e.to_string()))
+        receipt::verify(
+            &self.note,
+            &self.receipt,
+            keys.sender,
+            keys.receiver,
+            complete,
+        )
+        .map_err(|e| Fault::new(e.code(), e.to_string()))
     }
 
     /// Whether this one may follow that one.
     pub(crate) fn follows(&self, earlier: &Self) -> Result<(), Fault> {
-        receipt::continues(&earlier.receipt, &earlier.note, &self.receipt).map_err(|e| Fault::new(e.code(), e.to_string()))
+        receipt::continues(&earlier.receipt, &earlier.note, &self.receipt)
+            .map_err(|e| Fault::new(e.code(), e.to_string()))
     }
 
     /// Whether this is the same statement as one we hold, however often signed. No receipt may contradict an earlier one.
@@ -59,7 +69,10 @@ impl Signed {
         if self.note.text() == held.text() {
             return Ok(());
         }
-        Err(Fault::new("contradicts-earlier", format!("another {} than the one already signed", self.receipt.kind)))
+        Err(Fault::new(
+            "contradicts-earlier",
+            format!("another {} than the one already signed", self.receipt.kind),
+        ))
     }
 }
 
@@ -72,7 +85,10 @@ pub(crate) struct Keys<'a> {
 
 /// A frame or receipt came that this state does not allow.
 pub(crate) fn unexpected(what: &str, state: &str) -> Fault {
-    Fault::new("unexpected-frame", format!("{what} does not belong here: {state}"))
+    Fault::new(
+        "unexpected-frame",
+        format!("{what} does not belong here: {state}"),
+    )
 }
 
 /// As [`unexpected`], for a receipt.

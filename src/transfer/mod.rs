@@ -16,6 +16,8 @@ pub use checks::Fault;
 pub use receiver::{Known, Receiver, ReceiverCommit, ReceiverInput, ReceiverOutput, Standing};
 pub use sender::{Progress, Sender, SenderCommit, SenderInput, SenderOutput};
 
+use std::fmt;
+
 use crate::base::AuthorityId;
 use crate::base::Digest;
 use crate::base::Instant;
@@ -40,7 +42,6 @@ pub struct Moment {
 }
 
 /// The authority that runs the machine.
-#[derive(Debug)]
 pub struct Own {
     /// Its id.
     pub id: AuthorityId,
@@ -52,6 +53,12 @@ pub struct Own {
     pub clock_uncertainty_ms: u64,
     /// The longest payload it takes, in bytes.
     pub package_max: u64,
+}
+
+impl fmt::Debug for Own {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Own({})", self.id)
+    }
 }
 
 /// The other authority, as the handshake has proved it.

@@ -164,16 +164,34 @@ pub enum ReceiverOutput {
 enum State {
     AwaitOffer,
     AwaitDisclosures(Signed),
-    AwaitKnown { offer: Signed, disclosures: Vec<String> },
+    AwaitKnown {
+        offer: Signed,
+        disclosures: Vec<String>,
+    },
     AwaitAdmission(Offer),
-    AwaitList { offer: Offer, have: Ranges },
-    Collect { offer: Offer, have: Ranges },
+    AwaitList {
+        offer: Offer,
+        have: Ranges,
+    },
+    Collect {
+        offer: Offer,
+        have: Ranges,
+    },
     Settling(Offer),
     AwaitCountersigned(Signed),
-    AwaitHeader { consigned: Note, hdr: Digest },
-    CheckingHeader { consigned: Note, header: Vec<u8> },
+    AwaitHeader {
+        consigned: Note,
+        hdr: Digest,
+    },
+    CheckingHeader {
+        consigned: Note,
+        header: Vec<u8>,
+    },
     AwaitAnswerCountersigned(Signed),
-    Committing { then: Vec<Frame>, next: Box<Self> },
+    Committing {
+        then: Vec<Frame>,
+        next: Box<Self>,
+    },
     Closing(Outcome),
     Closed,
 }
@@ -203,7 +221,14 @@ impl Receiver {
     /// A receiver that awaits an offer.
     pub fn new(own: Arc<Own>, other: Other) -> Self {
         let own_public = own.key.public();
-        Self { own, own_public, other, state: State::AwaitOffer, outputs: VecDeque::new(), deadline: None }
+        Self {
+            own,
+            own_public,
+            other,
+            state: State::AwaitOffer,
+            outputs: VecDeque::new(),
+            deadline: None,
+        }
     }
 
     fn send(&mut self, frame: Frame) {
@@ -223,48 +248,91 @@ impl Receiver {
 
     fn commit(&mut self, commit: ReceiverCommit, then: Vec<Frame>, next: State) -> State {
         self.outputs.push_back(ReceiverOutput::Commit(commit));
-        State::Committing { then, next: Box::new(next) }
+        State::Committing {
+            then,
+            next: Box::new(next),
+        }
     }
 
     fn keys(&self) -> Keys<'_> {
-        Keys { sender: &self.other.key, receiver: &self.own_public }
+        Keys {
+            sender: &self.other.key,
+            receiver: &self.own_public,
+        }
     }
 
     fn offered(&mut self, now: &Moment, bytes: &[u8]) -> Next {
         let offer = Signed::parse(bytes)?;
         if offer.receipt.kind != Kind::Dispatch {
-            return Err(unexpected_kind(offer.receipt.kind, "an offer begins with a dispatch"));
+            return Err(unexpected_kind(
+                offer.receipt.kind,
+                "an offer begins with a dispatch",
+            ));
         }
-        let party = |party: &Option<crate::receipt::Party>| party.as_ref().map(|p| (p.id.clone(), p.key));
+        let party =
+            |party: &Option<crate::receipt::Party>| party.as_ref().map(|p| (p.id.clone(), p.key));
         if party(&offer.receipt.from) != Some((self.other.id.clone(), self.other.key.id())) {
-            return Err(Fault::new("wrong-sender", "the dispatch is not from the authority at the other end, or names another key"));
+            return Err(Fault::new(
+                "wrong-sender",
+                "the dispatch is not from the authority at the other end, or names another key",
+            ));
         }
         if party(&offer.receipt.to) != Some((self.own.id.clone(), self.own_public.id())) {
-            return Err(Fault::new("wrong-recipient", "the dispatch is not for this authority, or names another key"));
+            return Err(Fault::new(
+                "wrong-recipient",
+                "the dispatch is not for this authority, or names another key",
+            ));
         }
         offer.verify(&self.keys(), true)?;
-        if offer.receipt.t > now.clock.plus_millis(i64::try_from(limits::CLOCK_SKEW_MS_MAX).unwrap_or(i64::MAX)) {
-            return Err(Fault::new("clock-skew", "the dispatch is dated more than 5 minutes ahead of this clock"));
+        if offer.receipt.t
+            > now
+                .clock
+                .plus_millis(i64::try_from(limits::CLOCK_SKEW_MS_MAX).unwrap_or(i64::MAX))
+        {
+            return Err(Fault::new(
+                "clock-skew",
+                "the dispatch is dated more than 5 minutes ahead of this clock",
+            ));
         }
         Ok(State::AwaitDisclosures(offer))
     }
 
     fn disclosed(&mut self, offer: Signed, disclosures: Vec<String>) -> Next {
-        disclosure::check_against(&offer.receipt.sd, &disclosures).map_err(|e| Fault::new(e.code(), e.to_string()))?;
-        let xid = offer.receipt.xid.ok_or_else(|| Fault::new("missing-field", "a dispatch has an xid"))?;
+        disclosure::check_against(&offer.receipt.sd, &disclosures)
+            .map_err(|e| Fault::new(e.code(), e.to_string()))?;
+        let xid = offer
+            .receipt
+            .xid
+            .ok_or_else(|| Fault::new("missing-field", "a dispatch has an xid"))?;
         self.outputs.push_back(ReceiverOutput::Lookup(xid));
         Ok(State::AwaitKnown { offer, disclosures })
     }
 
-    fn known(&mut self, now: &Moment, offer: Signed, disclosures: Vec<String>, known: Option<Known>) -> Next {
-        let pkg = offer.receipt.pkg.clone().ok_or_else(|| Fault::new("missing-field", "a dispatch names its package"))?;
-        let verified =
-            |dispatch| Offer { dispatch, segments: segments::count(pkg.len), inline: pkg.len <= limits::INLINE_PAYLOAD_BYTES_MAX };
+    fn known(
+        &mut self,
+        now: &Moment,
+        offer: Signed,
+        disclosures: Vec<String>,
+        known: Option<Known>,
+    ) -> Next {
+        let pkg = offer
+            .receipt
+            .pkg
+            .clone()
+            .ok_or_else(|| Fault::new("missing-field", "a dispatch names its package"))?;
+        let verified = |dispatch| Offer {
+            dispatch,
+            segments: segments::count(pkg.len),
+            inline: pkg.len <= limits::INLINE_PAYLOAD_BYTES_MAX,
+        };
         let Some(known) = known else {
             return self.decide(now, verified(offer), disclosures, pkg);
         };
         if known.dispatch != offer.note {
-            return Err(Fault::new("xid-taken", "another dispatch has this exchange id"));
+            return Err(Fault::new(
+                "xid-taken",
+                "another dispatch has this exchange id",
+            ));
         }
         match known.standing {
             Standing::Receiving(have) => {
@@ -296,7 +364,12 @@ impl Receiver {
             let reason = Reason::technical("too-large");
             return self.reject(now, offer, reason);
         }
-        let terms = offer.dispatch.receipt.terms.clone().ok_or_else(|| Fault::new("missing-field", "a dispatch has terms"))?;
+        let terms = offer
+            .dispatch
+            .receipt
+            .terms
+            .clone()
+            .ok_or_else(|| Fault::new("missing-field", "a dispatch has terms"))?;
         let facts = Facts {
             action: Action::Admit,
             own: &self.own.id,
@@ -310,23 +383,42 @@ impl Receiver {
         };
         match policy::decide(&self.own.policy, &facts) {
             Ok(permit) => {
-                let xid = offer.dispatch.receipt.xid.ok_or_else(|| Fault::new("missing-field", "a dispatch has an xid"))?;
+                let xid = offer
+                    .dispatch
+                    .receipt
+                    .xid
+                    .ok_or_else(|| Fault::new("missing-field", "a dispatch has an xid"))?;
                 let dispatch = offer.dispatch.note.clone();
-                self.outputs.push_back(ReceiverOutput::Admit(Box::new(Admission { dispatch, pkg, xid, disclosures, permit })));
+                self.outputs
+                    .push_back(ReceiverOutput::Admit(Box::new(Admission {
+                        dispatch,
+                        pkg,
+                        xid,
+                        disclosures,
+                        permit,
+                    })));
                 Ok(State::AwaitAdmission(offer))
             }
             Err(denial) => {
-                let reason = Reason { code: denial.reason.to_string(), clause: denial.clause };
+                let reason = Reason {
+                    code: denial.reason.to_string(),
+                    clause: denial.clause,
+                };
                 self.reject(now, offer, reason)
             }
         }
     }
 
     fn reject(&mut self, now: &Moment, offer: Offer, reason: Reason) -> Next {
-        let receipt = self.next_receipt(now, &offer.dispatch, Kind::Rejected).because(reason);
+        let receipt = self
+            .next_receipt(now, &offer.dispatch, Kind::Rejected)
+            .because(reason);
         let note = self.sign(&receipt)?;
         let then = vec![Frame::Receipt(note.bytes().to_vec())];
-        let commit = ReceiverCommit::Rejected { dispatch: offer.dispatch.note, note };
+        let commit = ReceiverCommit::Rejected {
+            dispatch: offer.dispatch.note,
+            note,
+        };
         Ok(self.commit(commit, then, State::Closing(Outcome::Ended)))
     }
 
@@ -342,7 +434,9 @@ impl Receiver {
     }
 
     fn sign(&self, receipt: &Receipt) -> Result<Note, Fault> {
-        receipt.sign(&self.own.key).map_err(|e| Fault::new(e.code(), e.to_string()))
+        receipt
+            .sign(&self.own.key)
+            .map_err(|e| Fault::new(e.code(), e.to_string()))
     }
 
     /// The list is there: ask for what is missing, unless it comes unasked or is all there.
@@ -370,7 +464,10 @@ impl Receiver {
         let receipt = self.next_receipt(now, &offer.dispatch, Kind::Consigned);
         let note = self.sign(&receipt)?;
         let then = vec![Frame::Receipt(note.bytes().to_vec())];
-        let next = State::AwaitCountersigned(Signed { receipt, note: note.clone() });
+        let next = State::AwaitCountersigned(Signed {
+            receipt,
+            note: note.clone(),
+        });
         Ok(self.commit(ReceiverCommit::Consigned(note), then, next))
     }
 
@@ -383,13 +480,23 @@ impl Receiver {
 
     fn header(&mut self, consigned: Note, hdr: Digest, header: Vec<u8>) -> Next {
         if Digest::of(&header) != hdr {
-            return Err(Fault::new("header-digest-mismatch", "the age header is not the one that the dispatch names"));
+            return Err(Fault::new(
+                "header-digest-mismatch",
+                "the age header is not the one that the dispatch names",
+            ));
         }
-        self.outputs.push_back(ReceiverOutput::CheckHeader(header.clone()));
+        self.outputs
+            .push_back(ReceiverOutput::CheckHeader(header.clone()));
         Ok(State::CheckingHeader { consigned, header })
     }
 
-    fn header_checked(&mut self, now: &Moment, consigned: Note, header: Vec<u8>, outcome: Result<(), String>) -> Next {
+    fn header_checked(
+        &mut self,
+        now: &Moment,
+        consigned: Note,
+        header: Vec<u8>,
+        outcome: Result<(), String>,
+    ) -> Next {
         let earlier = Signed::of(consigned.clone())?;
         let (kind, reason) = match outcome {
             Ok(()) => (Kind::Handover, None),
@@ -400,8 +507,15 @@ impl Receiver {
         let note = self.sign(&receipt)?;
         let then = vec![Frame::Receipt(note.bytes().to_vec())];
         let commit = match kind {
-            Kind::Handover => ReceiverCommit::Handover { consigned, header, note: note.clone() },
-            _failed => ReceiverCommit::HandoverFailed { consigned, note: note.clone() },
+            Kind::Handover => ReceiverCommit::Handover {
+                consigned,
+                header,
+                note: note.clone(),
+            },
+            _failed => ReceiverCommit::HandoverFailed {
+                consigned,
+                note: note.clone(),
+            },
         };
         let next = State::AwaitAnswerCountersigned(Signed { receipt, note });
         Ok(self.commit(commit, then, next))
@@ -420,29 +534,47 @@ impl Receiver {
     fn lapsed(&mut self, dispatch: &Signed, bytes: &[u8]) -> Next {
         let signed = Signed::parse(bytes)?;
         if !matches!(signed.receipt.kind, Kind::Expired | Kind::Withdrawn) {
-            return Err(unexpected_kind(signed.receipt.kind, "payload is being received"));
+            return Err(unexpected_kind(
+                signed.receipt.kind,
+                "payload is being received",
+            ));
         }
         signed.verify(&self.keys(), true)?;
         signed.follows(dispatch)?;
-        Ok(self.commit(ReceiverCommit::Lapsed(signed.note), vec![Frame::Done], State::Closing(Outcome::Ended)))
+        Ok(self.commit(
+            ReceiverCommit::Lapsed(signed.note),
+            vec![Frame::Done],
+            State::Closing(Outcome::Ended),
+        ))
     }
 
     fn frame(&mut self, now: &Moment, state: State, frame: Frame) -> Next {
         match (state, frame) {
-            (_, Frame::Fault(fault)) => Ok(self.close(Outcome::Faulted(Fault { code: fault.code, text: fault.text }))),
+            (_, Frame::Fault(fault)) => Ok(self.close(Outcome::Faulted(Fault {
+                code: fault.code,
+                text: fault.text,
+            }))),
             (State::AwaitOffer, Frame::Offer(bytes)) => self.offered(now, &bytes),
-            (State::AwaitDisclosures(offer), Frame::Disclosures(disclosures)) => self.disclosed(offer, disclosures),
-            (State::AwaitList { offer, .. } | State::Collect { offer, .. }, Frame::Receipt(bytes)) => {
-                self.lapsed(&offer.dispatch, &bytes)
+            (State::AwaitDisclosures(offer), Frame::Disclosures(disclosures)) => {
+                self.disclosed(offer, disclosures)
             }
+            (
+                State::AwaitList { offer, .. } | State::Collect { offer, .. },
+                Frame::Receipt(bytes),
+            ) => self.lapsed(&offer.dispatch, &bytes),
             (State::AwaitCountersigned(held), Frame::Receipt(bytes)) => {
                 let consigned = self.countersigned(&held, &bytes)?;
                 let hdr = held.receipt.pkg.as_ref().map(|pkg| pkg.hdr);
-                let hdr = hdr.ok_or_else(|| Fault::new("missing-field", "a dispatch names its package"))?;
+                let hdr =
+                    hdr.ok_or_else(|| Fault::new("missing-field", "a dispatch names its package"))?;
                 Ok(State::AwaitHeader { consigned, hdr })
             }
-            (State::AwaitHeader { consigned, hdr }, Frame::Header(header)) => self.header(consigned, hdr, header),
-            (State::AwaitAnswerCountersigned(held), Frame::Receipt(bytes)) => self.answer_countersigned(&held, &bytes),
+            (State::AwaitHeader { consigned, hdr }, Frame::Header(header)) => {
+                self.header(consigned, hdr, header)
+            }
+            (State::AwaitAnswerCountersigned(held), Frame::Receipt(bytes)) => {
+                self.answer_countersigned(&held, &bytes)
+            }
             (state, frame) => Err(unexpected(frame.kind().as_str(), state.name())),
         }
     }
@@ -456,21 +588,39 @@ impl Receiver {
             (State::AwaitKnown { offer, disclosures }, ReceiverInput::Known(known)) => {
                 self.known(now, offer, disclosures, known.map(|known| *known))
             }
-            (State::AwaitKnown { .. }, ReceiverInput::Foreign) => {
-                Err(Fault::new("xid-taken", "the exchange id belongs to another exchange"))
-            }
-            (State::AwaitAdmission(offer), ReceiverInput::Admitted) => Ok(State::AwaitList { offer, have: Ranges::empty() }),
-            (State::AwaitAdmission(_) | State::AwaitList { .. } | State::Collect { .. } | State::Settling(_), ReceiverInput::NoRoom { code }) => {
+            (State::AwaitKnown { .. }, ReceiverInput::Foreign) => Err(Fault::new(
+                "xid-taken",
+                "the exchange id belongs to another exchange",
+            )),
+            (State::AwaitAdmission(offer), ReceiverInput::Admitted) => Ok(State::AwaitList {
+                offer,
+                have: Ranges::empty(),
+            }),
+            (
+                State::AwaitAdmission(_)
+                | State::AwaitList { .. }
+                | State::Collect { .. }
+                | State::Settling(_),
+                ReceiverInput::NoRoom { code },
+            ) => {
                 let after_s = 30;
-                self.send(Frame::Later(Later { code: code.clone(), after_s }));
+                self.send(Frame::Later(Later {
+                    code: code.clone(),
+                    after_s,
+                }));
                 Ok(self.close(Outcome::Later { code, after_s }))
             }
-            (State::AwaitList { offer, have }, ReceiverInput::Listed) => Ok(self.listed(offer, have)),
-            (State::Collect { offer, .. }, ReceiverInput::Stored(have)) => Ok(self.stored(offer, have)),
-            (State::Settling(offer), ReceiverInput::Durable) => self.durable(now, &offer),
-            (State::CheckingHeader { consigned, header }, ReceiverInput::HeaderChecked(outcome)) => {
-                self.header_checked(now, consigned, header, outcome)
+            (State::AwaitList { offer, have }, ReceiverInput::Listed) => {
+                Ok(self.listed(offer, have))
             }
+            (State::Collect { offer, .. }, ReceiverInput::Stored(have)) => {
+                Ok(self.stored(offer, have))
+            }
+            (State::Settling(offer), ReceiverInput::Durable) => self.durable(now, &offer),
+            (
+                State::CheckingHeader { consigned, header },
+                ReceiverInput::HeaderChecked(outcome),
+            ) => self.header_checked(now, consigned, header, outcome),
             (State::Committing { then, next }, ReceiverInput::Committed) => {
                 for frame in then {
                     self.send(frame);
@@ -493,7 +643,9 @@ impl State {
             Self::AwaitKnown { .. } | Self::AwaitAdmission(_) => "the offer is being looked at",
             Self::AwaitList { .. } => "the list of segments is awaited",
             Self::Collect { .. } => "segments are awaited",
-            Self::Settling(_) | Self::Committing { .. } | Self::CheckingHeader { .. } => "something is being made durable",
+            Self::Settling(_) | Self::Committing { .. } | Self::CheckingHeader { .. } => {
+                "something is being made durable"
+            }
             Self::AwaitCountersigned(_) => "the countersigned consigned receipt is awaited",
             Self::AwaitHeader { .. } => "the age header is awaited",
             Self::AwaitAnswerCountersigned(_) => "the countersigned handover receipt is awaited",
@@ -526,4 +678,3 @@ impl Machine for Receiver {
         self.deadline
     }
 }
-

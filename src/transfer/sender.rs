@@ -107,7 +107,10 @@ enum State {
     /// Offered; the receiver's answer is awaited.
     Offered(Progress),
     /// The commit is under way; then say these frames and be in that state.
-    Committing { then: Vec<Frame>, next: Box<State> },
+    Committing {
+        then: Vec<Frame>,
+        next: Box<State>,
+    },
     Closing(Outcome),
     Closed,
 }
@@ -130,11 +133,25 @@ impl Sender {
     ///
     /// # Errors
     /// When the stored dispatch is not a receipt: the ledger was altered.
-    pub fn new(own: Arc<Own>, other: Other, consignment: Consignment, progress: Progress) -> Result<Self, Fault> {
+    pub fn new(
+        own: Arc<Own>,
+        other: Other,
+        consignment: Consignment,
+        progress: Progress,
+    ) -> Result<Self, Fault> {
         let dispatch = Signed::of(consignment.dispatch.clone())?;
         let (own_public, outputs) = (own.key.public(), VecDeque::new());
         let state = State::Idle(progress);
-        Ok(Self { own, own_public, other, consignment, dispatch, state, outputs, deadline: None })
+        Ok(Self {
+            own,
+            own_public,
+            other,
+            consignment,
+            dispatch,
+            state,
+            outputs,
+            deadline: None,
+        })
     }
 
     fn offer(&mut self, progress: Progress) -> State {
@@ -146,7 +163,10 @@ impl Sender {
             Progress::Dispatched => {
                 self.outputs.push_back(SenderOutput::SendList);
                 if self.consignment.inline {
-                    self.outputs.push_back(SenderOutput::SendSegments(Ranges::all(self.consignment.segments)));
+                    self.outputs
+                        .push_back(SenderOutput::SendSegments(Ranges::all(
+                            self.consignment.segments,
+                        )));
                 }
             }
             Progress::Consigned(_) | Progress::Answered { .. } => {}
@@ -172,7 +192,10 @@ impl Sender {
 
     fn commit(&mut self, commit: SenderCommit, then: Vec<Frame>, next: State) -> State {
         self.outputs.push_back(SenderOutput::Commit(commit));
-        State::Committing { then, next: Box::new(next) }
+        State::Committing {
+            then,
+            next: Box::new(next),
+        }
     }
 
     fn frame(&mut self, progress: Progress, frame: Frame) -> State {
@@ -181,13 +204,23 @@ impl Sender {
             Frame::Receipt(bytes) => self.receipt(&progress, &bytes),
             Frame::Done => self.done(&progress),
             Frame::Later(later) => {
-                return self.close(Outcome::Later { code: later.code, after_s: later.after_s });
+                return self.close(Outcome::Later {
+                    code: later.code,
+                    after_s: later.after_s,
+                });
             }
             Frame::Fault(fault) => {
-                return self.close(Outcome::Faulted(Fault { code: fault.code, text: fault.text }));
+                return self.close(Outcome::Faulted(Fault {
+                    code: fault.code,
+                    text: fault.text,
+                }));
             }
-            Frame::Hello(_) | Frame::Card(_) | Frame::Crl(_) | Frame::Ack(_) => Err(unexpected("a control frame", "exchange")),
-            Frame::Offer(_) | Frame::Disclosures(_) | Frame::Header(_) => Err(unexpected("an offer", "we are the sender")),
+            Frame::Hello(_) | Frame::Card(_) | Frame::Crl(_) | Frame::Ack(_) => {
+                Err(unexpected("a control frame", "exchange"))
+            }
+            Frame::Offer(_) | Frame::Disclosures(_) | Frame::Header(_) => {
+                Err(unexpected("an offer", "we are the sender"))
+            }
         };
         match step {
             Ok(Step::Stay) => State::Offered(progress),
@@ -199,14 +232,18 @@ impl Sender {
     fn accepted(&mut self, progress: Progress, missing: Ranges) -> State {
         let end = missing.runs().last().map_or(0, |run| run.end());
         let refused = match &progress {
-            Progress::Dispatched if end > self.consignment.segments => {
-                Some(Fault::new("segment-outside", format!("segment {} of {} asked for", end, self.consignment.segments)))
+            Progress::Dispatched if end > self.consignment.segments => Some(Fault::new(
+                "segment-outside",
+                format!("segment {} of {} asked for", end, self.consignment.segments),
+            )),
+            Progress::Dispatched if self.consignment.inline => {
+                Some(unexpected("accept", "the payload followed its offer"))
             }
-            Progress::Dispatched if self.consignment.inline => Some(unexpected("accept", "the payload followed its offer")),
             // The receiver restored an old state: it signed for the payload once already.
-            Progress::Consigned(_) | Progress::Answered { .. } => {
-                Some(Fault::new("contradicts-earlier", "the receiver asks for a payload that it has signed for"))
-            }
+            Progress::Consigned(_) | Progress::Answered { .. } => Some(Fault::new(
+                "contradicts-earlier",
+                "the receiver asks for a payload that it has signed for",
+            )),
             Progress::Dispatched | Progress::Lapsed(_) => None,
         };
         if let Some(fault) = refused {
@@ -235,7 +272,9 @@ impl Sender {
             | Kind::CardAdopted
             | Kind::Recovered
             | Kind::ClockStep
-            | Kind::PolicyAdopted) => Err(unexpected_kind(kind, "an answer to the offer is awaited")),
+            | Kind::PolicyAdopted) => {
+                Err(unexpected_kind(kind, "an answer to the offer is awaited"))
+            }
         }
     }
 
@@ -247,7 +286,11 @@ impl Sender {
                 let note = self.countersign(signed)?;
                 let then = self.countersigned_and_header(&note)?;
                 let next = State::Offered(Progress::Consigned(note.clone()));
-                Ok(Step::Commit { commit: SenderCommit::Consigned(note), then, next })
+                Ok(Step::Commit {
+                    commit: SenderCommit::Consigned(note),
+                    then,
+                    next,
+                })
             }
             Progress::Consigned(held) => {
                 signed.repeats(held)?;
@@ -256,9 +299,10 @@ impl Sender {
                 }
                 Ok(Step::Stay)
             }
-            Progress::Answered { .. } => {
-                Err(Fault::new("contradicts-earlier", "the receiver asks for a header that it has signed for"))
-            }
+            Progress::Answered { .. } => Err(Fault::new(
+                "contradicts-earlier",
+                "the receiver asks for a header that it has signed for",
+            )),
             // It consigned while we ended the exchange: ours was signed first and stands.
             Progress::Lapsed(_) => Err(Fault::new("lapsed", "the sender has ended this exchange")),
         }
@@ -271,12 +315,19 @@ impl Sender {
                 signed.follows(&Signed::of(consigned.clone())?)?;
                 let note = self.countersign(signed)?;
                 let then = vec![Frame::Receipt(note.bytes().to_vec())];
-                let last = Progress::Answered { consigned: consigned.clone(), last: note.clone() };
+                let last = Progress::Answered {
+                    consigned: consigned.clone(),
+                    last: note.clone(),
+                };
                 let commit = match signed.receipt.kind {
                     Kind::HandoverFailed => SenderCommit::Failed(note),
                     _handover => SenderCommit::Delivered(note),
                 };
-                Ok(Step::Commit { commit, then, next: State::Offered(last) })
+                Ok(Step::Commit {
+                    commit,
+                    then,
+                    next: State::Offered(last),
+                })
             }
             Progress::Answered { last, .. } => {
                 signed.repeats(last)?;
@@ -284,20 +335,28 @@ impl Sender {
                 self.send(Frame::Receipt(last));
                 Ok(Step::Stay)
             }
-            Progress::Dispatched | Progress::Lapsed(_) => {
-                Err(unexpected_kind(signed.receipt.kind, "no consigned receipt has been countersigned"))
-            }
+            Progress::Dispatched | Progress::Lapsed(_) => Err(unexpected_kind(
+                signed.receipt.kind,
+                "no consigned receipt has been countersigned",
+            )),
         }
     }
 
     fn rejected(&mut self, progress: &Progress, signed: Signed) -> Result<Step, Fault> {
         if !matches!(progress, Progress::Dispatched) {
-            return Err(unexpected_kind(Kind::Rejected, "the receiver has signed for the payload, or we ended it"));
+            return Err(unexpected_kind(
+                Kind::Rejected,
+                "the receiver has signed for the payload, or we ended it",
+            ));
         }
         signed.verify(&self.keys(), true)?;
         signed.follows(&self.dispatch)?;
         let next = State::Closing(Outcome::Ended);
-        Ok(Step::Commit { commit: SenderCommit::Rejected(signed.note), then: Vec::new(), next })
+        Ok(Step::Commit {
+            commit: SenderCommit::Rejected(signed.note),
+            then: Vec::new(),
+            next,
+        })
     }
 
     fn done(&mut self, progress: &Progress) -> Result<Step, Fault> {
@@ -308,31 +367,52 @@ impl Sender {
             },
             Progress::Lapsed(_) => (SenderCommit::Told, Outcome::Ended),
             Progress::Dispatched | Progress::Consigned(_) => {
-                return Err(unexpected("done", "no handover receipt has been countersigned"));
+                return Err(unexpected(
+                    "done",
+                    "no handover receipt has been countersigned",
+                ));
             }
         };
-        Ok(Step::Commit { commit, then: Vec::new(), next: State::Closing(outcome) })
+        Ok(Step::Commit {
+            commit,
+            then: Vec::new(),
+            next: State::Closing(outcome),
+        })
     }
 
     fn countersigned_and_header(&self, note: &Note) -> Result<Vec<Frame>, Fault> {
         let header = self.consignment.header.as_ref();
-        let header = header.ok_or_else(|| Fault::new("header-gone", "the age header is no longer here"))?;
-        Ok(vec![Frame::Receipt(note.bytes().to_vec()), Frame::Header(header.to_vec())])
+        let header =
+            header.ok_or_else(|| Fault::new("header-gone", "the age header is no longer here"))?;
+        Ok(vec![
+            Frame::Receipt(note.bytes().to_vec()),
+            Frame::Header(header.to_vec()),
+        ])
     }
 
     fn countersign(&self, signed: &Signed) -> Result<Note, Fault> {
-        signed.note.countersign(&self.own.key).map_err(|e| Fault::new(e.code(), e.to_string()))
+        signed
+            .note
+            .countersign(&self.own.key)
+            .map_err(|e| Fault::new(e.code(), e.to_string()))
     }
 
     fn keys(&self) -> Keys<'_> {
-        Keys { sender: &self.own_public, receiver: &self.other.key }
+        Keys {
+            sender: &self.own_public,
+            receiver: &self.other.key,
+        }
     }
 }
 
 /// What one frame leads to.
 enum Step {
     Stay,
-    Commit { commit: SenderCommit, then: Vec<Frame>, next: State },
+    Commit {
+        commit: SenderCommit,
+        then: Vec<Frame>,
+        next: State,
+    },
 }
 
 impl Machine for Sender {
@@ -344,7 +424,10 @@ impl Machine for Sender {
         let state = mem::replace(&mut self.state, State::Closed);
         self.state = match (state, input) {
             (State::Closed, _) => State::Closed,
-            (state @ (State::Committing { .. } | State::Closing(_)), SenderInput::Timeout | SenderInput::Moved) => state,
+            (
+                state @ (State::Committing { .. } | State::Closing(_)),
+                SenderInput::Timeout | SenderInput::Moved,
+            ) => state,
             (_, SenderInput::Timeout) => self.close(Outcome::TimedOut),
             (State::Idle(progress), SenderInput::Opened) => self.offer(progress),
             (State::Offered(progress), SenderInput::Frame(frame)) => self.frame(progress, frame),
@@ -354,12 +437,16 @@ impl Machine for Sender {
                 }
                 match *next {
                     State::Closing(outcome) => self.close(outcome),
-                    next @ (State::Idle(_) | State::Offered(_) | State::Committing { .. } | State::Closed) => next,
+                    next @ (State::Idle(_)
+                    | State::Offered(_)
+                    | State::Committing { .. }
+                    | State::Closed) => next,
                 }
             }
-            (State::Idle(_) | State::Committing { .. } | State::Closing(_), SenderInput::Frame(frame)) => {
-                self.fault(unexpected(frame.kind().as_str(), "nothing was asked"))
-            }
+            (
+                State::Idle(_) | State::Committing { .. } | State::Closing(_),
+                SenderInput::Frame(frame),
+            ) => self.fault(unexpected(frame.kind().as_str(), "nothing was asked")),
             (state, SenderInput::Opened | SenderInput::Moved | SenderInput::Committed) => state,
         };
         if matches!(self.state, State::Closed) {

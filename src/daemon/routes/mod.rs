@@ -33,7 +33,10 @@ pub(crate) fn routes(daemon: Arc<Daemon>) -> Router {
         .route("/v1/peers/{peer}/ping", post(peers::ping))
         .route("/v1/seals", post(sending::grant))
         .route("/v1/seals/{grant}", delete(sending::give_up))
-        .route("/v1/seals/{grant}/package", put(sending::spool).layer(axum::extract::DefaultBodyLimit::disable()))
+        .route(
+            "/v1/seals/{grant}/package",
+            put(sending::spool).layer(axum::extract::DefaultBodyLimit::disable()),
+        )
         .route("/v1/seals/{grant}/finish", post(sending::finish))
         .route("/v1/packages", get(packages::list))
         .route("/v1/packages/{id}", get(packages::show))
@@ -56,7 +59,8 @@ pub(crate) fn routes(daemon: Arc<Daemon>) -> Router {
 }
 
 async fn unknown() -> ApiFailure {
-    ApiFailure::missing("no-such-call", "the daemon has no such call").next("use a command line of the same version as the daemon")
+    ApiFailure::missing("no-such-call", "the daemon has no such call")
+        .next("use a command line of the same version as the daemon")
 }
 
 async fn status(State(daemon): Shared) -> Answer<Status> {
@@ -74,25 +78,44 @@ impl Daemon {
         if let Ok(xid) = name.parse() {
             return Ok(xid);
         }
-        if name.len() < 8 || !name.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)) {
-            let message = "a package is named by its id, or by at least 8 hex digits that it starts with";
+        if name.len() < 8
+            || !name
+                .bytes()
+                .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+        {
+            let message =
+                "a package is named by its id, or by at least 8 hex digits that it starts with";
             return Err(ApiFailure::usage("bad-id", message));
         }
-        let found = self.station.ledger.find(name).await.map_err(|e| stored(&e))?;
+        let found = self
+            .station
+            .ledger
+            .find(name)
+            .await
+            .map_err(|e| stored(&e))?;
         match found.as_slice() {
             [only] => Ok(*only),
             [] => Err(no_such_package(name)),
-            [_, _, ..] => Err(ApiFailure::usage("ambiguous-id", format!("{} packages start with {name}", found.len()))),
+            [_, _, ..] => Err(ApiFailure::usage(
+                "ambiguous-id",
+                format!("{} packages start with {name}", found.len()),
+            )),
         }
     }
 
     /// The row of a package.
     pub(crate) async fn exchange(&self, xid: &Xid) -> Result<Exchange, ApiFailure> {
-        let row = self.station.ledger.exchange(xid).await.map_err(|e| stored(&e))?;
+        let row = self
+            .station
+            .ledger
+            .exchange(xid)
+            .await
+            .map_err(|e| stored(&e))?;
         row.ok_or_else(|| no_such_package(&xid.to_string()))
     }
 }
 
 fn no_such_package(name: &str) -> ApiFailure {
-    ApiFailure::missing("no-such-package", format!("no package is called {name}")).next("rogatory package list")
+    ApiFailure::missing("no-such-package", format!("no package is called {name}"))
+        .next("rogatory package list")
 }

@@ -15,7 +15,9 @@ use serde::Deserialize;
 use tokio::sync::mpsc;
 
 use crate::api::server::{ApiFailure, Caller};
-use crate::api::types::{OpenRequest, Opening, PackageDetail, PackageView, TransferView, Verification};
+use crate::api::types::{
+    OpenRequest, Opening, PackageDetail, PackageView, TransferView, Verification,
+};
 use crate::base::Digest;
 use crate::base::Xid;
 use crate::daemon::Daemon;
@@ -44,7 +46,10 @@ pub(super) struct Filter {
     state: Option<String>,
 }
 
-pub(super) async fn list(State(daemon): Shared, Query(filter): Query<Filter>) -> Answer<Vec<PackageView>> {
+pub(super) async fn list(
+    State(daemon): Shared,
+    Query(filter): Query<Filter>,
+) -> Answer<Vec<PackageView>> {
     let rows = rows(&daemon, filter).await?;
     let views: Result<Vec<_>, _> = rows.iter().map(|row| daemon.package_view(row)).collect();
     views.map(Json).map_err(|e| stored(&e))
@@ -52,12 +57,25 @@ pub(super) async fn list(State(daemon): Shared, Query(filter): Query<Filter>) ->
 
 async fn rows(daemon: &Daemon, filter: Filter) -> Result<Vec<Exchange>, ApiFailure> {
     let word = |e: crate::store::WordFault| ApiFailure::usage("bad-filter", e.to_string());
-    let direction = filter.direction.map(|text| text.parse::<Direction>()).transpose().map_err(word)?;
-    let phase = filter.state.map(|text| text.parse::<Phase>()).transpose().map_err(word)?;
+    let direction = filter
+        .direction
+        .map(|text| text.parse::<Direction>())
+        .transpose()
+        .map_err(word)?;
+    let phase = filter
+        .state
+        .map(|text| text.parse::<Phase>())
+        .transpose()
+        .map_err(word)?;
     let mut all: Vec<Exchange> = Vec::new();
     loop {
         let after = all.last().map(|row| row.xid);
-        let page = daemon.station.ledger.exchanges(direction, phase, LIST_MAX, after).await.map_err(|e| stored(&e))?;
+        let page = daemon
+            .station
+            .ledger
+            .exchanges(direction, phase, LIST_MAX, after)
+            .await
+            .map_err(|e| stored(&e))?;
         if page.is_empty() || all.len() >= LIST_MAX as usize {
             return Ok(all);
         }
@@ -71,8 +89,18 @@ async fn named(daemon: &Daemon, name: &str) -> Result<Exchange, ApiFailure> {
 
 pub(super) async fn show(State(daemon): Shared, Path(name): Path<String>) -> Answer<PackageDetail> {
     let row = named(&daemon, &name).await?;
-    let statements = daemon.station.ledger.statements(&row.xid).await.map_err(|e| stored(&e))?;
-    let header = daemon.station.ledger.header(&row.xid).await.map_err(|e| stored(&e))?;
+    let statements = daemon
+        .station
+        .ledger
+        .statements(&row.xid)
+        .await
+        .map_err(|e| stored(&e))?;
+    let header = daemon
+        .station
+        .ledger
+        .header(&row.xid)
+        .await
+        .map_err(|e| stored(&e))?;
     Ok(Json(PackageDetail {
         package: daemon.package_view(&row).map_err(|e| stored(&e))?,
         body: row.body,
@@ -91,10 +119,17 @@ pub(super) struct Wait {
 
 /// Whether nothing more is to be waited for.
 fn settled(phase: Phase) -> bool {
-    !matches!(phase, Phase::Dispatched | Phase::Consigned | Phase::Receiving | Phase::HandoverSigned)
+    !matches!(
+        phase,
+        Phase::Dispatched | Phase::Consigned | Phase::Receiving | Phase::HandoverSigned
+    )
 }
 
-pub(super) async fn wait(State(daemon): Shared, Path(name): Path<String>, Query(wait): Query<Wait>) -> Answer<PackageView> {
+pub(super) async fn wait(
+    State(daemon): Shared,
+    Path(name): Path<String>,
+    Query(wait): Query<Wait>,
+) -> Answer<PackageView> {
     let xid = daemon.find(&name).await?;
     let most = Duration::from_secs(wait.seconds.unwrap_or(30)).min(WAIT_MAX);
     let until = tokio::time::Instant::now() + most;
@@ -104,12 +139,21 @@ pub(super) async fn wait(State(daemon): Shared, Path(name): Path<String>, Query(
         if settled(row.phase) || tokio::time::Instant::now() >= until {
             return daemon.package_view(&row).map(Json).map_err(|e| stored(&e));
         }
-        wait_for(&mut changes, xid, until.min(tokio::time::Instant::now() + Duration::from_secs(1))).await;
+        wait_for(
+            &mut changes,
+            xid,
+            until.min(tokio::time::Instant::now() + Duration::from_secs(1)),
+        )
+        .await;
     }
 }
 
 /// Returns when this exchange has changed, when changes were missed, or when the time is over.
-async fn wait_for(changes: &mut tokio::sync::broadcast::Receiver<Xid>, xid: Xid, until: tokio::time::Instant) {
+async fn wait_for(
+    changes: &mut tokio::sync::broadcast::Receiver<Xid>,
+    xid: Xid,
+    until: tokio::time::Instant,
+) {
     let changed = async {
         loop {
             match changes.recv().await {
@@ -122,11 +166,19 @@ async fn wait_for(changes: &mut tokio::sync::broadcast::Receiver<Xid>, xid: Xid,
     drop(tokio::time::timeout_at(until, changed).await);
 }
 
-pub(super) async fn verify(State(daemon): Shared, Path(name): Path<String>) -> Answer<Verification> {
+pub(super) async fn verify(
+    State(daemon): Shared,
+    Path(name): Path<String>,
+) -> Answer<Verification> {
     let row = named(&daemon, &name).await?;
     let mut faults = Vec::new();
     let (segments_ok, segments_wrong) = verify_payload(&daemon, &row, &mut faults).await?;
-    let header = daemon.station.ledger.header(&row.xid).await.map_err(|e| stored(&e))?;
+    let header = daemon
+        .station
+        .ledger
+        .header(&row.xid)
+        .await
+        .map_err(|e| stored(&e))?;
     let header_ok = header.map(|header| Digest::of(&header) == row.hdr);
     if header_ok == Some(false) {
         faults.push("the age header is not the one that the dispatch names".to_owned());
@@ -145,18 +197,34 @@ pub(super) async fn verify(State(daemon): Shared, Path(name): Path<String>) -> A
 }
 
 /// Reads and hashes the whole payload again; its root must be the signed one.
-async fn verify_payload(daemon: &Arc<Daemon>, row: &Exchange, faults: &mut Vec<String>) -> Result<(u64, Vec<u64>), ApiFailure> {
-    if row.direction == Direction::Out && matches!(row.phase, Phase::Closed | Phase::Rejected | Phase::Expired | Phase::Failed) {
+async fn verify_payload(
+    daemon: &Arc<Daemon>,
+    row: &Exchange,
+    faults: &mut Vec<String>,
+) -> Result<(u64, Vec<u64>), ApiFailure> {
+    if row.direction == Direction::Out
+        && matches!(
+            row.phase,
+            Phase::Closed | Phase::Rejected | Phase::Expired | Phase::Failed
+        )
+    {
         return Ok((0, Vec::new()));
     }
     let mut payload = daemon.payload(row).await?;
-    let list = if row.inline { None } else { daemon.station.blobs.list(&row.xid).ok() };
+    let list = if row.inline {
+        None
+    } else {
+        daemon.station.blobs.list(&row.xid).ok()
+    };
     let (segments, len, body) = (row.segments, row.len, row.body);
     let hashed = tokio::task::spawn_blocking(move || -> io::Result<(u64, Vec<u64>, Digest)> {
         let (mut root, mut good, mut wrong, mut list) = (Frontier::new(), 0, Vec::new(), list);
         for index in 0..segments {
             let mut segment = Vec::new();
-            payload.by_ref().take(segments::length_of(index, len)).read_to_end(&mut segment)?;
+            payload
+                .by_ref()
+                .take(segments::length_of(index, len))
+                .read_to_end(&mut segment)?;
             let hash = segments::segment_hash(&segment);
             root.append(hash);
             let mut listed = *hash.as_bytes();
@@ -171,7 +239,9 @@ async fn verify_payload(daemon: &Arc<Daemon>, row: &Exchange, faults: &mut Vec<S
         }
         Ok((good, wrong, root.root()))
     });
-    let hashed = hashed.await.map_err(|e| ApiFailure::failed("internal", e.to_string()))?;
+    let hashed = hashed
+        .await
+        .map_err(|e| ApiFailure::failed("internal", e.to_string()))?;
     match hashed {
         Ok((good, wrong, root)) => {
             if root != body {
@@ -187,10 +257,22 @@ async fn verify_payload(daemon: &Arc<Daemon>, row: &Exchange, faults: &mut Vec<S
 }
 
 /// Every stored statement of the exchange: signatures, and the chain from the dispatch on.
-async fn verify_receipts(daemon: &Daemon, row: &Exchange, faults: &mut Vec<String>) -> Result<bool, ApiFailure> {
-    let rows = daemon.station.ledger.statements(&row.xid).await.map_err(|e| stored(&e))?;
+async fn verify_receipts(
+    daemon: &Daemon,
+    row: &Exchange,
+    faults: &mut Vec<String>,
+) -> Result<bool, ApiFailure> {
+    let rows = daemon
+        .station
+        .ledger
+        .statements(&row.xid)
+        .await
+        .map_err(|e| stored(&e))?;
     let own = daemon.station.own.key.public();
-    let known = daemon.roster.by_id(&row.peer).ok_or_else(|| ApiFailure::trust("unknown-peer", "the peer's keys are not known"))?;
+    let known = daemon
+        .roster
+        .by_id(&row.peer)
+        .ok_or_else(|| ApiFailure::trust("unknown-peer", "the peer's keys are not known"))?;
     let peer = &known.card.keys.receipts;
     let (sender, receiver) = match row.direction {
         Direction::Out => (&own, peer),
@@ -199,19 +281,28 @@ async fn verify_receipts(daemon: &Daemon, row: &Exchange, faults: &mut Vec<Strin
     let before = faults.len();
     let mut earlier: Option<(receipt::Receipt, Note)> = None;
     for statement in &rows {
-        let checked = Note::parse(&statement.note).map_err(|e| e.to_string()).and_then(|note| {
-            let receipt = receipt::open(&note).map_err(|e| e.to_string())?;
-            receipt::verify(&note, &receipt, sender, receiver, statement.signatures > 1).map_err(|e| e.to_string())?;
-            match &earlier {
-                Some((_, before)) if before.text() == note.text() => {}
-                Some((before, before_note)) => receipt::continues(before, before_note, &receipt).map_err(|e| e.to_string())?,
-                None => {}
-            }
-            Ok((receipt, note))
-        });
+        let checked = Note::parse(&statement.note)
+            .map_err(|e| e.to_string())
+            .and_then(|note| {
+                let receipt = receipt::open(&note).map_err(|e| e.to_string())?;
+                receipt::verify(&note, &receipt, sender, receiver, statement.signatures > 1)
+                    .map_err(|e| e.to_string())?;
+                match &earlier {
+                    Some((_, before)) if before.text() == note.text() => {}
+                    Some((before, before_note)) => {
+                        receipt::continues(before, before_note, &receipt)
+                            .map_err(|e| e.to_string())?
+                    }
+                    None => {}
+                }
+                Ok((receipt, note))
+            });
         match checked {
             Ok(checked) => earlier = Some(checked),
-            Err(e) => faults.push(format!("statement {} ({}): {e}", statement.seq, statement.kind)),
+            Err(e) => faults.push(format!(
+                "statement {} ({}): {e}",
+                statement.seq, statement.kind
+            )),
         }
     }
     Ok(faults.len() == before)
@@ -244,39 +335,75 @@ pub(super) async fn plaintext(
 ) -> Result<Response, ApiFailure> {
     let range = match headers.get(header::RANGE) {
         Some(value) => Some(value.to_str().ok().and_then(range).ok_or_else(|| {
-            ApiFailure::usage("bad-range", "only one range of the form bytes=FIRST-LAST is understood")
+            ApiFailure::usage(
+                "bad-range",
+                "only one range of the form bytes=FIRST-LAST is understood",
+            )
         })?),
         None => None,
     };
-    let status = if range.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK };
-    let pieces = daemon.plaintext(&caller, &name, range.unwrap_or(0..u64::MAX)).await?;
-    Ok((status, [(header::CONTENT_TYPE, "application/x-tar")], streamed(pieces)).into_response())
+    let status = if range.is_some() {
+        StatusCode::PARTIAL_CONTENT
+    } else {
+        StatusCode::OK
+    };
+    let pieces = daemon
+        .plaintext(&caller, &name, range.unwrap_or(0..u64::MAX))
+        .await?;
+    Ok((
+        status,
+        [(header::CONTENT_TYPE, "application/x-tar")],
+        streamed(pieces),
+    )
+        .into_response())
 }
 
 /// `bytes=FIRST-LAST`, both given and inclusive (RFC 9110 §14.1.2).
 fn range(value: &str) -> Option<std::ops::Range<u64>> {
     let (first, last) = value.strip_prefix("bytes=")?.split_once('-')?;
-    let (first, last) = (first.parse().ok()?, last.parse::<u64>().ok()?.checked_add(1)?);
+    let (first, last) = (
+        first.parse().ok()?,
+        last.parse::<u64>().ok()?.checked_add(1)?,
+    );
     (first < last).then_some(first..last)
 }
 
 fn streamed(pieces: mpsc::Receiver<io::Result<Bytes>>) -> Body {
-    Body::from_stream(futures_util::stream::unfold(pieces, |mut pieces| async { pieces.recv().await.map(|piece| (piece, pieces)) }))
+    Body::from_stream(futures_util::stream::unfold(pieces, |mut pieces| async {
+        pieces.recv().await.map(|piece| (piece, pieces))
+    }))
 }
 
 /// The age file as it was sealed: header and payload. Reading it takes the age identity.
-pub(super) async fn age(State(daemon): Shared, Path(name): Path<String>) -> Result<Response, ApiFailure> {
+pub(super) async fn age(
+    State(daemon): Shared,
+    Path(name): Path<String>,
+) -> Result<Response, ApiFailure> {
     let row = named(&daemon, &name).await?;
     if row.direction == Direction::In && row.phase != Phase::Held {
-        return Err(ApiFailure::temporary("not-held", format!("the package is {}, not held", row.phase.as_str())));
+        return Err(ApiFailure::temporary(
+            "not-held",
+            format!("the package is {}, not held", row.phase.as_str()),
+        ));
     }
-    let header = daemon.station.ledger.header(&row.xid).await.map_err(|e| stored(&e))?;
-    let header = header.ok_or_else(|| ApiFailure::missing("header-gone", "the age header is no longer here"))?;
+    let header = daemon
+        .station
+        .ledger
+        .header(&row.xid)
+        .await
+        .map_err(|e| stored(&e))?;
+    let header = header
+        .ok_or_else(|| ApiFailure::missing("header-gone", "the age header is no longer here"))?;
     let payload = daemon.payload(&row).await?;
     let (to, from) = mpsc::channel(4);
     let length = header.len() as u64 + row.len;
-    tokio::task::spawn_blocking(move || openings::stream(io::Cursor::new(header.to_vec()).chain(payload), &to));
-    let headers = [(header::CONTENT_TYPE, "application/octet-stream".to_owned()), (header::CONTENT_LENGTH, length.to_string())];
+    tokio::task::spawn_blocking(move || {
+        openings::stream(io::Cursor::new(header.to_vec()).chain(payload), &to)
+    });
+    let headers = [
+        (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
+        (header::CONTENT_LENGTH, length.to_string()),
+    ];
     Ok((headers, streamed(from)).into_response())
 }
 
@@ -284,10 +411,15 @@ pub(super) async fn transfers(State(daemon): Shared) -> Answer<Vec<TransferView>
     let ledger = &daemon.station.ledger;
     let mut rows = ledger.outbox(None, None).await.map_err(|e| stored(&e))?;
     rows.extend(ledger.receiving(None).await.map_err(|e| stored(&e))?);
-    Ok(Json(rows.iter().map(|row| daemon.transfer_view(row)).collect()))
+    Ok(Json(
+        rows.iter().map(|row| daemon.transfer_view(row)).collect(),
+    ))
 }
 
-pub(super) async fn transfer(State(daemon): Shared, Path(name): Path<String>) -> Answer<TransferView> {
+pub(super) async fn transfer(
+    State(daemon): Shared,
+    Path(name): Path<String>,
+) -> Answer<TransferView> {
     let row = named(&daemon, &name).await?;
     Ok(Json(daemon.transfer_view(&row)))
 }

@@ -25,7 +25,10 @@ use crate::store::PeerRow;
 use crate::store::PeerState;
 
 fn find(daemon: &Daemon, name: &str) -> Result<Arc<Known>, ApiFailure> {
-    let unknown = || ApiFailure::missing("no-such-peer", format!("no peer is called {name:?}")).next("rogatory peer list");
+    let unknown = || {
+        ApiFailure::missing("no-such-peer", format!("no peer is called {name:?}"))
+            .next("rogatory peer list")
+    };
     daemon.roster.find(name).ok_or_else(unknown)
 }
 
@@ -42,7 +45,14 @@ pub(super) async fn card(State(daemon): Shared) -> Answer<CardView> {
 }
 
 pub(super) async fn list(State(daemon): Shared) -> Answer<Vec<PeerView>> {
-    Ok(Json(daemon.roster.all().iter().map(|known| views::peer(&daemon, known)).collect()))
+    Ok(Json(
+        daemon
+            .roster
+            .all()
+            .iter()
+            .map(|known| views::peer(&daemon, known))
+            .collect(),
+    ))
 }
 
 pub(super) async fn show(State(daemon): Shared, Path(name): Path<String>) -> Answer<PeerView> {
@@ -50,15 +60,29 @@ pub(super) async fn show(State(daemon): Shared, Path(name): Path<String>) -> Ans
 }
 
 pub(super) async fn add(State(daemon): Shared, Json(wish): Json<AddPeer>) -> Answer<PeerView> {
-    let (card, _) = Card::open(wish.card.as_bytes())
-        .map_err(|e| ApiFailure::trust(e.code(), format!("the card is refused: {e}")).next("ask the peer for its card again"))?;
+    let (card, _) = Card::open(wish.card.as_bytes()).map_err(|e| {
+        ApiFailure::trust(e.code(), format!("the card is refused: {e}"))
+            .next("ask the peer for its card again")
+    })?;
     if card.id == daemon.station.own.id {
-        return Err(ApiFailure::trust("own-name", "this is the card of this very authority"));
+        return Err(ApiFailure::trust(
+            "own-name",
+            "this is the card of this very authority",
+        ));
     }
-    let crl = wish.crl.map(|crl| decode_crl(&daemon, &card, &crl)).transpose()?;
-    if daemon.roster.all().iter().any(|known| known.row.alias == card.alias && known.row.id != card.id) {
+    let crl = wish
+        .crl
+        .map(|crl| decode_crl(&daemon, &card, &crl))
+        .transpose()?;
+    if daemon
+        .roster
+        .all()
+        .iter()
+        .any(|known| known.row.alias == card.alias && known.row.id != card.id)
+    {
         let message = format!("another peer is called {} here already", card.alias);
-        return Err(ApiFailure::usage("alias-taken", message).next("ask the peer for a card with another alias"));
+        return Err(ApiFailure::usage("alias-taken", message)
+            .next("ask the peer for a card with another alias"));
     }
     let held = daemon.roster.by_id(&card.id);
     let row = match &held {
@@ -79,15 +103,28 @@ pub(super) async fn add(State(daemon): Shared, Json(wish): Json<AddPeer>) -> Ans
             fault: None,
         },
     };
-    daemon.station.ledger.commit(vec![Op::PeerPut(Box::new(row))]).await.map_err(commit_failure)?;
+    daemon
+        .station
+        .ledger
+        .commit(vec![Op::PeerPut(Box::new(row))])
+        .await
+        .map_err(commit_failure)?;
     daemon.reload_peers().await.map_err(|e| stored(&e))?;
-    Ok(Json(views::peer(&daemon, &*find(&daemon, card.id.as_str())?)))
+    Ok(Json(views::peer(
+        &daemon,
+        &*find(&daemon, card.id.as_str())?,
+    )))
 }
 
 fn decode_crl(daemon: &Daemon, card: &Card, crl: &str) -> Result<(u64, Vec<u8>), ApiFailure> {
-    let bad = |message: String| ApiFailure::trust("bad-crl", message).next("ask the peer for its newest revocation list");
+    let bad = |message: String| {
+        ApiFailure::trust("bad-crl", message).next("ask the peer for its newest revocation list")
+    };
     if crl.len() / 4 * 3 > limits::CRL_BYTES_MAX + 2 {
-        return Err(bad(format!("the revocation list is longer than {} bytes", limits::CRL_BYTES_MAX)));
+        return Err(bad(format!(
+            "the revocation list is longer than {} bytes",
+            limits::CRL_BYTES_MAX
+        )));
     }
     let der = STANDARD.decode(crl).map_err(|e| bad(e.to_string()))?;
     let number = news::check_crl(daemon, card, &der).map_err(|fault| bad(fault.text))?;
@@ -96,7 +133,12 @@ fn decode_crl(daemon: &Daemon, card: &Card, crl: &str) -> Result<(u64, Vec<u8>),
 
 /// The same peer again: the same card with a newer list, or a newer card, which has to be accepted anew unless the
 /// accepted card's key has signed it.
-fn replaced(known: &Known, card: &Card, bytes: &[u8], crl: Option<(u64, Vec<u8>)>) -> Result<PeerRow, ApiFailure> {
+fn replaced(
+    known: &Known,
+    card: &Card,
+    bytes: &[u8],
+    crl: Option<(u64, Vec<u8>)>,
+) -> Result<PeerRow, ApiFailure> {
     let mut row = known.row.clone();
     if let Some((number, der)) = crl.filter(|(number, _)| Some(*number) >= row.crl_number) {
         row.crl_number = Some(number);
@@ -106,7 +148,10 @@ fn replaced(known: &Known, card: &Card, bytes: &[u8], crl: Option<(u64, Vec<u8>)
         return Ok(row);
     }
     if card.number < row.number {
-        let message = format!("card number {} is older than number {}, which is held", card.number, row.number);
+        let message = format!(
+            "card number {} is older than number {}, which is held",
+            card.number, row.number
+        );
         return Err(ApiFailure::trust("older-card", message));
     }
     if card.keys.card != known.card.keys.card {
@@ -119,19 +164,39 @@ fn replaced(known: &Known, card: &Card, bytes: &[u8], crl: Option<(u64, Vec<u8>)
     Ok(row)
 }
 
-pub(super) async fn accept(State(daemon): Shared, Path(name): Path<String>, Json(wish): Json<AcceptPeer>) -> Answer<PeerView> {
+pub(super) async fn accept(
+    State(daemon): Shared,
+    Path(name): Path<String>,
+    Json(wish): Json<AcceptPeer>,
+) -> Answer<PeerView> {
     let known = find(&daemon, &name)?;
-    let note = Note::parse(&known.row.card).map_err(|e| ApiFailure::mismatch("ledger-altered", e.to_string()))?;
+    let note = Note::parse(&known.row.card)
+        .map_err(|e| ApiFailure::mismatch("ledger-altered", e.to_string()))?;
     if !words::matches(&wish.fingerprint, &note.text_digest()) {
-        let message = format!("these are not the six words of the card of {}", known.row.id);
-        return Err(ApiFailure::trust("fingerprint-mismatch", message).next("do not accept it: compare again by telephone, on a number you know"));
+        let message = format!(
+            "these are not the six words of the card of {}",
+            known.row.id
+        );
+        return Err(ApiFailure::trust("fingerprint-mismatch", message)
+            .next("do not accept it: compare again by telephone, on a number you know"));
     }
     if known.row.state == PeerState::Accepted {
         return Ok(Json(views::peer(&daemon, &known)));
     }
-    let row = PeerRow { state: PeerState::Accepted, accepted: Some(daemon.station.clock()), ..known.row.clone() };
-    let stated = daemon.governance(Kind::CardAdopted, note.text_digest()).map_err(|e| unsigned(&e))?;
-    daemon.station.ledger.commit(vec![Op::PeerPut(Box::new(row)), stated]).await.map_err(commit_failure)?;
+    let row = PeerRow {
+        state: PeerState::Accepted,
+        accepted: Some(daemon.station.clock()),
+        ..known.row.clone()
+    };
+    let stated = daemon
+        .governance(Kind::CardAdopted, note.text_digest())
+        .map_err(|e| unsigned(&e))?;
+    daemon
+        .station
+        .ledger
+        .commit(vec![Op::PeerPut(Box::new(row)), stated])
+        .await
+        .map_err(commit_failure)?;
     daemon.reload_peers().await.map_err(|e| stored(&e))?;
     daemon.ring(&known.row.id);
     Ok(Json(views::peer(&daemon, &*find(&daemon, &name)?)))
@@ -140,12 +205,21 @@ pub(super) async fn accept(State(daemon): Shared, Path(name): Path<String>, Json
 pub(super) async fn ping(State(daemon): Shared, Path(name): Path<String>) -> Answer<Ping> {
     let known = find(&daemon, &name)?;
     if known.row.state != PeerState::Accepted {
-        let message = format!("{} is {}, not accepted", known.row.id, known.row.state.as_str());
-        return Err(ApiFailure::trust("peer-not-accepted", message).next(format!("rogatory peer accept {}", known.row.alias)));
+        let message = format!(
+            "{} is {}, not accepted",
+            known.row.id,
+            known.row.state.as_str()
+        );
+        return Err(ApiFailure::trust("peer-not-accepted", message)
+            .next(format!("rogatory peer accept {}", known.row.alias)));
     }
     let before = daemon.station.micros();
     let session = daemon.dial(&known.row.id).await.map_err(|problem| {
-        let failure = if problem.trust { ApiFailure::trust } else { ApiFailure::temporary };
+        let failure = if problem.trust {
+            ApiFailure::trust
+        } else {
+            ApiFailure::temporary
+        };
         failure(&problem.code, problem.text)
     })?;
     let link = session.link();

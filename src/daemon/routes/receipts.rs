@@ -20,7 +20,10 @@ pub(super) struct Filter {
     package: Option<String>,
 }
 
-pub(super) async fn list(State(daemon): Shared, Query(filter): Query<Filter>) -> Answer<Vec<ReceiptView>> {
+pub(super) async fn list(
+    State(daemon): Shared,
+    Query(filter): Query<Filter>,
+) -> Answer<Vec<ReceiptView>> {
     let ledger = &daemon.station.ledger;
     let rows = match filter.package {
         Some(name) => {
@@ -30,19 +33,43 @@ pub(super) async fn list(State(daemon): Shared, Query(filter): Query<Filter>) ->
         }
         None => ledger.statement_list(LIST_MAX, None).await,
     };
-    Ok(Json(rows.map_err(|e| stored(&e))?.iter().map(views::receipt_view).collect()))
+    Ok(Json(
+        rows.map_err(|e| stored(&e))?
+            .iter()
+            .map(views::receipt_view)
+            .collect(),
+    ))
 }
 
 pub(super) async fn show(State(daemon): Shared, Path(seq): Path<i64>) -> Answer<ReceiptDetail> {
-    let row = daemon.station.ledger.statement(seq).await.map_err(|e| stored(&e))?;
-    let missing = || ApiFailure::missing("no-such-receipt", format!("no statement has the number {seq}")).next("rogatory receipt list");
+    let newest = daemon
+        .station
+        .ledger
+        .statement_list(1, seq.checked_add(1))
+        .await
+        .map_err(|e| stored(&e))?;
+    let row = newest.into_iter().find(|row| row.seq == seq);
+    let missing = || {
+        ApiFailure::missing(
+            "no-such-receipt",
+            format!("no statement has the number {seq}"),
+        )
+        .next("rogatory receipt list")
+    };
     let row = row.ok_or_else(missing)?;
-    Ok(Json(ReceiptDetail { receipt: views::receipt_view(&row), note: String::from_utf8_lossy(&row.note).into_owned() }))
+    Ok(Json(ReceiptDetail {
+        receipt: views::receipt_view(&row),
+        note: String::from_utf8_lossy(&row.note).into_owned(),
+    }))
 }
 
 pub(super) async fn bundle(State(daemon): Shared, Path(name): Path<String>) -> Answer<Bundle> {
     let exchange = daemon.exchange(&daemon.find(&name).await?).await?;
-    daemon.bundle(&exchange).await.map(Json).map_err(|e| stored(&e))
+    daemon
+        .bundle(&exchange)
+        .await
+        .map(Json)
+        .map_err(|e| stored(&e))
 }
 
 pub(super) async fn log(State(daemon): Shared) -> Answer<LogStatus> {
@@ -50,9 +77,16 @@ pub(super) async fn log(State(daemon): Shared) -> Answer<LogStatus> {
 }
 
 pub(super) async fn checkpoint(State(daemon): Shared) -> Answer<serde_json::Value> {
-    daemon.station.ledger.checkpoint().await.map_err(commit_failure)?;
+    daemon
+        .station
+        .ledger
+        .checkpoint()
+        .await
+        .map_err(commit_failure)?;
     let note = daemon.station.ledger.last_checkpoint().unwrap_or_default();
-    Ok(Json(serde_json::json!({ "note": String::from_utf8_lossy(&note) })))
+    Ok(Json(
+        serde_json::json!({ "note": String::from_utf8_lossy(&note) }),
+    ))
 }
 
 pub(super) async fn keys(State(daemon): Shared) -> Answer<Vec<AnchorView>> {
@@ -64,7 +98,12 @@ pub(super) async fn keys(State(daemon): Shared) -> Answer<Vec<AnchorView>> {
 }
 
 fn anchors(card: &Card, state: &str) -> Vec<AnchorView> {
-    let keys = [&card.keys.card, &card.keys.log, &card.keys.receipts, &card.keys.witness];
+    let keys = [
+        &card.keys.card,
+        &card.keys.log,
+        &card.keys.receipts,
+        &card.keys.witness,
+    ];
     let view = |key: &&crate::identity::keys::PublicKey| AnchorView {
         id: card.id.clone(),
         role: key.name().role().as_str().to_owned(),
