@@ -475,4 +475,3 @@ pub struct AnchorView {
     /// `own`, or the peer's state.
     pub state: String,
 }
-
