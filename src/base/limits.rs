@@ -46,9 +46,25 @@ pub const TEXT_BYTES_MAX: usize = 4_096;
 pub const DISCLOSURES_MAX: usize = 64;
 /// Codes in one list of terms (purposes, restrictions).
 pub const TERM_CODES_MAX: usize = 32;
+/// A code of terms or of a reason (instrument, reason code).
+pub const CODE_BYTES_MAX: usize = 64;
+/// The legal basis named in terms: an ELI or another address of a text of law.
+pub const LEGAL_BASIS_BYTES_MAX: usize = 256;
+/// The clause that a refusal names.
+pub const CLAUSE_BYTES_MAX: usize = 128;
+/// One encoded disclosure.
+pub const DISCLOSURE_BYTES_MAX: usize = 8 << 10;
+/// Log heads in one statement: the issuer's own and its peer's.
+pub const HEADS_MAX: usize = 2;
+/// How long a permit lasts at most, in milliseconds, whatever the terms allow: after that the question is asked again.
+pub const PERMIT_MS_MAX: i64 = 24 * 60 * 60 * 1_000;
 /// Exchanges under way at once with one peer, in each direction.
 pub const PEER_EXCHANGES_MAX: u32 = 64;
 /// Connections from one peer at once.
 pub const PEER_CONNECTIONS_MAX: usize = 4;
 /// Certificates in a presented chain.
 pub const CHAIN_CERTIFICATES_MAX: usize = 4;
+/// A public key as text: name, id, base64 of 33 bytes.
+pub const VKEY_BYTES_MAX: usize = AUTHORITY_ID_BYTES_MAX + 64;
+/// Signature and cosignature lines on a checkpoint.
+pub const CHECKPOINT_SIGNATURES_MAX: usize = 64;

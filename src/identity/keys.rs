@@ -1,0 +1,346 @@
+//! Ed25519 keys with the names that C2SP signed notes give them.
+
+use std::fmt;
+use std::str::FromStr;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ed25519_dalek::Signer as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use zeroize::Zeroizing;
+
+use crate::base::AuthorityId;
+use crate::base::KeyId;
+use crate::base::limits;
+use crate::identity::note;
+
+/// What a key is for. Each role has its own key; TLS has yet another, outside these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// Signs receipts and other statements about exchanges.
+    Receipts,
+    /// Signs checkpoints of the own log.
+    Log,
+    /// Cosigns checkpoints of others' logs.
+    Witness,
+    /// Signs the authority's card.
+    Card,
+}
+
+impl Role {
+    /// Every role.
+    pub const ALL: [Self; 4] = [Self::Receipts, Self::Log, Self::Witness, Self::Card];
+
+    /// The role as it stands in key names.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Receipts => "receipts",
+            Self::Log => "log",
+            Self::Witness => "witness",
+            Self::Card => "card",
+        }
+    }
+}
+
+/// The name of a key: `<authority id>/<role>`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyName {
+    authority: AuthorityId,
+    role: Role,
+}
+
+impl KeyName {
+    /// The name of this authority's key for this role.
+    pub const fn new(authority: AuthorityId, role: Role) -> Self {
+        Self { authority, role }
+    }
+
+    /// Whose key it is.
+    pub const fn authority(&self) -> &AuthorityId {
+        &self.authority
+    }
+
+    /// What it is for.
+    pub const fn role(&self) -> Role {
+        self.role
+    }
+}
+
+impl fmt::Display for KeyName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&format!("{}/{}", self.authority, self.role.as_str()))
+    }
+}
+
+impl fmt::Debug for KeyName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyName({self})")
+    }
+}
+
+impl FromStr for KeyName {
+    type Err = KeyFault;
+
+    fn from_str(text: &str) -> Result<Self, KeyFault> {
+        let fault = || KeyFault::Name(text.chars().take(80).collect());
+        let (authority, role) = text.split_once('/').ok_or_else(fault)?;
+        let role = Role::ALL.into_iter().find(|known| known.as_str() == role);
+        match (authority.parse(), role) {
+            (Ok(authority), Some(role)) => Ok(Self { authority, role }),
+            (Ok(_) | Err(_), _) => Err(fault()),
+        }
+    }
+}
+
+/// Why something is not a key that may be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum KeyFault {
+    /// Not a key name.
+    #[error("{0:?} is not a key name like mla.example.ie/receipts")]
+    Name(String),
+    /// Not a C2SP vkey of an Ed25519 key: `name+id+base64`.
+    #[error("not a verifier key of the form name+id+base64: {0}")]
+    Vkey(&'static str),
+    /// The id in a vkey is not that of its key.
+    #[error("the key id {written} does not belong to the key of {name}, whose id is {computed}")]
+    WrongId {
+        /// The key's name.
+        name: KeyName,
+        /// The id that came with it.
+        written: KeyId,
+        /// The id it has.
+        computed: KeyId,
+    },
+    /// Not a point of the curve, or a second spelling of one (RFC 8032 §5.1.3).
+    #[error("the key of {0} is not the canonical encoding of an Ed25519 public key")]
+    NotCanonical(KeyName),
+    /// A point of small order: anybody can sign for it.
+    #[error("the key of {0} is weak (a point of small order); its owner must make a new one")]
+    Weak(KeyName),
+    /// Not a PKCS#8 PEM of an Ed25519 secret key.
+    #[error("the secret key of {0} is not a PKCS#8 PEM of an Ed25519 key; restore it from backup")]
+    Pem(KeyName),
+}
+
+impl KeyFault {
+    /// A stable name of the fault.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Name(_) => "key-name",
+            Self::Vkey(_) => "key-vkey",
+            Self::WrongId { .. } => "key-wrong-id",
+            Self::NotCanonical(_) => "key-not-canonical",
+            Self::Weak(_) => "key-weak",
+            Self::Pem(_) => "key-pem",
+        }
+    }
+}
+
+/// An Ed25519 public key and its name.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PublicKey {
+    name: KeyName,
+    point: ed25519_dalek::VerifyingKey,
+}
+
+/// SubjectPublicKeyInfo of Ed25519 up to the key itself (RFC 8410 §4).
+const SPKI_PREFIX: [u8; 12] = [
+    0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
+];
+/// `PrivateKeyInfo` of Ed25519 up to the seed itself (RFC 8410 §7).
+const PKCS8_PREFIX: [u8; 16] = [
+    0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
+];
+const PKCS8_BEGIN: &str = "-----BEGIN PRIVATE KEY-----";
+const PKCS8_END: &str = "-----END PRIVATE KEY-----";
+
+impl PublicKey {
+    /// The key with these 32 bytes (RFC 8032 §5.1.2); a weak or non-canonical one is refused.
+    pub fn from_bytes(name: KeyName, bytes: &[u8; 32]) -> Result<Self, KeyFault> {
+        let Ok(point) = ed25519_dalek::VerifyingKey::from_bytes(bytes) else {
+            return Err(KeyFault::NotCanonical(name));
+        };
+        if point.is_weak() {
+            return Err(KeyFault::Weak(name));
+        }
+        if point.to_edwards().compress().as_bytes() != bytes {
+            return Err(KeyFault::NotCanonical(name));
+        }
+        Ok(Self { name, point })
+    }
+
+    /// The key's name.
+    pub const fn name(&self) -> &KeyName {
+        &self.name
+    }
+
+    /// The key's id (C2SP signed-note).
+    pub fn id(&self) -> KeyId {
+        note::key_id(&self.name.to_string(), note::ED25519, self.bytes())
+    }
+
+    /// The 32 bytes of the point.
+    pub fn bytes(&self) -> &[u8; 32] {
+        self.point.as_bytes()
+    }
+
+    /// Whether `signature` is this key's over `message`: strictly by RFC 8032, and with no point of small order in it.
+    #[must_use]
+    pub fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
+        ed25519_dalek::Signature::from_slice(signature)
+            .is_ok_and(|signature| self.point.verify_strict(message, &signature).is_ok())
+    }
+
+    /// Reads a C2SP vkey, `name+id+base64(0x01 ‖ key)`.
+    pub fn parse_vkey(text: &str) -> Result<Self, KeyFault> {
+        if text.len() > limits::VKEY_BYTES_MAX {
+            return Err(KeyFault::Vkey("it is too long"));
+        }
+        let mut parts = text.splitn(3, '+');
+        let (Some(name), Some(id), Some(blob)) = (parts.next(), parts.next(), parts.next()) else {
+            return Err(KeyFault::Vkey("it does not have three parts"));
+        };
+        let name: KeyName = name.parse()?;
+        let written: KeyId = id
+            .parse()
+            .map_err(|_| KeyFault::Vkey("its id is not 8 lower-case hex digits"))?;
+        let blob = STANDARD
+            .decode(blob)
+            .map_err(|_| KeyFault::Vkey("its key is not canonical base64"))?;
+        let Ok([note::ED25519, key @ ..]) = <[u8; 33]>::try_from(blob) else {
+            return Err(KeyFault::Vkey("it is not an Ed25519 key of type 1"));
+        };
+        let key = Self::from_bytes(name, &key)?;
+        let computed = key.id();
+        if computed == written {
+            Ok(key)
+        } else {
+            Err(KeyFault::WrongId {
+                name: key.name,
+                written,
+                computed,
+            })
+        }
+    }
+
+    /// The key as a C2SP vkey.
+    pub fn to_vkey(&self) -> String {
+        let mut blob = vec![note::ED25519];
+        blob.extend_from_slice(self.bytes());
+        format!("{}+{}+{}", self.name, self.id(), STANDARD.encode(blob))
+    }
+
+    /// The key as a `SubjectPublicKeyInfo` PEM (RFC 8410), as `openssl pkey -pubin` reads it.
+    pub fn to_spki_pem(&self) -> String {
+        let mut der = SPKI_PREFIX.to_vec();
+        der.extend_from_slice(self.bytes());
+        format!(
+            "-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n",
+            STANDARD.encode(der)
+        )
+    }
+}
+
+impl fmt::Display for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.to_vkey())
+    }
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PublicKey({self})")
+    }
+}
+
+impl FromStr for PublicKey {
+    type Err = KeyFault;
+
+    fn from_str(text: &str) -> Result<Self, KeyFault> {
+        Self::parse_vkey(text)
+    }
+}
+
+macro_rules! as_text {
+    ($($name:ident)*) => {$(
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                to.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                String::deserialize(from)?.parse().map_err(de::Error::custom)
+            }
+        }
+    )*};
+}
+
+as_text! { KeyName PublicKey }
+
+/// An Ed25519 secret key and its name. Zeroized when dropped; neither printed nor copied.
+#[expect(missing_debug_implementations, reason = "a secret has no printed form")]
+pub struct SecretKey {
+    name: KeyName,
+    key: ed25519_dalek::SigningKey,
+}
+
+impl SecretKey {
+    /// The key of this seed (RFC 8032 §5.1.5); the seed must be random.
+    pub fn from_seed(name: KeyName, seed: &[u8; 32]) -> Self {
+        let key = ed25519_dalek::SigningKey::from_bytes(seed);
+        Self { name, key }
+    }
+
+    /// The key's name.
+    pub const fn name(&self) -> &KeyName {
+        &self.name
+    }
+
+    /// The public half.
+    pub fn public(&self) -> PublicKey {
+        PublicKey {
+            name: self.name.clone(),
+            point: self.key.verifying_key(),
+        }
+    }
+
+    /// Signs a message (RFC 8032, Ed25519 without context or pre-hash).
+    pub fn sign(&self, message: &[u8]) -> [u8; 64] {
+        self.key.sign(message).to_bytes()
+    }
+
+    /// The key as an unencrypted PKCS#8 PEM (RFC 8410 §7), as `openssl pkey` reads it.
+    pub fn to_pkcs8_pem(&self) -> Zeroizing<String> {
+        let mut der = Zeroizing::new([0; 48]);
+        der[..16].copy_from_slice(&PKCS8_PREFIX);
+        der[16..].copy_from_slice(self.key.as_bytes());
+        let mut pem = Zeroizing::new(String::with_capacity(128));
+        for part in [PKCS8_BEGIN, "\n"] {
+            pem.push_str(part);
+        }
+        STANDARD.encode_string(der.as_slice(), &mut pem);
+        for part in ["\n", PKCS8_END, "\n"] {
+            pem.push_str(part);
+        }
+        pem
+    }
+
+    /// Reads an unencrypted PKCS#8 PEM of an Ed25519 key without its public half, as `openssl genpkey` writes it.
+    pub fn from_pkcs8_pem(name: KeyName, pem: &str) -> Result<Self, KeyFault> {
+        match seed_of_pem(pem) {
+            Some(seed) => Ok(Self::from_seed(name, &seed)),
+            None => Err(KeyFault::Pem(name)),
+        }
+    }
+}
+
+fn seed_of_pem(pem: &str) -> Option<Zeroizing<[u8; 32]>> {
+    let body = pem.trim().strip_prefix(PKCS8_BEGIN)?;
+    let body = body.strip_suffix(PKCS8_END)?.trim();
+    let mut der = Zeroizing::new([0; 51]);
+    let length = STANDARD.decode_slice(body, der.as_mut_slice()).ok()?;
+    let seed = der.get(..length)?.strip_prefix(&PKCS8_PREFIX)?;
+    Some(Zeroizing::new(seed.try_into().ok()?))
+}

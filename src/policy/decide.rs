@@ -1,0 +1,140 @@
+//! The decision: every rule is asked, deny overrides, silence denies.
+
+use serde::Serialize;
+
+use crate::base::Digest;
+use crate::base::json;
+use crate::policy::code::vocabulary;
+use crate::policy::facts::Facts;
+use crate::policy::instrument;
+use crate::policy::permit::Permit;
+use crate::policy::rules::{self, Rule, Verdict};
+use crate::policy::terms::Handling;
+
+vocabulary! {
+    /// Why something is denied.
+    ReasonCode: "reason of a denial" {
+        /// The terms carry a higher handling code than this authority takes or gives.
+        HandlingAboveCeiling = "handling-above-ceiling",
+        /// The handling code forbids this use, or contradicts the purposes.
+        HandlingForbidsUse = "handling-forbids-use",
+        /// No rule speaks for it.
+        NoRulePermits = "no-rule-permits",
+        /// This authority is not the one that the package is for.
+        NotTheReceiver = "not-the-receiver",
+        /// This authority is not the one that the package is from.
+        NotTheSender = "not-the-sender",
+        /// To open, a purpose must be named.
+        PurposeMissing = "purpose-missing",
+        /// The terms do not permit this purpose.
+        PurposeNotPermitted = "purpose-not-permitted",
+        /// The terms name no purpose at all.
+        PurposesEmpty = "purposes-empty",
+        /// The day until which it may be kept is over.
+        RetentionEnded = "retention-ended",
+        /// Sender and receiver are the same authority.
+        SameAuthority = "same-authority",
+        /// The day until which it may be used is over.
+        SunsetPassed = "sunset-passed",
+    }
+}
+
+/// Why something may not be done: which rule, which term, which clause, and what to do next.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text}")]
+pub struct Denial {
+    /// The rule that denies: `direction`, `retention`, `sunset`, `purpose`, `handling`; `silence` if none permits.
+    pub rule: &'static str,
+    /// The term that it stands on, with its value: `purposes=prosecution,trial`.
+    pub term: String,
+    /// The reason, for machines.
+    pub reason: ReasonCode,
+    /// The clause of law or of the terms; at most 128 printable ASCII characters.
+    pub clause: String,
+    /// The whole of it for people: what was refused, what is permitted, what to do next.
+    pub text: String,
+}
+
+/// The policy in force: the rules and their parameters.
+#[derive(Debug, Clone)]
+pub struct PolicySet {
+    rules: &'static [Rule],
+    pub(super) handling_max: Option<Handling>,
+}
+
+/// What a digest of the policy is taken over.
+#[derive(Serialize)]
+struct Description {
+    v: u64,
+    rules: Vec<RuleDescription>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    handling_max: Option<Handling>,
+}
+
+#[derive(Serialize)]
+struct RuleDescription {
+    id: &'static str,
+    version: u32,
+}
+
+impl PolicySet {
+    /// All rules, with the highest handling code that this authority gives and takes (`None`: any).
+    pub const fn new(handling_max: Option<Handling>) -> Self {
+        Self {
+            rules: rules::ALL,
+            handling_max,
+        }
+    }
+
+    /// The policy as one line of canonical JSON (RFC 8785): format version, rules with their versions, parameters.
+    pub fn description(&self) -> String {
+        let rules = self.rules.iter().map(|rule| RuleDescription {
+            id: rule.id,
+            version: rule.version,
+        });
+        let description = Description {
+            v: 1,
+            rules: rules.collect(),
+            handling_max: self.handling_max,
+        };
+        String::from_utf8_lossy(&json::canonical(&description)).into_owned()
+    }
+
+    /// SHA-256 of the description: what `pol` of a receipt holds.
+    pub fn digest(&self) -> Digest {
+        Digest::of(self.description().as_bytes())
+    }
+}
+
+/// Decides: permitted if at least one rule permits and none denies. The same facts always get the same answer.
+pub fn decide(set: &PolicySet, facts: &Facts<'_>) -> Result<Permit, Denial> {
+    let mut permitted = false;
+    for rule in set.rules {
+        match (rule.judge)(set, facts) {
+            Verdict::Denies(denial) => return Err(denial),
+            Verdict::Permits => permitted = true,
+            Verdict::Silent => {}
+        }
+    }
+    if permitted {
+        Ok(Permit::grant(facts))
+    } else {
+        Err(silence(facts))
+    }
+}
+
+fn silence(facts: &Facts<'_>) -> Denial {
+    Denial {
+        rule: "silence",
+        term: format!("instrument={}", facts.terms.instrument),
+        reason: ReasonCode::NoRulePermits,
+        clause: instrument::BY_TERMS.to_owned(),
+        text: format!(
+            "no rule of the policy in force permits to {} this package, and what is not permitted is refused; ask whoever configures the policy here",
+            facts.action
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,271 @@
+use super::*;
+use crate::base::AuthorityId;
+use crate::base::Timestamp;
+use crate::base::limits;
+use crate::policy::permit::Action;
+use crate::policy::purpose::Purpose;
+use crate::policy::terms::Terms;
+
+const OWN: &str = "mla.example.ie";
+const PEER: &str = "bfj.example.de";
+const THIRD: &str = "mj.example.fr";
+/// In the retention and the sunset of `terms()`.
+const NOW: &str = "2026-11-23T09:00:00.000Z";
+
+fn terms() -> Terms {
+    let purposes = [Purpose::Investigation, Purpose::Prosecution];
+    let mut terms = Terms::new(
+        "EIO".parse().unwrap(),
+        purposes,
+        "2031-12-31".parse().unwrap(),
+    );
+    terms.sunset = "2030-06-30".parse().ok();
+    terms
+}
+
+/// One row of the decision table: the ordinary case of an action, and what differs.
+struct Row {
+    action: Action,
+    own: &'static str,
+    from: &'static str,
+    to: &'static str,
+    purpose: Option<Purpose>,
+    now: &'static str,
+    ceiling: Option<Handling>,
+    terms: Terms,
+}
+
+fn row(action: Action) -> Row {
+    let (from, to) = match action {
+        Action::Send => (OWN, PEER),
+        Action::Admit | Action::Open => (PEER, OWN),
+    };
+    Row {
+        action,
+        own: OWN,
+        from,
+        to,
+        purpose: (action == Action::Open).then_some(Purpose::Prosecution),
+        now: NOW,
+        ceiling: None,
+        terms: terms(),
+    }
+}
+
+fn ask(row: &Row, set: &PolicySet) -> Result<Permit, Denial> {
+    let id = |text: &str| text.parse::<AuthorityId>().unwrap();
+    decide(
+        set,
+        &Facts {
+            action: row.action,
+            own: &id(row.own),
+            from: &id(row.from),
+            to: &id(row.to),
+            actor: "a.murphy",
+            purpose: row.purpose.as_ref(),
+            terms: &row.terms,
+            package: Digest::of(b"package"),
+            now: row.now.parse().unwrap(),
+        },
+    )
+}
+
+/// `want`: `None` is a permit; otherwise rule and reason of the denial.
+fn check(what: &str, change: impl Fn(&mut Row), want: [Option<(&str, ReasonCode)>; 3]) {
+    for (action, want) in Action::ALL.iter().zip(want) {
+        let mut row = row(*action);
+        change(&mut row);
+        let set = PolicySet::new(row.ceiling);
+        let got = ask(&row, &set);
+        assert_eq!(
+            got.as_ref()
+                .err()
+                .map(|denial| (denial.rule, denial.reason)),
+            want,
+            "{what}, {action}: {got:?}"
+        );
+        if let Err(denial) = got {
+            assert!(
+                denial.clause.len() <= limits::CLAUSE_BYTES_MAX,
+                "{denial:?}"
+            );
+            assert!(denial.clause.bytes().all(|b| (b' '..=b'~').contains(&b)));
+            assert!(denial.term.contains('='), "{denial:?}");
+            assert_eq!(denial, ask(&row, &set).unwrap_err(), "deterministic");
+        }
+    }
+}
+
+const PERMITTED: [Option<(&str, ReasonCode)>; 3] = [None; 3];
+
+fn all(rule: &str, reason: ReasonCode) -> [Option<(&str, ReasonCode)>; 3] {
+    [Some((rule, reason)); 3]
+}
+
+#[test]
+fn the_decision_table_of_directions() {
+    let ours = Some(("direction", ReasonCode::NotTheReceiver));
+    let others = [Some(("direction", ReasonCode::NotTheSender)), ours, ours];
+    let same = all("direction", ReasonCode::SameAuthority);
+    check("the ordinary case", |_| (), PERMITTED);
+    check("to itself", |r| r.to = r.from, same);
+    check("not concerned at all", |r| r.own = THIRD, others);
+    let swap = |r: &mut Row| std::mem::swap(&mut r.from, &mut r.to);
+    check("the wrong way round", swap, others);
+    let everything = |r: &mut Row| {
+        r.purpose = Some(Purpose::Trial);
+        r.now = "2040-01-01T00:00:00.000Z";
+        r.to = r.from;
+    };
+    check("several deny: the first is named", everything, same);
+}
+
+#[test]
+fn the_decision_table_of_dates() {
+    let ended = all("retention", ReasonCode::RetentionEnded);
+    let passed = all("sunset", ReasonCode::SunsetPassed);
+    for (sunset, now, want) in [
+        (None, NOW, PERMITTED),
+        (None, "2031-12-31T23:59:59.999Z", PERMITTED),
+        (None, "2032-01-01T00:00:00.000Z", ended),
+        (Some("2030-06-30"), "2030-06-30T23:59:59.999Z", PERMITTED),
+        (Some("2030-06-30"), "2030-07-01T00:00:00.000Z", passed),
+        (Some("2030-06-30"), "2032-01-01T00:00:00.000Z", ended),
+    ] {
+        let dated = |r: &mut Row| {
+            r.terms.sunset = sunset.and_then(|day| day.parse().ok());
+            r.now = now;
+        };
+        check(now, dated, want);
+    }
+}
+
+#[test]
+fn the_decision_table_of_purposes() {
+    let open = |reason| [None, None, Some(("purpose", reason))];
+    let missing = open(ReasonCode::PurposeMissing);
+    check("no purpose", |r| r.purpose = None, missing);
+    let empty = all("purpose", ReasonCode::PurposesEmpty);
+    check("terms name none", |r| r.terms.purposes.clear(), empty);
+    for purpose in Purpose::ALL {
+        let named = terms().purposes.contains(purpose);
+        let other = open(ReasonCode::PurposeNotPermitted);
+        let want = if named { PERMITTED } else { other };
+        check(purpose.as_str(), |r| r.purpose = Some(*purpose), want);
+    }
+}
+
+#[test]
+fn the_decision_table_of_handling_codes() {
+    let handling = |reason| Some(("handling", reason));
+    let above = handling(ReasonCode::HandlingAboveCeiling);
+    let forbids = handling(ReasonCode::HandlingForbidsUse);
+    let ok = PERMITTED;
+    for code in Handling::ALL {
+        check("no ceiling", |r| r.terms.handling = Some(*code), ok);
+        for ceiling in Handling::ALL {
+            let want = if code > ceiling {
+                [above, above, None]
+            } else {
+                ok
+            };
+            check(
+                "a ceiling",
+                |r| {
+                    r.terms.handling = Some(*code);
+                    r.ceiling = Some(*ceiling);
+                },
+                want,
+            );
+        }
+        check("no code", |r| r.ceiling = Some(*code), ok);
+        for purpose in Purpose::ALL {
+            let h1 = *code == Handling::H1 && purpose.is_judicial();
+            let want = if h1 { [forbids, None, forbids] } else { ok };
+            check(
+                purpose.as_str(),
+                |r| {
+                    r.terms.handling = Some(*code);
+                    r.terms.purposes = vec![*purpose];
+                    r.purpose = (r.action == Action::Open).then_some(*purpose);
+                },
+                want,
+            );
+        }
+    }
+}
+
+#[test]
+fn a_denial_says_what_is_permitted_and_what_to_do() {
+    let mut asked = row(Action::Open);
+    asked.purpose = Some(Purpose::CivilClaim);
+    let denial = ask(&asked, &PolicySet::new(None)).unwrap_err();
+    assert_eq!(denial.term, "purposes=investigation,prosecution");
+    for part in [
+        "investigation, prosecution",
+        "civil-claim",
+        "ask bfj.example.de",
+        "Directive (EU) 2016/680 art. 4(1)(b)",
+    ] {
+        assert!(denial.text.contains(part), "{part}: {denial}");
+    }
+    for (instrument, clause) in [
+        ("MLA-2000", "MLA Convention 2000 art. 23"),
+        ("UNTOC", "UNTOC art. 18(19)"),
+        ("XY-1999", "terms of the package"),
+    ] {
+        asked.terms.instrument = instrument.parse().unwrap();
+        let denial = ask(&asked, &PolicySet::new(None)).unwrap_err();
+        assert_eq!(denial.clause, clause);
+    }
+}
+
+#[test]
+fn a_permit_is_bound_to_what_was_asked() {
+    let package = Digest::of(b"package");
+    let now: Timestamp = NOW.parse().unwrap();
+    for action in Action::ALL {
+        let permit = ask(&row(*action), &PolicySet::new(None)).unwrap();
+        assert_eq!((permit.action(), permit.actor()), (*action, "a.murphy"));
+        let purpose = (*action == Action::Open).then_some("prosecution");
+        assert_eq!(permit.purpose(), purpose);
+        assert_eq!(permit.until(), now.plus_millis(limits::PERMIT_MS_MAX));
+        for other in Action::ALL {
+            assert_eq!(permit.covers(*other, &package, now), other == action);
+        }
+        assert!(!permit.covers(*action, &Digest::of(b"another"), now));
+        assert!(permit.covers(*action, &package, permit.until()));
+        assert!(!permit.covers(*action, &package, permit.until().plus_millis(1)));
+    }
+    let mut late = row(Action::Open);
+    late.now = "2030-06-30T20:00:00.000Z";
+    let permit = ask(&late, &PolicySet::new(None)).unwrap();
+    assert_eq!(permit.until().to_string(), "2030-06-30T23:59:59.999Z");
+}
+
+#[test]
+fn silence_denies() {
+    for action in Action::ALL {
+        let empty = PolicySet {
+            rules: &[],
+            handling_max: None,
+        };
+        let denial = ask(&row(*action), &empty).unwrap_err();
+        assert_eq!(
+            (denial.rule, denial.reason),
+            ("silence", ReasonCode::NoRulePermits)
+        );
+    }
+}
+
+#[test]
+fn the_digest_names_rules_and_parameters() {
+    assert_eq!(
+        PolicySet::new(Some(Handling::H2)).description(),
+        r#"{"handling_max":"H2","rules":[{"id":"direction","version":1},{"id":"retention","version":1},{"id":"sunset","version":1},{"id":"purpose","version":1},{"id":"handling","version":1}],"v":1}"#
+    );
+    let digest = |ceiling| PolicySet::new(ceiling).digest();
+    assert_eq!(digest(None), digest(None));
+    assert_ne!(digest(None), digest(Some(Handling::H3)));
+    assert_ne!(digest(Some(Handling::H1)), digest(Some(Handling::H2)));
+}

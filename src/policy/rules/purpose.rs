@@ -1,0 +1,50 @@
+//! Purpose: a package is opened for a purpose that its terms name, and for no other.
+
+use crate::policy::decide::{Denial, PolicySet, ReasonCode};
+use crate::policy::facts::Facts;
+use crate::policy::instrument;
+use crate::policy::permit::Action;
+use crate::policy::rules::Verdict;
+
+pub(super) const ID: &str = "purpose";
+
+/// Permits to open for a purpose of the terms.
+pub(super) fn judge(_: &PolicySet, facts: &Facts<'_>) -> Verdict {
+    let permitted = facts.terms.purposes_text();
+    let from = facts.from;
+    if permitted.is_empty() {
+        let text = format!(
+            "cannot {} this package: its terms name no purpose, so no use of it would be permitted; the terms must name at least one",
+            facts.action
+        );
+        return deny(facts, ReasonCode::PurposesEmpty, text);
+    }
+    match (facts.action, facts.purpose) {
+        (Action::Send | Action::Admit, _) => Verdict::Silent,
+        (Action::Open, None) => {
+            let text = format!("to open this package, name a purpose; permitted is {permitted}");
+            deny(facts, ReasonCode::PurposeMissing, text)
+        }
+        (Action::Open, Some(purpose)) if facts.terms.purposes.contains(purpose) => Verdict::Permits,
+        (Action::Open, Some(purpose)) => {
+            let clause = instrument::purpose_clause(&facts.terms.instrument);
+            let text = format!(
+                "permitted use is {permitted}, not {purpose} ({clause}); open it for a permitted purpose, or ask {from} for consent to its use for {purpose}"
+            );
+            deny(facts, ReasonCode::PurposeNotPermitted, text)
+        }
+    }
+}
+
+fn deny(facts: &Facts<'_>, reason: ReasonCode, text: String) -> Verdict {
+    Verdict::Denies(Denial {
+        rule: ID,
+        term: format!(
+            "purposes={}",
+            facts.terms.purposes_text().replace(", ", ",")
+        ),
+        reason,
+        clause: instrument::purpose_clause(&facts.terms.instrument).to_owned(),
+        text,
+    })
+}

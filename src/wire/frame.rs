@@ -1,0 +1,464 @@
+//! The frames themselves.
+
+use std::fmt;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::base::Ranges;
+use crate::base::json;
+use crate::base::limits;
+use crate::wire::fault::WireFault;
+use crate::wire::message::{Ack, Fault, Hello, Later};
+
+/// The head of a frame: its kind and the length of its body, in bytes.
+pub const HEAD_BYTES: usize = 5;
+
+/// One frame.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Frame {
+    /// First on the control stream, from both sides.
+    Hello(Hello),
+    /// The sender's newest card: a signed note.
+    Card(Vec<u8>),
+    /// The sender's newest revocation list: DER.
+    Crl(Vec<u8>),
+    /// An announced paper is committed.
+    Ack(Ack),
+    /// First on the stream of an exchange: the `dispatch` note.
+    Offer(Vec<u8>),
+    /// The disclosures beside an offer, encoded as in RFC 9901.
+    Disclosures(Vec<String>),
+    /// The offer is admitted; these segments are wanted.
+    Accept {
+        /// Segments that the receiver has not stored, at most 1,024 runs.
+        missing: Ranges,
+    },
+    /// A receipt: a signed note with one or two signatures.
+    Receipt(Vec<u8>),
+    /// The age header of the package.
+    Header(Vec<u8>),
+    /// Not now; try again.
+    Later(Later),
+    /// The sender has nothing more to say on this stream.
+    Done,
+    /// The sender gives this stream up.
+    Fault(Fault),
+}
+
+macro_rules! kinds {
+    ($($name:ident = $number:literal $text:literal, $least:literal to $most:expr;)*) => {
+        /// What a frame is, without its body.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum FrameKind {
+            $(#[doc = concat!("`", $text, "`, number ", $number, " on the wire.")] $name = $number,)*
+        }
+
+        impl FrameKind {
+            /// Every kind, in the order of their numbers.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// The kind with this number.
+            pub const fn from_number(number: u8) -> Result<Self, WireFault> {
+                match number {
+                    $($number => Ok(Self::$name),)*
+                    unknown => Err(WireFault::UnknownKind(unknown)),
+                }
+            }
+
+            /// The kind's name in the protocol.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => $text,)*
+                }
+            }
+
+            /// The shortest and the longest body of this kind, in bytes.
+            pub const fn length(self) -> std::ops::RangeInclusive<usize> {
+                match self {
+                    $(Self::$name => $least..=$most,)*
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    Hello = 1 "hello", 2 to limits::FRAME_BYTES_MAX;
+    Card = 2 "card", 1 to limits::STATEMENT_BYTES_MAX;
+    Crl = 3 "crl", 1 to limits::CRL_BYTES_MAX;
+    Ack = 4 "ack", 2 to limits::FRAME_BYTES_MAX;
+    Offer = 16 "offer", 1 to limits::STATEMENT_BYTES_MAX;
+    Disclosures = 17 "disclosures", 2 to limits::FRAME_BYTES_MAX;
+    Accept = 18 "accept", 2 to limits::FRAME_BYTES_MAX;
+    Receipt = 19 "receipt", 1 to limits::STATEMENT_BYTES_MAX;
+    Header = 20 "header", 1 to limits::HEADER_BYTES_MAX;
+    Later = 21 "later", 2 to limits::FRAME_BYTES_MAX;
+    Done = 22 "done", 0 to 0;
+    Fault = 23 "fault", 2 to limits::FRAME_BYTES_MAX;
+}
+
+impl fmt::Display for FrameKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// The first five bytes of a frame, read and within the limits of the kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FrameHead {
+    /// What the frame is.
+    pub kind: FrameKind,
+    /// The length of its body, in bytes.
+    pub length: usize,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Accept {
+    missing: Ranges,
+}
+
+impl Frame {
+    /// What the frame is.
+    pub const fn kind(&self) -> FrameKind {
+        match self {
+            Self::Hello(_) => FrameKind::Hello,
+            Self::Card(_) => FrameKind::Card,
+            Self::Crl(_) => FrameKind::Crl,
+            Self::Ack(_) => FrameKind::Ack,
+            Self::Offer(_) => FrameKind::Offer,
+            Self::Disclosures(_) => FrameKind::Disclosures,
+            Self::Accept { .. } => FrameKind::Accept,
+            Self::Receipt(_) => FrameKind::Receipt,
+            Self::Header(_) => FrameKind::Header,
+            Self::Later(_) => FrameKind::Later,
+            Self::Done => FrameKind::Done,
+            Self::Fault(_) => FrameKind::Fault,
+        }
+    }
+
+    /// The body as it stands on the stream.
+    pub fn body(&self) -> Vec<u8> {
+        match self {
+            Self::Hello(hello) => json::canonical(hello),
+            Self::Ack(ack) => json::canonical(ack),
+            Self::Disclosures(list) => json::canonical(list),
+            Self::Accept { missing } => json::canonical(&Accept {
+                missing: missing.clone(),
+            }),
+            Self::Later(later) => json::canonical(later),
+            Self::Fault(fault) => json::canonical(fault),
+            Self::Done => Vec::new(),
+            Self::Card(raw)
+            | Self::Crl(raw)
+            | Self::Offer(raw)
+            | Self::Receipt(raw)
+            | Self::Header(raw) => raw.clone(),
+        }
+    }
+
+    /// The whole frame as it stands on the stream. Whoever sends it checks its first bytes with [`Frame::head`], as the
+    /// other side will.
+    ///
+    /// # Panics
+    /// When a body has 4 GiB or more, which nothing in the process can hold.
+    pub fn encode(&self) -> Vec<u8> {
+        let body = self.body();
+        let length = u32::try_from(body.len()).expect("a body is far below 4 GiB");
+        let mut bytes = Vec::with_capacity(HEAD_BYTES + body.len());
+        bytes.push(self.kind() as u8);
+        bytes.extend_from_slice(&length.to_be_bytes());
+        bytes.extend_from_slice(&body);
+        bytes
+    }
+
+    /// Reads the first five bytes, before any memory is spent on the body.
+    pub fn head(bytes: &[u8; HEAD_BYTES]) -> Result<FrameHead, WireFault> {
+        let [number, length @ ..] = *bytes;
+        let kind = FrameKind::from_number(number)?;
+        let length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
+        check_length(kind, length)?;
+        Ok(FrameHead { kind, length })
+    }
+
+    /// Reads the body of a frame of this kind.
+    pub fn decode(kind: FrameKind, body: &[u8]) -> Result<Self, WireFault> {
+        check_length(kind, body.len())?;
+        let broken = |why| WireFault::Content { kind, why };
+        let held = |rule: Option<&'static str>| rule.map_or(Ok(()), |why| Err(broken(why)));
+        match kind {
+            FrameKind::Hello => {
+                let hello: Hello = parse(kind, body)?;
+                held(hello.rule_broken())?;
+                Ok(Self::Hello(hello))
+            }
+            FrameKind::Card => Ok(Self::Card(body.to_vec())),
+            FrameKind::Crl => Ok(Self::Crl(body.to_vec())),
+            FrameKind::Ack => parse(kind, body).map(Self::Ack),
+            FrameKind::Offer => Ok(Self::Offer(body.to_vec())),
+            FrameKind::Disclosures => {
+                let list: Vec<String> = parse(kind, body)?;
+                held((list.len() > limits::DISCLOSURES_MAX).then_some("more than 64 disclosures"))?;
+                Ok(Self::Disclosures(list))
+            }
+            FrameKind::Accept => {
+                let Accept { missing } = parse(kind, body)?;
+                let runs = missing.runs().len();
+                held((runs > limits::MISSING_RANGES_MAX).then_some("more than 1024 runs"))?;
+                Ok(Self::Accept { missing })
+            }
+            FrameKind::Receipt => Ok(Self::Receipt(body.to_vec())),
+            FrameKind::Header => Ok(Self::Header(body.to_vec())),
+            FrameKind::Later => {
+                let later: Later = parse(kind, body)?;
+                held(later.rule_broken())?;
+                Ok(Self::Later(later))
+            }
+            FrameKind::Done => Ok(Self::Done),
+            FrameKind::Fault => {
+                let fault: Fault = parse(kind, body)?;
+                held(fault.rule_broken())?;
+                Ok(Self::Fault(fault))
+            }
+        }
+    }
+}
+
+/// The kind and length only: what a frame carries is not for logs.
+impl fmt::Debug for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Frame({}, {} bytes)", self.kind(), self.body().len())
+    }
+}
+
+fn check_length(kind: FrameKind, length: usize) -> Result<(), WireFault> {
+    let allowed = kind.length();
+    if length > *allowed.end() {
+        return Err(WireFault::TooLong {
+            kind,
+            length,
+            limit: *allowed.end(),
+        });
+    }
+    if length < *allowed.start() {
+        return Err(WireFault::Empty(kind));
+    }
+    Ok(())
+}
+
+fn parse<T: DeserializeOwned>(kind: FrameKind, body: &[u8]) -> Result<T, WireFault> {
+    json::parse_canonical(body, *kind.length().end())
+        .map_err(|fault| WireFault::Json { kind, fault })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::base::Range;
+    use crate::wire::message::Announced;
+
+    fn hello() -> Hello {
+        Hello {
+            versions: vec![1],
+            now: "2026-11-23T09:00:00.000Z".parse().unwrap(),
+            card: 1,
+            crl: 7,
+            peer_card: 0,
+            peer_crl: 0,
+        }
+    }
+
+    #[test]
+    fn frames_have_one_spelling() {
+        let missing = Ranges::from_runs(vec![
+            Range { first: 0, count: 2 },
+            Range { first: 5, count: 1 },
+        ]);
+        let later = Later {
+            code: "no-space".into(),
+            after_s: 60,
+        };
+        let ack = Ack {
+            what: Announced::Crl,
+            number: 7,
+        };
+        for (frame, number, body) in [
+            (
+                Frame::Hello(hello()),
+                1,
+                r#"{"card":1,"crl":7,"now":"2026-11-23T09:00:00.000Z","peer_card":0,"peer_crl":0,"versions":[1]}"#,
+            ),
+            (Frame::Card(b"note".to_vec()), 2, "note"),
+            (Frame::Crl(b"der".to_vec()), 3, "der"),
+            (Frame::Ack(ack), 4, r#"{"number":7,"what":"crl"}"#),
+            (Frame::Offer(b"note".to_vec()), 16, "note"),
+            (
+                Frame::Disclosures(vec!["a".into(), "b".into()]),
+                17,
+                r#"["a","b"]"#,
+            ),
+            (
+                Frame::Accept {
+                    missing: missing.unwrap(),
+                },
+                18,
+                r#"{"missing":[[0,2],[5,1]]}"#,
+            ),
+            (Frame::Receipt(b"note".to_vec()), 19, "note"),
+            (Frame::Header(b"age".to_vec()), 20, "age"),
+            (
+                Frame::Later(later),
+                21,
+                r#"{"after_s":60,"code":"no-space"}"#,
+            ),
+            (Frame::Done, 22, ""),
+            (
+                Frame::Fault(Fault::new("broken", "a\nb")),
+                23,
+                r#"{"code":"broken","text":"a b"}"#,
+            ),
+        ] {
+            let bytes = frame.encode();
+            let (head, rest) = bytes.split_first_chunk().unwrap();
+            assert_eq!((head[0], rest), (number, body.as_bytes()));
+            let head = Frame::head(head).unwrap();
+            assert_eq!((head.kind, head.length), (frame.kind(), rest.len()));
+            assert_eq!(Frame::decode(head.kind, rest), Ok(frame));
+        }
+    }
+
+    fn check(kind: FrameKind, body: &str, code: &str) {
+        let got = Frame::decode(kind, body.as_bytes()).map_err(|fault| fault.code());
+        assert_eq!(got.err(), Some(code), "{kind}: {body:.90}");
+    }
+
+    #[test]
+    fn greetings_that_break_a_rule_are_refused() {
+        let hello = |versions: &str| {
+            let now = "2026-11-23T09:00:00.000Z";
+            format!(
+                r#"{{"card":1,"crl":1,"now":"{now}","peer_card":0,"peer_crl":0,"versions":{versions}}}"#
+            )
+        };
+        let many = format!("[{}]", vec!["1"; 17].join(","));
+        for (body, code) in [
+            (hello("[]"), "frame-content"),
+            (hello("[2,1]"), "frame-content"),
+            (hello("[1,1]"), "frame-content"),
+            (hello(&many), "frame-content"),
+            (hello("[-1]"), "frame-malformed"),
+            (r#"{"card":1}"#.into(), "frame-malformed"),
+        ] {
+            check(FrameKind::Hello, &body, code);
+        }
+    }
+
+    #[test]
+    fn bodies_that_break_a_rule_are_refused() {
+        let many = |item: &str, count| format!("[{}]", vec![item; count].join(","));
+        let runs: Vec<_> = (0..1025).map(|i| format!("[{},1]", i * 2)).collect();
+        let fault = |code: &str, text: &str| format!(r#"{{"code":"{code}","text":"{text}"}}"#);
+        for (kind, body, code) in [
+            (
+                FrameKind::Ack,
+                r#"{"number":1, "what":"crl"}"#.into(),
+                "frame-malformed",
+            ),
+            (
+                FrameKind::Ack,
+                r#"{"number":1,"what":"log"}"#.into(),
+                "frame-malformed",
+            ),
+            (
+                FrameKind::Ack,
+                r#"{"extra":1,"number":1,"what":"crl"}"#.into(),
+                "frame-malformed",
+            ),
+            (FrameKind::Disclosures, many(r#""x""#, 65), "frame-content"),
+            (FrameKind::Disclosures, "[1]".into(), "frame-malformed"),
+            (
+                FrameKind::Accept,
+                r#"{"missing":[[5,1],[0,1]]}"#.into(),
+                "frame-malformed",
+            ),
+            (
+                FrameKind::Accept,
+                format!(r#"{{"missing":[{}]}}"#, runs.join(",")),
+                "frame-content",
+            ),
+            (FrameKind::Fault, fault("Not A Word", ""), "frame-content"),
+            (FrameKind::Fault, fault("", ""), "frame-content"),
+            (
+                FrameKind::Fault,
+                fault(&"x".repeat(65), ""),
+                "frame-content",
+            ),
+            (
+                FrameKind::Fault,
+                fault("x", &"x".repeat(4097)),
+                "frame-content",
+            ),
+            (FrameKind::Fault, fault("x", "\u{9b}31m"), "frame-content"),
+            (
+                FrameKind::Fault,
+                fault("x", &"x".repeat(65536)),
+                "frame-too-long",
+            ),
+            (
+                FrameKind::Later,
+                r#"{"after_s":1,"code":"a b"}"#.into(),
+                "frame-content",
+            ),
+            (FrameKind::Done, "x".into(), "frame-too-long"),
+            (FrameKind::Offer, String::new(), "frame-empty"),
+            (FrameKind::Receipt, "x".repeat(16385), "frame-too-long"),
+        ] {
+            check(kind, &body, code);
+        }
+    }
+
+    #[test]
+    fn heads_are_limited_before_a_body_is_read() {
+        for &kind in FrameKind::ALL {
+            let most = u32::try_from(*kind.length().end()).unwrap();
+            for (length, good) in [(most, true), (most + 1, false), (u32::MAX, false)] {
+                let [a, b, c, d] = length.to_be_bytes();
+                let head = Frame::head(&[kind as u8, a, b, c, d]);
+                assert_eq!(head.is_ok(), good, "{kind} of {length} bytes");
+            }
+        }
+        for number in [0, 5, 15, 24, 255] {
+            assert_eq!(
+                Frame::head(&[number, 0, 0, 0, 2]),
+                Err(WireFault::UnknownKind(number))
+            );
+        }
+        assert_eq!(
+            Frame::head(&[16, 0, 0, 0, 0]),
+            Err(WireFault::Empty(FrameKind::Offer))
+        );
+    }
+
+    #[test]
+    fn a_fault_is_always_fit_to_be_sent() {
+        let fault = Fault::new("broken", &"\u{1b}é".repeat(4096));
+        assert_eq!(
+            Frame::decode(FrameKind::Fault, &Frame::Fault(fault.clone()).body()),
+            Ok(Frame::Fault(fault))
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_frame_or_a_fault(number in 0_u8..26, body in proptest::collection::vec(any::<u8>(), 0..200)) {
+            if let Ok(kind) = FrameKind::from_number(number)
+                && let Ok(frame) = Frame::decode(kind, &body)
+            {
+                prop_assert_eq!(frame.body(), body);
+            }
+        }
+    }
+}
