@@ -4,7 +4,7 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::cli::failure::Failure;
-use crate::cli::terminal::Terminal;
+use crate::cli::terminal::{self, Terminal};
 use crate::cli::text::{Cell, Table, Tone};
 
 const EXAMPLES: &str = "\
@@ -36,9 +36,15 @@ const EXIT_CODES: [ExitCode; 13] = {
         code(1, "failed, for a reason that no other code names"),
         code(2, "usage: the command line does not make sense"),
         code(3, "the configuration is invalid"),
-        code(4, "refused by policy or law; the reason code is in the JSON"),
+        code(
+            4,
+            "refused by policy or law; the reason code is in the JSON",
+        ),
         code(5, "temporary, a retry is sensible: peer unreachable, busy"),
-        code(6, "trust failure: a peer or key is unknown, revoked, expired"),
+        code(
+            6,
+            "trust failure: a peer or key is unknown, revoked, expired",
+        ),
         code(7, "verification failed: tampering or mismatch"),
         code(8, "no such object"),
         code(9, "nothing to do, or not due"),
@@ -49,7 +55,7 @@ const EXIT_CODES: [ExitCode; 13] = {
 };
 
 impl HelpArgs {
-    pub(crate) fn run(&self, mut root: clap::Command, terminal: &Terminal) -> Result<(), Failure> {
+    pub(crate) fn run(&self, mut root: clap::Command, terminal: Terminal) -> Result<(), Failure> {
         if let [topic] = self.topic.as_slice()
             && topic == "exit-codes"
         {
@@ -60,11 +66,14 @@ impl HelpArgs {
         let mut command = &mut root;
         for word in &self.topic {
             command = command.find_subcommand_mut(word).ok_or_else(|| {
-                Failure::usage("no-such-command", format!("there is no command {:?}", self.topic.join(" ")))
-                    .next("rogatory help")
+                Failure::usage(
+                    "no-such-command",
+                    format!("there is no command {:?}", self.topic.join(" ")),
+                )
+                .next("rogatory help")
             })?;
         }
-        terminal.raw(&command.render_long_help().to_string());
+        terminal::raw(&command.render_long_help().to_string());
         Ok(())
     }
 }
@@ -72,7 +81,10 @@ impl HelpArgs {
 fn table(codes: &[ExitCode]) -> Table {
     let mut table = Table::new();
     for ExitCode { code, meaning } in codes {
-        table.row([Cell::new(format!("{code:>2}"), Tone::Strong), (*meaning).into()]);
+        table.row([
+            Cell::new(format!("{code:>2}"), Tone::Strong),
+            (*meaning).into(),
+        ]);
     }
     table
 }

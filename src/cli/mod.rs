@@ -4,6 +4,7 @@
 
 pub mod failure;
 
+mod folder;
 mod help;
 mod log;
 mod package;
@@ -23,11 +24,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
-use clap::{ArgAction, Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::cli::failure::Failure;
 use crate::cli::remote::Remote;
-use crate::cli::terminal::Terminal;
+use crate::cli::terminal::{Reader, Talk, Terminal};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -47,7 +48,10 @@ struct Cli {
 /// Options of every command.
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Global options")]
-#[expect(clippy::struct_excessive_bools, reason = "they are independent switches")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are independent switches"
+)]
 pub(crate) struct Global {
     /// The authority's folder: configuration, state and socket [default: /etc, /var/lib and /run/rogatory]
     #[arg(long, global = true, value_name = "DIR")]
@@ -77,7 +81,9 @@ pub(crate) struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Status(status::StatusArgs),
+    /// How the daemon is, problems first; exit code 0 while it serves, 10 while it does not
+    #[command(after_help = status::EXAMPLES)]
+    Status,
     #[command(subcommand)]
     Peer(peer::PeerCommand),
     #[command(subcommand)]
@@ -99,13 +105,22 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let plain = args.iter().any(|arg| arg == "--no-color")
         || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let json = args.iter().any(|arg| arg == "--json");
+    let reader = if json {
+        Reader::Machines
+    } else {
+        Reader::People
+    };
     let cli = match parse(args, plain) {
         Ok(cli) => cli,
-        Err(error) => return not_parsed(&error, &Terminal::new(json, false, false, plain)),
+        Err(error) => return not_parsed(&error, Terminal::new(reader, Talk::Normal, plain)),
     };
-    let Global { json, quiet, verbose, .. } = cli.global;
-    let terminal = Terminal::new(json, quiet, verbose, plain);
-    match run(&cli, &terminal) {
+    let talk = match (cli.global.quiet, cli.global.verbose) {
+        (true, _) => Talk::Quiet,
+        (false, true) => Talk::Verbose,
+        (false, false) => Talk::Normal,
+    };
+    let terminal = Terminal::new(reader, talk, plain);
+    match run(&cli, terminal) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             terminal.failure(&failure);
@@ -115,14 +130,21 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn parse(args: Vec<OsString>, plain: bool) -> Result<Cli, clap::Error> {
-    let color = if plain { ColorChoice::Never } else { ColorChoice::Auto };
+    let color = if plain {
+        ColorChoice::Never
+    } else {
+        ColorChoice::Auto
+    };
     let matches = Cli::command().color(color).try_get_matches_from(args)?;
     Cli::from_arg_matches(&matches)
 }
 
 /// Help and version are no failure; anything else is exit code 2.
-fn not_parsed(error: &clap::Error, terminal: &Terminal) -> ExitCode {
-    let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+fn not_parsed(error: &clap::Error, terminal: Terminal) -> ExitCode {
+    let asked = matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+    );
     if terminal.json() && !asked {
         let text = error.to_string();
         let message = text.trim_start_matches("error: ").trim_end();
@@ -134,11 +156,11 @@ fn not_parsed(error: &clap::Error, terminal: &Terminal) -> ExitCode {
     ExitCode::from(if asked { 0 } else { 2 })
 }
 
-fn run(cli: &Cli, terminal: &Terminal) -> Result<(), Failure> {
+fn run(cli: &Cli, terminal: Terminal) -> Result<(), Failure> {
     let global = &cli.global;
     let call = || Call::new(global, terminal);
     match &cli.command {
-        Command::Status(args) => args.run(&call()?),
+        Command::Status => status::run(&call()?),
         Command::Peer(command) => command.run(&call()?),
         Command::Package(command) => command.run(global, terminal),
         Command::Transfer(command) => command.run(&call()?),
@@ -154,13 +176,13 @@ fn run(cli: &Cli, terminal: &Terminal) -> Result<(), Failure> {
 
 /// What a command needs that talks to the daemon: whom it asks, and where it says the answer.
 #[derive(Debug)]
-pub(crate) struct Call<'a> {
+pub(crate) struct Call {
     remote: Remote,
-    terminal: &'a Terminal,
+    terminal: Terminal,
 }
 
-impl<'a> Call<'a> {
-    fn new(global: &Global, terminal: &'a Terminal) -> Result<Self, Failure> {
+impl Call {
+    fn new(global: &Global, terminal: Terminal) -> Result<Self, Failure> {
         let remote = Remote::new(global)?;
         terminal.detail(&format!("socket {}", remote.client().socket().display()));
         Ok(Self { remote, terminal })
@@ -181,7 +203,11 @@ fn timeout(text: &str) -> Result<Duration, String> {
 mod tests {
     use super::*;
 
-    fn every_command(command: &clap::Command, path: &str, look: &mut impl FnMut(&str, &clap::Command)) {
+    fn every_command(
+        command: &clap::Command,
+        path: &str,
+        look: &mut impl FnMut(&str, &clap::Command),
+    ) {
         look(path, command);
         for inner in command.get_subcommands() {
             every_command(inner, &format!("{path} {}", inner.get_name()), look);
@@ -196,7 +222,10 @@ mod tests {
     #[test]
     fn every_help_ends_in_two_examples() {
         every_command(&Cli::command(), "rogatory", &mut |path, command| {
-            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let help = command
+                .get_after_help()
+                .map(ToString::to_string)
+                .unwrap_or_default();
             let mut lines = help.lines();
             assert_eq!(lines.next(), Some("Examples:"), "{path}");
             let examples: Vec<_> = lines.collect();
@@ -212,11 +241,18 @@ mod tests {
     #[test]
     fn examples_parse() {
         every_command(&Cli::command(), "rogatory", &mut |path, command| {
-            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let help = command
+                .get_after_help()
+                .map(ToString::to_string)
+                .unwrap_or_default();
             for example in help.lines().skip(1) {
                 let words = words(example);
                 if let Err(error) = parse(words, true) {
-                    assert_eq!(error.kind(), ErrorKind::DisplayHelp, "{path}: {example}: {error}");
+                    assert_eq!(
+                        error.kind(),
+                        ErrorKind::DisplayHelp,
+                        "{path}: {example}: {error}"
+                    );
                 }
             }
         });
@@ -238,7 +274,13 @@ mod tests {
 
     #[test]
     fn times_are_read() {
-        for (text, seconds) in [("30s", 30), ("5 min", 300), ("1h30m", 5_400), ("7", 7), ("0", 0)] {
+        for (text, seconds) in [
+            ("30s", 30),
+            ("5 min", 300),
+            ("1h30m", 5_400),
+            ("7", 7),
+            ("0", 0),
+        ] {
             assert_eq!(timeout(text), Ok(Duration::from_secs(seconds)), "{text}");
         }
         for bad in ["", "soon", "-3s", "5 parsecs"] {
@@ -248,7 +290,11 @@ mod tests {
 
     #[test]
     fn global_options_stand_anywhere() {
-        let cli = parse(words("rogatory status --json --home ./ie --timeout 3s"), true).unwrap();
+        let cli = parse(
+            words("rogatory status --json --home ./ie --timeout 3s"),
+            true,
+        )
+        .unwrap();
         assert!(cli.global.json);
         assert_eq!(cli.global.timeout, Some(Duration::from_secs(3)));
         assert!(parse(words("rogatory status -q -v"), true).is_err());

@@ -5,7 +5,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
-use crate::cli::terminal::Terminal;
+use crate::cli::terminal::{self, Terminal};
 
 /// Between two lines of JSON.
 const LINE_EVERY: Duration = Duration::from_millis(500);
@@ -76,7 +76,7 @@ impl Unit {
 enum Mode {
     Silent,
     Bar(ProgressBar),
-    Lines { terminal: Terminal, last: Duration },
+    Lines { last: Duration },
 }
 
 /// The progress of one phase of a command.
@@ -91,17 +91,25 @@ pub(crate) struct Progress {
 
 impl Progress {
     /// Starts a phase: a word, and how much there is to do.
-    pub(crate) fn start(terminal: &Terminal, phase: &'static str, unit: Unit, total: u64) -> Self {
+    pub(crate) fn start(terminal: Terminal, phase: &'static str, unit: Unit, total: u64) -> Self {
         let mode = if terminal.draws_progress() {
             Mode::Bar(bar(phase, unit, total))
         } else if terminal.wants_progress() {
-            let last = Duration::ZERO;
-            Mode::Lines { terminal: *terminal, last }
+            Mode::Lines {
+                last: Duration::ZERO,
+            }
         } else {
             Mode::Silent
         };
         let watch = Stopwatch::start();
-        Self { mode, phase, unit, total, first: 0, watch }
+        Self {
+            mode,
+            phase,
+            unit,
+            total,
+            first: 0,
+            watch,
+        }
     }
 
     /// The phase does not begin at nothing: what was done before does not count in the rate.
@@ -117,14 +125,19 @@ impl Progress {
     /// So much is done now.
     pub(crate) fn at(&mut self, done: u64) {
         let elapsed = self.watch.elapsed();
-        let line = line(self.phase, self.unit, (self.first, done, self.total), elapsed);
+        let line = line(
+            self.phase,
+            self.unit,
+            (self.first, done, self.total),
+            elapsed,
+        );
         match &mut self.mode {
             Mode::Silent => {}
             Mode::Bar(bar) => bar.set_position(done),
-            Mode::Lines { terminal, last } => {
+            Mode::Lines { last } => {
                 if elapsed >= *last + LINE_EVERY {
                     *last = elapsed;
-                    terminal.value(&line);
+                    terminal::value(&line);
                 }
             }
         }
@@ -148,11 +161,18 @@ fn bar(phase: &'static str, unit: Unit, total: u64) -> ProgressBar {
         .with_message(phase)
 }
 
-fn line(phase: &str, unit: Unit, (first, done, total): (u64, u64, u64), elapsed: Duration) -> Line<'_> {
+fn line(
+    phase: &str,
+    unit: Unit,
+    (first, done, total): (u64, u64, u64),
+    elapsed: Duration,
+) -> Line<'_> {
     let moved = u128::from(done.saturating_sub(first));
     let rate = moved * 1_000 / elapsed.as_millis().max(1);
     let left = u128::from(total.saturating_sub(done));
-    let eta = left.checked_div(rate).and_then(|eta| u64::try_from(eta).ok());
+    let eta = left
+        .checked_div(rate)
+        .and_then(|eta| u64::try_from(eta).ok());
     Line {
         r#type: "progress",
         phase,
@@ -169,7 +189,12 @@ mod tests {
     use super::*;
 
     fn check(counts: (u64, u64, u64), millis: u64, json: &str) {
-        let line = line("sealing", Unit::Bytes, counts, Duration::from_millis(millis));
+        let line = line(
+            "sealing",
+            Unit::Bytes,
+            counts,
+            Duration::from_millis(millis),
+        );
         assert_eq!(serde_json::to_string(&line).unwrap(), json);
     }
 

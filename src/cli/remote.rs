@@ -22,8 +22,19 @@ pub(crate) struct Remote {
 }
 
 impl Remote {
-    /// Nothing is connected yet. Starts threads: whatever confines the process must come before.
+    /// Nothing is connected yet. Starts threads.
     pub(crate) fn new(global: &Global) -> Result<Self, Failure> {
+        Self::confined(global, || Ok(()))
+    }
+
+    /// As [`Remote::new`], with `confine` run after the last file is read and before the first thread starts,
+    /// so that what it forbids is forbidden to every thread.
+    pub(crate) fn confined(
+        global: &Global,
+        confine: impl FnOnce() -> Result<(), Failure>,
+    ) -> Result<Self, Failure> {
+        let client = Client::new(socket(global));
+        confine()?;
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -31,7 +42,7 @@ impl Remote {
             .map_err(|e| Failure::failed("no-threads", format!("no thread can be started: {e}")))?;
         Ok(Self {
             runtime,
-            client: Client::new(socket(global)),
+            client,
             timeout: global.timeout,
             start_hint: start_hint(global),
         })
@@ -84,13 +95,15 @@ impl Remote {
             CallFault::NoDaemon { .. } => {
                 Failure::not_running("daemon-not-running", text).next(self.start_hint.clone())
             }
-            CallFault::NotAllowed { socket } => Failure::failed("socket-not-allowed", text)
-                .next(format!("run it as the user or group that owns {}", socket.display())),
+            CallFault::NotAllowed { socket } => Failure::failed("socket-not-allowed", text).next(
+                format!("run it as the user or group that owns {}", socket.display()),
+            ),
             CallFault::Refused(error) => refused(*error),
             CallFault::Broken(_) => Failure::not_running("daemon-stopped", text)
                 .next(format!("see its log; then {}", self.start_hint)),
-            CallFault::Unreadable { .. } => Failure::failed("unreadable-answer", text)
-                .next("rogatory status --json shows the daemon's version; rogatory --version this one's"),
+            CallFault::Unreadable { .. } => Failure::failed("unreadable-answer", text).next(
+                "rogatory status --json shows the daemon's version; rogatory --version this one's",
+            ),
         }
     }
 }
@@ -102,7 +115,13 @@ pub(crate) fn timed_out(limit: Duration, what: &str) -> Failure {
 }
 
 fn refused(error: ApiError) -> Failure {
-    let ApiError { code, error, message, next, denial } = error;
+    let ApiError {
+        code,
+        error,
+        message,
+        next,
+        denial,
+    } = error;
     let mut failure = Failure::failed(error, message);
     failure.code = if (1..=12).contains(&code) { code } else { 1 };
     failure.next = next;
@@ -129,7 +148,8 @@ pub(crate) fn home(global: &Global) -> Home {
 
 /// The environment's variables that are text.
 pub(crate) fn environment() -> impl Iterator<Item = (String, String)> {
-    std::env::vars_os().filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
+    std::env::vars_os()
+        .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
 }
 
 fn start_hint(global: &Global) -> String {
@@ -159,8 +179,14 @@ mod tests {
     fn no_daemon_is_exit_code_10_and_says_how_to_start_one() {
         let remote = remote();
         let failure = remote.call(remote.client().status()).unwrap_err();
-        assert_eq!((failure.code, failure.error.as_str()), (10, "daemon-not-running"));
-        assert!(failure.message.contains("/nonexistent/ie/api.sock"), "{failure}");
+        assert_eq!(
+            (failure.code, failure.error.as_str()),
+            (10, "daemon-not-running")
+        );
+        assert!(
+            failure.message.contains("/nonexistent/ie/api.sock"),
+            "{failure}"
+        );
         assert_eq!(
             failure.next.as_deref(),
             Some("start it: rogatory serve --home /nonexistent/ie")

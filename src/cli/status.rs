@@ -1,32 +1,23 @@
 //! `status`: problems first.
 
-use clap::Args;
-
 use crate::api::types::{PeerView, Problem, Status};
 use crate::cli::Call;
 use crate::cli::failure::Failure;
 use crate::cli::text::{self, Cell, Table, Tone};
 
-const EXAMPLES: &str = "\
+pub(crate) const EXAMPLES: &str = "\
 Examples:
   rogatory status --home ./ie
   rogatory status --json --timeout 5s";
 
-/// How the daemon is, problems first; exit code 0 while it serves, 10 while it does not
-#[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
-pub(crate) struct StatusArgs {}
-
-impl StatusArgs {
-    pub(crate) fn run(&self, call: &Call<'_>) -> Result<(), Failure> {
-        let status = call.remote.call(call.remote.client().status())?;
-        call.terminal.show(&status, render);
-        if status.phase == "running" {
-            Ok(())
-        } else {
-            let text = format!("the daemon is {}, it takes no new work", status.phase);
-            Err(Failure::not_running("daemon-not-serving", text))
-        }
+pub(crate) fn run(call: &Call) -> Result<(), Failure> {
+    let status = call.remote.call(call.remote.client().status())?;
+    call.terminal.show(&status, render);
+    if status.phase == "running" {
+        Ok(())
+    } else {
+        let text = format!("the daemon is {}, it takes no new work", status.phase);
+        Err(Failure::not_running("daemon-not-serving", text))
     }
 }
 
@@ -49,7 +40,11 @@ fn problems(problems: &[Problem]) -> Table {
         table.row([Cell::new("no problems", Tone::Good)]);
     }
     for problem in problems {
-        let tone = if problem.severity == "error" { Tone::Bad } else { Tone::Warn };
+        let tone = if problem.severity == "error" {
+            Tone::Bad
+        } else {
+            Tone::Warn
+        };
         table.row([
             Cell::new(&problem.severity, tone),
             Cell::new(&problem.subject, Tone::Strong),
@@ -61,24 +56,47 @@ fn problems(problems: &[Problem]) -> Table {
 
 fn authority(status: &Status) -> Table {
     let mut table = Table::new();
-    table.field("authority", format!("{} ({})", status.authority, status.alias));
+    table.field(
+        "authority",
+        format!("{} ({})", status.authority, status.alias),
+    );
     table.field(
         "daemon",
-        format!("{}, version {}, process {}, since {}", status.phase, status.version, status.pid, text::time(status.started)),
+        format!(
+            "{}, version {}, process {}, since {}",
+            status.phase,
+            status.version,
+            status.pid,
+            text::time(status.started)
+        ),
     );
     table.field("listens on", &status.listen);
     table.field(
         "packages",
-        format!("{} going out, {} coming in, {} held", status.outgoing, status.incoming, status.held),
+        format!(
+            "{} going out, {} coming in, {} held",
+            status.outgoing, status.incoming, status.held
+        ),
     );
     let log = &status.log;
     table.field(
         "log",
-        format!("{} of {}, checkpoint over {}", text::count(log.size, "leaf", "leaves"), log.origin, log.checkpoint_size),
+        format!(
+            "{} of {}, checkpoint over {}",
+            text::count(log.size, "leaf", "leaves"),
+            log.origin,
+            log.checkpoint_size
+        ),
     );
     table.field("free space", text::size(status.store_free_bytes));
-    table.field("certificate", format!("until {}", text::time(status.certificate_expires)));
-    table.field("revocation list", format!("until {}", text::time(status.crl_expires)));
+    table.field(
+        "certificate",
+        format!("until {}", text::time(status.certificate_expires)),
+    );
+    table.field(
+        "revocation list",
+        format!("until {}", text::time(status.crl_expires)),
+    );
     table
 }
 
@@ -91,13 +109,19 @@ pub(crate) fn peers(peers: &[PeerView]) -> Table {
             Some(fault) => Cell::new(format!("{}: {}", fault.code, fault.text), Tone::Warn),
             None => Cell::new("down", Tone::Dim),
         };
-        let tone = if peer.state == "accepted" { Tone::Plain } else { Tone::Warn };
+        let tone = if peer.state == "accepted" {
+            Tone::Plain
+        } else {
+            Tone::Warn
+        };
         table.row([
             Cell::new(peer.alias.as_str(), Tone::Strong),
             peer.id.as_str().into(),
             Cell::new(&peer.state, tone),
             link,
-            peer.last_seen.map_or_else(|| "never".to_owned(), text::time).into(),
+            peer.last_seen
+                .map_or_else(|| "never".to_owned(), text::time)
+                .into(),
         ]);
     }
     table
@@ -121,7 +145,10 @@ mod tests {
         }))
         .unwrap();
         let shown = render(&status, false);
-        assert!(shown.starts_with("error  de  no answer\\u{1b}[2J\n\n"), "{shown}");
+        assert!(
+            shown.starts_with("error  de  no answer\\u{1b}[2J\n\n"),
+            "{shown}"
+        );
         for line in [
             "authority        mla.example.ie (ie)\n",
             "log              12 leaves of mla.example.ie/log, checkpoint over 10\n",

@@ -8,105 +8,92 @@ use serde_json::Value;
 use crate::cli::failure::Failure;
 use crate::cli::text::{Table, Tone, escape, escape_json, escape_lines};
 
+/// Whom the output is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reader {
+    People,
+    Machines,
+}
+
+/// How much is said beside the result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Talk {
+    Quiet,
+    Normal,
+    Verbose,
+}
+
 /// How a command speaks. A reader that closed its end (`| head`) is no fault.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Terminal {
-    json: bool,
-    quiet: bool,
-    verbose: bool,
+    reader: Reader,
+    talk: Talk,
     color_out: bool,
     color_err: bool,
-    progress: bool,
+    bars: bool,
 }
 
 impl Terminal {
     /// As the global options and the two streams say; `plain` forbids colour.
-    pub(crate) fn new(json: bool, quiet: bool, verbose: bool, plain: bool) -> Self {
-        let plain = plain || json;
+    pub(crate) fn new(reader: Reader, talk: Talk, plain: bool) -> Self {
+        let people = reader == Reader::People;
         Self {
-            json,
-            quiet,
-            verbose: verbose && !quiet,
-            color_out: !plain && io::stdout().is_terminal(),
-            color_err: !plain && io::stderr().is_terminal(),
-            progress: !quiet && !json && io::stderr().is_terminal(),
+            reader,
+            talk,
+            color_out: people && !plain && io::stdout().is_terminal(),
+            color_err: people && !plain && io::stderr().is_terminal(),
+            bars: people && talk != Talk::Quiet && io::stderr().is_terminal(),
         }
     }
 
     /// Whether the output is JSON.
-    pub(crate) const fn json(&self) -> bool {
-        self.json
+    pub(crate) fn json(self) -> bool {
+        self.reader == Reader::Machines
     }
 
     /// Whether progress bars may be drawn.
-    pub(crate) const fn draws_progress(&self) -> bool {
-        self.progress
+    pub(crate) const fn draws_progress(self) -> bool {
+        self.bars
     }
 
     /// Whether anybody wants to hear of progress, in any form.
-    pub(crate) const fn wants_progress(&self) -> bool {
-        self.progress || (self.json && !self.quiet)
-    }
-
-    /// Whether a question can be put to a person.
-    pub(crate) fn can_ask(&self) -> bool {
-        io::stdin().is_terminal() && io::stderr().is_terminal()
-    }
-
-    /// Puts a question, and gives the answer without its line end.
-    pub(crate) fn ask(&self, question: &str) -> io::Result<String> {
-        let mut to = io::stderr().lock();
-        write!(to, "{} ", escape(question))?;
-        to.flush()?;
-        let mut answer = String::new();
-        io::stdin().read_line(&mut answer)?;
-        Ok(answer.trim().to_owned())
+    pub(crate) fn wants_progress(self) -> bool {
+        self.bars || (self.json() && self.talk != Talk::Quiet)
     }
 
     /// A value as one line of JSON, or what `text` makes of it.
-    pub(crate) fn show<T: Serialize>(&self, value: &T, text: impl FnOnce(&T, bool) -> String) {
-        if self.json {
-            self.value(value);
+    pub(crate) fn show<T: Serialize>(self, value: &T, text: impl FnOnce(&T, bool) -> String) {
+        if self.json() {
+            self::value(value);
         } else {
             out(&text(value, self.color_out));
         }
     }
 
-    /// A value as one line of JSON.
-    pub(crate) fn value<T: Serialize>(&self, value: &T) {
-        let json = serde_json::to_string(value).expect("our own types are JSON");
-        out(&format!("{}\n", escape_json(&json)));
-    }
-
     /// A line of the result, where it is for people.
-    pub(crate) fn line(&self, text: &str) {
-        if !self.json {
+    pub(crate) fn line(self, text: &str) {
+        if !self.json() {
             out(&format!("{}\n", escape(text)));
         }
     }
 
-    /// Lines of the result as they are, in either mode.
-    pub(crate) fn raw(&self, text: &str) {
-        out(&escape_lines(text));
-    }
-
     /// A remark beside the result, on standard error.
-    pub(crate) fn note(&self, text: &str) {
-        if !self.quiet && !self.json {
+    pub(crate) fn note(self, text: &str) {
+        if self.talk != Talk::Quiet && !self.json() {
             err(&format!("{}\n", escape(text)));
         }
     }
 
     /// A remark that only `-v` wants, on standard error.
-    pub(crate) fn detail(&self, text: &str) {
-        if self.verbose {
+    pub(crate) fn detail(self, text: &str) {
+        if self.talk == Talk::Verbose {
             err(&format!("{}\n", escape(text)));
         }
     }
 
     /// A failure, on standard error: a JSON object, or a sentence and what to do.
-    pub(crate) fn failure(&self, failure: &Failure) {
-        if self.json {
+    pub(crate) fn failure(self, failure: &Failure) {
+        if self.json() {
             let json = failure.to_json().to_string();
             err(&format!("{}\n", escape_json(&json)));
         } else {
@@ -115,8 +102,38 @@ impl Terminal {
     }
 }
 
+/// A value as one line of JSON.
+pub(crate) fn value<T: Serialize>(value: &T) {
+    let json = serde_json::to_string(value).expect("our own types are JSON");
+    out(&format!("{}\n", escape_json(&json)));
+}
+
+/// Lines of the result as they are, in either mode.
+pub(crate) fn raw(text: &str) {
+    out(&escape_lines(text));
+}
+
+/// Whether a question can be put to a person.
+pub(crate) fn can_ask() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
+/// Puts a question, and gives the answer without its line end.
+pub(crate) fn ask(question: &str) -> io::Result<String> {
+    let mut to = io::stderr().lock();
+    write!(to, "{} ", escape(question))?;
+    to.flush()?;
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer)?;
+    Ok(answer.trim().to_owned())
+}
+
 fn failure_text(failure: &Failure, color: bool) -> String {
-    let word = if failure.code == 4 { "refused" } else { "error" };
+    let word = if failure.code == 4 {
+        "refused"
+    } else {
+        "error"
+    };
     let mut text = format!(
         "{}: {}\n",
         Tone::Bad.paint(word, color),
@@ -125,7 +142,10 @@ fn failure_text(failure: &Failure, color: bool) -> String {
     let mut table = Table::new();
     if let Some(Value::Object(details)) = &failure.details {
         for key in ["rule", "term", "reason", "clause"] {
-            table.field_if(&format!("  {key}"), details.get(key).and_then(Value::as_str));
+            table.field_if(
+                &format!("  {key}"),
+                details.get(key).and_then(Value::as_str),
+            );
         }
     }
     table.field_if("  next", failure.next.as_deref());
@@ -158,8 +178,8 @@ mod tests {
 
     #[test]
     fn a_failure_says_what_and_what_next() {
-        let mut failure = Failure::refused("purpose-not-permitted", "no\u{1b}[2J")
-            .next("ask bfj.example.de");
+        let mut failure =
+            Failure::refused("purpose-not-permitted", "no\u{1b}[2J").next("ask bfj.example.de");
         failure.details = Some(json!({
             "rule": "purpose", "term": "purposes: prosecution", "reason": "purpose-not-permitted", "clause": "Directive (EU) 2016/680 art. 9",
         }));

@@ -242,12 +242,21 @@ mod tests {
 
     #[test]
     fn what_others_write_cannot_drive_the_terminal() {
-        check("Ministère de la Justice – Ελλάδα 司法", "Ministère de la Justice – Ελλάδα 司法");
-        check("\u{1b}[31mred\u{1b}]0;title\u{7}", "\\u{1b}[31mred\\u{1b}]0;title\\u{7}");
+        check(
+            "Ministère de la Justice – Ελλάδα 司法",
+            "Ministère de la Justice – Ελλάδα 司法",
+        );
+        check(
+            "\u{1b}[31mred\u{1b}]0;title\u{7}",
+            "\\u{1b}[31mred\\u{1b}]0;title\\u{7}",
+        );
         check("a\r\nb\tc\0", "a\\r\\nb\\tc\\u{0}");
         check("\u{9b}2J\u{7f}", "\\u{9b}2J\\u{7f}");
         check("gpj.\u{202e}exe", "gpj.\\u{202e}exe");
-        check("\u{2066}x\u{2069}\u{200f}\u{61c}", "\\u{2066}x\\u{2069}\\u{200f}\\u{61c}");
+        check(
+            "\u{2066}x\u{2069}\u{200f}\u{61c}",
+            "\\u{2066}x\\u{2069}\\u{200f}\\u{61c}",
+        );
         check("zero\u{200b}width\u{feff}", "zero\\u{200b}width\\u{feff}");
         check("\u{2028}\u{2029}\u{e000}", "\\u{2028}\\u{2029}\\u{e000}");
         check("\u{e0041}", "\\u{e0041}");
@@ -287,8 +296,15 @@ mod tests {
     fn tables_align_and_escape() {
         let mut table = Table::headed(&["peer", "state"]);
         table.row([Cell::new("de\u{1b}[2J", Tone::Good), "up".into()]);
-        assert_eq!(table.render(false), "peer        state\nde\\u{1b}[2J  up\n");
-        assert!(table.render(true).starts_with("\u{1b}[2mpeer\u{1b}[0m        \u{1b}[2mstate"));
+        assert_eq!(
+            table.render(false),
+            "peer         state\nde\\u{1b}[2J  up\n"
+        );
+        assert!(
+            table
+                .render(true)
+                .starts_with("\u{1b}[2mpeer\u{1b}[0m         \u{1b}[2mstate")
+        );
         let mut fields = Table::new();
         fields.field("len", size(5));
         fields.field_if("none", None::<String>);

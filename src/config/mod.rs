@@ -18,5 +18,4 @@ pub use home::Home;
 pub use raw::Source;
 pub use typed::{Config, Country, KeyFiles, LogFormat, LogLevel, Origin};
 
-
 //mod tests;

@@ -124,6 +124,11 @@ impl UploadWriter {
         self.hand_over(Piece::End)
     }
 
+    /// Whether the other end is gone: then the answer to the request says why.
+    pub fn is_refused(&self) -> bool {
+        self.to.is_closed()
+    }
+
     fn hand_over(&self, piece: Piece) -> io::Result<()> {
         self.to.blocking_send(piece).map_err(|_| {
             io::Error::new(

@@ -242,7 +242,11 @@ fn plaintext_is_read_by_ranges() {
         id: "00112233445566778899aabbccddeeff".parse().unwrap(),
         from: "a.example".parse().unwrap(),
         to: "b.example".parse().unwrap(),
-        terms: crate::policy::terms::Terms {},
+        terms: crate::policy::Terms::new(
+            "EIO".parse().unwrap(),
+            [crate::policy::Purpose::Prosecution],
+            "2031-12-31".parse().unwrap(),
+        ),
         manifest: Digest::of(b""),
         plaintext_bytes: PLAINTEXT_BYTES as u64,
         receipt: Digest::of(b""),
