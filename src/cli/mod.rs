@@ -183,7 +183,16 @@ pub(crate) struct Call {
 
 impl Call {
     fn new(global: &Global, terminal: Terminal) -> Result<Self, Failure> {
-        let remote = Remote::new(global)?;
+        Self::confined(global, terminal, || Ok(()))
+    }
+
+    /// As [`Call::new`], with `confine` run before the first thread starts.
+    fn confined(
+        global: &Global,
+        terminal: Terminal,
+        confine: impl FnOnce() -> Result<(), Failure>,
+    ) -> Result<Self, Failure> {
+        let remote = Remote::confined(global, confine)?;
         terminal.detail(&format!("socket {}", remote.client().socket().display()));
         Ok(Self { remote, terminal })
     }

@@ -112,16 +112,6 @@ impl Progress {
         }
     }
 
-    /// The phase does not begin at nothing: what was done before does not count in the rate.
-    pub(crate) fn from(mut self, done: u64) -> Self {
-        self.first = done;
-        if let Mode::Bar(bar) = &self.mode {
-            bar.set_position(done);
-            bar.reset_eta();
-        }
-        self
-    }
-
     /// So much is done now.
     pub(crate) fn at(&mut self, done: u64) {
         let elapsed = self.watch.elapsed();

@@ -22,12 +22,7 @@ pub(crate) struct Remote {
 }
 
 impl Remote {
-    /// Nothing is connected yet. Starts threads.
-    pub(crate) fn new(global: &Global) -> Result<Self, Failure> {
-        Self::confined(global, || Ok(()))
-    }
-
-    /// As [`Remote::new`], with `confine` run after the last file is read and before the first thread starts,
+    /// Nothing is connected yet. `confine` is run after the last file is read and before the first thread starts,
     /// so that what it forbids is forbidden to every thread.
     pub(crate) fn confined(
         global: &Global,
@@ -172,7 +167,7 @@ mod tests {
             timeout: Some(Duration::from_millis(20)),
             ..Global::default()
         };
-        Remote::new(&global).unwrap()
+        Remote::confined(&global, || Ok(())).unwrap()
     }
 
     #[test]

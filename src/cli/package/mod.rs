@@ -1,7 +1,12 @@
 //! `package`: seal and send, list, verify, open, export.
 
+mod each;
 mod export;
+mod open;
+mod send;
+mod terms;
 mod views;
+mod wait;
 
 use std::path::PathBuf;
 
@@ -16,6 +21,14 @@ const EXAMPLES: &str = "\
 Examples:
   rogatory package list
   rogatory package show 5f0c11aa";
+const SEND_EXAMPLES: &str = "\
+Examples:
+  rogatory package send --to de --case IE-2026-17 --instrument EIO --purpose prosecution,trial --retain-until 2031-12-31 --wait ./evidence
+  rogatory package send --to de --case IE-2026-17 --instrument EIO --purpose trial --retain-until 2031-12-31 --each --json a.eml b.eml";
+const OPEN_EXAMPLES: &str = "\
+Examples:
+  rogatory package open 5f0c11aa --purpose prosecution --justification 'hearing of 3 December' --out ./opened
+  rogatory package open 5f0c11aa --purpose trial --justification 'exhibit 4' --out ./one --item evidence/mail.eml";
 const LIST_EXAMPLES: &str = "\
 Examples:
   rogatory package list --direction in --state held
@@ -37,6 +50,9 @@ Examples:
 #[derive(Debug, Subcommand)]
 #[command(after_help = EXAMPLES)]
 pub(crate) enum PackageCommand {
+    /// Seal files and folders for a peer and send them
+    #[command(after_help = SEND_EXAMPLES)]
+    Send(Box<send::SendArgs>),
     /// List the packages
     #[command(after_help = LIST_EXAMPLES)]
     List(ListArgs),
@@ -46,6 +62,9 @@ pub(crate) enum PackageCommand {
     /// Read and hash all of a package again, and check its receipts
     #[command(after_help = VERIFY_EXAMPLES)]
     Verify(IdArgs),
+    /// Open a package, or single items of it, for one purpose; the opening is receipted
+    #[command(after_help = OPEN_EXAMPLES)]
+    Open(open::OpenArgs),
     /// Write a package's age file as it was received; it stays encrypted
     #[command(after_help = EXPORT_EXAMPLES)]
     Export(ExportArgs),
@@ -86,6 +105,8 @@ impl PackageCommand {
     pub(crate) fn run(&self, global: &Global, terminal: Terminal) -> Result<(), Failure> {
         let call = || Call::new(global, terminal);
         match self {
+            Self::Send(args) => args.run(&call()?),
+            Self::Open(args) => args.run(global, terminal),
             Self::List(args) => args.run(&call()?),
             Self::Show(args) => args.show(&call()?),
             Self::Verify(args) => args.verify(&call()?),
