@@ -72,5 +72,11 @@ pub const CHECKPOINT_SIGNATURES_MAX: usize = 64;
 pub const CONFIG_BYTES_MAX: u64 = 1 << 20;
 /// A file with one key, certificate chain or card.
 pub const KEY_FILE_BYTES_MAX: u64 = 64 << 10;
-/// An authority's name for people, in bytes of UTF-8.
-pub const AUTHORITY_NAME_BYTES_MAX: usize = 200;
+/// An authority's name for people.
+pub const AUTHORITY_NAME_BYTES_MAX: usize = 256;
+/// Endpoints on a card.
+pub const CARD_ENDPOINTS_MAX: usize = 8;
+/// CA certificates on a card.
+pub const CARD_CAS_MAX: usize = 4;
+/// age recipients on a card.
+pub const CARD_RECIPIENTS_MAX: usize = 4;
