@@ -75,8 +75,16 @@ pub(super) fn send(args: &SendArgs, call: &Call, request: &SealRequest) -> Resul
     }
     let ms = watch.millis();
     let per_second = sent.saturating_mul(1_000) / ms.max(1);
-    let summary = Summary { r#type: "summary", packages: total, sent, failed, ms, per_second };
-    call.terminal.show(&summary, |summary, _| summary_text(summary));
+    let summary = Summary {
+        r#type: "summary",
+        packages: total,
+        sent,
+        failed,
+        ms,
+        per_second,
+    };
+    call.terminal
+        .show(&summary, |summary, _| summary_text(summary));
     first_failure.map_or(Ok(()), Err)
 }
 
@@ -98,8 +106,18 @@ fn collect(
             }
             Err(failure) => {
                 call.terminal.show(
-                    &NotSent { r#type: "not-sent", path, error: failure.to_json() },
-                    |not_sent, _| format!("{}: {}\n", text::escape(&not_sent.path.display().to_string()), text::escape(&failure.message)),
+                    &NotSent {
+                        r#type: "not-sent",
+                        path,
+                        error: failure.to_json(),
+                    },
+                    |not_sent, _| {
+                        format!(
+                            "{}: {}\n",
+                            text::escape(&not_sent.path.display().to_string()),
+                            text::escape(&failure.message)
+                        )
+                    },
                 );
                 first_failure.get_or_insert(failure);
             }

@@ -86,13 +86,24 @@ impl OpenArgs {
             manifest_digest: opening.manifest,
         };
         let unpacked = if self.items.is_empty() {
-            let download = call.remote.call(call.remote.client().plaintext(&opening.opening))?;
+            let download = call
+                .remote
+                .call(call.remote.client().plaintext(&opening.opening))?;
             let reader = {
                 let _runtime = call.remote.runtime().enter();
                 download.into_reader()
             };
-            let progress = Progress::start(call.terminal, "opening", Unit::Bytes, opening.plaintext_bytes);
-            let counted = Counted { from: reader, done: 0, progress };
+            let progress = Progress::start(
+                call.terminal,
+                "opening",
+                Unit::Bytes,
+                opening.plaintext_bytes,
+            );
+            let counted = Counted {
+                from: reader,
+                done: 0,
+                progress,
+            };
             on_thread(|| seal::unpack(counted, &self.out, &expect))
         } else {
             let runtime = call.remote.runtime().clone();
@@ -118,7 +129,12 @@ fn confine(out: &Path, terminal: Terminal) -> Result<(), Failure> {
 /// Parses in a thread of its own: the reader waits for the runtime, and a fault of the parser ends there.
 fn on_thread<T: Send>(parse: impl FnOnce() -> T + Send) -> Result<T, Failure> {
     let parsed = thread::scope(|scope| scope.spawn(parse).join());
-    parsed.map_err(|_| Failure::failed("unpacking-broke", "unpacking stopped on a fault of this program"))
+    parsed.map_err(|_| {
+        Failure::failed(
+            "unpacking-broke",
+            "unpacking stopped on a fault of this program",
+        )
+    })
 }
 
 /// Counts what is read.
@@ -185,7 +201,12 @@ mod tests {
             (UnpackError::ManifestDigest, 7),
             (UnpackError::Item("x".to_owned()), 7),
             (UnpackError::Trailing, 7),
-            (UnpackError::NoSpace { path: "x".to_owned() }, 11),
+            (
+                UnpackError::NoSpace {
+                    path: "x".to_owned(),
+                },
+                11,
+            ),
             (UnpackError::NoSuchItem("x".to_owned()), 8),
             (UnpackError::Exists(PathBuf::from("x")), 2),
             (UnpackError::Read(io::ErrorKind::UnexpectedEof.into()), 1),
@@ -209,6 +230,9 @@ mod tests {
             serde_json::to_string(&summary).unwrap(),
             r#"{"type":"summary","id":"00112233445566778899aabbccddeeff","out":"opened","purpose":"prosecution","items":2,"bytes":2048,"receipt":"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}"#
         );
-        assert_eq!(summary_text(&summary), "2 items in opened, 2.00 KiB, every digest right\n");
+        assert_eq!(
+            summary_text(&summary),
+            "2 items in opened, 2.00 KiB, every digest right\n"
+        );
     }
 }

@@ -99,16 +99,24 @@ impl SendArgs {
             handover_ms = Some(watch.millis());
         }
         let summary = sent.summary("summary", handover_ms);
-        call.terminal.show(&summary, |summary, _| summary_text(summary));
+        call.terminal
+            .show(&summary, |summary, _| summary_text(summary));
         if !self.wait {
-            call.terminal.note(&format!("it goes out by itself: rogatory transfer show {}", sent.package.id));
+            call.terminal.note(&format!(
+                "it goes out by itself: rogatory transfer show {}",
+                sent.package.id
+            ));
         }
         Ok(())
     }
 }
 
 impl Sent {
-    pub(super) fn summary<'a>(&'a self, kind: &'static str, handover_ms: Option<u64>) -> Summary<'a> {
+    pub(super) fn summary<'a>(
+        &'a self,
+        kind: &'static str,
+        handover_ms: Option<u64>,
+    ) -> Summary<'a> {
         Summary {
             r#type: kind,
             id: self.package.id,
@@ -125,7 +133,9 @@ impl Sent {
 }
 
 fn summary_text(summary: &Summary<'_>) -> String {
-    let handover = summary.handover_ms.map(|ms| format!(", handed over in {ms} ms"));
+    let handover = summary
+        .handover_ms
+        .map(|ms| format!(", handed over in {ms} ms"));
     let text = format!(
         "{}  {}  {}, {}, sealed in {} ms{}",
         summary.id,
@@ -188,7 +198,12 @@ fn seal_and_upload(
         let uploaded = call.remote.runtime().block_on(upload);
         (sealing.join(), uploaded)
     });
-    let sealed = sealed.map_err(|_| Failure::failed("sealing-broke", "sealing stopped on a fault of this program"))?;
+    let sealed = sealed.map_err(|_| {
+        Failure::failed(
+            "sealing-broke",
+            "sealing stopped on a fault of this program",
+        )
+    })?;
     match (sealed, uploaded) {
         (Ok(sealed), Ok(_)) => Ok(sealed),
         // Who stopped first is at fault.
@@ -254,7 +269,9 @@ pub(super) fn seal_failure(fault: &SealError) -> Failure {
         | SealError::Read { .. }
         | SealError::TooLarge { .. }
         | SealError::Plan(_) => Failure::usage("input-refused", text),
-        SealError::Identity(_) | SealError::NoRecipient => Failure::trust("recipient-refused", text),
+        SealError::Identity(_) | SealError::NoRecipient => {
+            Failure::trust("recipient-refused", text)
+        }
         SealError::Random
         | SealError::Write(_)
         | SealError::Header(_)

@@ -5,7 +5,9 @@ use clap::Args;
 use crate::base::Date;
 use crate::cli::failure::Failure;
 use crate::policy::code::{Code, CodeFault};
-use crate::policy::{Evaluation, Handling, Onward, Purpose, Restriction, Source, Terms, instrument};
+use crate::policy::{
+    Evaluation, Handling, Onward, Purpose, Restriction, Source, Terms, instrument,
+};
 
 /// What binds the package; `rogatory policy terms` lists the words.
 #[derive(Debug, Args)]
@@ -77,8 +79,13 @@ fn evaluation(text: &str) -> Result<Evaluation, String> {
         Some((Source::parse(source).ok()?, information.parse().ok()?))
     });
     match parts {
-        Some((source, information @ 1..=4)) => Ok(Evaluation { source, information }),
-        Some(_) | None => Err(format!("{text:?} is not a source A, B, C or X followed by 1 to 4")),
+        Some((source, information @ 1..=4)) => Ok(Evaluation {
+            source,
+            information,
+        }),
+        Some(_) | None => Err(format!(
+            "{text:?} is not a source A, B, C or X followed by 1 to 4"
+        )),
     }
 }
 

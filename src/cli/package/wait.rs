@@ -38,7 +38,10 @@ pub(super) fn for_handover(call: &Call, package: PackageView) -> Result<PackageV
             break Err(failure.next(format!("it goes on by itself: rogatory transfer show {id}")));
         };
         let client = call.remote.client();
-        package = match call.remote.call_unlimited(client.wait_package(&id, seconds)) {
+        package = match call
+            .remote
+            .call_unlimited(client.wait_package(&id, seconds))
+        {
             Ok(package) => package,
             Err(failure) => break Err(failure),
         };
@@ -54,7 +57,11 @@ pub(super) fn for_handover(call: &Call, package: PackageView) -> Result<PackageV
 
 /// How long to ask next; `None` when the time is over.
 fn ask_seconds(call: &Call, waited: Duration) -> Option<u64> {
-    let most = if call.terminal.wants_progress() { 1 } else { ASK_SECONDS_MAX };
+    let most = if call.terminal.wants_progress() {
+        1
+    } else {
+        ASK_SECONDS_MAX
+    };
     match call.remote.timeout() {
         None => Some(most),
         Some(limit) => {
@@ -85,9 +92,18 @@ fn outcome(package: &PackageView) -> Outcome {
     let ended = |failure: Failure| Outcome::Ended(failure.next(next));
     match package.state.as_str() {
         "delivered" | "closed" | "held" => Outcome::HandedOver,
-        "rejected" => ended(Failure::refused(code, format!("package {id} was rejected by {}: {text}", package.peer))),
-        "failed" => ended(Failure::verification(code, format!("package {id} failed at {}: {text}", package.peer))),
-        "expired" | "withdrawn" => ended(Failure::failed(code, format!("package {id} is {}: {text}", package.state))),
+        "rejected" => ended(Failure::refused(
+            code,
+            format!("package {id} was rejected by {}: {text}", package.peer),
+        )),
+        "failed" => ended(Failure::verification(
+            code,
+            format!("package {id} failed at {}: {text}", package.peer),
+        )),
+        "expired" | "withdrawn" => ended(Failure::failed(
+            code,
+            format!("package {id} is {}: {text}", package.state),
+        )),
         _ => Outcome::Pending,
     }
 }
