@@ -122,6 +122,18 @@ pub struct CustodyEvent {
     pub time: Timestamp,
 }
 
+impl CustodyEvent {
+    /// Checks the texts of the event.
+    pub fn check(&self) -> Result<(), ManifestFault> {
+        short("action", &self.action)?;
+        text("performer", &self.performer)?;
+        self.instrument
+            .iter()
+            .try_for_each(|it| text("instrument", it))?;
+        self.location.iter().try_for_each(|it| text("location", it))
+    }
+}
+
 /// One exhibit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -190,18 +202,7 @@ impl Item {
         self.subjects
             .iter()
             .try_for_each(|it| short("subjects", it))?;
-        for event in &self.custody {
-            short("action", &event.action)?;
-            text("performer", &event.performer)?;
-            event
-                .instrument
-                .iter()
-                .try_for_each(|it| text("instrument", it))?;
-            event
-                .location
-                .iter()
-                .try_for_each(|it| text("location", it))?;
-        }
+        self.custody.iter().try_for_each(CustodyEvent::check)?;
         let Some(acquisition) = &self.acquisition else {
             return Ok(());
         };
@@ -317,15 +318,20 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// Checks what the types alone do not: texts, terms, unique paths, offsets, sums.
-    pub fn check(&self) -> Result<(), ManifestFault> {
+    /// Checks everything but the items: version, texts, terms.
+    pub fn check_head(&self) -> Result<(), ManifestFault> {
         if self.v != 1 {
             return Err(ManifestFault::Version(self.v));
         }
         text("case", &self.case)?;
         self.request.iter().try_for_each(|it| text("request", it))?;
         self.title.iter().try_for_each(|it| text("title", it))?;
-        self.terms.check()?;
+        Ok(self.terms.check()?)
+    }
+
+    /// Checks what the types alone do not: texts, terms, unique paths, offsets, sums.
+    pub fn check(&self) -> Result<(), ManifestFault> {
+        self.check_head()?;
         if self.items.is_empty() {
             return Err(ManifestFault::NoItems);
         }
