@@ -2,8 +2,10 @@
 //!
 //! Exit codes stand in [`failure::Failure`]. What others wrote reaches a terminal only with its control characters spelled out.
 
+pub mod dossier;
 pub mod failure;
 
+mod demo;
 mod folder;
 mod help;
 mod log;
@@ -32,8 +34,8 @@ use crate::cli::terminal::{Reader, Talk, Terminal};
 
 const EXAMPLES: &str = "\
 Examples:
-  rogatory init --home ./ie --authority mla.example.ie --name 'Central Authority' --country IE --listen 127.0.0.1:7443
-  rogatory serve --home ./ie";
+  rogatory demo --once
+  rogatory status --home ./ie";
 
 /// Exchanges evidence packages between the central authorities of states: encrypted, bound to their purpose, receipted.
 #[derive(Debug, Parser)]
@@ -96,6 +98,9 @@ enum Command {
     Log(log::LogCommand),
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
+    /// Show the whole of it on this machine: two authorities, a package cut off and resumed, receipts checked with openssl
+    #[command(after_help = demo::EXAMPLES)]
+    Demo(demo::DemoArgs),
     Help(help::HelpArgs),
 }
 
@@ -170,6 +175,7 @@ fn run(cli: &Cli, terminal: Terminal) -> Result<(), Failure> {
             command.run(terminal);
             Ok(())
         }
+        Command::Demo(args) => args.run(terminal),
         Command::Help(args) => args.run(Cli::command(), terminal),
     }
 }

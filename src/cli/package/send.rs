@@ -32,8 +32,6 @@ pub(crate) struct SendArgs {
     /// What the package is called; only the receiver's officer reads it
     #[arg(long, value_name = "T")]
     title: Option<String>,
-    #[command(flatten)]
-    terms: TermsArgs,
     /// Return when the other side's handover receipt is in, not when the package is durable here
     #[arg(long)]
     pub(super) wait: bool,
@@ -46,6 +44,9 @@ pub(crate) struct SendArgs {
     /// Files and folders
     #[arg(value_name = "PATH", required = true)]
     pub(super) paths: Vec<PathBuf>,
+    // Last: its heading holds for what follows.
+    #[command(flatten)]
+    terms: TermsArgs,
 }
 
 /// A package that is durable at the daemon.
@@ -275,6 +276,7 @@ pub(super) fn seal_failure(fault: &SealError) -> Failure {
         SealError::Random
         | SealError::Write(_)
         | SealError::Header(_)
+        | SealError::Stanza
         | SealError::NotForUs
         | SealError::Mac
         | SealError::Payload(_)
