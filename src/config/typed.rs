@@ -145,9 +145,7 @@ impl FromStr for Country {
     fn from_str(text: &str) -> Result<Self, String> {
         match text.as_bytes() {
             [a, b] if a.is_ascii_uppercase() && b.is_ascii_uppercase() => Ok(Self([*a, *b])),
-            _ => Err(format!(
-                "{text:?} is not two upper-case letters such as \"IE\""
-            )),
+            _ => Err(format!("{text:?} is not two upper-case letters such as \"IE\"")),
         }
     }
 }
@@ -309,9 +307,7 @@ impl Meaning {
     fn config(&mut self) -> Option<Config> {
         let version = self.value("version", |text| match text {
             "1" => Ok(()),
-            other => Err(format!(
-                "version {other} is not known; this program reads 1"
-            )),
+            other => Err(format!("version {other} is not known; this program reads 1")),
         });
         let authority = self.authority();
         let alias = authority.as_ref().map(|it| it.alias.clone());
@@ -360,9 +356,11 @@ impl Meaning {
         let name = self.value("authority.name", name);
         let country = self.value("authority.country", str::parse::<Country>);
         let alias = match country {
-            Some(country) => {
-                self.value_or("authority.alias", &country.as_str().to_lowercase(), alias)
-            }
+            Some(country) => self.value_or(
+                "authority.alias",
+                &country.as_str().to_lowercase(),
+                alias,
+            ),
             None => self.value_if_written("authority.alias", alias),
         };
         Some(Authority {
@@ -378,8 +376,7 @@ impl Meaning {
         let keys = self.path("identity.keys", folder.join("keys"))?;
         // Without an alias the configuration is refused anyway; the paths are still judged.
         let alias = alias.map_or("", Alias::as_str);
-        let mut file =
-            |name: &str, default: PathBuf| self.path(&format!("identity.{name}"), default);
+        let mut file = |name: &str, default: PathBuf| self.path(&format!("identity.{name}"), default);
         let card = file("card", folder.join(format!("{alias}.card")));
         let crl = file("crl", folder.join(format!("{alias}.crl")));
         let mut key = |name: &str, default: &str| file(name, keys.join(default));
@@ -415,9 +412,7 @@ impl Meaning {
             within(size, 1, limits::PAYLOAD_BYTES_MAX, "2 TiB")
         });
         let peer_connections = self.value("limits.peer_connections", |text| {
-            let count = text
-                .parse()
-                .map_err(|_| format!("{text:?} is not a count"))?;
+            let count = text.parse().map_err(|_| format!("{text:?} is not a count"))?;
             within(count, 1, limits::PEER_CONNECTIONS_MAX, "4")
         });
         let transfer_retry_for = self.value("limits.transfer_retry_for", |text| {
@@ -471,7 +466,11 @@ impl Meaning {
     }
 
     /// The value at `path`; a fault if it must be written and is not.
-    fn value<T>(&mut self, path: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+    fn value<T>(
+        &mut self,
+        path: &str,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
         let Some(entry) = self.written.text(path) else {
             self.missing(path);
             return None;
@@ -629,13 +628,9 @@ fn name(text: &str) -> Result<String, String> {
 
 fn quic(text: &str) -> Result<SocketAddr, String> {
     let form = "an address and port like \"[::]:7443\" or \"192.0.2.7:7443\"";
-    let address: SocketAddr = text
-        .parse()
-        .map_err(|_| format!("{text:?} is not {form}"))?;
+    let address: SocketAddr = text.parse().map_err(|_| format!("{text:?} is not {form}"))?;
     if address.port() == 0 {
-        return Err(format!(
-            "{text:?} has no port that a peer could be told; write {form}"
-        ));
+        return Err(format!("{text:?} has no port that a peer could be told; write {form}"));
     }
     Ok(address)
 }
