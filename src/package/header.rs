@@ -111,28 +111,18 @@ pub fn split(bytes: &[u8]) -> Result<Option<usize>, HeaderFault> {
     }
 }
 
+/// Checks that this is a whole header by the grammar of age v1, of at most [`limits::HEADER_STANZAS_MAX`] stanzas of whatever
+/// kind. (The age crate takes stanzas without a last line too.)
+pub fn check_grammar(header: &[u8]) -> Result<(), HeaderFault> {
+    stanzas(header).map(|_| ())
+}
+
 /// Checks that this is a whole header by the grammar of age v1, with X25519 stanzas for exactly `expected_recipients` and at
 /// most one grease stanza. Keys and MAC are not looked at: that needs the identity.
 pub fn check(header: &[u8], expected_recipients: usize) -> Result<(), HeaderFault> {
-    if split(header)? != Some(header.len()) {
-        return Err(HeaderFault::MacLine);
-    }
-    let (body, mac) = header.split_at(header.len() - MAC_LINE_BYTES);
-    let mac_text = &mac[4..MAC_LINE_BYTES - 1];
-    if decoded(mac_text).is_none_or(|mac| mac.len() != 32) {
-        return Err(HeaderFault::MacLine);
-    }
-    let mut lines = body[VERSION.len()..].split_inclusive(|byte| *byte == b'\n');
     let mut found = 0;
     let mut grease = 0;
-    let mut number = 0;
-    while let Some(first) = lines.next() {
-        number += 1;
-        if number > limits::HEADER_STANZAS_MAX {
-            return Err(HeaderFault::TooManyStanzas);
-        }
-        let stanza =
-            Stanza::read(first, &mut lines).map_err(|why| HeaderFault::Stanza { number, why })?;
+    for (stanza, number) in stanzas(header)?.iter().zip(1..) {
         match stanza.kind()? {
             Kind::Grease => grease += 1,
             Kind::X25519 => {
@@ -153,6 +143,28 @@ pub fn check(header: &[u8], expected_recipients: usize) -> Result<(), HeaderFaul
         });
     }
     Ok(())
+}
+
+fn stanzas(header: &[u8]) -> Result<Vec<Stanza<'_>>, HeaderFault> {
+    if split(header)? != Some(header.len()) {
+        return Err(HeaderFault::MacLine);
+    }
+    let (body, mac) = header.split_at(header.len() - MAC_LINE_BYTES);
+    let mac_text = &mac[4..MAC_LINE_BYTES - 1];
+    if decoded(mac_text).is_none_or(|mac| mac.len() != 32) {
+        return Err(HeaderFault::MacLine);
+    }
+    let mut lines = body[VERSION.len()..].split_inclusive(|byte| *byte == b'\n');
+    let mut stanzas = Vec::new();
+    while let Some(first) = lines.next() {
+        let number = stanzas.len() + 1;
+        if number > limits::HEADER_STANZAS_MAX {
+            return Err(HeaderFault::TooManyStanzas);
+        }
+        let stanza = Stanza::read(first, &mut lines);
+        stanzas.push(stanza.map_err(|why| HeaderFault::Stanza { number, why })?);
+    }
+    Ok(stanzas)
 }
 
 enum Kind {
@@ -212,8 +224,8 @@ impl<'a> Stanza<'a> {
         match self.name {
             "X25519" => Ok(Kind::X25519),
             "scrypt" => Err(HeaderFault::Passphrase),
-            hybrid if hybrid.starts_with("mlkem") => Err(HeaderFault::Hybrid { name: name() }),
             grease if grease.ends_with("-grease") => Ok(Kind::Grease),
+            hybrid if hybrid.starts_with("mlkem") => Err(HeaderFault::Hybrid { name: name() }),
             _ => Err(HeaderFault::Plugin { name: name() }),
         }
     }
@@ -350,7 +362,7 @@ mod tests {
             Ok(None)
         );
         assert_eq!(split(endless.as_bytes()), Err(HeaderFault::TooLong));
-        let late = endless.clone() + "\n\n" + MAC;
+        let late = endless + "\n\n" + MAC;
         assert_eq!(split(late.as_bytes()), Err(HeaderFault::TooLong));
     }
 }

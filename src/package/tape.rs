@@ -327,7 +327,7 @@ mod tests {
     fn another_implementation_reads_the_same() {
         for wanted in entries().into_iter().filter(|entry| entry.size < 100) {
             let mut bytes = wanted.head();
-            bytes.resize(bytes.len() + padded(wanted.size) as usize, 0);
+            bytes.extend(vec![0; usize::try_from(padded(wanted.size)).unwrap()]);
             bytes.extend(END);
             let mut archive = tar::Archive::new(&bytes[..]);
             let mut found = archive.entries().unwrap();

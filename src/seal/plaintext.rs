@@ -144,9 +144,7 @@ struct Joined<R> {
 
 impl<R> Joined<R> {
     fn new(header: Vec<u8>, payload: R) -> Result<Self, SealError> {
-        if header::split(&header)? != Some(header.len()) {
-            return Err(HeaderFault::MacLine.into());
-        }
+        header::check_grammar(&header)?;
         Ok(Self {
             header,
             payload,

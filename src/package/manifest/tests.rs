@@ -180,9 +180,9 @@ fn each_rule_refuses_what_breaks_it() {
     ];
     assert_eq!(full().check(), Ok(()));
     for (change, part) in changes {
-        let mut changed = full();
-        change(&mut changed);
-        let fault = changed.check().unwrap_err().to_string();
+        let mut other = full();
+        change(&mut other);
+        let fault = other.check().unwrap_err().to_string();
         assert!(fault.contains(part), "{fault}, wanted {part}");
     }
 }
