@@ -16,13 +16,15 @@ pub struct Failure {
     pub message: String,
     /// What to do about it, where something can be done.
     pub next: Option<String>,
+    /// More for machines: the rule, term, reason and clause of a denial.
+    pub details: Option<Value>,
 }
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $name:ident => $code:literal;)*) => {$(
         $(#[$doc])*
         pub fn $name(error: impl Into<String>, message: impl Into<String>) -> Self {
-            Self { code: $code, error: error.into(), message: message.into(), next: None }
+            Self { code: $code, error: error.into(), message: message.into(), next: None, details: None }
         }
     )*};
 }
@@ -64,13 +66,17 @@ impl Failure {
 
     /// The failure as the one JSON object that `--json` prints.
     pub fn to_json(&self) -> Value {
-        json!({
+        let mut object = json!({
             "type": "error",
             "code": self.code,
             "error": self.error,
             "message": self.message,
             "next": self.next,
-        })
+        });
+        if let Some(details) = &self.details {
+            object["denial"] = details.clone();
+        }
+        object
     }
 }
 
