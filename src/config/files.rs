@@ -22,9 +22,11 @@ use crate::base::limits;
 use crate::config::fault::Fault;
 use crate::config::typed::Config;
 use crate::config::values::KeyFiles;
+use crate::identity::card::Card;
 use crate::identity::keys::KeyName;
 use crate::identity::keys::Role;
 use crate::identity::keys::SecretKey;
+use crate::identity::revocation::crl_number;
 
 /// Why a file of the keyring cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -40,9 +42,14 @@ pub enum SecretFault {
         /// Its permission bits.
         mode: u32,
     },
-    /// A folder, a device, or longer than 64 KiB.
-    #[error("{0} is not a regular file of at most 64 KiB")]
-    NotAKeyFile(PathBuf),
+    /// A folder, a device, or longer than allowed.
+    #[error("{path} is not a regular file of at most {limit} bytes")]
+    NotAKeyFile {
+        /// The file.
+        path: PathBuf,
+        /// What is allowed, in bytes.
+        limit: u64,
+    },
     /// It could not be read.
     #[error("{path} cannot be read: {source}")]
     Unreadable {
@@ -69,19 +76,24 @@ impl SecretFault {
     }
 }
 
-/// The bytes of a regular file of at most 64 KiB; a secret one must be closed to everybody but its owner.
-fn read(path: &Path, secret: bool) -> Result<Zeroizing<Vec<u8>>, SecretFault> {
-    let unreadable = |source: io::Error| match source.kind() {
-        io::ErrorKind::NotFound => SecretFault::Missing(path.to_owned()),
-        _other => SecretFault::Unreadable {
-            path: path.to_owned(),
-            source,
-        },
+/// The bytes of a regular file; a secret one must be closed to everybody but its owner.
+fn read(path: &Path, secret: bool, limit: u64) -> Result<Zeroizing<Vec<u8>>, SecretFault> {
+    let unreadable = |source: io::Error| {
+        let path = path.to_owned();
+        if source.kind() == io::ErrorKind::NotFound {
+            SecretFault::Missing(path)
+        } else {
+            SecretFault::Unreadable { path, source }
+        }
+    };
+    let not_a_key_file = || SecretFault::NotAKeyFile {
+        path: path.to_owned(),
+        limit,
     };
     let file = File::open(path).map_err(unreadable)?;
     let metadata = file.metadata().map_err(unreadable)?;
-    if !metadata.is_file() || metadata.len() > limits::KEY_FILE_BYTES_MAX {
-        return Err(SecretFault::NotAKeyFile(path.to_owned()));
+    if !metadata.is_file() || metadata.len() > limit {
+        return Err(not_a_key_file());
     }
     let mode = metadata.mode() & 0o7777;
     if secret && mode & 0o077 != 0 {
@@ -89,29 +101,29 @@ fn read(path: &Path, secret: bool) -> Result<Zeroizing<Vec<u8>>, SecretFault> {
         return Err(SecretFault::Exposed { path, mode });
     }
     // With room for all of it, so that no part is left behind by a growing buffer.
-    let room = usize::try_from(limits::KEY_FILE_BYTES_MAX).expect("64 KiB") + 1;
+    let room = usize::try_from(metadata.len()).map_err(|_| not_a_key_file())? + 1;
     let mut bytes = Zeroizing::new(Vec::with_capacity(room));
-    file.take(limits::KEY_FILE_BYTES_MAX + 1)
+    file.take(room as u64)
         .read_to_end(&mut bytes)
         .map_err(unreadable)?;
-    if bytes.len() as u64 > limits::KEY_FILE_BYTES_MAX {
-        return Err(SecretFault::NotAKeyFile(path.to_owned()));
+    if bytes.len() == room {
+        return Err(not_a_key_file());
     }
     Ok(bytes)
 }
 
 /// A secret text file.
 pub fn secret_text(path: &Path) -> Result<Zeroizing<String>, SecretFault> {
-    let bytes = read(path, true)?;
+    let bytes = read(path, true, limits::KEY_FILE_BYTES_MAX)?;
     match std::str::from_utf8(&bytes) {
         Ok(text) => Ok(Zeroizing::new(text.to_owned())),
         Err(_) => Err(SecretFault::malformed(path, "text")),
     }
 }
 
-/// A public file: a card, a chain, at most 64 KiB.
+/// A public file: a card, a certificate chain, a revocation list; at most 1 MiB.
 pub fn public_bytes(path: &Path) -> Result<Vec<u8>, SecretFault> {
-    read(path, false).map(|bytes| bytes.to_vec())
+    read(path, false, limits::CRL_BYTES_MAX as u64).map(|bytes| bytes.to_vec())
 }
 
 /// An Ed25519 key in PKCS#8 PEM.
@@ -173,12 +185,13 @@ fn public_key(key: &PrivateKeyDer<'_>) -> Option<Vec<u8>> {
 
 impl Config {
     /// Judges every file that the configuration names: secrets exist, have the right form and are closed to others;
-    /// certificate, key, CA and id belong together; nobody else may write the configuration. Reports every fault at once.
+    /// certificate, key, CA, card and id belong together; nobody else may write the configuration. Reports every fault at once.
     pub fn check_files(&self) -> Result<(), Vec<Fault>> {
         let mut found = Findings(Vec::new());
         found.configuration(&self.file);
         found.signing_keys(&self.identity, &self.authority.id);
         found.tls(&self.identity, &self.authority.id);
+        found.card(&self.identity, &self.authority.id);
         match found.0 {
             faults if faults.is_empty() => Ok(()),
             faults => Err(faults),
@@ -256,6 +269,42 @@ impl Findings {
                     break;
                 }
             }
+        }
+    }
+
+    /// The card must be this authority's, with these keys and this CA; the revocation list must be one.
+    fn card(&mut self, files: &KeyFiles, id: &AuthorityId) {
+        if let Some(crl) = self.take("crl", public_bytes(&files.crl))
+            && crl_number(&crl).is_none()
+        {
+            self.fault("crl", "is not a numbered revocation list in DER");
+        }
+        let Some(note) = self.take("card", public_bytes(&files.card)) else {
+            return;
+        };
+        let card = match Card::open(&note) {
+            Ok((card, _)) => card,
+            Err(e) => return self.fault("card", e.to_string()),
+        };
+        if card.id != *id {
+            let text = format!("is the card of {}, not of {id}", card.id);
+            return self.fault("card", text);
+        }
+        let keys = card.keys.all();
+        for (name, path, role) in files.signing() {
+            let own = signing_key(path, id, role).map(|key| key.public());
+            let named = keys.iter().find(|(named, _)| *named == role);
+            if let (Ok(own), Some((_, named))) = (own, named)
+                && own != **named
+            {
+                self.fault(name, "is not the key on the card");
+            }
+        }
+        let ca = tls_chain(&files.tls_ca_cert).ok();
+        if let Some([ca, ..]) = ca.as_deref()
+            && !card.tls_cas.iter().any(|named| named.0 == ca.as_ref())
+        {
+            self.fault("tls_ca_cert", "is not on the card: peers would refuse it");
         }
     }
 

@@ -19,6 +19,5 @@ pub use files::SecretFault;
 pub use home::Home;
 pub use raw::Source;
 pub use typed::{Config, Origin};
-pub use values::{Country, KeyFiles, LogFormat, LogLevel, Telemetry};
+pub use values::{Authority, Country, KeyFiles, Limits, Listen, LogFormat, LogLevel, Telemetry};
 
-//mod tests;

@@ -25,6 +25,7 @@ use crate::config::values::KeyFiles;
 use crate::config::values::Limits;
 use crate::config::values::Listen;
 use crate::config::values::Telemetry;
+use crate::identity::card::name_fault;
 use crate::policy::Handling;
 
 /// A valid configuration. Every path is already joined to the folder of the file.
@@ -442,17 +443,10 @@ fn alias(text: &str) -> Result<Alias, String> {
 }
 
 fn name(text: &str) -> Result<String, String> {
-    if text.trim().is_empty() {
-        return Err("is empty".to_owned());
+    match name_fault(text) {
+        Some(why) => Err(format!("{text:?}: {why}")),
+        None => Ok(text.to_owned()),
     }
-    if text.len() > limits::AUTHORITY_NAME_BYTES_MAX {
-        let limit = limits::AUTHORITY_NAME_BYTES_MAX;
-        return Err(format!("is longer than {limit} bytes"));
-    }
-    if text.chars().any(char::is_control) {
-        return Err("has control characters".to_owned());
-    }
-    Ok(text.to_owned())
 }
 
 fn quic(text: &str) -> Result<SocketAddr, String> {
