@@ -68,3 +68,21 @@ pub const CHAIN_CERTIFICATES_MAX: usize = 4;
 pub const VKEY_BYTES_MAX: usize = AUTHORITY_ID_BYTES_MAX + 64;
 /// Signature and cosignature lines on a checkpoint.
 pub const CHECKPOINT_SIGNATURES_MAX: usize = 64;
+/// A configuration file.
+pub const CONFIG_BYTES_MAX: u64 = 1 << 20;
+/// A file with one key, certificate chain or card.
+pub const KEY_FILE_BYTES_MAX: u64 = 64 << 10;
+/// An authority's name for people.
+pub const AUTHORITY_NAME_BYTES_MAX: usize = 256;
+/// Endpoints on a card.
+pub const CARD_ENDPOINTS_MAX: usize = 8;
+/// CA certificates on a card.
+pub const CARD_CAS_MAX: usize = 4;
+/// age recipients on a card.
+pub const CARD_RECIPIENTS_MAX: usize = 4;
+/// Callers' batches that the ledger commits together.
+pub const COMMIT_GROUP_BATCHES_MAX: usize = 256;
+/// Bytes of changes that may wait for the ledger at once; who brings more waits.
+pub const COMMIT_QUEUE_BYTES_MAX: usize = 16 << 20;
+/// Exchanges, statements or ids in one answer of the ledger.
+pub const LEDGER_ROWS_MAX: u32 = 1_024;

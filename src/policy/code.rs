@@ -17,7 +17,7 @@ pub struct CodeFault {
 }
 
 impl CodeFault {
-    pub(super) fn new(what: &'static str, text: &str, known: Vec<&'static str>) -> Self {
+    pub(crate) fn new(what: &'static str, text: &str, known: Vec<&'static str>) -> Self {
         let text: String = text.chars().take(80).collect();
         let nearest = nearest(&text, &known);
         Self {
@@ -152,7 +152,7 @@ macro_rules! vocabulary {
         }
     };
 }
-pub(super) use vocabulary;
+pub(crate) use vocabulary;
 
 /// A code whose vocabulary is data, not a type of ours: 1 to 64 ASCII letters, digits, inner `.` and `-`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

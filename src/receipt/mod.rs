@@ -1,1 +1,22 @@
 //! Receipts: statements about an exchange, who signs them, and what they must hold.
+//!
+//! [`kind`] says of each kind who issues it, whether the other side signs too and what it may follow; [`body`] is what a
+//! receipt holds, and which fields a kind needs; [`chain`] reads, signs, verifies and links them; [`disclosure`] is what
+//! travels beside a receipt and is in it only as a salted digest.
+
+pub mod body;
+pub mod chain;
+pub mod disclosure;
+mod fault;
+pub mod kind;
+pub mod parts;
+
+pub use body::{Receipt, Stamp};
+pub use chain::{continues, open, verify, verify_own};
+pub use disclosure::{Disclosure, DisclosureFault};
+pub use fault::ReceiptFault;
+pub use kind::{Issuer, Kind, Profile};
+pub use parts::{Head, Party, Pkg, Reason};
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,7 @@ use crate::base::Digest;
 use crate::base::limits;
 use crate::identity::keys::KeyName;
 use crate::identity::keys::PublicKey;
+use crate::identity::keys::Role;
 use crate::identity::keys::SecretKey;
 use crate::identity::note;
 use crate::identity::note::NoteFault;
@@ -100,7 +101,7 @@ impl Checkpoint {
         };
         if !origin
             .parse::<KeyName>()
-            .is_ok_and(|name| name.role() == crate::identity::keys::Role::Log)
+            .is_ok_and(|name| name.role() == Role::Log)
         {
             let origin = origin.chars().take(80).collect();
             return Err(CheckpointFault::Origin(origin));
@@ -147,7 +148,6 @@ impl Checkpoint {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::keys::Role;
 
     fn key(authority: &str, role: Role) -> SecretKey {
         let name = KeyName::new(authority.parse().unwrap(), role);

@@ -58,6 +58,9 @@ impl Frontier {
     }
 
     /// Adds the hash of the next leaf.
+    ///
+    /// # Panics
+    /// Never: there is one peak for each bit set in the size.
     pub fn append(&mut self, leaf_hash: Digest) {
         let mut node = leaf_hash;
         for _ in 0..self.size.trailing_ones() {

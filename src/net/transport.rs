@@ -1,0 +1,168 @@
+//! Every limit that QUIC puts on a connection and on the endpoint. None is left to a default of the library.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use quinn::congestion::CubicConfig;
+use quinn::{IdleTimeout, MtuDiscoveryConfig, TransportConfig, VarInt};
+
+/// What connections may cost. Bytes unless the name says otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NetLimits {
+    /// Connections at once, dialled and accepted; more are refused.
+    pub connections: usize,
+    /// Handshakes of accepted connections at once. From half of it on, a newcomer must prove its address (Retry).
+    pub handshakes: usize,
+    /// Handshakes at once from one address.
+    pub handshakes_per_address: usize,
+    /// From the first packet to a proven peer.
+    pub handshake_timeout: Duration,
+    /// Silence after which a connection is lost.
+    pub idle_timeout: Duration,
+    /// Silence after which a packet is sent to keep the connection.
+    pub keep_alive: Duration,
+    /// Received and not yet read, over all streams of a connection.
+    pub receive_window: u32,
+    /// Received and not yet read, on one stream.
+    pub stream_receive_window: u32,
+    /// Sent and not yet acknowledged, over all streams of a connection.
+    pub send_window: u64,
+    /// Bidirectional streams that the peer may have open: control and exchanges.
+    pub bidirectional_streams: u32,
+    /// Unidirectional streams that the peer may have open: segment lists and segments.
+    pub unidirectional_streams: u32,
+    /// Handshake bytes that came out of order.
+    pub crypto_buffer: usize,
+    /// The largest UDP payload that is tried. Ten segments of more than 6,500 do not fit one offloaded send.
+    pub mtu_max: u16,
+    /// Newcomers whose first packet waits to be looked at.
+    pub incoming: usize,
+    /// Further packets of one newcomer that wait with it.
+    pub incoming_buffer: u64,
+    /// Further packets of all newcomers that wait.
+    pub incoming_buffer_total: u64,
+    /// The kernel's buffer of the socket, in each direction; the system may grant less.
+    pub socket_buffer: usize,
+}
+
+impl Default for NetLimits {
+    fn default() -> Self {
+        Self {
+            connections: 256,
+            handshakes: 128,
+            handshakes_per_address: 32,
+            handshake_timeout: Duration::from_secs(5),
+            idle_timeout: Duration::from_secs(15),
+            keep_alive: Duration::from_secs(5),
+            receive_window: 8 << 20,
+            stream_receive_window: 4 << 20,
+            send_window: 8 << 20,
+            bidirectional_streams: 64,
+            unidirectional_streams: 128,
+            crypto_buffer: 16 << 10,
+            mtu_max: 1452,
+            incoming: 256,
+            incoming_buffer: 32 << 10,
+            incoming_buffer_total: 4 << 20,
+            socket_buffer: 4 << 20,
+        }
+    }
+}
+
+/// The smallest UDP payload that every QUIC path carries (RFC 9000 §14).
+const MTU_MIN: u16 = 1200;
+/// Larger UDP payloads break segmentation offload.
+const MTU_MAX: u16 = 6_500;
+
+impl NetLimits {
+    /// The largest UDP payload that is tried and taken, kept within what QUIC and the kernel can do.
+    pub(crate) fn mtu(&self) -> u16 {
+        self.mtu_max.clamp(MTU_MIN, MTU_MAX)
+    }
+
+    /// The transport parameters of every connection, dialled or accepted.
+    pub(crate) fn transport(&self) -> TransportConfig {
+        let mut discovery = MtuDiscoveryConfig::default();
+        discovery
+            .upper_bound(self.mtu())
+            .interval(Duration::from_mins(10))
+            .black_hole_cooldown(Duration::from_mins(1))
+            .minimum_change(20);
+        let mut transport = TransportConfig::default();
+        transport
+            .max_concurrent_bidi_streams(self.bidirectional_streams.into())
+            .max_concurrent_uni_streams(self.unidirectional_streams.into())
+            .max_idle_timeout(Some(idle(self.idle_timeout)))
+            .keep_alive_interval(Some(self.keep_alive))
+            .receive_window(self.receive_window.into())
+            .stream_receive_window(self.stream_receive_window.into())
+            .send_window(self.send_window)
+            .send_fairness(true)
+            .crypto_buffer_size(self.crypto_buffer)
+            .initial_mtu(MTU_MIN)
+            .min_mtu(MTU_MIN)
+            .mtu_discovery_config(Some(discovery))
+            .pad_to_mtu(false)
+            .allow_spin(false)
+            .datagram_receive_buffer_size(None)
+            .datagram_send_buffer_size(0)
+            .congestion_controller_factory(Arc::new(CubicConfig::default()))
+            .enable_segmentation_offload(true);
+        transport
+    }
+}
+
+fn idle(timeout: Duration) -> IdleTimeout {
+    let millis = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
+    IdleTimeout::from(VarInt::from_u32(millis))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Looks the value up in the library's own description of what it was given.
+    fn check(text: &str, field: &str, value: &str) {
+        let wanted = format!("{field}: {value}");
+        assert!(text.contains(&wanted), "{wanted} is not in {text}");
+    }
+
+    #[test]
+    fn every_limit_reaches_the_library() {
+        let limits = NetLimits::default();
+        let text = format!("{:?}", limits.transport());
+        for (field, value) in [
+            ("max_concurrent_bidi_streams", "64"),
+            ("max_concurrent_uni_streams", "128"),
+            ("max_idle_timeout", "Some(15000)"),
+            ("keep_alive_interval", "Some(5s)"),
+            ("stream_receive_window", "4194304"),
+            (" receive_window", "8388608"),
+            ("send_window", "8388608"),
+            ("crypto_buffer_size", "16384"),
+            ("initial_mtu", "1200"),
+            ("min_mtu", "1200"),
+            ("upper_bound", "1452"),
+            ("allow_spin", "false"),
+            ("datagram_receive_buffer_size", "None"),
+            ("datagram_send_buffer_size", "0"),
+            ("enable_segmentation_offload", "true"),
+        ] {
+            check(&text, field, value);
+        }
+        let wild = NetLimits {
+            mtu_max: u16::MAX,
+            ..limits
+        };
+        check(&format!("{:?}", wild.transport()), "upper_bound", "6500");
+    }
+
+    #[test]
+    fn what_newcomers_may_cost() {
+        let limits = NetLimits::default();
+        assert_eq!(limits.handshake_timeout, Duration::from_secs(5));
+        assert_eq!((limits.connections, limits.handshakes), (256, 128));
+        assert_eq!((limits.incoming, limits.incoming_buffer), (256, 32 << 10));
+        assert_eq!(limits.incoming_buffer_total, 4 << 20);
+    }
+}

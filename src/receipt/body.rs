@@ -1,0 +1,363 @@
+//! What a receipt holds, and which fields each kind needs.
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::Digest;
+use crate::base::Timestamp;
+use crate::base::Xid;
+use crate::base::limits;
+use crate::identity::keys::{KeyName, Role};
+use crate::policy::{Purpose, Terms};
+use crate::receipt::disclosure::Disclosure;
+use crate::receipt::fault::ReceiptFault;
+use crate::receipt::kind::{Issuer, Kind};
+use crate::receipt::parts::{Head, Party, Pkg, Reason};
+
+/// What an issuer adds to every receipt of its own at the moment of signing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stamp {
+    /// The issuer's time.
+    pub t: Timestamp,
+    /// Its declared uncertainty, in milliseconds.
+    pub clk: u64,
+    /// The digest of the policy set in force at the issuer.
+    pub pol: Digest,
+    /// The session, if it is issued while connected: SHA-256 of the TLS exporter.
+    pub ses: Option<Digest>,
+    /// The issuer's own last checkpoint, and the peer's last seen.
+    pub heads: Vec<Head>,
+}
+
+/// A receipt, version 1 (`docs/protocol/receipt.schema.json`). What is absent is not written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Receipt {
+    /// The version of the format: 1.
+    pub v: u64,
+    /// What it states.
+    pub kind: Kind,
+    /// The exchange.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub xid: Option<Xid>,
+    /// Its place in the exchange; `dispatch` is 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<u32>,
+    /// SHA-256 of the text of the receipt before it in the exchange.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prev: Option<Digest>,
+    /// The sender of the package; outside exchanges, the issuer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Party>,
+    /// The receiver of the package.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Party>,
+    /// The package.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pkg: Option<Pkg>,
+    /// The terms that bind it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terms: Option<Terms>,
+    /// Digests of salted disclosures, ascending (RFC 9901): the exchange's; of a receipt about access, its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sd: Vec<Digest>,
+    /// The digest of the policy set in force at the issuer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pol: Option<Digest>,
+    /// The session: SHA-256 of the TLS exporter; only where it was issued while connected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ses: Option<Digest>,
+    /// The issuer's time.
+    pub t: Timestamp,
+    /// Its declared uncertainty, in milliseconds.
+    pub clk: u64,
+    /// Heads of logs: the issuer's own last checkpoint, and the peer's last seen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub heads: Vec<Head>,
+    /// Why something was not done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// For what it was opened, or was to be opened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purpose: Option<Purpose>,
+    /// What a receipt outside exchanges is about: digest of a card's note, of a policy's description, of a key list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<Digest>,
+}
+
+/// Whether a kind has a field.
+enum Need {
+    Required,
+    Optional,
+    Absent,
+}
+
+impl Need {
+    fn required_if(required: bool) -> Self {
+        if required {
+            Self::Required
+        } else {
+            Self::Absent
+        }
+    }
+
+    fn optional_if(optional: bool) -> Self {
+        if optional {
+            Self::Optional
+        } else {
+            Self::Absent
+        }
+    }
+}
+
+impl Receipt {
+    /// The first receipt of an exchange, by its sender; to be stamped.
+    pub fn dispatch(xid: Xid, from: Party, to: Party, pkg: Pkg, terms: Terms) -> Self {
+        Self {
+            xid: Some(xid),
+            step: Some(1),
+            to: Some(to),
+            pkg: Some(pkg),
+            terms: Some(terms),
+            ..Self::own(Kind::Dispatch, from, None)
+        }
+    }
+
+    /// A receipt outside exchanges about what has this digest; to be stamped.
+    pub fn own(kind: Kind, from: Party, subject: Option<Digest>) -> Self {
+        Self {
+            v: 1,
+            kind,
+            xid: None,
+            step: None,
+            prev: None,
+            from: Some(from),
+            to: None,
+            pkg: None,
+            terms: None,
+            sd: Vec::new(),
+            pol: None,
+            ses: None,
+            t: Timestamp::from_millis(0),
+            clk: 0,
+            heads: Vec::new(),
+            reason: None,
+            purpose: None,
+            subject,
+        }
+    }
+
+    /// This receipt with the issuer's time, policy, session and heads. A session is left out where the kind has none.
+    #[must_use]
+    pub fn stamped(mut self, stamp: &Stamp) -> Self {
+        self.t = stamp.t;
+        self.clk = stamp.clk;
+        self.pol = Some(stamp.pol);
+        self.ses = stamp.ses.filter(|_| self.kind.profile().connected);
+        self.heads.clone_from(&stamp.heads);
+        self
+    }
+
+    /// This receipt with the reason that a negative kind needs.
+    #[must_use]
+    pub fn because(mut self, reason: Reason) -> Self {
+        self.reason = Some(reason);
+        self
+    }
+
+    /// This receipt with the digests of these disclosures beside those it has, in order.
+    #[must_use]
+    pub fn disclosing(mut self, disclosures: &[Disclosure]) -> Self {
+        self.sd.extend(disclosures.iter().map(Disclosure::digest));
+        self.sd.sort_unstable();
+        self.sd.dedup();
+        self
+    }
+
+    /// The party that signs first.
+    pub fn issuer(&self) -> Option<&Party> {
+        match self.kind.profile().issuer {
+            Issuer::Sender | Issuer::Own => self.from.as_ref(),
+            Issuer::Receiver => self.to.as_ref(),
+        }
+    }
+
+    /// The party that signs the same note after that, where the kind asks for it.
+    pub fn countersigner(&self) -> Option<&Party> {
+        let other = match self.kind.profile().issuer {
+            Issuer::Sender => self.to.as_ref(),
+            Issuer::Receiver => self.from.as_ref(),
+            Issuer::Own => None,
+        };
+        other.filter(|_| self.kind.profile().countersigned)
+    }
+
+    /// Checks the profile of the kind: every field that it needs, none that it does not have, and each field's own rule.
+    pub fn check(&self) -> Result<(), ReceiptFault> {
+        if self.v != 1 {
+            return Err(ReceiptFault::Version(self.v));
+        }
+        self.check_fields()?;
+        if let (Some(from), Some(to)) = (&self.from, &self.to)
+            && from.id == to.id
+        {
+            let why = "it is the sender itself";
+            return Err(ReceiptFault::Value { field: "to", why });
+        }
+        self.check_place()?;
+        if let Some(pkg) = &self.pkg {
+            pkg.check()?;
+        }
+        if let Some(terms) = &self.terms {
+            terms.check()?;
+        }
+        if let Some(reason) = &self.reason {
+            reason.check()?;
+        }
+        self.check_digests()?;
+        self.check_heads()
+    }
+
+    fn check_fields(&self) -> Result<(), ReceiptFault> {
+        let kind = self.kind;
+        let profile = kind.profile();
+        let exchange = kind.is_exchange();
+        let in_exchange = || Need::required_if(exchange);
+        let pol = if exchange {
+            Need::Required
+        } else {
+            Need::Optional
+        };
+        let fields = [
+            ("xid", self.xid.is_some(), in_exchange()),
+            ("step", self.step.is_some(), in_exchange()),
+            (
+                "prev",
+                self.prev.is_some(),
+                Need::required_if(exchange && !kind.is_first()),
+            ),
+            ("from", self.from.is_some(), Need::Required),
+            ("to", self.to.is_some(), in_exchange()),
+            ("pkg", self.pkg.is_some(), in_exchange()),
+            ("terms", self.terms.is_some(), in_exchange()),
+            ("sd", !self.sd.is_empty(), Need::Optional),
+            ("pol", self.pol.is_some(), pol),
+            (
+                "ses",
+                self.ses.is_some(),
+                Need::optional_if(profile.connected),
+            ),
+            (
+                "reason",
+                self.reason.is_some(),
+                Need::required_if(profile.negative),
+            ),
+            ("purpose", self.purpose.is_some(), purpose_need(kind)),
+            ("subject", self.subject.is_some(), subject_need(kind)),
+        ];
+        for (field, is_there, need) in fields {
+            match (need, is_there) {
+                (Need::Required, false) => return Err(ReceiptFault::Missing { kind, field }),
+                (Need::Absent, true) => return Err(ReceiptFault::NotAllowed { kind, field }),
+                (Need::Required, true) | (Need::Absent, false) | (Need::Optional, _) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn check_place(&self) -> Result<(), ReceiptFault> {
+        let field = "step";
+        match self.step {
+            Some(1) if !self.kind.is_first() => {
+                let why = "only a dispatch is the first of its exchange";
+                Err(ReceiptFault::Value { field, why })
+            }
+            Some(step) if self.kind.is_first() && step != 1 => {
+                let why = "a dispatch is the first of its exchange: 1";
+                Err(ReceiptFault::Value { field, why })
+            }
+            Some(0) => {
+                let why = "steps are counted from 1";
+                Err(ReceiptFault::Value { field, why })
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn check_digests(&self) -> Result<(), ReceiptFault> {
+        let field = "sd";
+        if self.sd.len() > limits::DISCLOSURES_MAX {
+            let why = "more than 64 disclosures";
+            return Err(ReceiptFault::Value { field, why });
+        }
+        if !self.sd.is_sorted_by(|a, b| a < b) {
+            let why = "digests are not ascending without doubles";
+            return Err(ReceiptFault::Value { field, why });
+        }
+        let whole = u64::try_from(limits::JSON_INTEGER_MAX).unwrap_or(u64::MAX);
+        if self.clk > whole {
+            let why = "larger than 2^53 - 1";
+            return Err(ReceiptFault::Value { field: "clk", why });
+        }
+        Ok(())
+    }
+
+    fn check_heads(&self) -> Result<(), ReceiptFault> {
+        let fault = |why| {
+            let field = "heads";
+            Err(ReceiptFault::Value { field, why })
+        };
+        if self.heads.len() > limits::HEADS_MAX {
+            return fault("more than two");
+        }
+        let whole = u64::try_from(limits::JSON_INTEGER_MAX).unwrap_or(u64::MAX);
+        let parties = [&self.from, &self.to];
+        for head in &self.heads {
+            let Ok(name) = head.origin.parse::<KeyName>() else {
+                return fault("an origin is not <authority id>/log");
+            };
+            let concerned = parties.iter().any(|party| {
+                party
+                    .as_ref()
+                    .is_some_and(|party| party.id == *name.authority())
+            });
+            if name.role() != Role::Log {
+                return fault("an origin is not <authority id>/log");
+            }
+            if self.kind.is_exchange() && !concerned {
+                return fault("a log is that of an authority outside the exchange");
+            }
+            if head.size > whole {
+                return fault("a size is larger than 2^53 - 1");
+            }
+        }
+        match self.heads.as_slice() {
+            [one, other] if one.origin == other.origin => fault("two heads of one log"),
+            [] | [_] | [_, _] | [_, _, _, ..] => Ok(()),
+        }
+    }
+}
+
+fn purpose_need(kind: Kind) -> Need {
+    if kind == Kind::Access {
+        Need::Required
+    } else {
+        Need::optional_if(kind == Kind::AccessDenied)
+    }
+}
+
+fn subject_need(kind: Kind) -> Need {
+    match kind {
+        Kind::CardAdopted | Kind::KeyAnnounce | Kind::PolicyAdopted => Need::Required,
+        Kind::ClockStep | Kind::Recovered => Need::Optional,
+        Kind::Access
+        | Kind::AccessDenied
+        | Kind::Consigned
+        | Kind::ContentMismatch
+        | Kind::Dispatch
+        | Kind::Expired
+        | Kind::Handover
+        | Kind::HandoverFailed
+        | Kind::Rejected
+        | Kind::Withdrawn => Need::Absent,
+    }
+}

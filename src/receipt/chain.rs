@@ -1,0 +1,167 @@
+//! Receipts as notes: reading, signing, verifying, and linking them to the one before.
+
+use crate::base::json;
+use crate::identity::keys::{PublicKey, SecretKey};
+use crate::identity::statement::{Context, Note, StatementFault};
+use crate::receipt::body::Receipt;
+use crate::receipt::fault::ReceiptFault;
+use crate::receipt::kind::{Issuer, Kind};
+use crate::receipt::parts::Party;
+
+/// Reads the receipt in a note and checks everything but the signatures.
+pub fn open(note: &Note) -> Result<Receipt, ReceiptFault> {
+    note.expect(Context::Receipt)?;
+    let receipt: Receipt = note.body()?;
+    if json::canonical(&receipt) != note.json().as_bytes() {
+        return Err(ReceiptFault::Spelling);
+    }
+    receipt.check()?;
+    Ok(receipt)
+}
+
+/// Checks the signatures on a receipt of an exchange: the issuer's first, and the other side's after it if and only if
+/// the kind is countersigned and the note is meant to be `complete`.
+pub fn verify(
+    note: &Note,
+    receipt: &Receipt,
+    sender: &PublicKey,
+    receiver: &PublicKey,
+    complete: bool,
+) -> Result<(), ReceiptFault> {
+    same(note, receipt)?;
+    owned(receipt.from.as_ref(), sender, receipt.kind, "from")?;
+    owned(receipt.to.as_ref(), receiver, receipt.kind, "to")?;
+    let profile = receipt.kind.profile();
+    let (issuer, other) = match profile.issuer {
+        Issuer::Sender | Issuer::Own => (sender, receiver),
+        Issuer::Receiver => (receiver, sender),
+    };
+    if complete && profile.countersigned {
+        note.verify(&[issuer, other])?;
+    } else {
+        note.verify(&[issuer])?;
+    }
+    Ok(())
+}
+
+/// Checks the signature on a receipt outside exchanges.
+pub fn verify_own(note: &Note, receipt: &Receipt, key: &PublicKey) -> Result<(), ReceiptFault> {
+    same(note, receipt)?;
+    owned(receipt.from.as_ref(), key, receipt.kind, "from")?;
+    if let Some(field) = receipt.to.as_ref().map(|_| "to") {
+        let kind = receipt.kind;
+        return Err(ReceiptFault::NotAllowed { kind, field });
+    }
+    Ok(note.verify(&[key])?)
+}
+
+/// Whether `next` may follow `prev`: the same exchange, parties, package, terms and disclosures, the next step, and a kind
+/// that may come now. Receipts about access have disclosures of their own.
+pub fn continues(prev: &Receipt, prev_note: &Note, next: &Receipt) -> Result<(), ReceiptFault> {
+    same(prev_note, prev)?;
+    next.check()?;
+    if !next.kind.profile().follows.contains(&prev.kind) {
+        return Err(ReceiptFault::MayNotFollow {
+            before: prev.kind,
+            next: next.kind,
+        });
+    }
+    let sd = next.kind.is_access() || prev.sd == next.sd;
+    for (field, kept) in [
+        ("xid", prev.xid == next.xid),
+        ("from", prev.from == next.from),
+        ("to", prev.to == next.to),
+        ("pkg", prev.pkg == next.pkg),
+        ("terms", prev.terms == next.terms),
+        ("sd", sd),
+    ] {
+        if !kept {
+            return Err(ReceiptFault::Changed(field));
+        }
+    }
+    let step = prev.step.and_then(|step| step.checked_add(1));
+    let linked = next.prev == Some(prev_note.text_digest()) && next.step.is_some();
+    if linked && next.step == step {
+        Ok(())
+    } else {
+        Err(ReceiptFault::WrongPrev)
+    }
+}
+
+impl Receipt {
+    /// The next receipt of the exchange, of this kind: one step on, linked to this one's text, about the same parties,
+    /// package, terms and disclosures (none yet, if it is about access). It is to be stamped by its issuer, and to be given
+    /// what else its kind needs.
+    #[must_use]
+    pub fn follow(&self, note: &Note, kind: Kind) -> Self {
+        let sd = if kind.is_access() {
+            Vec::new()
+        } else {
+            self.sd.clone()
+        };
+        Self {
+            kind,
+            sd,
+            step: self.step.map(|step| step.saturating_add(1)),
+            prev: Some(note.text_digest()),
+            pol: None,
+            ses: None,
+            heads: Vec::new(),
+            reason: None,
+            purpose: None,
+            subject: None,
+            ..self.clone()
+        }
+    }
+
+    /// Checks and signs it; the key must be the receipts key that it names for its issuer.
+    pub fn sign(&self, key: &SecretKey) -> Result<Note, ReceiptFault> {
+        self.check()?;
+        owned(self.issuer(), &key.public(), self.kind, "from")?;
+        Ok(Note::issue(Context::Receipt, self, key)?)
+    }
+
+    /// Adds the other side's signature to the note of this receipt; the key must be the one that it names for that side.
+    pub fn countersign(&self, note: &Note, key: &SecretKey) -> Result<Note, ReceiptFault> {
+        same(note, self)?;
+        let Some(party) = self.countersigner() else {
+            return Err(ReceiptFault::NotAllowed {
+                kind: self.kind,
+                field: "countersignature",
+            });
+        };
+        owned(Some(party), &key.public(), self.kind, "from")?;
+        if note.signatures().len() != 1 {
+            let (wanted, got) = (1, note.signatures().len());
+            return Err(StatementFault::SignatureCount { wanted, got }.into());
+        }
+        Ok(note.countersign(key)?)
+    }
+}
+
+/// The note is this receipt's.
+fn same(note: &Note, receipt: &Receipt) -> Result<(), ReceiptFault> {
+    note.expect(Context::Receipt)?;
+    if json::canonical(receipt) == note.json().as_bytes() {
+        Ok(())
+    } else {
+        Err(ReceiptFault::NotTheNote)
+    }
+}
+
+fn owned(
+    party: Option<&Party>,
+    key: &PublicKey,
+    kind: Kind,
+    field: &'static str,
+) -> Result<(), ReceiptFault> {
+    let party = party.ok_or(ReceiptFault::Missing { kind, field })?;
+    if party.owns(key) {
+        Ok(())
+    } else {
+        Err(ReceiptFault::WrongKey {
+            party: party.id.clone(),
+            key: format!("{}+{}", key.name(), key.id()),
+        })
+    }
+}

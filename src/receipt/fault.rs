@@ -1,0 +1,92 @@
+//! What can be wrong with a receipt.
+
+use crate::base::AuthorityId;
+use crate::identity::statement::StatementFault;
+use crate::policy::TermsFault;
+use crate::receipt::kind::Kind;
+
+/// Why a note is not the receipt that belongs here.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReceiptFault {
+    /// Not a statement, not one about an exchange, unknown or missing fields, or a bad signature.
+    #[error(transparent)]
+    Statement(#[from] StatementFault),
+    /// Another version of the format.
+    #[error("receipt of version {0}, only version 1 is understood; update rogatory")]
+    Version(u64),
+    /// A field spelled in a way that is not the one way: `null`, an empty list.
+    #[error("receipt is not spelled in the one way: a field is null or an empty list")]
+    Spelling,
+    /// A field that the kind needs is missing.
+    #[error("{kind} receipt without {field}")]
+    Missing {
+        /// The kind.
+        kind: Kind,
+        /// The field.
+        field: &'static str,
+    },
+    /// A field that the kind does not have.
+    #[error("{kind} receipt with {field}, which does not belong there")]
+    NotAllowed {
+        /// The kind.
+        kind: Kind,
+        /// The field.
+        field: &'static str,
+    },
+    /// A field whose value breaks its rule.
+    #[error("receipt's {field}: {why}")]
+    Value {
+        /// The field.
+        field: &'static str,
+        /// The rule.
+        why: &'static str,
+    },
+    /// The terms break a rule of theirs.
+    #[error(transparent)]
+    Terms(#[from] TermsFault),
+    /// The key is not the one that the receipt names for this party.
+    #[error("receipt names another receipts key for {party} than the key {key}")]
+    WrongKey {
+        /// The authority named in the receipt.
+        party: AuthorityId,
+        /// The name of the key at hand.
+        key: String,
+    },
+    /// The value and the note are not the same receipt.
+    #[error("the receipt at hand is not what the note says")]
+    NotTheNote,
+    /// A field that stays the same through an exchange changed.
+    #[error("receipt changes {0} of its exchange")]
+    Changed(&'static str),
+    /// It does not name the receipt before it.
+    #[error("receipt does not follow the one before it: prev or step is another's")]
+    WrongPrev,
+    /// A kind that may not follow the one before it.
+    #[error("a {next} receipt may not follow a {before} receipt")]
+    MayNotFollow {
+        /// The kind before.
+        before: Kind,
+        /// The kind that came.
+        next: Kind,
+    },
+}
+
+impl ReceiptFault {
+    /// A stable name of the fault.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Statement(fault) => fault.code(),
+            Self::Version(_) => "receipt-version",
+            Self::Spelling => "receipt-spelling",
+            Self::Missing { .. } => "receipt-field-missing",
+            Self::NotAllowed { .. } => "receipt-field-not-allowed",
+            Self::Value { .. } => "receipt-field-value",
+            Self::Terms(_) => "receipt-terms",
+            Self::WrongKey { .. } => "receipt-wrong-key",
+            Self::NotTheNote => "receipt-not-the-note",
+            Self::Changed(_) => "receipt-changed",
+            Self::WrongPrev => "receipt-wrong-prev",
+            Self::MayNotFollow { .. } => "receipt-may-not-follow",
+        }
+    }
+}

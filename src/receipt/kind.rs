@@ -1,0 +1,203 @@
+//! Kinds of receipts, and the profile of each.
+
+use crate::policy::code::vocabulary;
+
+vocabulary! {
+    /// What a receipt states.
+    Kind: "kind of receipt" {
+        /// The receiver opened a package, or items of it, for a purpose that its terms permit.
+        Access = "access",
+        /// The receiver's policy refused to open a package.
+        AccessDenied = "access-denied",
+        /// A peer's card was accepted, or a newer one taken.
+        CardAdopted = "card-adopted",
+        /// The clock of an authority was set by more than its uncertainty.
+        ClockStep = "clock-step",
+        /// The receiver holds the payload, durably; it has not received the header, so it cannot read it yet.
+        Consigned = "consigned",
+        /// What was in a package is not what its manifest says.
+        ContentMismatch = "content-mismatch",
+        /// The sender sealed a package for the receiver.
+        Dispatch = "dispatch",
+        /// The sender gave up before the receiver held the payload: a term of the package ended.
+        Expired = "expired",
+        /// The receiver holds payload and header, durably: it can read the package.
+        Handover = "handover",
+        /// The header that came does not open the payload that came.
+        HandoverFailed = "handover-failed",
+        /// An authority's keys came into use.
+        KeyAnnounce = "key-announce",
+        /// A policy came into force.
+        PolicyAdopted = "policy-adopted",
+        /// An authority works again on a restored ledger.
+        Recovered = "recovered",
+        /// The receiver does not take the package.
+        Rejected = "rejected",
+        /// The sender took the package back before the receiver held the payload.
+        Withdrawn = "withdrawn",
+    }
+}
+
+/// Who issues a receipt, and so signs it first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Issuer {
+    /// The authority that the package is from.
+    Sender,
+    /// The authority that the package is for.
+    Receiver,
+    /// The authority itself, outside any exchange.
+    Own,
+}
+
+/// The rules of a kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Profile {
+    /// Who signs first.
+    pub issuer: Issuer,
+    /// Whether the other side signs the same note after that.
+    pub countersigned: bool,
+    /// Whether it says that something was not done; then it holds a reason.
+    pub negative: bool,
+    /// The kinds that it may follow in its exchange; none for the first receipt and outside exchanges.
+    pub follows: &'static [Kind],
+    /// The evidence event of ETSI EN 319 522-3 that it corresponds to.
+    pub event: Option<&'static str>,
+    /// Whether it may be issued while connected, and then names the session.
+    pub(super) connected: bool,
+}
+
+/// A profile in which nothing is set that a kind has to claim.
+const PLAIN: Profile = Profile {
+    issuer: Issuer::Own,
+    countersigned: false,
+    negative: false,
+    follows: &[],
+    event: None,
+    connected: false,
+};
+
+/// What may precede a receipt about access: the handover, and other receipts about access.
+const HELD: &[Kind] = &[
+    Kind::Handover,
+    Kind::Access,
+    Kind::AccessDenied,
+    Kind::ContentMismatch,
+];
+
+impl Kind {
+    /// The rules of this kind.
+    pub const fn profile(self) -> Profile {
+        match self {
+            Self::Dispatch => Profile {
+                issuer: Issuer::Sender,
+                event: Some("http://uri.etsi.org/19522/Event/SubmissionAcceptance"),
+                ..PLAIN
+            },
+            Self::Rejected => Profile {
+                issuer: Issuer::Receiver,
+                negative: true,
+                follows: &[Self::Dispatch],
+                event: Some("http://uri.etsi.org/19522/Event/RelayRejection"),
+                connected: true,
+                ..PLAIN
+            },
+            Self::Consigned => Profile {
+                issuer: Issuer::Receiver,
+                countersigned: true,
+                follows: &[Self::Dispatch],
+                event: Some("http://uri.etsi.org/19522/Event/ContentConsignment"),
+                connected: true,
+                ..PLAIN
+            },
+            Self::Handover => Profile {
+                issuer: Issuer::Receiver,
+                countersigned: true,
+                follows: &[Self::Consigned],
+                event: Some("http://uri.etsi.org/19522/Event/ContentHandover"),
+                connected: true,
+                ..PLAIN
+            },
+            Self::HandoverFailed => Profile {
+                issuer: Issuer::Receiver,
+                countersigned: true,
+                negative: true,
+                follows: &[Self::Consigned],
+                event: Some("http://uri.etsi.org/19522/Event/ContentHandoverFailure"),
+                connected: true,
+            },
+            Self::Expired | Self::Withdrawn => Profile {
+                issuer: Issuer::Sender,
+                negative: true,
+                follows: &[Self::Dispatch],
+                event: Some("http://uri.etsi.org/19522/Event/RelayFailure"),
+                ..PLAIN
+            },
+            Self::Access => Profile {
+                issuer: Issuer::Receiver,
+                follows: HELD,
+                event: Some("http://uri.etsi.org/19522/Event/ContentAccessTracking"),
+                ..PLAIN
+            },
+            Self::AccessDenied | Self::ContentMismatch => Profile {
+                negative: true,
+                ..Self::Access.profile()
+            },
+            Self::CardAdopted
+            | Self::ClockStep
+            | Self::KeyAnnounce
+            | Self::PolicyAdopted
+            | Self::Recovered => PLAIN,
+        }
+    }
+
+    /// Whether it is about an exchange, and so holds its id, its parties, its package and its terms.
+    pub const fn is_exchange(self) -> bool {
+        match self.profile().issuer {
+            Issuer::Sender | Issuer::Receiver => true,
+            Issuer::Own => false,
+        }
+    }
+
+    /// Whether it is about opening what was handed over, and so has disclosures of its own instead of the exchange's.
+    pub const fn is_access(self) -> bool {
+        match self {
+            Self::Access | Self::AccessDenied | Self::ContentMismatch => true,
+            Self::CardAdopted
+            | Self::ClockStep
+            | Self::Consigned
+            | Self::Dispatch
+            | Self::Expired
+            | Self::Handover
+            | Self::HandoverFailed
+            | Self::KeyAnnounce
+            | Self::PolicyAdopted
+            | Self::Recovered
+            | Self::Rejected
+            | Self::Withdrawn => false,
+        }
+    }
+
+    /// Whether an exchange starts with it.
+    pub const fn is_first(self) -> bool {
+        self.is_exchange() && self.profile().follows.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_its_word_and_a_profile_that_makes_sense() {
+        assert!(Kind::ALL.is_sorted());
+        for kind in Kind::ALL {
+            let profile = kind.profile();
+            assert_eq!(Kind::parse(kind.as_str()), Ok(*kind));
+            assert_eq!(kind.is_exchange(), profile.event.is_some(), "{kind}");
+            assert_eq!(kind.is_first(), *kind == Kind::Dispatch);
+            assert!(kind.is_exchange() || profile == PLAIN, "{kind}");
+            assert!(profile.follows.iter().all(|before| before.is_exchange()));
+            assert!(!profile.countersigned || profile.issuer == Issuer::Receiver);
+        }
+    }
+}

@@ -1,0 +1,113 @@
+#!/usr/bin/env bash
+# limit: 240 s
+# What must not work, and says so: each refusal has its exit code, names its cause, and leaves nothing behind.
+source "$(dirname "$0")/lib.sh"
+
+sample=$WORK/sample.txt
+echo sample >"$sample"
+unknown=00000000000000000000000000000000
+
+# Before anything runs.
+new_authority ie mla.example.ie IE
+new_authority de bfj.example.de DE
+code=0
+r ie init --authority mla.example.ie --name X --country IE --listen 127.0.0.1:1 --alias ie >"$WORK/out" 2>"$WORK/err" || code=$?
+[ "$code" -ne 0 ] || fail "init overwrote an authority"
+ok "init does not overwrite (exit $code)"
+loose=$(find "$WORK/ie/keys" -type f \( -name '*.key' -o -name '*key*' \) ! -name '*.pem' -perm /077)
+[ -z "$loose" ] || fail "secrets that others can read: $loose"
+ok "no secret can be read by others"
+expect 10 "status without a daemon" r ie status
+expect 10 "list without a daemon" r ie package list
+expect 2 "an unknown command" r ie packages
+expect 2 "an unknown option" r ie status --colour
+expect 2 "a country of three letters" "$BIN" --home "$WORK/xx" init --authority a.example.xx --name X --country XXX --listen 127.0.0.1:1
+[ ! -e "$WORK/xx/keys" ] || fail "a refused init left keys"
+
+# Configuration: all faults at once, with line and suggestion, and the daemon refuses for the same reasons.
+expect 0 "the configuration that init wrote" r ie check config
+cp -a "$WORK/ie" "$WORK/broken"
+printf '\n[limit]\npackage_max = "2 TiB"\n' >>"$WORK/broken/rogatory.toml"
+sed -i 's/^country = .*/country = "Ireland"/' "$WORK/broken/rogatory.toml"
+expect 3 "two faults in a configuration" r broken check config
+says 'limits' "the unknown section gets a suggestion"
+says 'country' "the other fault is reported with it"
+says "line $(grep -n '^country' "$WORK/broken/rogatory.toml" | cut -d : -f 1)|:$(grep -n '^country' "$WORK/broken/rogatory.toml" | cut -d : -f 1)" "with its line"
+expect 3 "a daemon with that configuration" r broken serve
+ROGATORY__LIMITS__PACKAGE_MAX=much expect 3 "a fault in an override" r ie check config
+ROGATORY__LIMITS__PACKAGE_MAX="1 GiB" expect 0 "an override" r ie config show --origin
+says 'ROGATORY__LIMITS__PACKAGE_MAX' "the origin of an override is shown"
+
+# Pairing.
+start ie
+wait_serving ie
+expect 8 "a package that nobody knows" r ie package show "$unknown"
+expect 8 "a peer that nobody knows" r ie peer show fr
+expect 0 "ie adds the card of de" r ie peer add "$WORK/de/de.card"
+expect 6 "six words of another card" r ie peer accept de --fingerprint "$(fingerprint ie)"
+equal "de is still not accepted" added "$(r ie peer show de --json | jq -r .state)"
+expect 6 "sending to a peer that is not accepted" r ie package send --to de "${TERMS[@]}" "$sample"
+expect 2 "accepting without comparing" r ie peer accept de
+start de
+wait_serving de
+expect 0 "ie accepts de" r ie peer accept de --fingerprint "$(fingerprint de)"
+sed 's/"country":"DE"/"country":"FR"/' "$WORK/de/de.card" >"$WORK/forged.card"
+expect 6 "a card that was changed" r ie peer add "$WORK/forged.card"
+expect 6 "the own card as a peer" r ie peer add "$WORK/ie/ie.card"
+
+# de has not accepted ie yet: the package waits, with the cause, and goes on by itself afterwards.
+expect 12 "waiting for a peer that refuses" r ie package send --to de "${TERMS[@]}" --wait --timeout 3s --json "$sample"
+id=$(r ie package list --json | jq -er 'first | .id')
+equal "the cause is the peer" refused "$(r ie transfer show "$id" --json | jq -r '.fault.code' | grep -o refused)"
+trust de ie
+wait_state ie "$id" closed 90
+ok "it went on by itself once de had accepted ie"
+
+# The peer is away.
+stop de
+expect 5 "a ping to a peer that is away" r ie peer ping de --timeout 20s
+expect 12 "waiting for a peer that is away" r ie package send --to de "${TERMS[@]}" --wait --timeout 8s --json "$sample"
+away=$(r ie package list --json | jq -er '[.[] | select(.state == "dispatched")] | first | .id')
+equal "the cause is the way to the peer" unreachable "$(r ie transfer show "$away" --json | jq -r '.fault.code')"
+start de
+wait_serving de
+wait_state ie "$away" closed 90
+ok "it went on by itself once de was back"
+
+# Policy.
+past=(--case IE-1 --instrument EIO --purpose prosecution --onward prohibited)
+expect 4 "sending what must already be destroyed" r ie package send --to de "${past[@]}" --retain-until 2020-01-01 "$sample"
+says 'retention' "the rule is named"
+expect 4 "sending what must no longer be used" r ie package send --to de "${past[@]}" --retain-until 2031-12-31 --sunset 2020-01-01 "$sample"
+says 'sunset' "the rule is named"
+expect 2 "a purpose that does not exist" r ie package send --to de --case IE-1 --instrument EIO --purpose prosecutoin --retain-until 2031-12-31 "$sample"
+says 'prosecution' "with a suggestion"
+expect 4 "opening for another purpose" r de package open "$away" --purpose civil-claim --justification "x" --out "$WORK/no" --json
+equal "the refusal as JSON" purpose "$(jq -rs 'last | .denial.rule // .rule' "$WORK/err")"
+expect 4 "the sender opening what it sent" r ie package open "$away" --purpose prosecution --justification "x" --out "$WORK/no"
+[ ! -e "$WORK/no" ] || fail "a refused opening left $WORK/no"
+
+# Inputs.
+mkdir "$WORK/inputs"
+refuse_input() {
+    local code=0 before
+    before=$(r ie package list --json | jq length)
+    r ie package send --to de "${TERMS[@]}" "$WORK/inputs" >"$WORK/out" 2>"$WORK/err" || code=$?
+    [ "$code" -ne 0 ] || fail "$1 was sent"
+    equal "packages after $1 was refused (exit $code)" "$before" "$(r ie package list --json | jq length)"
+    rm -rf "${WORK:?}/inputs"/*
+}
+ln -s /etc/hostname "$WORK/inputs/link"
+refuse_input "a symbolic link"
+mkfifo "$WORK/inputs/pipe"
+refuse_input "a pipe"
+echo x >"$WORK/inputs/a%0Ab"
+refuse_input "a name that BagIt programs read differently"
+echo x >"$WORK/inputs/Case.txt"
+echo x >"$WORK/inputs/case.txt"
+refuse_input "two names that differ only in case"
+echo x >"$WORK/inputs/$(printf 'gnp.\xe2\x80\xaetxt')"
+refuse_input "a name with a character that turns the direction of writing"
+expect 0 "nothing is wrong with ie" r ie status --json
+stop ie
+stop de

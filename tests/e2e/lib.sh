@@ -1,0 +1,267 @@
+# shellcheck shell=bash disable=SC2034  # the scripts read what is set here
+# What the scripts beside this file share: two authorities in a folder of their own, as real daemons of the release
+# binary, and checks that say what was expected. Source it first; everything it starts ends with the script.
+#
+#   ROGATORY   the binary to test [default: target/release/rogatory]
+#   E2E_DIR    where the folder is made [default: /var/tmp]
+#   KEEP=1     leave the folder after a failure
+
+set -Eeuo pipefail
+exec </dev/null
+export LC_ALL=C.UTF-8
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+BIN=${ROGATORY:-${CARGO_TARGET_DIR:-$ROOT/target}/release/rogatory}
+BAGIT=$ROOT/tests/.venv/bin/bagit.py
+SCRIPT=$(basename "$0" .sh)
+RSS_KIB_MAX=$((96 * 1024))
+CHECKS=0
+declare -A PID LISTEN PEAK
+
+[ -x "$BIN" ] || { echo "$SCRIPT: no binary at $BIN: cargo build --release --locked" >&2; exit 1; }
+WORK=$(mktemp -d "${E2E_DIR:-/var/tmp}/rogatory-$SCRIPT.XXXXXX")
+echo "$SCRIPT: $BIN, in $WORK"
+
+# ---- saying what is so ------------------------------------------------------------------------------------------
+
+ok() {
+    CHECKS=$((CHECKS + 1))
+    printf '  ok  %s\n' "$*"
+}
+
+fail() {
+    printf '  FAIL  %s\n' "$*" >&2
+    exit 1
+}
+
+# equal WHAT EXPECTED GOT
+equal() {
+    [ "$2" = "$3" ] || fail "$1: expected '$2', got '$3'"
+    ok "$1: $3"
+}
+
+# at_most WHAT LIMIT GOT UNIT: whole numbers
+at_most() {
+    [ "$3" -le "$2" ] || fail "$1: $3 $4, at most $2 $4 are allowed"
+    ok "$1: $3 $4 (at most $2)"
+}
+
+# expect CODE WHAT COMMAND…: the command must end with this exit code; its output is in $WORK/out and $WORK/err
+expect() {
+    local want=$1 what=$2 got=0
+    shift 2
+    "$@" >"$WORK/out" 2>"$WORK/err" || got=$?
+    if [ "$got" -ne "$want" ]; then
+        sed 's/^/        /' "$WORK/out" "$WORK/err" | tail -n 20 >&2
+        fail "$what: exit code $got, expected $want: $*"
+    fi
+    ok "$what (exit $want)"
+}
+
+# says PATTERN WHAT: what the last `expect` printed must match (extended regular expression, any case)
+says() {
+    if ! cat "$WORK/out" "$WORK/err" | grep -Eiq -- "$1"; then
+        sed 's/^/        /' "$WORK/out" "$WORK/err" | tail -n 20 >&2
+        fail "$2: the output does not match /$1/"
+    fi
+    ok "$2"
+}
+
+# enough_disk GIB
+enough_disk() {
+    local free
+    free=$(df --output=avail -B1G "$WORK" | tail -n 1 | tr -d ' ')
+    [ "$free" -ge "$1" ] || fail "$1 GiB of free disk are needed at $WORK, there are $free: set E2E_DIR to a larger disk"
+}
+
+# now_ms: milliseconds of the clock
+now_ms() {
+    local now=${EPOCHREALTIME/[.,]/}
+    echo $((now / 1000))
+}
+
+# ---- authorities ------------------------------------------------------------------------------------------------
+
+# r NAME ARGUMENTS…: the command line of one authority
+r() {
+    local name=$1
+    shift
+    "$BIN" --home "$WORK/$name" "$@"
+}
+
+# A UDP port of the loopback that nobody uses now.
+free_port() {
+    python3 -c 'import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
+# new_authority NAME ID COUNTRY: a new authority in $WORK/NAME, with NAME for its alias
+new_authority() {
+    LISTEN[$1]=127.0.0.1:$(free_port)
+    expect 0 "init $1" r "$1" init --authority "$2" --name "Central Authority of $3" --country "$3" \
+        --listen "${LISTEN[$1]}" --alias "$1"
+}
+
+# start NAME: its daemon, in the background, its output in $WORK/NAME.log
+start() {
+    "$BIN" --home "$WORK/$1" serve >>"$WORK/$1.log" 2>&1 &
+    PID[$1]=$!
+}
+
+# wait_serving NAME [SECONDS]: until `status` ends with 0; SERVING_MS is how long that took
+wait_serving() {
+    local name=$1 seconds=${2:-10} began
+    began=$(now_ms)
+    until r "$name" status >/dev/null 2>&1; do
+        kill -0 "${PID[$name]}" 2>/dev/null || fail "the daemon of $name ended by itself"
+        [ $(($(now_ms) - began)) -lt $((seconds * 1000)) ] || fail "$name does not serve after $seconds s"
+        sleep 0.01
+    done
+    SERVING_MS=$(($(now_ms) - began))
+}
+
+# peak NAME: notes and prints the most memory that its daemons ever had resident, in KiB
+peak() {
+    local high
+    high=$(awk '/^VmHWM:/ { print $2 }' "/proc/${PID[$1]}/status")
+    [ "${PEAK[$1]:-0}" -ge "$high" ] || PEAK[$1]=$high
+    echo "${PEAK[$1]}"
+}
+
+# stop NAME: SIGTERM, and the daemon must end with 0 by itself
+stop() {
+    local code=0
+    peak "$1" >/dev/null
+    kill -TERM "${PID[$1]}"
+    wait "${PID[$1]}" || code=$?
+    unset "PID[$1]"
+    equal "$1 ends after SIGTERM with" 0 "$code"
+}
+
+# kill_hard NAME: SIGKILL
+kill_hard() {
+    kill -KILL "${PID[$1]}"
+    wait "${PID[$1]}" 2>/dev/null || true
+    unset "PID[$1]"
+}
+
+fingerprint() {
+    r "$1" peer card --json | jq -er .fingerprint
+}
+
+# trust NAME OTHER: NAME takes in OTHER's card and accepts it by its six words
+trust() {
+    expect 0 "$1 adds the card of $2" r "$1" peer add "$WORK/$2/$2.card"
+    expect 0 "$1 accepts $2" r "$1" peer accept "$2" --fingerprint "$(fingerprint "$2")"
+}
+
+# two_authorities: `ie` and `de`, serving and paired
+two_authorities() {
+    new_authority ie mla.example.ie IE
+    new_authority de bfj.example.de DE
+    start ie
+    start de
+    wait_serving ie
+    wait_serving de
+    trust ie de
+    trust de ie
+}
+
+# ---- packages ---------------------------------------------------------------------------------------------------
+
+# Terms of every package sent here.
+# shellcheck disable=SC2054  # the comma separates purposes
+TERMS=(--case IE-2026-0117 --instrument EIO --purpose prosecution,trial --retain-until 2031-12-31 --onward prohibited)
+
+# send FROM TO PATH…: seals and prints the id; returns once the sender's daemon has it durable
+send() {
+    local from=$1 to=$2
+    shift 2
+    r "$from" package send --to "$to" "${TERMS[@]}" --json "$@" 2>>"$WORK/$from.send.err" |
+        jq -ers 'map(select(.type? == "summary")) | last | .id'
+}
+
+# state NAME ID: the state of a package there; `absent` if it is not known
+state() {
+    r "$1" package list --json | jq -er --arg id "$2" '[.[] | select(.id == $id)] | if length == 0 then "absent"
+        elif length == 1 then .[0].state else "doubled" end'
+}
+
+# wait_state NAME ID STATE [SECONDS]
+wait_state() {
+    local name=$1 id=$2 want=$3 seconds=${4:-60} got began
+    began=$(now_ms)
+    while got=$(state "$name" "$id"); [ "$got" != "$want" ]; do
+        case $got in
+            doubled | rejected | refused | failed | expired | withdrawn | lapsed) fail "$id at $name is $got, expected $want" ;;
+        esac
+        [ $(($(now_ms) - began)) -lt $((seconds * 1000)) ] || fail "$id at $name is still $got after $seconds s, expected $want"
+        sleep 0.05
+    done
+}
+
+# transfer_bytes NAME ID FIELD: a number of `transfer show`, 0 where there is none
+transfer_bytes() {
+    { r "$1" transfer show "$2" --json 2>/dev/null || echo '{}'; } | jq -r --arg field "$3" '.[$field] // 0'
+}
+
+# handed_over ID FROM TO: both sides hold the same handover receipt, signed by both
+handed_over() {
+    local id=$1 side digests=()
+    for side in "$2" "$3"; do
+        digests+=("$(r "$side" receipt list --package "$id" --json |
+            jq -er '[.[] | select(.kind == "handover" and .countersigned)] | map(.digest) | unique | join(" ")')")
+    done
+    [ -n "${digests[0]}" ] || fail "$2 has no handover receipt signed by both sides for $id"
+    [ "${digests[0]}" = "${digests[1]}" ] || fail "the handover receipts of $id differ: $2 ${digests[0]}, $3 ${digests[1]}"
+}
+
+# measured COMMAND…: runs it; CLI_KIB is the most memory it had resident
+measured() {
+    local code=0
+    python3 - "$WORK/maxrss" "$@" <<'PY' || code=$?
+import resource, subprocess, sys
+code = subprocess.call(sys.argv[2:], stdin=subprocess.DEVNULL)
+with open(sys.argv[1], "w") as out:
+    print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=out)
+sys.exit(code)
+PY
+    CLI_KIB=$(cat "$WORK/maxrss")
+    return "$code"
+}
+
+# valid_bag DIR: an opened package is a BagIt bag by bagit.py and by sha256sum
+valid_bag() {
+    "$BAGIT" --validate --quiet "$1" || fail "bagit.py refuses $1"
+    ok "bagit.py --validate $(basename "$1")"
+    (cd "$1" && sha256sum --quiet --strict -c manifest-sha256.txt) || fail "sha256sum refuses $1"
+    ok "sha256sum -c $(basename "$1")/manifest-sha256.txt"
+}
+
+# ---- the end ----------------------------------------------------------------------------------------------------
+
+finish() {
+    local code=$? name
+    trap - EXIT ERR INT TERM
+    for name in "${!PID[@]}"; do
+        kill -KILL "${PID[$name]}" 2>/dev/null || true
+        wait "${PID[$name]}" 2>/dev/null || true
+    done
+    if [ "$code" -eq 0 ]; then
+        echo "$SCRIPT: $CHECKS checks passed"
+    else
+        for name in "$WORK"/*.log "$WORK"/*.err; do
+            [ ! -s "$name" ] || { echo "---- the end of $name" && tail -n 15 "$name"; } >&2
+        done
+        echo "$SCRIPT: failed after $CHECKS checks" >&2
+    fi
+    if [ "$code" -ne 0 ] && [ -n "${KEEP:-}" ]; then
+        echo "$SCRIPT: everything is left in $WORK" >&2
+    else
+        rm -rf "$WORK"
+    fi
+    exit "$code"
+}
+trap finish EXIT
+trap 'echo "  $SCRIPT, line $LINENO: $BASH_COMMAND" >&2' ERR
+trap 'exit 130' INT
+trap 'exit 143' TERM

@@ -1,0 +1,539 @@
+//! Checks on the source text: which module may use which, what stays pure, how long a file may get, how things are named.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tokens::{Token, tokens};
+
+#[path = "tidy/planted.rs"]
+mod planted;
+#[path = "tidy/tokens.rs"]
+mod tokens;
+
+/// Bottom rung first: a module may use only the modules before it.
+const LADDER: &[&str] = &[
+    "base", "identity", "tlog", "policy", "request", "package", "receipt", "wire",
+    "transfer", // pure
+    "seal", "audit", "config", "store", "net", "api", "daemon", "console", "cli", // shell
+];
+/// So many rungs are pure: time, randomness and input come in as arguments.
+const PURE: usize = 9;
+/// What a pure module may not name, by the first parts of a path.
+const IMPURE: &[&[&str]] = &[
+    &["axum"],
+    &["aws_lc_rs", "rand"],
+    &["getrandom"],
+    &["hyper"],
+    &["quinn"],
+    &["rand"],
+    &["rusqlite"],
+    &["rustix"],
+    &["std", "env"],
+    &["std", "fs"],
+    &["std", "net"],
+    &["std", "os"],
+    &["std", "process"],
+    &["std", "thread"],
+    &["std", "time", "Instant"],
+    &["std", "time", "SystemTime"],
+    &["tempfile"],
+    &["tokio"],
+    &["tokio_util"],
+];
+/// What reads a clock or draws randomness, by the last part of a path: `SystemTime::now`, `rand_core::OsRng`.
+const IMPURE_ENDS: &[&str] = &[
+    "now",
+    "now_utc",
+    "now_local",
+    "OsRng",
+    "thread_rng",
+    "SystemRandom",
+];
+/// A crate that one module alone may name.
+const OWNED: &[(&str, &str)] = &[("rusqlite", "store")];
+/// Names that say nothing: not for a file, nor as the last word of a type, nor for a function.
+const EMPTY_NAMES: &[&str] = &[
+    "manager", "handler", "service", "util", "utils", "common", "helper", "helpers", "info",
+    "process",
+];
+/// Words that `::name` may follow without being part of its path.
+const BEFORE_A_PATH: &[&str] = &[
+    "as", "dyn", "else", "for", "if", "impl", "in", "let", "match", "mut", "return", "use",
+    "where", "while",
+];
+const LINES_MAX: usize = 500;
+
+#[test]
+fn tidy() {
+    let files: Vec<_> = rust_files(Path::new("src"))
+        .into_iter()
+        .map(|path| {
+            let text = fs::read_to_string(&path).expect("listed a moment ago");
+            (path, text)
+        })
+        .collect();
+    assert!(files.len() > 20, "run where src/ is");
+    let faults = check(&files);
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+}
+
+/// All faults of these files, each as `path:line: what is wrong`.
+fn check(files: &[(PathBuf, String)]) -> Vec<String> {
+    let sources: Vec<_> = files
+        .iter()
+        .map(|(path, text)| Source::read(path, text))
+        .collect();
+    let tests: BTreeSet<_> = sources
+        .iter()
+        .flat_map(|source| source.test_files.iter().cloned())
+        .collect();
+    let mut faults = Vec::new();
+    for source in sources
+        .iter()
+        .filter(|source| !source.only_tests && !tests.contains(&source.path))
+    {
+        source.check_shape(&mut faults);
+        source.check_names(&mut faults);
+        source.check_paths(&mut faults);
+    }
+    faults
+}
+
+/// A file without its tests.
+struct Source {
+    path: PathBuf,
+    /// Where the file stands in the tree of modules: `src/policy/rules/sunset.rs` is policy, rules, sunset.
+    module: Vec<String>,
+    /// Tokens of production code, each with its line.
+    tokens: Vec<(Token, usize)>,
+    lines: usize,
+    documented: bool,
+    only_tests: bool,
+    /// Files that this one declares under `#[cfg(test)]`.
+    test_files: Vec<PathBuf>,
+}
+
+impl Source {
+    fn read(path: &Path, text: &str) -> Self {
+        let all = tokens(text);
+        let only_tests = starts(&all, &["#", "!", "[", "cfg", "(", "test", ")", "]"]);
+        let mut source = Self {
+            path: path.to_owned(),
+            module: module_of(path),
+            tokens: Vec::with_capacity(all.len()),
+            lines: text.lines().count(),
+            documented: text.starts_with("//!"),
+            only_tests,
+            test_files: Vec::new(),
+        };
+        source.keep_production(&all);
+        source
+    }
+
+    /// Leaves out every item under `#[cfg(test)]`, wherever it stands, and its lines.
+    fn keep_production(&mut self, all: &[(Token, usize)]) {
+        let mut at = 0;
+        while at < all.len() {
+            if let Some(length) = test_item(&all[at..]) {
+                let item = &all[at..at + length];
+                self.lines -= item[length - 1].1 - item[0].1 + 1;
+                self.test_files.extend(self.declared(item));
+                at += length;
+            } else {
+                self.tokens.push(all[at].clone());
+                at += 1;
+            }
+        }
+    }
+
+    /// The files that `mod name;` at the end of this item can mean.
+    fn declared(&self, item: &[(Token, usize)]) -> Vec<PathBuf> {
+        let [
+            ..,
+            (Token::Word(module), _),
+            (Token::Word(name), _),
+            (Token::Mark(';'), _),
+        ] = item
+        else {
+            return Vec::new();
+        };
+        if module != "mod" {
+            return Vec::new();
+        }
+        let folder = self
+            .module
+            .iter()
+            .fold(PathBuf::from("src"), |path, part| path.join(part));
+        vec![
+            folder.join(format!("{name}.rs")),
+            folder.join(name).join("mod.rs"),
+        ]
+    }
+
+    fn check_shape(&self, faults: &mut Vec<String>) {
+        let file = self.path.display();
+        if self.lines > LINES_MAX {
+            faults.push(format!(
+                "{file}: {} lines without tests, at most {LINES_MAX}: split it",
+                self.lines
+            ));
+        }
+        if !self.documented {
+            faults.push(format!(
+                "{file}:1: the file does not say what it is for: start with //!"
+            ));
+        }
+        if let Some((_, line)) = self
+            .tokens
+            .iter()
+            .find(|(token, _)| self.is_root() && *token == word("use"))
+        {
+            faults.push(format!(
+                "{file}:{line}: lib.rs declares modules and re-exports nothing"
+            ));
+        }
+        let unknown = self
+            .module
+            .first()
+            .filter(|module| !LADDER.contains(&module.as_str()));
+        if let Some(module) = unknown.filter(|_| !self.is_bin()) {
+            faults.push(format!("{file}: `{module}` is not on the ladder"));
+        }
+    }
+
+    fn check_names(&self, faults: &mut Vec<String>) {
+        let file = self.path.display();
+        if let Some(name) = self
+            .module
+            .last()
+            .filter(|name| EMPTY_NAMES.contains(&name.as_str()))
+        {
+            faults.push(format!(
+                "{file}: `{name}` says nothing about what is in the file"
+            ));
+        }
+        for pair in self.tokens.windows(2) {
+            let [(Token::Word(keyword), _), (Token::Word(name), line)] = pair else {
+                continue;
+            };
+            let empty = match keyword.as_str() {
+                "struct" | "enum" | "trait" | "type" => {
+                    EMPTY_NAMES.contains(&last_word(name).as_str())
+                }
+                "fn" | "mod" => EMPTY_NAMES.contains(&name.as_str()),
+                _ => false,
+            };
+            if empty {
+                faults.push(format!(
+                    "{file}:{line}: `{name}` is a name that says nothing"
+                ));
+            }
+        }
+    }
+
+    fn check_paths(&self, faults: &mut Vec<String>) {
+        let Some(rung) = self
+            .module
+            .first()
+            .and_then(|first| LADDER.iter().position(|module| module == first))
+        else {
+            return;
+        };
+        let mut inner = Vec::new();
+        let mut depth = 0_usize;
+        for at in 0..self.tokens.len() {
+            match &self.tokens[at].0 {
+                Token::Mark('{') => depth += 1,
+                Token::Mark('}') => {
+                    depth = depth.saturating_sub(1);
+                    inner.retain(|(opened, _): &(usize, String)| *opened < depth);
+                }
+                Token::Mark(_) => {}
+                Token::Word(name)
+                    if self.word_at(at + 1).is_some()
+                        && name == "mod"
+                        && self.mark_at(at + 2, '{') =>
+                {
+                    inner.push((depth, self.word_at(at + 1).unwrap_or_default().to_owned()));
+                }
+                Token::Word(_) if self.continues_a_path(at) => {}
+                Token::Word(_) => {
+                    let here: Vec<_> = self
+                        .module
+                        .iter()
+                        .chain(inner.iter().map(|(_, name)| name))
+                        .cloned()
+                        .collect();
+                    let mut paths = Vec::new();
+                    self.path_tree(at, &[], &mut paths);
+                    for path in paths {
+                        self.check_path(rung, &here, &path, faults);
+                    }
+                }
+            }
+        }
+    }
+
+    fn check_path(&self, rung: usize, here: &[String], path: &UsedPath, faults: &mut Vec<String>) {
+        let (file, line, me) = (self.path.display(), path.line, LADDER[rung]);
+        let parts: Vec<_> = path.parts.iter().map(String::as_str).collect();
+        if let Some(absolute) = absolute(here, &parts) {
+            match absolute.first().copied() {
+                Some("*") => faults.push(format!(
+                    "{file}:{line}: `{me}` may not take in the whole crate"
+                )),
+                None if path.renamed => {
+                    faults.push(format!("{file}:{line}: `{me}` may not rename the crate"));
+                }
+                Some(used) if LADDER[rung + 1..].contains(&used) => {
+                    faults.push(format!(
+                        "{file}:{line}: `{me}` may not use `{used}`: it is higher on the ladder"
+                    ));
+                }
+                Some(_) | None => {}
+            }
+            return;
+        }
+        let shown = parts.join("::");
+        if parts == ["std"] && path.renamed {
+            faults.push(format!("{file}:{line}: `{me}` may not rename `std`"));
+        }
+        let begins = IMPURE.iter().any(|impure| parts.starts_with(impure));
+        let whole = parts == ["std", "*"];
+        let ends = parts.len() > 1 && parts.last().is_some_and(|last| IMPURE_ENDS.contains(last));
+        if rung < PURE && (begins || whole || ends) && (parts.len() > 1 || path.imported) {
+            faults.push(format!(
+                "{file}:{line}: `{me}` is pure and may not use `{shown}`"
+            ));
+        }
+        for (name, owner) in OWNED
+            .iter()
+            .filter(|(name, owner)| parts[0] == *name && me != *owner && rung >= PURE)
+        {
+            faults.push(format!(
+                "{file}:{line}: `{me}` may not use `{name}`: only `{owner}` knows it"
+            ));
+        }
+    }
+
+    /// Every path that starts at this word, groups spread out.
+    fn path_tree(&self, mut at: usize, before: &[String], paths: &mut Vec<UsedPath>) -> usize {
+        let mut parts = before.to_vec();
+        let line = self.tokens[at].1;
+        let imported = at.checked_sub(1).and_then(|last| self.word_at(last)) == Some("use");
+        loop {
+            match self.tokens.get(at).map(|(token, _)| token) {
+                Some(Token::Word(name)) => parts.push(name.clone()),
+                Some(Token::Mark('*')) => parts.push("*".to_owned()),
+                Some(Token::Mark('{')) => return self.path_group(at + 1, &parts, paths),
+                Some(Token::Mark(_)) | None => break,
+            }
+            at += 1;
+            if !(self.mark_at(at, ':') && self.mark_at(at + 1, ':')) {
+                break;
+            }
+            at += 2;
+        }
+        let renamed = self.word_at(at) == Some("as");
+        if parts.len() > 1 && parts.last().is_some_and(|last| last == "self") {
+            parts.pop();
+        }
+        if !parts.is_empty() {
+            paths.push(UsedPath {
+                parts,
+                line,
+                renamed,
+                imported,
+            });
+        }
+        at
+    }
+
+    /// The members of `{a, b::c}`; gives the place after the brace.
+    fn path_group(&self, mut at: usize, before: &[String], paths: &mut Vec<UsedPath>) -> usize {
+        while at < self.tokens.len() && !self.mark_at(at, '}') {
+            let member = matches!(self.tokens[at].0, Token::Word(_) | Token::Mark('*' | '{'));
+            if member && self.word_at(at) != Some("as") {
+                at = self.path_tree(at, before, paths);
+            } else if member {
+                at += 2;
+            } else {
+                at += 1;
+            }
+        }
+        at + 1
+    }
+
+    /// Whether the word here belongs to a path, or a group of one, that began further left.
+    fn continues_a_path(&self, at: usize) -> bool {
+        at >= 3
+            && self.mark_at(at - 1, ':')
+            && self.mark_at(at - 2, ':')
+            && self
+                .word_at(at - 3)
+                .is_some_and(|before| !BEFORE_A_PATH.contains(&before))
+    }
+
+    fn word_at(&self, at: usize) -> Option<&str> {
+        match self.tokens.get(at) {
+            Some((Token::Word(name), _)) => Some(name),
+            Some((Token::Mark(_), _)) | None => None,
+        }
+    }
+
+    fn mark_at(&self, at: usize, mark: char) -> bool {
+        self.tokens
+            .get(at)
+            .is_some_and(|(token, _)| *token == Token::Mark(mark))
+    }
+
+    fn is_root(&self) -> bool {
+        self.path == Path::new("src/lib.rs")
+    }
+
+    fn is_bin(&self) -> bool {
+        self.path.starts_with("src/bin")
+    }
+}
+
+/// A path as it is written, with what follows from where it stands.
+struct UsedPath {
+    parts: Vec<String>,
+    line: usize,
+    renamed: bool,
+    imported: bool,
+}
+
+/// Where a path of this crate leads, seen from its root; `None` if it is not of this crate.
+fn absolute<'a>(here: &'a [String], parts: &[&'a str]) -> Option<Vec<&'a str>> {
+    let mut from: Vec<_> = here.iter().map(String::as_str).collect();
+    let mut rest = parts;
+    match rest.first() {
+        Some(&"crate") => {
+            from.clear();
+            rest = &rest[1..];
+        }
+        Some(&"self") => rest = &rest[1..],
+        Some(&"super") => {}
+        Some(_) | None => return None,
+    }
+    while let Some((&"super", after)) = rest.split_first() {
+        from.pop();
+        rest = after;
+    }
+    from.extend(rest);
+    Some(from)
+}
+
+fn module_of(path: &Path) -> Vec<String> {
+    let inside = path.strip_prefix("src").unwrap_or(path).with_extension("");
+    let parts = inside
+        .iter()
+        .filter_map(|part| part.to_str())
+        .map(str::to_owned);
+    parts
+        .filter(|part| part != "mod" && part != "lib")
+        .collect()
+}
+
+/// How many tokens an item under `#[cfg(test)]` takes, if one starts here.
+fn test_item(from: &[(Token, usize)]) -> Option<usize> {
+    const ITEMS: &[&str] = &[
+        "async",
+        "const",
+        "enum",
+        "extern",
+        "fn",
+        "impl",
+        "macro_rules",
+        "mod",
+        "pub",
+        "static",
+        "struct",
+        "trait",
+        "type",
+        "use",
+    ];
+    let gate = ["#", "[", "cfg", "(", "test", ")", "]"];
+    if !starts(from, &gate) {
+        return None;
+    }
+    let mut at = gate.len();
+    while starts(&from[at..], &["#", "["]) {
+        at = closed(from, at + 1)? + 1;
+    }
+    let Some((Token::Word(first), _)) = from.get(at) else {
+        return None;
+    };
+    if !ITEMS.contains(&first.as_str()) {
+        return None;
+    }
+    while let Some((token, _)) = from.get(at) {
+        match token {
+            Token::Mark(';') => return Some(at + 1),
+            Token::Mark('{') => {
+                let end = closed(from, at)? + 1;
+                let brace_of_use = first == "use";
+                return Some(end + usize::from(brace_of_use));
+            }
+            Token::Mark('(' | '[') => at = closed(from, at)? + 1,
+            Token::Mark(_) | Token::Word(_) => at += 1,
+        }
+    }
+    None
+}
+
+/// The place of the bracket that closes the one here.
+fn closed(from: &[(Token, usize)], open: usize) -> Option<usize> {
+    let mut depth = 0_usize;
+    for (at, (token, _)) in from.iter().enumerate().skip(open) {
+        match token {
+            Token::Mark('(' | '[' | '{') => depth += 1,
+            Token::Mark(')' | ']' | '}') => {
+                depth = depth.checked_sub(1)?;
+                if depth == 0 {
+                    return Some(at);
+                }
+            }
+            Token::Mark(_) | Token::Word(_) => {}
+        }
+    }
+    None
+}
+
+fn starts(from: &[(Token, usize)], texts: &[&str]) -> bool {
+    from.len() >= texts.len()
+        && from
+            .iter()
+            .zip(texts)
+            .all(|((token, _), text)| match token {
+                Token::Word(name) => name == text,
+                Token::Mark(mark) => text.chars().eq([*mark]),
+            })
+}
+
+fn word(text: &str) -> Token {
+    Token::Word(text.to_owned())
+}
+
+/// The last word of a name in camel case, in lower case.
+fn last_word(name: &str) -> String {
+    let start = name.rfind(|c: char| c.is_ascii_uppercase()).unwrap_or(0);
+    name[start..].to_ascii_lowercase()
+}
+
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder)
+        .expect("src exists")
+        .map(|entry| entry.expect("readable").path());
+    let (folders, files): (Vec<_>, Vec<_>) = entries.partition(|path| path.is_dir());
+    let nested = folders.iter().flat_map(|folder| rust_files(folder));
+    let mut all: Vec<_> = files
+        .into_iter()
+        .filter(|file| file.extension().is_some_and(|e| e == "rs"))
+        .chain(nested)
+        .collect();
+    all.sort();
+    all
+}
