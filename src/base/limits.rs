@@ -76,3 +76,9 @@ pub const CARD_ENDPOINTS_MAX: usize = 8;
 pub const CARD_CAS_MAX: usize = 4;
 /// age recipients on a card.
 pub const CARD_RECIPIENTS_MAX: usize = 4;
+/// Callers' batches that the ledger commits together.
+pub const COMMIT_GROUP_BATCHES_MAX: usize = 256;
+/// Bytes of changes that may wait for the ledger at once; who brings more waits.
+pub const COMMIT_QUEUE_BYTES_MAX: usize = 16 << 20;
+/// Exchanges, statements or ids in one answer of the ledger.
+pub const LEDGER_ROWS_MAX: u32 = 1_024;

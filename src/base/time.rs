@@ -14,11 +14,12 @@ pub struct Timestamp(i64);
 #[error("{0:?} is not {1}")]
 pub struct TimeFault(String, &'static str);
 
-/// 0000-01-01 to 9999-12-31: the years that RFC 3339 can write.
-const MILLIS: std::ops::RangeInclusive<i64> = -62_167_219_200_000..=253_402_300_799_999;
+/// From the first instant of the year 0000, the first that RFC 3339 can write, to 9999-12-30T22:00:00.000Z, the last that
+/// the calendar has.
+const MILLIS: std::ops::RangeInclusive<i64> = -62_167_219_200_000..=253_402_207_200_000;
 
 impl Timestamp {
-    /// The instant this many milliseconds after 1970, kept within the years 0000 to 9999.
+    /// The instant this many milliseconds after 1970, kept between the year 0000 and the last day but one of 9999.
     pub fn from_millis(millis: i64) -> Self {
         Self(millis.clamp(*MILLIS.start(), *MILLIS.end()))
     }
@@ -50,7 +51,7 @@ impl Timestamp {
     }
 
     fn jiff(self) -> jiff::Timestamp {
-        jiff::Timestamp::from_millisecond(self.0).expect("within the years 0000 to 9999")
+        jiff::Timestamp::from_millisecond(self.0).expect("within the calendar")
     }
 }
 
@@ -163,6 +164,21 @@ mod tests {
         ] {
             assert!(bad.parse::<Timestamp>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn the_first_and_the_last_time_can_be_written() {
+        for (millis, text) in [
+            (i64::MIN, "0000-01-01T00:00:00.000Z"),
+            (i64::MAX, "9999-12-30T22:00:00.000Z"),
+        ] {
+            let time = Timestamp::from_millis(millis);
+            assert_eq!(time.to_string(), text);
+            assert_eq!(text.parse(), Ok(time));
+        }
+        let last: Date = "9999-12-31".parse().unwrap();
+        assert_eq!(last.end_of_day(), Timestamp::from_millis(i64::MAX));
+        assert_eq!(last.plus_days(i64::MAX), last);
     }
 
     #[test]

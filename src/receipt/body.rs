@@ -2,151 +2,16 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::AuthorityId;
 use crate::base::Digest;
-use crate::base::KeyId;
 use crate::base::Timestamp;
 use crate::base::Xid;
 use crate::base::limits;
-use crate::identity::keys::{KeyName, PublicKey, Role};
-use crate::policy::{Code, Denial, Purpose, Terms};
+use crate::identity::keys::{KeyName, Role};
+use crate::policy::{Purpose, Terms};
 use crate::receipt::disclosure::Disclosure;
 use crate::receipt::fault::ReceiptFault;
 use crate::receipt::kind::{Issuer, Kind};
-use crate::tlog::Checkpoint;
-
-/// An authority in a receipt, with the receipts key it signs with.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Party {
-    /// The authority.
-    pub id: AuthorityId,
-    /// The id of its receipts key.
-    pub key: KeyId,
-}
-
-impl Party {
-    /// The owner of a receipts key.
-    pub fn of(key: &PublicKey) -> Self {
-        Self {
-            id: key.name().authority().clone(),
-            key: key.id(),
-        }
-    }
-
-    /// Whether this is the party's receipts key.
-    pub fn owns(&self, key: &PublicKey) -> bool {
-        key.name().role() == Role::Receipts && *self == Self::of(key)
-    }
-}
-
-/// The package of an exchange.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Pkg {
-    /// The digest algorithm; always `sha-256`.
-    pub alg: String,
-    /// Bytes of a segment; always 1,048,576.
-    pub seg: u64,
-    /// RFC 6962 root over the hashes of the payload's segments.
-    pub body: Digest,
-    /// SHA-256 of the age header.
-    pub hdr: Digest,
-    /// Bytes of the payload.
-    pub len: u64,
-}
-
-impl Pkg {
-    /// A package with this payload root, header digest and payload length.
-    pub fn new(body: Digest, hdr: Digest, len: u64) -> Self {
-        Self {
-            alg: "sha-256".to_owned(),
-            seg: limits::SEGMENT_BYTES,
-            body,
-            hdr,
-            len,
-        }
-    }
-
-    fn check(&self) -> Result<(), ReceiptFault> {
-        let fault = |why| ReceiptFault::Value { field: "pkg", why };
-        if self.alg != "sha-256" {
-            return Err(fault("alg is not sha-256"));
-        }
-        if self.seg != limits::SEGMENT_BYTES {
-            return Err(fault("seg is not 1048576"));
-        }
-        if self.len == 0 || self.len > limits::PAYLOAD_BYTES_MAX {
-            return Err(fault("len is 0 or larger than any payload"));
-        }
-        Ok(())
-    }
-}
-
-/// The head of an authority's log as the issuer last signed or saw it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Head {
-    /// `<authority id>/log`.
-    pub origin: String,
-    /// Leaves in the log.
-    pub size: u64,
-    /// The RFC 6962 root over them.
-    pub root: Digest,
-}
-
-impl From<&Checkpoint> for Head {
-    fn from(checkpoint: &Checkpoint) -> Self {
-        Self {
-            origin: checkpoint.origin.clone(),
-            size: checkpoint.size,
-            root: checkpoint.root,
-        }
-    }
-}
-
-/// Why something was not done.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Reason {
-    /// A stable word of at most 64 letters, digits, inner `.` and `-`.
-    pub code: String,
-    /// The clause of law or of the terms: at most 128 printable ASCII characters; empty where the reason is technical.
-    pub clause: String,
-}
-
-impl Reason {
-    /// A reason that no clause of law or of the terms gives.
-    pub fn technical(code: &str) -> Self {
-        Self {
-            code: code.to_owned(),
-            clause: String::new(),
-        }
-    }
-
-    fn check(&self) -> Result<(), ReceiptFault> {
-        let field = "reason";
-        if !Code::is_well_formed(&self.code) {
-            let why = "its code is not 1 to 64 letters, digits, inner . and -";
-            return Err(ReceiptFault::Value { field, why });
-        }
-        let printable = self.clause.bytes().all(|b| (b' '..=b'~').contains(&b));
-        if self.clause.len() > limits::CLAUSE_BYTES_MAX || !printable {
-            let why = "its clause is not at most 128 printable ASCII characters";
-            return Err(ReceiptFault::Value { field, why });
-        }
-        Ok(())
-    }
-}
-
-impl From<&Denial> for Reason {
-    fn from(denial: &Denial) -> Self {
-        Self {
-            code: denial.reason.to_string(),
-            clause: denial.clause.clone(),
-        }
-    }
-}
+use crate::receipt::parts::{Head, Party, Pkg, Reason};
 
 /// What an issuer adds to every receipt of its own at the moment of signing.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,10 +3,10 @@
 use crate::base::json;
 use crate::identity::keys::{PublicKey, SecretKey};
 use crate::identity::statement::{Context, Note, StatementFault};
-use crate::receipt::body::Party;
 use crate::receipt::body::Receipt;
 use crate::receipt::fault::ReceiptFault;
 use crate::receipt::kind::{Issuer, Kind};
+use crate::receipt::parts::Party;
 
 /// Reads the receipt in a note and checks everything but the signatures.
 pub fn open(note: &Note) -> Result<Receipt, ReceiptFault> {

@@ -9,9 +9,14 @@ pub mod chain;
 pub mod disclosure;
 mod fault;
 pub mod kind;
+pub mod parts;
 
-pub use body::{Head, Party, Pkg, Reason, Receipt, Stamp};
+pub use body::{Receipt, Stamp};
 pub use chain::{continues, open, verify, verify_own};
 pub use disclosure::{Disclosure, DisclosureFault};
 pub use fault::ReceiptFault;
 pub use kind::{Issuer, Kind, Profile};
+pub use parts::{Head, Party, Pkg, Reason};
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,33 @@
-//! What is durable: ledger, blobs, slots.
+//! What is durable: the ledger, the payloads beside it, and the keys that can be shredded.
+//!
+//! The ledger holds every statement, the state of every exchange, the log's leaves and the peers, in one database
+//! with one writer that commits in groups. Payloads are files, except small ones. The header that makes a payload
+//! readable is stored encrypted, its key in a cell that can be overwritten. Nothing outside this module knows that the
+//! database is SQLite.
+
+pub mod blobs;
+pub mod durable;
+pub mod incoming;
+pub mod spool;
+
+mod apply;
+mod ledger;
+mod op;
+mod opening;
+mod reader;
+mod rows;
+mod slots;
+mod sql;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use blobs::{Blobs, Reservation};
+pub use durable::DiskFault;
+pub use incoming::{Incoming, ListFault, ListPart, SegmentFault};
+pub use ledger::{Ledger, Waiting};
+pub use op::{Commit, CommitFault, Op};
+pub use opening::StoreFault;
+pub use rows::{Direction, Exchange, Fault, PeerRow, PeerState, Phase, StatementRow, WordFault};
+pub use spool::{Spool, SpoolFault, Spooled};

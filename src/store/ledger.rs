@@ -1,0 +1,454 @@
+//! The ledger: the handle that everything else holds.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+
+use rusqlite::Connection;
+use rusqlite::params;
+use tokio::sync::Semaphore;
+use tokio::sync::mpsc;
+use tokio::sync::oneshot;
+use tokio::sync::watch;
+use zeroize::Zeroizing;
+
+use crate::base::AuthorityId;
+use crate::base::Digest;
+use crate::base::Timestamp;
+use crate::base::Xid;
+use crate::base::limits;
+use crate::identity::keys::SecretKey;
+use crate::store::op::Commit;
+use crate::store::op::CommitFault;
+use crate::store::op::Op;
+use crate::store::opening;
+use crate::store::opening::StoreFault;
+use crate::store::reader;
+use crate::store::reader::Readers;
+use crate::store::rows::Direction;
+use crate::store::rows::Exchange;
+use crate::store::rows::PeerRow;
+use crate::store::rows::Phase;
+use crate::store::rows::StatementRow;
+use crate::store::slots::SlotKeys;
+use crate::store::sql;
+use crate::store::writer::Batch;
+use crate::store::writer::Shown;
+use crate::store::writer::Signed;
+use crate::store::writer::Work;
+use crate::store::writer::Writer;
+use crate::tlog;
+use crate::tlog::Checkpoint;
+use crate::tlog::Frontier;
+
+/// Leaves read at once when the root is computed anew.
+const LEAVES_AT_ONCE: u64 = 10_000;
+
+/// The exchanges, statements, log and peers of one authority, and the right to change them. Cheap to clone.
+///
+/// All changes go to one thread, which commits what is queued together: an answer means that the change is on the
+/// disk. Reading happens on other connections and sees what is committed.
+#[derive(Clone)]
+pub struct Ledger {
+    work: mpsc::Sender<Work>,
+    room: Arc<Semaphore>,
+    readers: Arc<Readers>,
+    keys: SlotKeys,
+    signed: watch::Receiver<Option<Signed>>,
+    broken: watch::Receiver<Option<String>>,
+    size: Arc<AtomicU64>,
+}
+
+/// What waits to be sent to one peer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// The peer.
+    pub peer: AuthorityId,
+    /// How many exchanges.
+    pub count: u64,
+    /// When the first of them may be tried; in the past if at once.
+    pub next_try: Timestamp,
+}
+
+impl Ledger {
+    /// Opens the ledger in this folder and starts its writer. The folder is made if it is missing and belongs to one
+    /// process at a time. The key, of role `log`, signs checkpoints and must be the one that signed before.
+    pub fn open(folder: &Path, log_key: SecretKey) -> Result<Self, StoreFault> {
+        let opened = opening::open(folder, &log_key)?;
+        let (work, queue) = mpsc::channel(2 * limits::COMMIT_GROUP_BATCHES_MAX);
+        let (signed_to, signed) = watch::channel(opened.signed);
+        let (broken_to, broken) = watch::channel(None);
+        let size = Arc::new(AtomicU64::new(opened.tree.size()));
+        let keys = opened.slots.keys();
+        let writer = Writer {
+            db: opened.db,
+            slots: opened.slots,
+            key: log_key,
+            tree: opened.tree,
+            seq: opened.seq,
+            no: opened.no,
+            shown: Shown {
+                signed: signed_to,
+                broken: broken_to,
+                size: Arc::clone(&size),
+            },
+            pages: 0,
+            lock: opened.lock,
+        };
+        std::thread::Builder::new()
+            .name("ledger".to_owned())
+            .spawn(move || writer.run(queue))
+            .map_err(|e| StoreFault::Damaged(format!("its thread does not start: {e}")))?;
+        Ok(Self {
+            work,
+            room: Arc::new(Semaphore::new(limits::COMMIT_QUEUE_BYTES_MAX)),
+            readers: Arc::new(Readers::new(&folder.join(opening::DATABASE))),
+            keys,
+            signed,
+            broken,
+            size,
+        })
+    }
+
+    /// Makes these changes together, durably. Other callers' changes share the flush but not the fate.
+    ///
+    /// Dropping the future does not take the changes back once they are queued.
+    pub async fn commit(&self, ops: Vec<Op>) -> Result<Commit, CommitFault> {
+        let weight: usize = ops.iter().map(Op::weight).sum();
+        let weight = weight.clamp(1, limits::COMMIT_QUEUE_BYTES_MAX);
+        let weight = u32::try_from(weight).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.room).acquire_many_owned(weight).await;
+        let room = room.map_err(|_| self.ended())?;
+        let (answer, answered) = oneshot::channel();
+        let batch = Batch { ops, room, answer };
+        self.ask(Work::Batch(batch), answered).await
+    }
+
+    /// Signs a checkpoint for the head that is committed now and keeps it.
+    pub async fn checkpoint(&self) -> Result<Checkpoint, CommitFault> {
+        let (answer, answered) = oneshot::channel();
+        self.ask(Work::Checkpoint(answer), answered).await
+    }
+
+    async fn ask<T>(
+        &self,
+        work: Work,
+        answered: oneshot::Receiver<Result<T, CommitFault>>,
+    ) -> Result<T, CommitFault> {
+        self.work.send(work).await.map_err(|_| self.ended())?;
+        answered.await.unwrap_or_else(|_| Err(self.ended()))
+    }
+
+    fn ended(&self) -> CommitFault {
+        let why = self.broken.borrow().clone();
+        CommitFault::Broken(why.unwrap_or_else(|| "it was closed".to_owned()))
+    }
+
+    /// Ends the writer after everything queued before is answered, and lets go of the folder.
+    pub async fn close(&self) {
+        let (done, ended) = oneshot::channel();
+        if self.work.send(Work::Close(done)).await.is_ok() {
+            // An error means that the writer ended by itself, which is what was wanted.
+            drop(ended.await);
+        }
+    }
+
+    /// Resolves, with the reason, when the disk has failed and the process must end; never otherwise.
+    pub async fn broken(&self) -> String {
+        let mut broken = self.broken.clone();
+        let why = broken.wait_for(Option::is_some).await;
+        match why.ok().and_then(|why| why.clone()) {
+            Some(why) => why,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Leaves in the log, all of them committed.
+    pub fn size(&self) -> u64 {
+        self.size.load(Ordering::Acquire)
+    }
+
+    /// The last signed head; none before the first checkpoint.
+    pub fn head(&self) -> Option<Checkpoint> {
+        let signed = self.signed.borrow();
+        signed.as_ref().map(|signed| signed.checkpoint.clone())
+    }
+
+    /// The last checkpoint as a signed note; none before the first.
+    pub fn last_checkpoint(&self) -> Option<Arc<[u8]>> {
+        let signed = self.signed.borrow();
+        signed.as_ref().map(|signed| Arc::clone(&signed.note))
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreFault> {
+        let turn = self.readers.turn().await;
+        let readers = Arc::clone(&self.readers);
+        let answer = tokio::task::spawn_blocking(move || readers.read(query)).await;
+        drop(turn);
+        Ok(answer.map_err(|_| StoreFault::Closed)??)
+    }
+
+    /// One exchange.
+    pub async fn exchange(&self, xid: &Xid) -> Result<Option<Exchange>, StoreFault> {
+        let xid = *xid;
+        self.read(move |db| reader::row(db, sql::EXCHANGE, [xid.as_bytes()], reader::exchange))
+            .await
+    }
+
+    /// Exchanges, the newest first: of one direction, in one phase, begun before `after` (the last of the page before).
+    pub async fn exchanges(
+        &self,
+        direction: Option<Direction>,
+        phase: Option<Phase>,
+        limit: u32,
+        after: Option<Xid>,
+    ) -> Result<Vec<Exchange>, StoreFault> {
+        self.read(move |db| {
+            let limit = limit.min(limits::LEDGER_ROWS_MAX);
+            let before = match after {
+                Some(xid) => reader::row(db, sql::EXCHANGE_NO, [xid.as_bytes()], |row| row.get(0))?
+                    .unwrap_or(0),
+                None => i64::MAX,
+            };
+            let direction = direction.map(Direction::as_str);
+            let (query, values) = (reader::exchange, phase.map(Phase::as_str));
+            match (direction, values) {
+                (None, None) => reader::rows(db, sql::EXCHANGES, params![before, limit], query),
+                (Some(way), None) => {
+                    let values = params![before, way, limit];
+                    reader::rows(db, sql::EXCHANGES_WAY, values, query)
+                }
+                (None, Some(phase)) => {
+                    let values = params![before, phase, limit];
+                    reader::rows(db, sql::EXCHANGES_PHASE, values, query)
+                }
+                (Some(way), Some(phase)) => {
+                    let values = params![before, way, phase, limit];
+                    reader::rows(db, sql::EXCHANGES_WAY_PHASE, values, query)
+                }
+            }
+        })
+        .await
+    }
+
+    /// The exchanges whose id begins with these hex digits: all of them up to 16, which is one too many anyway.
+    pub async fn find(&self, prefix: &str) -> Result<Vec<Xid>, StoreFault> {
+        let Some((first, last)) = bounds(prefix) else {
+            return Ok(Vec::new());
+        };
+        self.read(move |db| {
+            let values = params![first, last, 16];
+            reader::rows(db, sql::FIND, values, |row| reader::xid(row, 0))
+        })
+        .await
+    }
+
+    /// Ids of all exchanges, for [`crate::store::Blobs::sweep`].
+    pub async fn xids(&self) -> Result<Vec<Xid>, StoreFault> {
+        self.read(|db| reader::rows(db, sql::XIDS, [], |row| reader::xid(row, 0)))
+            .await
+    }
+
+    /// What is to be sent, oldest first, to one peer or to all; at most [`limits::LEDGER_ROWS_MAX`], begun after `after`.
+    pub async fn outbox(
+        &self,
+        peer: Option<&AuthorityId>,
+        after: Option<Xid>,
+    ) -> Result<Vec<Exchange>, StoreFault> {
+        let peer = peer.cloned();
+        self.read(move |db| {
+            let after = number(db, after)?;
+            let limit = limits::LEDGER_ROWS_MAX;
+            match &peer {
+                Some(peer) => {
+                    let values = params![after, peer.as_str(), limit];
+                    reader::rows(db, sql::OUTBOX_PEER, values, reader::exchange)
+                }
+                None => reader::rows(db, sql::OUTBOX, params![after, limit], reader::exchange),
+            }
+        })
+        .await
+    }
+
+    /// What is to be sent to a peer now, oldest first: its time of the next try is not in the future.
+    pub async fn outbox_due(
+        &self,
+        peer: &AuthorityId,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Exchange>, StoreFault> {
+        let peer = peer.clone();
+        self.read(move |db| {
+            let values = params![
+                peer.as_str(),
+                now.millis(),
+                limit.min(limits::LEDGER_ROWS_MAX)
+            ];
+            reader::rows(db, sql::OUTBOX_DUE, values, reader::exchange)
+        })
+        .await
+    }
+
+    /// The peers to whom something is to be sent.
+    pub async fn waiting(&self) -> Result<Vec<Waiting>, StoreFault> {
+        self.read(|db| {
+            reader::rows(db, sql::OUTBOX_PEERS, [], |row| {
+                Ok(Waiting {
+                    peer: reader::word(row, 0)?,
+                    count: row.get(1)?,
+                    next_try: Timestamp::from_millis(row.get(2)?),
+                })
+            })
+        })
+        .await
+    }
+
+    /// How many exchanges there are in each direction and phase.
+    pub async fn counts(&self) -> Result<Vec<(Direction, Phase, u64)>, StoreFault> {
+        self.read(|db| {
+            reader::rows(db, sql::COUNTS, [], |row| {
+                Ok((reader::word(row, 0)?, reader::word(row, 1)?, row.get(2)?))
+            })
+        })
+        .await
+    }
+
+    /// What is being received, oldest first; at most [`limits::LEDGER_ROWS_MAX`], begun after `after`.
+    pub async fn receiving(&self, after: Option<Xid>) -> Result<Vec<Exchange>, StoreFault> {
+        self.read(move |db| {
+            let values = params![number(db, after)?, limits::LEDGER_ROWS_MAX];
+            reader::rows(db, sql::RECEIVING, values, reader::exchange)
+        })
+        .await
+    }
+
+    /// The statements of one exchange, oldest first.
+    pub async fn statements(&self, xid: &Xid) -> Result<Vec<StatementRow>, StoreFault> {
+        let xid = *xid;
+        self.read(move |db| {
+            let values = params![xid.as_bytes(), limits::LEDGER_ROWS_MAX];
+            reader::rows(db, sql::STATEMENTS, values, reader::statement)
+        })
+        .await
+    }
+
+    /// Statements of all kinds, newest first: those with a number below `before`.
+    pub async fn statement_list(
+        &self,
+        limit: u32,
+        before: Option<i64>,
+    ) -> Result<Vec<StatementRow>, StoreFault> {
+        self.read(move |db| {
+            let before = before.unwrap_or(i64::MAX);
+            let values = params![before, limit.min(limits::LEDGER_ROWS_MAX)];
+            reader::rows(db, sql::STATEMENT_LIST, values, reader::statement)
+        })
+        .await
+    }
+
+    /// The statement whose bytes have this digest.
+    pub async fn statement(&self, digest: &Digest) -> Result<Option<StatementRow>, StoreFault> {
+        let digest = *digest;
+        self.read(move |db| {
+            let values = [digest.as_bytes()];
+            reader::row(db, sql::STATEMENT_BY_DIGEST, values, reader::statement)
+        })
+        .await
+    }
+
+    /// The payload of an exchange, if it lives in the ledger.
+    pub async fn payload(&self, xid: &Xid) -> Result<Option<Vec<u8>>, StoreFault> {
+        let xid = *xid;
+        self.read(move |db| reader::row(db, sql::PAYLOAD, [xid.as_bytes()], |row| row.get(0)))
+            .await
+    }
+
+    /// The age header of an exchange; none if there is none or it was shredded.
+    pub async fn header(&self, xid: &Xid) -> Result<Option<Zeroizing<Vec<u8>>>, StoreFault> {
+        let (xid, keys) = (*xid, self.keys.clone());
+        let read = self.read(move |db| {
+            let found = reader::row(db, sql::HEADER, [xid.as_bytes()], |row| {
+                let (slot, wrapped): (u32, Vec<u8>) = (row.get(0)?, row.get(1)?);
+                Ok((slot, wrapped))
+            })?;
+            Ok(found.map(|(slot, wrapped)| keys.unwrap(slot, &xid, &wrapped)))
+        });
+        match read.await? {
+            None => Ok(None),
+            Some(Ok(header)) => Ok(header),
+            Some(Err(fault)) => Err(StoreFault::Damaged(fault.to_string())),
+        }
+    }
+
+    /// All peers, by alias.
+    pub async fn peers(&self) -> Result<Vec<PeerRow>, StoreFault> {
+        self.read(|db| reader::rows(db, sql::PEERS, [], reader::peer))
+            .await
+    }
+
+    /// One peer.
+    pub async fn peer(&self, id: &AuthorityId) -> Result<Option<PeerRow>, StoreFault> {
+        let id = id.clone();
+        self.read(move |db| reader::row(db, sql::PEER, [id.as_str()], reader::peer))
+            .await
+    }
+
+    /// A named value.
+    pub async fn meta(&self, key: &str) -> Result<Option<Vec<u8>>, StoreFault> {
+        let key = key.to_owned();
+        self.read(move |db| reader::row(db, sql::META, [key], |row| row.get(0)))
+            .await
+    }
+
+    /// The log computed anew from its first `size` leaves, for comparison with what is stored and signed.
+    pub async fn recompute(&self, size: u64) -> Result<Frontier, StoreFault> {
+        self.read(move |db| {
+            let mut tree = Frontier::new();
+            while tree.size() < size {
+                let first = tree.size();
+                let values = params![first, size.min(first + LEAVES_AT_ONCE)];
+                let leaves = reader::rows(db, sql::LEAVES, values, |row| reader::digest(row, 0))?;
+                if leaves.is_empty() {
+                    break;
+                }
+                for commitment in leaves {
+                    tree.append(tlog::leaf_hash(&tlog::leaf_entry(&commitment)));
+                }
+            }
+            Ok(tree)
+        })
+        .await
+    }
+}
+
+impl fmt::Debug for Ledger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Ledger({} leaves)", self.size())
+    }
+}
+
+fn number(db: &Connection, xid: Option<Xid>) -> rusqlite::Result<i64> {
+    let Some(xid) = xid else {
+        return Ok(0);
+    };
+    let found = reader::row(db, sql::EXCHANGE_NO, [xid.as_bytes()], |row| row.get(0));
+    Ok(found?.unwrap_or(i64::MAX))
+}
+
+/// The lowest and the highest id that begin with these lower-case hex digits.
+fn bounds(prefix: &str) -> Option<([u8; 16], [u8; 16])> {
+    let is_hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+    if prefix.len() > 32 || !prefix.bytes().all(is_hex) {
+        return None;
+    }
+    let filled = |with: &str| -> Option<Xid> {
+        let rest = with.repeat(32 - prefix.len());
+        format!("{prefix}{rest}").parse().ok()
+    };
+    Some((*filled("0")?.as_bytes(), *filled("f")?.as_bytes()))
+}

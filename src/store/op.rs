@@ -1,0 +1,266 @@
+//! What can be asked of the ledger, and what it answers.
+
+use zeroize::Zeroizing;
+
+use crate::base::AuthorityId;
+use crate::base::Ranges;
+use crate::base::Timestamp;
+use crate::base::Xid;
+use crate::base::limits;
+use crate::store::rows::Exchange;
+use crate::store::rows::Fault;
+use crate::store::rows::PeerRow;
+use crate::store::rows::PeerState;
+use crate::store::rows::Phase;
+
+/// One change. The changes of one [`crate::store::Ledger::commit`] happen together or not at all.
+pub enum Op {
+    /// Keeps a statement. The same bytes again change nothing, whatever else is said of them.
+    Statement {
+        /// The exchange it belongs to, if any; it need not be stored.
+        xid: Option<Xid>,
+        /// Its kind.
+        kind: String,
+        /// Who signed first.
+        issuer: AuthorityId,
+        /// The signed note, at most [`limits::STATEMENT_BYTES_MAX`].
+        note: Vec<u8>,
+        /// When it was signed or received.
+        at: Timestamp,
+        /// Whether a commitment to it becomes a leaf of this authority's log.
+        logged: bool,
+        /// How many signatures it has.
+        signatures: u8,
+    },
+    /// Begins an exchange. Conflicts if its xid is known.
+    Open(Box<Exchange>),
+    /// Moves an exchange on. Conflicts if it is in none of the phases `from`.
+    Advance {
+        /// Which exchange.
+        xid: Xid,
+        /// The phases it may be in.
+        from: Vec<Phase>,
+        /// The phase it is in then.
+        to: Phase,
+        /// The newest statement of its chain, if there is a new one; counts as one step.
+        last_note: Option<Vec<u8>>,
+        /// When.
+        at: Timestamp,
+    },
+    /// Keeps a small payload, at most [`limits::INLINE_PAYLOAD_BYTES_MAX`]; replaces the one that is there.
+    Payload {
+        /// Whose payload.
+        xid: Xid,
+        /// The payload.
+        bytes: Vec<u8>,
+    },
+    /// Keeps an age header, at most [`limits::HEADER_BYTES_MAX`], wrapped under a key of its own in a shreddable slot.
+    Header {
+        /// Whose header.
+        xid: Xid,
+        /// The header.
+        header: Zeroizing<Vec<u8>>,
+    },
+    /// Makes the header unreadable for good, as soon as the rest is committed. Without a header nothing happens.
+    Shred {
+        /// Whose header.
+        xid: Xid,
+    },
+    /// Records the segments that are durable.
+    Have {
+        /// Of which exchange.
+        xid: Xid,
+        /// All of them, not only the new ones.
+        have: Ranges,
+    },
+    /// Records attempts and when to try next.
+    Retry {
+        /// Of which exchange.
+        xid: Xid,
+        /// Failed attempts since the last progress.
+        attempts: u32,
+        /// Not before this time.
+        next_try: Option<Timestamp>,
+        /// What the last one failed of.
+        fault: Option<Fault>,
+    },
+    /// Forgets an exchange in phase `receiving`: its offer was refused after all. Conflicts in any other phase.
+    DropIncoming {
+        /// Which exchange.
+        xid: Xid,
+    },
+    /// Adds a peer or replaces what is known of it. A `head` of `None` leaves the stored one.
+    PeerPut(Box<PeerRow>),
+    /// Records a decision about a peer.
+    PeerState {
+        /// Which peer.
+        id: AuthorityId,
+        /// The decision.
+        state: PeerState,
+        /// When; becomes the time of acceptance if the decision is to accept.
+        at: Timestamp,
+    },
+    /// Records a peer's newer revocation list.
+    PeerCrl {
+        /// Which peer.
+        id: AuthorityId,
+        /// The list, DER, at most [`limits::CRL_BYTES_MAX`].
+        crl: Vec<u8>,
+        /// Its number.
+        number: u64,
+    },
+    /// Records that a peer was connected; clears its fault.
+    PeerSeen {
+        /// Which peer.
+        id: AuthorityId,
+        /// When.
+        at: Timestamp,
+    },
+    /// Records the newest head seen of a peer's log.
+    PeerHead {
+        /// Which peer.
+        id: AuthorityId,
+        /// The head, in the caller's own form.
+        head: Vec<u8>,
+    },
+    /// Records what the last connection to a peer failed of.
+    PeerFault {
+        /// Which peer.
+        id: AuthorityId,
+        /// The fault, or none.
+        fault: Option<Fault>,
+    },
+    /// Keeps a small named value.
+    Meta {
+        /// Its name.
+        key: String,
+        /// The value.
+        value: Vec<u8>,
+    },
+}
+
+/// An answer: everything asked for is on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Commit {
+    /// Leaves in this authority's log after these changes.
+    pub size: u64,
+}
+
+/// Why what was asked for did not happen.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CommitFault {
+    /// Something else happened to the exchange (or peer) first, or it is not known.
+    #[error("the exchange {}", described(*current))]
+    Conflict {
+        /// The phase the exchange is in; `None`: not known.
+        current: Option<Phase>,
+    },
+    /// A value cannot be kept: longer than its limit, a number beyond 2^63 − 1, an alias that another peer has.
+    #[error("this cannot be kept: {0}")]
+    Unfit(String),
+    /// The disk is full. Everything was rolled back; try again when there is space.
+    #[error("no space left for the ledger; free some and it goes on by itself")]
+    Full,
+    /// The disk failed. Nothing is written any more; the process must end. Whether these changes were kept shows after
+    /// the next start.
+    #[error("the ledger can no longer be written: {0}; check the disk, then start again")]
+    Broken(String),
+}
+
+fn described(current: Option<Phase>) -> String {
+    current.map_or_else(
+        || "is not known here".to_owned(),
+        |phase| format!("is already {phase}"),
+    )
+}
+
+impl Op {
+    /// The bytes this change holds in memory, roughly.
+    pub(crate) fn weight(&self) -> usize {
+        const FIXED: usize = 256;
+        FIXED
+            + match self {
+                Self::Statement { note, .. } => note.len(),
+                Self::Open(exchange) => {
+                    let disclosed: usize = exchange.disclosures.iter().map(String::len).sum();
+                    exchange.last_note.len() + exchange.terms.len() + disclosed
+                }
+                Self::Advance { last_note, .. } => last_note.as_ref().map_or(0, Vec::len),
+                Self::Payload { bytes, .. } => bytes.len(),
+                Self::Header { header, .. } => header.len(),
+                Self::Have { have, .. } => have.runs().len() * 24,
+                Self::PeerPut(peer) => peer.card.len() + peer.crl.as_ref().map_or(0, Vec::len),
+                Self::PeerCrl { crl, .. } => crl.len(),
+                Self::PeerHead { head, .. } => head.len(),
+                Self::Meta { key, value } => key.len() + value.len(),
+                Self::Shred { .. }
+                | Self::Retry { .. }
+                | Self::DropIncoming { .. }
+                | Self::PeerState { .. }
+                | Self::PeerSeen { .. }
+                | Self::PeerFault { .. } => 0,
+            }
+    }
+
+    /// Refuses a change that holds more than its limit.
+    pub(crate) fn check(&self) -> Result<(), CommitFault> {
+        let inline_max = usize::try_from(limits::INLINE_PAYLOAD_BYTES_MAX).unwrap_or(usize::MAX);
+        let (what, length, limit) = match self {
+            Self::Open(exchange) => (
+                "statement",
+                exchange.last_note.len(),
+                limits::STATEMENT_BYTES_MAX,
+            ),
+            Self::Statement { note, .. }
+            | Self::Advance {
+                last_note: Some(note),
+                ..
+            } => ("statement", note.len(), limits::STATEMENT_BYTES_MAX),
+            Self::Payload { bytes, .. } => ("payload", bytes.len(), inline_max),
+            Self::Header { header, .. } => ("header", header.len(), limits::HEADER_BYTES_MAX),
+            Self::PeerCrl { crl, .. } => ("revocation list", crl.len(), limits::CRL_BYTES_MAX),
+            Self::Meta { value, .. } => ("named value", value.len(), limits::CRL_BYTES_MAX),
+            Self::PeerPut(peer) => ("card", peer.card.len(), limits::STATEMENT_BYTES_MAX),
+            Self::Advance {
+                last_note: None, ..
+            }
+            | Self::Shred { .. }
+            | Self::Have { .. }
+            | Self::Retry { .. }
+            | Self::DropIncoming { .. }
+            | Self::PeerState { .. }
+            | Self::PeerSeen { .. }
+            | Self::PeerHead { .. }
+            | Self::PeerFault { .. } => return Ok(()),
+        };
+        if length <= limit {
+            return Ok(());
+        }
+        let fault = format!("a {what} of {length} bytes, at most {limit} are allowed");
+        Err(CommitFault::Unfit(fault))
+    }
+}
+
+impl std::fmt::Debug for Op {
+    /// Names the change and nothing of its content: a header is secret and a payload long.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Statement { .. } => "Statement",
+            Self::Open(_) => "Open",
+            Self::Advance { .. } => "Advance",
+            Self::Payload { .. } => "Payload",
+            Self::Header { .. } => "Header",
+            Self::Shred { .. } => "Shred",
+            Self::Have { .. } => "Have",
+            Self::Retry { .. } => "Retry",
+            Self::DropIncoming { .. } => "DropIncoming",
+            Self::PeerPut(_) => "PeerPut",
+            Self::PeerState { .. } => "PeerState",
+            Self::PeerCrl { .. } => "PeerCrl",
+            Self::PeerSeen { .. } => "PeerSeen",
+            Self::PeerHead { .. } => "PeerHead",
+            Self::PeerFault { .. } => "PeerFault",
+            Self::Meta { .. } => "Meta",
+        })
+    }
+}

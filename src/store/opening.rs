@@ -1,0 +1,169 @@
+//! Opening the ledger: lock, schema, and the checks that must hold before anything is written.
+
+use std::fs::File;
+use std::path::Path;
+use std::path::PathBuf;
+
+use rusqlite::Connection;
+use rusqlite::params;
+
+use crate::base::Digest;
+use crate::identity::keys::SecretKey;
+use crate::store::durable;
+use crate::store::durable::DiskFault;
+use crate::store::reader;
+use crate::store::slots::Slots;
+use crate::store::sql;
+use crate::store::writer::Signed;
+use crate::store::writer::execute;
+use crate::tlog::Checkpoint;
+use crate::tlog::Frontier;
+
+/// The database within the state folder.
+pub(crate) const DATABASE: &str = "ledger.db";
+const SLOTS: &str = "slots";
+const LOCK: &str = "lock";
+
+/// Why the ledger cannot be opened or read.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreFault {
+    /// Another process has it.
+    #[error("{} is in use by another process; stop that one first", folder.display())]
+    Locked {
+        /// The state folder.
+        folder: PathBuf,
+    },
+    /// It was written by a newer version of this program.
+    #[error("the ledger has schema {found}, this program knows {known}; use the newer program")]
+    Newer {
+        /// The schema it has.
+        found: i64,
+        /// The newest this program knows.
+        known: i64,
+    },
+    /// Its parts contradict each other, or it is of another authority.
+    #[error("the ledger is damaged: {0}; restore it from a backup")]
+    Damaged(String),
+    /// The database refused.
+    #[error("the ledger cannot be read: {0}")]
+    Sql(#[from] rusqlite::Error),
+    /// The disk refused.
+    #[error(transparent)]
+    Disk(#[from] DiskFault),
+    /// The process is shutting down.
+    #[error("the ledger is closed")]
+    Closed,
+}
+
+/// What opening found.
+pub(crate) struct Opened {
+    pub(crate) lock: File,
+    pub(crate) db: Connection,
+    pub(crate) slots: Slots,
+    pub(crate) tree: Frontier,
+    pub(crate) seq: i64,
+    pub(crate) no: i64,
+    pub(crate) signed: Option<Signed>,
+}
+
+/// Opens the ledger in this folder, which is made if it is missing.
+pub(crate) fn open(folder: &Path, key: &SecretKey) -> Result<Opened, StoreFault> {
+    durable::create_dir(folder)?;
+    let lock = lock(folder)?;
+    let path = folder.join(DATABASE);
+    // Made here so that SQLite gives its two companions the same narrow permissions.
+    drop(durable::open_or_create(&path)?);
+    durable::sync_dir(folder)?;
+    let db = Connection::open(&path)?;
+    db.set_prepared_statement_cache_capacity(128);
+    db.execute_batch(sql::WRITER)?;
+    migrate(&db)?;
+    let (tree, signed) = log(&db, key)?;
+    let seq = db.query_row(sql::STATEMENT_LAST, [], |row| row.get(0))?;
+    let no = db.query_row(sql::EXCHANGE_LAST, [], |row| row.get(0))?;
+    db.execute(sql::HEADERS_SPENT, [])?;
+    let used = reader::rows(&db, sql::HEADER_SLOTS, [], |row| row.get(0))?;
+    let slots = Slots::open(&folder.join(SLOTS), &used)?;
+    Ok(Opened {
+        lock,
+        db,
+        slots,
+        tree,
+        seq,
+        no,
+        signed,
+    })
+}
+
+fn lock(folder: &Path) -> Result<File, StoreFault> {
+    let path = folder.join(LOCK);
+    let file = durable::open_or_create(&path)?;
+    match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(StoreFault::Locked {
+            folder: folder.to_owned(),
+        }),
+        Err(e) => Err(DiskFault::of("lock", &path, &e.into()).into()),
+    }
+}
+
+fn migrate(db: &Connection) -> Result<(), StoreFault> {
+    db.execute(sql::MIGRATION_TABLE, [])?;
+    let found: i64 = db.query_row(sql::MIGRATION_LAST, [], |row| row.get(0))?;
+    let known = i64::try_from(sql::MIGRATIONS.len()).unwrap_or(i64::MAX);
+    if found > known {
+        return Err(StoreFault::Newer { found, known });
+    }
+    for (no, (name, steps)) in (1_i64..).zip(sql::MIGRATIONS) {
+        if no <= found {
+            continue;
+        }
+        execute(db, sql::BEGIN)?;
+        let done = db
+            .execute_batch(steps)
+            .and_then(|()| db.execute(sql::MIGRATION_DONE, params![no, name]))
+            .and_then(|_| execute(db, sql::COMMIT));
+        if let Err(error) = done {
+            if !db.is_autocommit() {
+                execute(db, sql::ROLLBACK)?;
+            }
+            return Err(error.into());
+        }
+    }
+    db.execute(sql::LOG_NEW, [[0_u8; 0].as_slice()])?;
+    Ok(())
+}
+
+/// The log's frontier and last checkpoint, if they agree with the leaves and with each other.
+fn log(db: &Connection, key: &SecretKey) -> Result<(Frontier, Option<Signed>), StoreFault> {
+    let damaged = |what: &str| StoreFault::Damaged(what.to_owned());
+    let (size, peaks, note) = db.query_row(sql::LOG, [], |row| {
+        let parts: (u64, Vec<u8>, Option<Vec<u8>>) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        Ok(parts)
+    })?;
+    let (peaks, rest) = peaks.as_chunks::<32>();
+    let peaks = peaks.iter().map(|&peak| Digest::from_bytes(peak)).collect();
+    let tree = Frontier::from_parts(size, peaks).filter(|_| rest.is_empty());
+    let tree = tree.ok_or_else(|| damaged("the log's frontier does not fit its size"))?;
+    let leaves: u64 = db.query_row(sql::LEAF_COUNT, [], |row| row.get(0))?;
+    if leaves != size {
+        return Err(damaged("the log's size is not its number of leaves"));
+    }
+    let Some(note) = note else {
+        return Ok((tree, None));
+    };
+    let checkpoint = Checkpoint::open(&note, &key.public())
+        .map_err(|fault| StoreFault::Damaged(format!("its last checkpoint: {fault}")))?;
+    if checkpoint.size > size {
+        return Err(damaged(
+            "a checkpoint was signed for more leaves than there are",
+        ));
+    }
+    if checkpoint.size == size && checkpoint.root != tree.root() {
+        return Err(damaged(
+            "the last checkpoint has another root than the leaves",
+        ));
+    }
+    let note = note.into();
+    Ok((tree, Some(Signed { checkpoint, note })))
+}

@@ -1,0 +1,215 @@
+//! Reading the ledger: a few connections that never wait for the writer.
+
+use std::path::Path;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+
+use rusqlite::Connection;
+use rusqlite::OpenFlags;
+use rusqlite::Row;
+use rusqlite::types::Type;
+use tokio::sync::Semaphore;
+
+use crate::base::Digest;
+use crate::base::Ranges;
+use crate::base::Timestamp;
+use crate::base::Xid;
+use crate::store::rows::Exchange;
+use crate::store::rows::Fault;
+use crate::store::rows::PeerRow;
+use crate::store::rows::StatementRow;
+use crate::store::sql;
+
+/// Connections for reading, at most: each costs about a megabyte of cache.
+const CONNECTIONS: usize = 4;
+
+/// The connections that are not in use, and the right to use one.
+pub(crate) struct Readers {
+    path: PathBuf,
+    idle: Mutex<Vec<Connection>>,
+    turns: Semaphore,
+}
+
+impl Readers {
+    pub(crate) fn new(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+            idle: Mutex::new(Vec::new()),
+            turns: Semaphore::new(CONNECTIONS),
+        }
+    }
+
+    /// Waits until one of the connections is free for [`Self::read`].
+    pub(crate) async fn turn(&self) -> Option<tokio::sync::SemaphorePermit<'_>> {
+        self.turns.acquire().await.ok()
+    }
+
+    /// Reads on one of the connections; blocks.
+    pub(crate) fn read<T>(
+        &self,
+        query: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<T> {
+        let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = idle().pop();
+        let connection = match taken {
+            Some(connection) => connection,
+            None => self.connect()?,
+        };
+        let answer = query(&connection)?;
+        let mut idle = idle();
+        if idle.len() < CONNECTIONS {
+            idle.push(connection);
+        }
+        Ok(answer)
+    }
+
+    fn connect(&self) -> rusqlite::Result<Connection> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&self.path, flags)?;
+        connection.set_prepared_statement_cache_capacity(64);
+        connection.execute_batch(sql::READER)?;
+        Ok(connection)
+    }
+}
+
+/// All rows of a query, read by `as_row`.
+pub(crate) fn rows<T>(
+    db: &Connection,
+    query: &'static str,
+    values: impl rusqlite::Params,
+    as_row: fn(&Row<'_>) -> rusqlite::Result<T>,
+) -> rusqlite::Result<Vec<T>> {
+    let mut statement = db.prepare_cached(query)?;
+    let found = statement.query_map(values, as_row)?;
+    found.collect()
+}
+
+/// The only row of a query, or none.
+pub(crate) fn row<T>(
+    db: &Connection,
+    query: &'static str,
+    values: impl rusqlite::Params,
+    as_row: fn(&Row<'_>) -> rusqlite::Result<T>,
+) -> rusqlite::Result<Option<T>> {
+    use rusqlite::OptionalExtension;
+    db.prepare_cached(query)?
+        .query_row(values, as_row)
+        .optional()
+}
+
+/// An exchange from the columns of the queries in [`sql`].
+pub(crate) fn exchange(row: &Row<'_>) -> rusqlite::Result<Exchange> {
+    Ok(Exchange {
+        xid: xid(row, 0)?,
+        direction: word(row, 1)?,
+        peer: word(row, 2)?,
+        phase: word(row, 3)?,
+        created: time(row, 4)?,
+        updated: time(row, 5)?,
+        body: digest(row, 6)?,
+        hdr: digest(row, 7)?,
+        len: row.get(8)?,
+        segments: row.get(9)?,
+        terms: row.get(10)?,
+        case_ref: row.get(11)?,
+        request_ref: row.get(12)?,
+        title: row.get(13)?,
+        items: row.get(14)?,
+        disclosures: from_json(row, 15)?,
+        have: from_json::<Ranges>(row, 16)?,
+        inline: row.get::<_, i64>(17)? != 0,
+        attempts: row.get(18)?,
+        next_try: maybe_time(row, 19)?,
+        fault: fault(row, 20)?,
+        last_note: row.get(22)?,
+        steps: row.get(23)?,
+    })
+}
+
+/// A statement from the columns of the queries in [`sql`].
+pub(crate) fn statement(row: &Row<'_>) -> rusqlite::Result<StatementRow> {
+    let xid: Option<[u8; 16]> = row.get(1)?;
+    Ok(StatementRow {
+        seq: row.get(0)?,
+        xid: xid.map(Xid::from_bytes),
+        kind: row.get(2)?,
+        issuer: word(row, 3)?,
+        note: row.get(4)?,
+        digest: digest(row, 5)?,
+        at: time(row, 6)?,
+        leaf: row.get(7)?,
+        r: row.get(8)?,
+        signatures: row.get(9)?,
+    })
+}
+
+/// A peer from the columns of the queries in [`sql`].
+pub(crate) fn peer(row: &Row<'_>) -> rusqlite::Result<PeerRow> {
+    Ok(PeerRow {
+        id: word(row, 0)?,
+        alias: word(row, 1)?,
+        card: row.get(2)?,
+        number: row.get(3)?,
+        crl: row.get(4)?,
+        crl_number: row.get(5)?,
+        state: word(row, 6)?,
+        classic: row.get::<_, i64>(7)? != 0,
+        added: time(row, 8)?,
+        accepted: maybe_time(row, 9)?,
+        last_seen: maybe_time(row, 10)?,
+        head: row.get(11)?,
+        fault: fault(row, 12)?,
+    })
+}
+
+/// An exchange id from this column.
+pub(crate) fn xid(row: &Row<'_>, column: usize) -> rusqlite::Result<Xid> {
+    row.get(column).map(Xid::from_bytes)
+}
+
+/// A digest from this column.
+pub(crate) fn digest(row: &Row<'_>, column: usize) -> rusqlite::Result<Digest> {
+    row.get(column).map(Digest::from_bytes)
+}
+
+/// A name or word from this column.
+pub(crate) fn word<T>(row: &Row<'_>, column: usize) -> rusqlite::Result<T>
+where
+    T: FromStr,
+    T::Err: std::error::Error + Send + Sync + 'static,
+{
+    let text: String = row.get(column)?;
+    text.parse().map_err(|e| unreadable(column, e))
+}
+
+fn from_json<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+    let text: String = row.get(column)?;
+    serde_json::from_str(&text).map_err(|e| unreadable(column, e))
+}
+
+fn unreadable(
+    column: usize,
+    error: impl std::error::Error + Send + Sync + 'static,
+) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
+}
+
+fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
+    row.get(column).map(Timestamp::from_millis)
+}
+
+fn maybe_time(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Timestamp>> {
+    let millis: Option<i64> = row.get(column)?;
+    Ok(millis.map(Timestamp::from_millis))
+}
+
+fn fault(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Fault>> {
+    let code: Option<String> = row.get(column)?;
+    let text: Option<String> = row.get(column + 1)?;
+    Ok(code.map(|code| Fault {
+        code,
+        text: text.unwrap_or_default(),
+    }))
+}

@@ -1,0 +1,254 @@
+//! What the ledger keeps, as values: exchanges, statements, peers.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::base::Alias;
+use crate::base::AuthorityId;
+use crate::base::Digest;
+use crate::base::Ranges;
+use crate::base::Timestamp;
+use crate::base::Xid;
+
+/// Why a stored word is none of ours: the database was changed by something else.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a {1}")]
+pub struct WordFault(String, &'static str);
+
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident, $what:literal { $($(#[$note:meta])* $variant:ident = $word:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(rename_all = "kebab-case")]
+        pub enum $name { $($(#[$note])* $variant,)* }
+
+        impl $name {
+            /// Every value, in the order of its declaration.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// The word it is stored and shown as.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word,)* }
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = WordFault;
+
+            fn from_str(text: &str) -> Result<Self, WordFault> {
+                match text {
+                    $($word => Ok(Self::$variant),)*
+                    other => Err(WordFault(other.chars().take(40).collect(), $what)),
+                }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+    };
+}
+
+words! {
+    /// Which way a package goes, seen from this authority.
+    Direction, "direction" {
+        /// Sent by this authority.
+        Out = "out",
+        /// Received by this authority.
+        In = "in",
+    }
+}
+
+words! {
+    /// How far an exchange has come.
+    ///
+    /// Out: dispatched → consigned → delivered → closed; or rejected, failed, expired, withdrawn.
+    /// In: receiving → consigned → handover-signed → held; or refused, failed, lapsed.
+    Phase, "phase of an exchange" {
+        /// Out: `dispatch` is signed, the receiver has not signed anything.
+        Dispatched = "dispatched",
+        /// Both ways: `consigned` is signed by both; the header is on its way.
+        Consigned = "consigned",
+        /// Out: the receiver signed `handover`; its countersigned copy is not acknowledged yet.
+        Delivered = "delivered",
+        /// Out: over, both hold the handover receipt with both signatures.
+        Closed = "closed",
+        /// Out: the receiver signed `rejected`.
+        Rejected = "rejected",
+        /// Both ways: `handover-failed` is signed.
+        Failed = "failed",
+        /// Out: the sender signed `expired`.
+        Expired = "expired",
+        /// Out: the sender signed `withdrawn`.
+        Withdrawn = "withdrawn",
+        /// In: the offer was accepted, segments are missing.
+        Receiving = "receiving",
+        /// In: header and payload are durable, `handover` is signed by the receiver only.
+        HandoverSigned = "handover-signed",
+        /// In: over, the package is held and its handover receipt has both signatures.
+        Held = "held",
+        /// In: this authority signed `rejected`.
+        Refused = "refused",
+        /// In: the sender let it expire or withdrew it.
+        Lapsed = "lapsed",
+    }
+}
+
+words! {
+    /// What this authority has decided about a peer.
+    PeerState, "state of a peer" {
+        /// The card is stored, nobody has compared its fingerprint.
+        Added = "added",
+        /// The fingerprint was compared; exchanges are allowed.
+        Accepted = "accepted",
+        /// Accepted, but no exchange is begun or admitted for now.
+        Paused = "paused",
+        /// Never to be connected with again.
+        Revoked = "revoked",
+    }
+}
+
+/// The last thing that went wrong, kept for the operator.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fault {
+    /// A stable kebab-case code.
+    pub code: String,
+    /// What happened and what to do, for a person.
+    pub text: String,
+}
+
+/// One exchange as stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exchange {
+    /// Its id.
+    pub xid: Xid,
+    /// Sent or received.
+    pub direction: Direction,
+    /// The other authority.
+    pub peer: AuthorityId,
+    /// How far it has come.
+    pub phase: Phase,
+    /// When it was begun here.
+    pub created: Timestamp,
+    /// When its phase last changed.
+    pub updated: Timestamp,
+    /// RFC 6962 root over the payload's segments.
+    pub body: Digest,
+    /// SHA-256 of the age header.
+    pub hdr: Digest,
+    /// Payload length in bytes.
+    pub len: u64,
+    /// Number of segments of the payload.
+    pub segments: u64,
+    /// The terms, canonical JSON.
+    pub terms: String,
+    /// The case reference, if this authority may know it.
+    pub case_ref: Option<String>,
+    /// The request reference, if this authority may know it.
+    pub request_ref: Option<String>,
+    /// The package's title, if this authority may know it.
+    pub title: Option<String>,
+    /// Items in the package; 0 where not known.
+    pub items: u64,
+    /// Encoded disclosures that travel beside the offer.
+    pub disclosures: Vec<String>,
+    /// In: the segments that are durable here.
+    pub have: Ranges,
+    /// Whether the payload lives in the ledger.
+    pub inline: bool,
+    /// Failed attempts since the last progress.
+    pub attempts: u32,
+    /// Not to be tried before this time.
+    pub next_try: Option<Timestamp>,
+    /// What the last attempt failed of.
+    pub fault: Option<Fault>,
+    /// The newest statement of the exchange's chain, verbatim.
+    pub last_note: Vec<u8>,
+    /// How many statements the chain has had.
+    pub steps: u32,
+}
+
+/// One statement as stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatementRow {
+    /// Its number in this ledger, ascending in order of commit.
+    pub seq: i64,
+    /// The exchange it belongs to, if any.
+    pub xid: Option<Xid>,
+    /// Its kind, as in the statement.
+    pub kind: String,
+    /// Who signed first.
+    pub issuer: AuthorityId,
+    /// The signed note, verbatim.
+    pub note: Vec<u8>,
+    /// SHA-256 of the note.
+    pub digest: Digest,
+    /// When it was signed or received, by the clock of this authority.
+    pub at: Timestamp,
+    /// Index of its leaf in this authority's log, if it is logged.
+    pub leaf: Option<u64>,
+    /// The randomness of its commitment, if it is logged.
+    pub r: Option<[u8; 32]>,
+    /// How many signatures it has.
+    pub signatures: u8,
+}
+
+/// One peer as stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerRow {
+    /// The authority.
+    pub id: AuthorityId,
+    /// Its local short name, unique here.
+    pub alias: Alias,
+    /// Its card, a signed note, verbatim.
+    pub card: Vec<u8>,
+    /// The number of that card.
+    pub number: u64,
+    /// Its newest revocation list, DER.
+    pub crl: Option<Vec<u8>>,
+    /// The number of that list (RFC 5280 §5.2.3).
+    pub crl_number: Option<u64>,
+    /// What was decided about it.
+    pub state: PeerState,
+    /// Whether the operator allows a handshake without post-quantum key exchange.
+    pub classic: bool,
+    /// When its card was added.
+    pub added: Timestamp,
+    /// When its fingerprint was accepted.
+    pub accepted: Option<Timestamp>,
+    /// When it was last connected.
+    pub last_seen: Option<Timestamp>,
+    /// The newest head of its log that was seen, as given with [`crate::store::Op::PeerHead`].
+    pub head: Option<Vec<u8>>,
+    /// What the last connection failed of.
+    pub fault: Option<Fault>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check<T>(all: &[T], word: fn(T) -> &'static str)
+    where
+        T: Copy + fmt::Debug + PartialEq + FromStr<Err = WordFault> + Serialize,
+    {
+        for &value in all {
+            assert_eq!(word(value).parse::<T>().unwrap(), value);
+            let json = serde_json::to_string(&value).unwrap();
+            assert_eq!(json, format!("\"{}\"", word(value)));
+        }
+        assert!("Held".parse::<T>().is_err());
+    }
+
+    #[test]
+    fn a_word_is_stored_as_it_is_shown() {
+        check(Direction::ALL, Direction::as_str);
+        check(Phase::ALL, Phase::as_str);
+        check(PeerState::ALL, PeerState::as_str);
+    }
+}

@@ -1,0 +1,285 @@
+//! Every word of SQL, in one place.
+//!
+//! Kept to what SQLite and PostgreSQL both understand: parameters `$1`, `$2`… first used in ascending order, no
+//! automatic numbering, no functions of one of them. The types of the schema translate one to one:
+//! INTEGER is BIGINT, BLOB is BYTEA. What is SQLite's alone (`PRAGMA`) is in [`WRITER`], [`READER`] and [`FOLD`].
+
+/// Settings of the writing connection. The log is folded into the database by [`FOLD`] alone, because SQLite's own way
+/// to do so hides a failed flush.
+pub(crate) const WRITER: &str = "
+    PRAGMA journal_mode = WAL;
+    PRAGMA synchronous = FULL;
+    PRAGMA wal_autocheckpoint = 0;
+    PRAGMA journal_size_limit = 67108864;
+    PRAGMA cache_size = -8192;
+    PRAGMA temp_store = MEMORY;
+    PRAGMA trusted_schema = OFF;
+    PRAGMA busy_timeout = 10000;";
+
+/// Settings of a reading connection.
+pub(crate) const READER: &str = "
+    PRAGMA query_only = ON;
+    PRAGMA wal_autocheckpoint = 0;
+    PRAGMA cache_size = -1024;
+    PRAGMA trusted_schema = OFF;
+    PRAGMA busy_timeout = 10000;";
+
+/// Moves what the write-ahead log holds into the database file, as far as readers permit.
+pub(crate) const FOLD: &str = "PRAGMA wal_checkpoint(PASSIVE)";
+
+pub(crate) const BEGIN: &str = "BEGIN IMMEDIATE";
+pub(crate) const COMMIT: &str = "COMMIT";
+pub(crate) const ROLLBACK: &str = "ROLLBACK";
+pub(crate) const SAVE: &str = "SAVEPOINT one";
+pub(crate) const SAVE_KEEP: &str = "RELEASE SAVEPOINT one";
+pub(crate) const SAVE_UNDO: &str = "ROLLBACK TO SAVEPOINT one";
+
+pub(crate) const MIGRATION_TABLE: &str =
+    "CREATE TABLE IF NOT EXISTS migration (no INTEGER PRIMARY KEY, name TEXT NOT NULL)";
+pub(crate) const MIGRATION_LAST: &str = "SELECT COALESCE(MAX(no), 0) FROM migration";
+pub(crate) const MIGRATION_DONE: &str = "INSERT INTO migration (no, name) VALUES ($1, $2)";
+
+/// The schema, as the steps that lead to it; each is carried out once, in its own transaction, and never edited.
+pub(crate) const MIGRATIONS: &[(&str, &str)] = &[(
+    "exchanges, statements, log, peers",
+    "
+    CREATE TABLE exchange (
+        no INTEGER PRIMARY KEY,
+        xid BLOB NOT NULL UNIQUE,
+        direction TEXT NOT NULL,
+        peer TEXT NOT NULL,
+        phase TEXT NOT NULL,
+        created INTEGER NOT NULL,
+        updated INTEGER NOT NULL,
+        body BLOB NOT NULL,
+        hdr BLOB NOT NULL,
+        len INTEGER NOT NULL,
+        segments INTEGER NOT NULL,
+        terms TEXT NOT NULL,
+        case_ref TEXT,
+        request_ref TEXT,
+        title TEXT,
+        items INTEGER NOT NULL,
+        disclosures TEXT NOT NULL,
+        have TEXT NOT NULL,
+        is_inline INTEGER NOT NULL,
+        attempts INTEGER NOT NULL,
+        next_try INTEGER,
+        fault_code TEXT,
+        fault_text TEXT,
+        last_note BLOB NOT NULL,
+        steps INTEGER NOT NULL
+    );
+    CREATE INDEX exchange_phase ON exchange (direction, phase, peer, no);
+    CREATE TABLE statement (
+        seq INTEGER PRIMARY KEY,
+        digest BLOB NOT NULL UNIQUE,
+        xid BLOB,
+        kind TEXT NOT NULL,
+        issuer TEXT NOT NULL,
+        note BLOB NOT NULL,
+        at INTEGER NOT NULL,
+        leaf INTEGER,
+        r BLOB,
+        signatures INTEGER NOT NULL
+    );
+    CREATE INDEX statement_xid ON statement (xid, seq);
+    CREATE TABLE payload (no INTEGER PRIMARY KEY, bytes BLOB NOT NULL);
+    CREATE TABLE header (
+        no INTEGER PRIMARY KEY,
+        slot INTEGER NOT NULL UNIQUE,
+        wrapped BLOB NOT NULL
+    );
+    CREATE TABLE leaf (idx INTEGER PRIMARY KEY, commitment BLOB NOT NULL);
+    CREATE TABLE log (
+        no INTEGER PRIMARY KEY,
+        size INTEGER NOT NULL,
+        frontier BLOB NOT NULL,
+        checkpoint BLOB
+    );
+    CREATE TABLE peer (
+        id TEXT NOT NULL PRIMARY KEY,
+        alias TEXT NOT NULL UNIQUE,
+        card BLOB NOT NULL,
+        number INTEGER NOT NULL,
+        crl BLOB,
+        crl_number INTEGER,
+        state TEXT NOT NULL,
+        classic INTEGER NOT NULL,
+        added INTEGER NOT NULL,
+        accepted INTEGER,
+        last_seen INTEGER,
+        head BLOB,
+        fault_code TEXT,
+        fault_text TEXT
+    );
+    CREATE TABLE meta (key TEXT NOT NULL PRIMARY KEY, value BLOB NOT NULL);
+    ",
+)];
+
+// The log.
+
+pub(crate) const LOG: &str = "SELECT size, frontier, checkpoint FROM log WHERE no = 1";
+pub(crate) const LOG_NEW: &str = "INSERT INTO log (no, size, frontier, checkpoint) VALUES (1, 0, $1, NULL) ON CONFLICT (no) DO NOTHING";
+pub(crate) const LOG_GROW: &str = "UPDATE log SET size = $1, frontier = $2 WHERE no = 1";
+pub(crate) const LOG_SIGNED: &str = "UPDATE log SET checkpoint = $1 WHERE no = 1";
+pub(crate) const LEAF_PUT: &str = "INSERT INTO leaf (idx, commitment) VALUES ($1, $2)";
+pub(crate) const LEAF_COUNT: &str = "SELECT COALESCE(MAX(idx) + 1, 0) FROM leaf";
+pub(crate) const LEAVES: &str =
+    "SELECT commitment FROM leaf WHERE idx >= $1 AND idx < $2 ORDER BY idx";
+
+// Statements.
+
+pub(crate) const STATEMENT_PUT: &str = "
+    INSERT INTO statement (seq, digest, xid, kind, issuer, note, at, leaf, r, signatures)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+    ON CONFLICT (digest) DO NOTHING";
+pub(crate) const STATEMENT_LAST: &str = "SELECT COALESCE(MAX(seq), 0) FROM statement";
+pub(crate) const STATEMENTS: &str = "
+    SELECT seq, xid, kind, issuer, note, digest, at, leaf, r, signatures
+    FROM statement WHERE xid = $1 ORDER BY seq LIMIT $2";
+pub(crate) const STATEMENT_LIST: &str = "
+    SELECT seq, xid, kind, issuer, note, digest, at, leaf, r, signatures
+    FROM statement WHERE seq < $1 ORDER BY seq DESC LIMIT $2";
+pub(crate) const STATEMENT_BY_DIGEST: &str = "
+    SELECT seq, xid, kind, issuer, note, digest, at, leaf, r, signatures
+    FROM statement WHERE digest = $1";
+
+// Exchanges.
+
+pub(crate) const EXCHANGE_LAST: &str = "SELECT COALESCE(MAX(no), 0) FROM exchange";
+pub(crate) const EXCHANGE_STATE: &str = "SELECT no, phase, direction FROM exchange WHERE xid = $1";
+pub(crate) const EXCHANGE_NO: &str = "SELECT no FROM exchange WHERE xid = $1";
+pub(crate) const EXCHANGE_PUT: &str = "
+    INSERT INTO exchange (no, xid, direction, peer, phase, created, updated, body, hdr, len, segments, terms,
+        case_ref, request_ref, title, items, disclosures, have, is_inline, attempts, next_try,
+        fault_code, fault_text, last_note, steps)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
+        $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)
+    ON CONFLICT (xid) DO NOTHING";
+pub(crate) const EXCHANGE_PHASE: &str =
+    "UPDATE exchange SET phase = $1, updated = $2 WHERE no = $3";
+pub(crate) const EXCHANGE_STEP: &str = "
+    UPDATE exchange SET phase = $1, updated = $2, last_note = $3, steps = steps + 1 WHERE no = $4";
+pub(crate) const EXCHANGE_HAVE: &str = "UPDATE exchange SET have = $1 WHERE xid = $2";
+pub(crate) const EXCHANGE_RETRY: &str = "
+    UPDATE exchange SET attempts = $1, next_try = $2, fault_code = $3, fault_text = $4 WHERE xid = $5";
+pub(crate) const EXCHANGE_DROP: &str = "DELETE FROM exchange WHERE no = $1";
+
+/// The columns of an exchange, in the order that rows are read, before the given rest of a query.
+macro_rules! exchanges {
+    ($rest:literal) => {
+        concat!(
+            "SELECT xid, direction, peer, phase, created, updated, body, hdr, len, segments, terms, case_ref, \
+             request_ref, title, items, disclosures, have, is_inline, attempts, next_try, fault_code, fault_text, \
+             last_note, steps FROM exchange ",
+            $rest
+        )
+    };
+}
+
+pub(crate) const EXCHANGE: &str = exchanges!("WHERE xid = $1");
+pub(crate) const EXCHANGES: &str = exchanges!("WHERE no < $1 ORDER BY no DESC LIMIT $2");
+pub(crate) const EXCHANGES_WAY: &str =
+    exchanges!("WHERE no < $1 AND direction = $2 ORDER BY no DESC LIMIT $3");
+pub(crate) const EXCHANGES_PHASE: &str =
+    exchanges!("WHERE no < $1 AND phase = $2 ORDER BY no DESC LIMIT $3");
+pub(crate) const EXCHANGES_WAY_PHASE: &str =
+    exchanges!("WHERE no < $1 AND direction = $2 AND phase = $3 ORDER BY no DESC LIMIT $4");
+pub(crate) const RECEIVING: &str =
+    exchanges!("WHERE direction = 'in' AND phase = 'receiving' AND no > $1 ORDER BY no LIMIT $2");
+pub(crate) const OUTBOX: &str = exchanges!(
+    "WHERE direction = 'out' AND phase IN ('dispatched', 'consigned', 'delivered') AND no > $1 ORDER BY no LIMIT $2"
+);
+pub(crate) const OUTBOX_PEER: &str = exchanges!(
+    "WHERE direction = 'out' AND phase IN ('dispatched', 'consigned', 'delivered') AND no > $1 AND peer = $2 \
+     ORDER BY no LIMIT $3"
+);
+pub(crate) const OUTBOX_DUE: &str = exchanges!(
+    "WHERE direction = 'out' AND phase IN ('dispatched', 'consigned', 'delivered') AND peer = $1 \
+     AND (next_try IS NULL OR next_try <= $2) ORDER BY no LIMIT $3"
+);
+pub(crate) const OUTBOX_PEERS: &str = "
+    SELECT peer, COUNT(*), MIN(COALESCE(next_try, 0)) FROM exchange
+    WHERE direction = 'out' AND phase IN ('dispatched', 'consigned', 'delivered')
+    GROUP BY peer ORDER BY peer";
+pub(crate) const COUNTS: &str =
+    "SELECT direction, phase, COUNT(*) FROM exchange GROUP BY direction, phase";
+pub(crate) const XIDS: &str = "SELECT xid FROM exchange ORDER BY no";
+pub(crate) const FIND: &str =
+    "SELECT xid FROM exchange WHERE xid >= $1 AND xid <= $2 ORDER BY xid LIMIT $3";
+
+// Payloads and headers.
+
+pub(crate) const PAYLOAD_PUT: &str = "
+    INSERT INTO payload (no, bytes) VALUES ($1, $2) ON CONFLICT (no) DO UPDATE SET bytes = excluded.bytes";
+pub(crate) const PAYLOAD: &str =
+    "SELECT p.bytes FROM payload p JOIN exchange e ON e.no = p.no WHERE e.xid = $1";
+pub(crate) const PAYLOAD_DROP: &str = "DELETE FROM payload WHERE no = $1";
+pub(crate) const HEADER_PUT: &str = "INSERT INTO header (no, slot, wrapped) VALUES ($1, $2, $3)";
+pub(crate) const HEADER: &str =
+    "SELECT h.slot, h.wrapped FROM header h JOIN exchange e ON e.no = h.no WHERE e.xid = $1";
+pub(crate) const HEADER_DROP: &str = "DELETE FROM header WHERE no = $1 RETURNING slot";
+pub(crate) const HEADER_SLOTS: &str = "SELECT slot FROM header ORDER BY slot";
+pub(crate) const HEADERS_SPENT: &str = "
+    DELETE FROM header WHERE no IN
+        (SELECT no FROM exchange WHERE direction = 'out' AND phase IN ('delivered', 'closed'))";
+
+// Peers and named values.
+
+pub(crate) const PEER_PUT: &str = "
+    INSERT INTO peer (id, alias, card, number, crl, crl_number, state, classic, added, accepted, last_seen,
+        head, fault_code, fault_text)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+    ON CONFLICT (id) DO UPDATE SET alias = excluded.alias, card = excluded.card, number = excluded.number,
+        crl = excluded.crl, crl_number = excluded.crl_number, state = excluded.state, classic = excluded.classic,
+        added = excluded.added, accepted = excluded.accepted, last_seen = excluded.last_seen,
+        head = COALESCE(excluded.head, peer.head), fault_code = excluded.fault_code,
+        fault_text = excluded.fault_text";
+pub(crate) const PEER_STATE: &str = "UPDATE peer SET state = $1 WHERE id = $2";
+pub(crate) const PEER_ACCEPTED: &str =
+    "UPDATE peer SET state = 'accepted', accepted = $1 WHERE id = $2";
+pub(crate) const PEER_CRL: &str = "UPDATE peer SET crl = $1, crl_number = $2 WHERE id = $3";
+pub(crate) const PEER_SEEN: &str =
+    "UPDATE peer SET last_seen = $1, fault_code = NULL, fault_text = NULL WHERE id = $2";
+pub(crate) const PEER_HEAD: &str = "UPDATE peer SET head = $1 WHERE id = $2";
+pub(crate) const PEER_FAULT: &str =
+    "UPDATE peer SET fault_code = $1, fault_text = $2 WHERE id = $3";
+
+/// The columns of a peer, in the order that rows are read, before the given rest of a query.
+macro_rules! peers {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, alias, card, number, crl, crl_number, state, classic, added, accepted, last_seen, head, \
+             fault_code, fault_text FROM peer ",
+            $rest
+        )
+    };
+}
+
+pub(crate) const PEER: &str = peers!("WHERE id = $1");
+pub(crate) const PEERS: &str = peers!("ORDER BY alias");
+pub(crate) const META_PUT: &str = "
+    INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+pub(crate) const META: &str = "SELECT value FROM meta WHERE key = $1";
+
+#[cfg(test)]
+mod tests {
+    /// SQLite numbers `$n` by first use, PostgreSQL by the number: they agree if the first uses ascend.
+    #[test]
+    fn parameters_are_first_used_in_order() {
+        let source = include_str!("sql.rs");
+        let source = &source[..source.find("#[cfg(test)]").unwrap()];
+        for statement in source.split("pub(crate) const").skip(1) {
+            let mut next = 1;
+            for part in statement.split('$').skip(1) {
+                let digits = part.chars().take_while(char::is_ascii_digit).count();
+                let Ok(number) = part[..digits].parse::<u32>() else {
+                    continue;
+                };
+                assert!(number <= next, "${number} before ${next} in{statement}");
+                next = next.max(number + 1);
+            }
+        }
+    }
+}

@@ -1,0 +1,666 @@
+//! The ledger as a whole, on a real disk.
+
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+use crate::base::AuthorityId;
+use crate::base::Digest;
+use crate::base::Ranges;
+use crate::base::Timestamp;
+use crate::base::Xid;
+use crate::base::limits;
+use crate::identity::keys::KeyName;
+use crate::identity::keys::Role;
+use crate::identity::keys::SecretKey;
+use crate::store::CommitFault;
+use crate::store::Direction;
+use crate::store::Exchange;
+use crate::store::Fault;
+use crate::store::Ledger;
+use crate::store::Op;
+use crate::store::PeerRow;
+use crate::store::PeerState;
+use crate::store::Phase;
+use crate::store::StoreFault;
+use crate::tlog;
+use crate::tlog::Checkpoint;
+use crate::tlog::Frontier;
+
+const HEADER: &[u8] = b"age-encryption.org/v1\n-> X25519 SECRET-HEADER-BYTES\n--- mac\n";
+
+fn key() -> SecretKey {
+    let name = KeyName::new("mla.example.ie".parse().unwrap(), Role::Log);
+    SecretKey::from_seed(name, &[3; 32])
+}
+
+fn open(folder: &Path) -> Ledger {
+    Ledger::open(folder, key()).unwrap()
+}
+
+fn peer() -> AuthorityId {
+    "mla.example.fr".parse().unwrap()
+}
+
+fn xid(number: u8) -> Xid {
+    Xid::from_bytes([number; 16])
+}
+
+fn at(millis: i64) -> Timestamp {
+    Timestamp::from_millis(millis)
+}
+
+fn exchange(number: u8, direction: Direction, phase: Phase) -> Exchange {
+    Exchange {
+        xid: xid(number),
+        direction,
+        peer: peer(),
+        phase,
+        created: at(1_000),
+        updated: at(2_000),
+        body: Digest::of(b"body"),
+        hdr: Digest::of(b"hdr"),
+        len: 5_000_000,
+        segments: 5,
+        terms: "{\"instrument\":\"EIO\"}".to_owned(),
+        case_ref: Some("IE-2026-1".to_owned()),
+        request_ref: None,
+        title: Some("Bank \"records\"".to_owned()),
+        items: 3,
+        disclosures: vec!["WyJhIl0".to_owned(), "WyJiIl0".to_owned()],
+        have: Ranges::empty(),
+        inline: false,
+        attempts: 0,
+        next_try: None,
+        fault: None,
+        last_note: b"dispatch".to_vec(),
+        steps: 1,
+    }
+}
+
+fn opened(number: u8, direction: Direction, phase: Phase) -> Op {
+    Op::Open(Box::new(exchange(number, direction, phase)))
+}
+
+fn statement(number: u8, note: &[u8], logged: bool) -> Op {
+    Op::Statement {
+        xid: Some(xid(number)),
+        kind: "dispatch".to_owned(),
+        issuer: peer(),
+        note: note.to_vec(),
+        at: at(3_000),
+        logged,
+        signatures: 1,
+    }
+}
+
+fn advance(number: u8, from: &[Phase], to: Phase, note: Option<&[u8]>) -> Op {
+    Op::Advance {
+        xid: xid(number),
+        from: from.to_vec(),
+        to,
+        last_note: note.map(<[u8]>::to_vec),
+        at: at(4_000),
+    }
+}
+
+fn header(number: u8) -> Op {
+    Op::Header {
+        xid: xid(number),
+        header: Zeroizing::new(HEADER.to_vec()),
+    }
+}
+
+#[tokio::test]
+async fn what_is_committed_is_read_back_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = open(dir.path());
+    let mut whole = exchange(1, Direction::In, Phase::Receiving);
+    whole.next_try = Some(at(9_000));
+    whole.fault = Some(Fault {
+        code: "unreachable".to_owned(),
+        text: "no answer".to_owned(),
+    });
+    whole.have = Ranges::all(3);
+    let ops = vec![
+        Op::Open(Box::new(whole.clone())),
+        Op::Payload {
+            xid: xid(1),
+            bytes: vec![7; 10_000],
+        },
+        statement(1, b"note", true),
+    ];
+    assert_eq!(ledger.commit(ops).await.unwrap().size, 1);
+    assert_eq!(ledger.size(), 1);
+    assert_eq!(ledger.exchange(&xid(1)).await.unwrap(), Some(whole.clone()));
+    assert_eq!(
+        ledger.payload(&xid(1)).await.unwrap(),
+        Some(vec![7; 10_000])
+    );
+    let rows = ledger.statements(&xid(1)).await.unwrap();
+    assert_eq!(rows.len(), 1);
+    assert_eq!((rows[0].leaf, rows[0].signatures), (Some(0), 1));
+    assert_eq!(rows[0].digest, Digest::of(b"note"));
+    assert_eq!(ledger.statement_list(10, None).await.unwrap(), rows);
+    let row = ledger.statement(&Digest::of(b"note")).await.unwrap();
+    assert_eq!(row.as_ref(), rows.first());
+
+    let retry = Op::Retry {
+        xid: xid(1),
+        attempts: 4,
+        next_try: None,
+        fault: None,
+    };
+    let have = Op::Have {
+        xid: xid(1),
+        have: Ranges::all(5),
+    };
+    let step = advance(1, &[Phase::Receiving], Phase::Consigned, Some(b"consigned"));
+    ledger.commit(vec![retry, have, step]).await.unwrap();
+    (whole.attempts, whole.next_try, whole.fault) = (4, None, None);
+    (whole.have, whole.phase) = (Ranges::all(5), Phase::Consigned);
+    (whole.last_note, whole.steps) = (b"consigned".to_vec(), 2);
+    whole.updated = at(4_000);
+    assert_eq!(ledger.exchange(&xid(1)).await.unwrap(), Some(whole));
+    assert_eq!(ledger.exchange(&xid(2)).await.unwrap(), None);
+    assert_eq!(ledger.payload(&xid(2)).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn one_callers_conflict_is_nobody_elses() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = open(dir.path());
+    let mut tasks = Vec::new();
+    for number in 0..40 {
+        let ledger = ledger.clone();
+        tasks.push(tokio::spawn(async move {
+            let mut ops = vec![
+                opened(number, Direction::Out, Phase::Dispatched),
+                header(number),
+                statement(number, &[number; 100], true),
+            ];
+            if number % 2 == 1 {
+                ops.push(advance(number, &[Phase::Consigned], Phase::Delivered, None));
+            }
+            ledger.commit(ops).await
+        }));
+    }
+    for (number, task) in (0..40).zip(tasks) {
+        let result = task.await.unwrap();
+        let kept = ledger.exchange(&xid(number)).await.unwrap().is_some();
+        let logged = ledger.statements(&xid(number)).await.unwrap().len();
+        let readable = ledger.header(&xid(number)).await.unwrap().is_some();
+        if number % 2 == 0 {
+            assert!(result.is_ok());
+            assert_eq!((kept, logged, readable), (true, 1, true), "{number}");
+        } else {
+            let current = Some(Phase::Dispatched);
+            assert_eq!(result, Err(CommitFault::Conflict { current }));
+            assert_eq!((kept, logged, readable), (false, 0, false), "{number}");
+        }
+    }
+    assert_eq!(ledger.size(), 20);
+    let live = live_cells(dir.path());
+    assert_eq!(live, 20, "the key of a batch that failed is still there");
+}
+
+fn live_cells(folder: &Path) -> usize {
+    let slots = std::fs::read(folder.join("slots")).unwrap();
+    let cells = slots.chunks(64);
+    cells.filter(|cell| cell.iter().any(|&b| b != 0)).count()
+}
+
+#[tokio::test]
+async fn preconditions() {
+    async fn check(ledger: &Ledger, op: Op, expected: Result<(), Option<Phase>>) {
+        let named = format!("{op:?}");
+        let expected = expected.map_err(|current| CommitFault::Conflict { current });
+        let result = ledger.commit(vec![op]).await.map(|_| ());
+        assert_eq!(result, expected, "{named}");
+    }
+    use Phase::{Consigned, Delivered, Dispatched, Receiving};
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = open(dir.path());
+    let payload = |number| Op::Payload {
+        xid: xid(number),
+        bytes: Vec::new(),
+    };
+    let out = || opened(1, Direction::Out, Dispatched);
+    let drop = |number| Op::DropIncoming { xid: xid(number) };
+    check(&ledger, out(), Ok(())).await;
+    check(&ledger, out(), Err(Some(Dispatched))).await;
+    let step = advance(1, &[Dispatched, Delivered], Consigned, None);
+    check(&ledger, step, Ok(())).await;
+    let step = advance(1, &[Dispatched], Delivered, Some(b"x"));
+    check(&ledger, step, Err(Some(Consigned))).await;
+    let step = advance(9, &[Dispatched], Consigned, None);
+    check(&ledger, step, Err(None)).await;
+    for op in [payload(9), header(9), Op::Shred { xid: xid(9) }, drop(9)] {
+        check(&ledger, op, Err(None)).await;
+    }
+    check(&ledger, Op::Shred { xid: xid(1) }, Ok(())).await;
+    check(&ledger, drop(1), Err(Some(Consigned))).await;
+    check(&ledger, opened(2, Direction::In, Receiving), Ok(())).await;
+    check(&ledger, payload(2), Ok(())).await;
+    check(&ledger, header(2), Ok(())).await;
+    check(&ledger, drop(2), Ok(())).await;
+    check(&ledger, drop(2), Err(None)).await;
+    assert_eq!(ledger.payload(&xid(2)).await.unwrap(), None);
+    assert!(ledger.header(&xid(2)).await.unwrap().is_none());
+    assert_eq!(live_cells(dir.path()), 0);
+    let seen = Op::PeerSeen {
+        id: peer(),
+        at: at(1),
+    };
+    check(&ledger, seen, Err(None)).await;
+}
+
+#[tokio::test]
+async fn what_exceeds_its_limit_is_refused_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = open(dir.path());
+    let long = statement(1, &vec![0; limits::STATEMENT_BYTES_MAX + 1], true);
+    let mut wide = exchange(1, Direction::In, Phase::Receiving);
+    wide.len = u64::MAX;
+    for op in [long, Op::Open(Box::new(wide))] {
+        let fault = ledger.commit(vec![op]).await.unwrap_err();
+        assert!(matches!(fault, CommitFault::Unfit(_)), "{fault}");
+    }
+    let kept = ledger.commit(vec![statement(1, b"note", true)]).await;
+    assert_eq!(kept.unwrap().size, 1);
+}
+
+#[tokio::test]
+async fn the_same_statement_is_one_statement() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = open(dir.path());
+    for _ in 0..3 {
+        let ops = vec![statement(1, b"one", true), statement(1, b"one", false)];
+        assert_eq!(ledger.commit(ops).await.unwrap().size, 1);
+    }
+    let ops = vec![statement(1, b"two", false), statement(1, b"three", true)];
+    assert_eq!(ledger.commit(ops).await.unwrap().size, 2);
+    let rows = ledger.statements(&xid(1)).await.unwrap();
+    let leaves: Vec<_> = rows.iter().map(|row| row.leaf).collect();
+    assert_eq!(leaves, [Some(0), None, Some(1)]);
+    assert_eq!(rows[1].r, None);
+    let page = ledger.statement_list(1, Some(rows[2].seq)).await.unwrap();
+    assert_eq!(page, [rows[1].clone()]);
+}
+
+#[tokio::test]
+async fn the_log_is_the_one_of_its_statements_after_reopening() {
+    let dir = tempfile::tempdir().unwrap();
+    for round in 0..3_u8 {
+        let ledger = open(dir.path());
+        for number in 0..5 {
+            let note = [round, number];
+            ledger
+                .commit(vec![statement(number, &note, true)])
+                .await
+                .unwrap();
+        }
+        let mut rows = ledger.statement_list(100, None).await.unwrap();
+        rows.reverse();
+        let mut tree = Frontier::new();
+        for (index, row) in (0..).zip(&rows) {
+            assert_eq!(row.leaf, Some(index));
+            let commitment = tlog::commitment(&row.r.unwrap(), &Digest::of(&row.note));
+            tree.append(tlog::leaf_hash(&tlog::leaf_entry(&commitment)));
+        }
+        assert_eq!(tree.size(), u64::from(round + 1) * 5);
+        assert_eq!(ledger.size(), tree.size());
+        assert_eq!(ledger.recompute(tree.size()).await.unwrap(), tree);
+        let checkpoint = ledger.checkpoint().await.unwrap();
+        assert_eq!(
+            (checkpoint.size, checkpoint.root),
+            (tree.size(), tree.root())
+        );
+        ledger.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_checkpoint_is_for_what_is_committed() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = open(dir.path());
+    assert!(ledger.head().is_none() && ledger.last_checkpoint().is_none());
+    let mut tasks = Vec::new();
+    for number in 0..50 {
+        let ledger = ledger.clone();
+        tasks.push(tokio::spawn(async move {
+            if number % 5 == 4 {
+                let checkpoint = ledger.checkpoint().await.unwrap();
+                let stored = ledger.recompute(checkpoint.size).await.unwrap();
+                assert_eq!(stored.size(), checkpoint.size);
+                assert_eq!(stored.root(), checkpoint.root);
+                return;
+            }
+            let mut ops = vec![statement(number, &[number], true)];
+            if number % 5 == 3 {
+                ops.push(advance(number, &[], Phase::Closed, None));
+            }
+            let done = ledger.commit(ops).await;
+            assert_eq!(done.is_ok(), number % 5 != 3);
+        }));
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let last = ledger.checkpoint().await.unwrap();
+    assert_eq!(last.size, 30);
+    assert_eq!(last.origin, "mla.example.ie/log");
+    assert_eq!(ledger.head(), Some(last.clone()));
+    let note = ledger.last_checkpoint().unwrap();
+    assert_eq!(Checkpoint::open(&note, &key().public()), Ok(last.clone()));
+    ledger.close().await;
+
+    let ledger = open(dir.path());
+    assert_eq!(ledger.head(), Some(last));
+    assert_eq!(ledger.last_checkpoint().as_deref(), Some(&*note));
+    ledger.close().await;
+    let other = SecretKey::from_seed(key().name().clone(), &[4; 32]);
+    let fault = Ledger::open(dir.path(), other).unwrap_err();
+    assert!(matches!(fault, StoreFault::Damaged(_)), "{fault}");
+}
+
+#[tokio::test]
+async fn a_shredded_header_is_nowhere() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = open(dir.path());
+    let begun = vec![opened(1, Direction::Out, Phase::Dispatched), header(1)];
+    ledger.commit(begun).await.unwrap();
+    let stored = ledger.header(&xid(1)).await.unwrap().unwrap();
+    assert_eq!(stored.as_slice(), HEADER);
+    let secret = std::fs::read(dir.path().join("slots")).unwrap()[..32].to_vec();
+    assert_ne!(secret, [0; 32]);
+
+    let mut replaced = HEADER.to_vec();
+    replaced.extend_from_slice(b"2");
+    let again = Op::Header {
+        xid: xid(1),
+        header: Zeroizing::new(replaced.clone()),
+    };
+    ledger.commit(vec![again]).await.unwrap();
+    let stored = ledger.header(&xid(1)).await.unwrap().unwrap();
+    assert_eq!(*stored, replaced);
+    assert_eq!(live_cells(dir.path()), 1);
+
+    ledger
+        .commit(vec![Op::Shred { xid: xid(1) }])
+        .await
+        .unwrap();
+    assert!(ledger.header(&xid(1)).await.unwrap().is_none());
+    assert_eq!(live_cells(dir.path()), 0);
+    let mut searched = 0;
+    for file in std::fs::read_dir(dir.path()).unwrap() {
+        let bytes = std::fs::read(file.unwrap().path()).unwrap();
+        for needle in [&secret[..], b"SECRET-HEADER-BYTES"] {
+            assert!(!bytes.windows(needle.len()).any(|at| at == needle));
+        }
+        searched += bytes.len();
+    }
+    assert!(searched > 100_000, "the database was not searched");
+}
+
+#[tokio::test]
+async fn a_header_that_is_no_longer_needed_does_not_survive_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = open(dir.path());
+    for number in [1, 2] {
+        let begun = vec![
+            opened(number, Direction::Out, Phase::Dispatched),
+            header(number),
+        ];
+        ledger.commit(begun).await.unwrap();
+    }
+    let delivered = advance(1, &[Phase::Dispatched], Phase::Delivered, None);
+    ledger.commit(vec![delivered]).await.unwrap();
+    ledger.close().await;
+    let ledger = open(dir.path());
+    assert!(ledger.header(&xid(1)).await.unwrap().is_none());
+    assert!(ledger.header(&xid(2)).await.unwrap().is_some());
+    assert_eq!(live_cells(dir.path()), 1);
+}
+
+async fn six(folder: &Path) -> Ledger {
+    let ledger = open(folder);
+    let mut ops = Vec::new();
+    for (number, direction, phase) in [
+        (0x11, Direction::Out, Phase::Dispatched),
+        (0x12, Direction::Out, Phase::Closed),
+        (0x13, Direction::Out, Phase::Consigned),
+        (0x21, Direction::In, Phase::Receiving),
+        (0x22, Direction::In, Phase::Held),
+        (0x23, Direction::In, Phase::Consigned),
+    ] {
+        ops.push(opened(number, direction, phase));
+    }
+    ops.push(Op::Retry {
+        xid: xid(0x11),
+        attempts: 1,
+        next_try: Some(at(10_000)),
+        fault: None,
+    });
+    ledger.commit(ops).await.unwrap();
+    ledger
+}
+
+fn ids(rows: &[Exchange]) -> Vec<u8> {
+    rows.iter().map(|row| row.xid.as_bytes()[0]).collect()
+}
+
+#[tokio::test]
+async fn lists() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = six(dir.path()).await;
+    for (direction, phase, limit, after, expected) in [
+        (
+            None,
+            None,
+            9,
+            None,
+            &[0x23, 0x22, 0x21, 0x13, 0x12, 0x11][..],
+        ),
+        (None, None, 2, None, &[0x23, 0x22]),
+        (None, None, 2, Some(0x22), &[0x21, 0x13]),
+        (None, None, 9, Some(0x99), &[]),
+        (Some(Direction::In), None, 9, None, &[0x23, 0x22, 0x21]),
+        (None, Some(Phase::Consigned), 9, None, &[0x23, 0x13]),
+        (
+            Some(Direction::Out),
+            Some(Phase::Consigned),
+            9,
+            None,
+            &[0x13],
+        ),
+        (Some(Direction::Out), None, 9, Some(0x13), &[0x12, 0x11]),
+    ] {
+        let rows = ledger.exchanges(direction, phase, limit, after.map(xid));
+        assert_eq!(ids(&rows.await.unwrap()), expected);
+    }
+    for (prefix, expected) in [
+        ("1", 3),
+        ("11", 1),
+        ("111", 1),
+        ("112", 0),
+        ("", 6),
+        ("zz", 0),
+        ("AA", 0),
+        (&xid(0x22).to_string(), 1),
+        (&"2".repeat(33), 0),
+    ] {
+        let found = ledger.find(prefix).await.unwrap();
+        assert_eq!(found.len(), expected, "{prefix:?}");
+    }
+}
+
+#[tokio::test]
+async fn queues() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = six(dir.path()).await;
+    let other: AuthorityId = "mla.example.de".parse().unwrap();
+    let outbox = |to: Option<AuthorityId>, after: Option<Xid>| {
+        let ledger = ledger.clone();
+        async move { ids(&ledger.outbox(to.as_ref(), after).await.unwrap()) }
+    };
+    assert_eq!(outbox(None, None).await, [0x11, 0x13]);
+    assert_eq!(outbox(Some(peer()), None).await, [0x11, 0x13]);
+    assert_eq!(outbox(Some(peer()), Some(xid(0x11))).await, [0x13]);
+    assert!(outbox(Some(other), None).await.is_empty());
+    for (now, expected) in [(9_999, &[0x13][..]), (10_000, &[0x11, 0x13])] {
+        let due = ledger.outbox_due(&peer(), at(now), 9).await.unwrap();
+        assert_eq!(ids(&due), expected);
+    }
+    let waiting = ledger.waiting().await.unwrap();
+    assert_eq!(waiting.len(), 1);
+    assert_eq!((&waiting[0].peer, waiting[0].count), (&peer(), 2));
+    assert_eq!(ids(&ledger.receiving(None).await.unwrap()), [0x21]);
+    assert_eq!(ledger.counts().await.unwrap().len(), 6);
+    assert_eq!(ledger.xids().await.unwrap().len(), 6);
+}
+
+fn added() -> PeerRow {
+    PeerRow {
+        id: peer(),
+        alias: "fr".parse().unwrap(),
+        card: b"card".to_vec(),
+        number: 1,
+        crl: None,
+        crl_number: None,
+        state: PeerState::Added,
+        classic: false,
+        added: at(1),
+        accepted: None,
+        last_seen: None,
+        head: None,
+        fault: None,
+    }
+}
+
+#[tokio::test]
+async fn peers_and_named_values() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = open(dir.path());
+    let mut row = added();
+    let fault = Some(Fault {
+        code: "revoked".to_owned(),
+        text: "its certificate is revoked".to_owned(),
+    });
+    let id = peer;
+    let ops = vec![
+        Op::PeerPut(Box::new(row.clone())),
+        Op::PeerState {
+            id: id(),
+            state: PeerState::Accepted,
+            at: at(2),
+        },
+        Op::PeerCrl {
+            id: id(),
+            crl: b"crl".to_vec(),
+            number: 7,
+        },
+        Op::PeerSeen {
+            id: id(),
+            at: at(3),
+        },
+        Op::PeerHead {
+            id: id(),
+            head: b"head".to_vec(),
+        },
+        Op::PeerFault {
+            id: id(),
+            fault: fault.clone(),
+        },
+        Op::Meta {
+            key: "clock".to_owned(),
+            value: b"1".to_vec(),
+        },
+        Op::Meta {
+            key: "clock".to_owned(),
+            value: b"2".to_vec(),
+        },
+    ];
+    ledger.commit(ops).await.unwrap();
+    row.state = PeerState::Accepted;
+    (row.accepted, row.last_seen) = (Some(at(2)), Some(at(3)));
+    (row.crl, row.crl_number) = (Some(b"crl".to_vec()), Some(7));
+    (row.head, row.fault) = (Some(b"head".to_vec()), fault);
+    assert_eq!(ledger.peer(&peer()).await.unwrap(), Some(row.clone()));
+    let headless = PeerRow {
+        head: None,
+        ..row.clone()
+    };
+    ledger
+        .commit(vec![Op::PeerPut(Box::new(headless))])
+        .await
+        .unwrap();
+    assert_eq!(ledger.peers().await.unwrap(), [row.clone()]);
+    assert_eq!(ledger.meta("clock").await.unwrap(), Some(b"2".to_vec()));
+    assert_eq!(ledger.meta("none").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_peer_that_cannot_be_kept_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = open(dir.path());
+    let first = Op::PeerPut(Box::new(added()));
+    ledger.commit(vec![first]).await.unwrap();
+    let namesake = PeerRow {
+        id: "mla.example.de".parse().unwrap(),
+        ..added()
+    };
+    let taken = ledger.commit(vec![Op::PeerPut(Box::new(namesake))]).await;
+    assert!(matches!(taken, Err(CommitFault::Unfit(_))));
+    let huge = Op::PeerCrl {
+        id: peer(),
+        crl: Vec::new(),
+        number: u64::MAX,
+    };
+    let huge = ledger.commit(vec![huge]).await;
+    assert!(matches!(huge, Err(CommitFault::Unfit(_))));
+    assert_eq!(ledger.peers().await.unwrap(), [added()]);
+}
+
+#[tokio::test]
+async fn the_folder_belongs_to_one_process() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = open(dir.path());
+    let fault = Ledger::open(dir.path(), key()).unwrap_err();
+    assert!(matches!(fault, StoreFault::Locked { .. }), "{fault}");
+    ledger.close().await;
+    let fault = ledger.commit(Vec::new()).await.unwrap_err();
+    assert!(matches!(fault, CommitFault::Broken(_)));
+    open(dir.path()).close().await;
+}
+
+#[tokio::test]
+async fn damage_is_noticed_at_opening() {
+    for (harm, expected) in [
+        ("DELETE FROM leaf WHERE idx = 1", "number of leaves"),
+        ("UPDATE log SET size = 3", "does not fit"),
+        ("UPDATE log SET frontier = x'00'", "does not fit"),
+        ("UPDATE log SET frontier = zeroblob(32)", "another root"),
+        (
+            "DELETE FROM leaf; UPDATE log SET size = 0, frontier = x''",
+            "more leaves",
+        ),
+        (
+            "INSERT INTO migration (no, name) VALUES (99, 'later')",
+            "newer program",
+        ),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = open(dir.path());
+        for note in [b"1", b"2"] {
+            ledger.commit(vec![statement(1, note, true)]).await.unwrap();
+        }
+        ledger.checkpoint().await.unwrap();
+        ledger.close().await;
+        let db = rusqlite::Connection::open(dir.path().join("ledger.db")).unwrap();
+        db.execute_batch(harm).unwrap();
+        drop(db);
+        let fault = Ledger::open(dir.path(), key()).unwrap_err().to_string();
+        assert!(fault.contains(expected), "{harm}: {fault}");
+    }
+}

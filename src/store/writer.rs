@@ -1,0 +1,348 @@
+//! The one thread that writes the ledger: it takes what is queued, commits it together, then answers.
+
+use std::fs::File;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+
+use rusqlite::Connection;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::mpsc;
+use tokio::sync::oneshot;
+use tokio::sync::watch;
+
+use crate::base::limits;
+use crate::identity::keys::SecretKey;
+use crate::store::apply::Group;
+use crate::store::apply::Stop;
+use crate::store::op::Commit;
+use crate::store::op::CommitFault;
+use crate::store::op::Op;
+use crate::store::slots::Slots;
+use crate::store::sql;
+use crate::tlog::Checkpoint;
+use crate::tlog::Frontier;
+
+/// Pages of the write-ahead log (4 KiB each), roughly, after which it is folded into the database.
+const FOLD_PAGES: usize = 4_096;
+const PAGE_BYTES: usize = 4_096;
+
+/// A signed head and its note.
+#[derive(Clone)]
+pub(crate) struct Signed {
+    pub(crate) checkpoint: Checkpoint,
+    pub(crate) note: Arc<[u8]>,
+}
+
+pub(crate) type Answer<T> = oneshot::Sender<Result<T, CommitFault>>;
+
+/// What the thread is asked for.
+pub(crate) enum Work {
+    /// One caller's changes.
+    Batch(Batch),
+    /// A checkpoint for the committed head.
+    Checkpoint(Answer<Checkpoint>),
+    /// The end, once all that was queued before is answered.
+    Close(oneshot::Sender<()>),
+}
+
+/// One caller's changes, the memory they were granted, and whom to tell.
+pub(crate) struct Batch {
+    pub(crate) ops: Vec<Op>,
+    pub(crate) room: OwnedSemaphorePermit,
+    pub(crate) answer: Answer<Commit>,
+}
+
+/// What the thread lets others see.
+pub(crate) struct Shown {
+    pub(crate) signed: watch::Sender<Option<Signed>>,
+    pub(crate) broken: watch::Sender<Option<String>>,
+    pub(crate) size: Arc<AtomicU64>,
+}
+
+/// The thread's own state.
+pub(crate) struct Writer {
+    pub(crate) db: Connection,
+    pub(crate) slots: Slots,
+    pub(crate) key: SecretKey,
+    pub(crate) tree: Frontier,
+    pub(crate) seq: i64,
+    pub(crate) no: i64,
+    pub(crate) shown: Shown,
+    pub(crate) pages: usize,
+    /// Keeps other processes away from the folder.
+    pub(crate) lock: File,
+}
+
+/// Everything taken from the queue at once.
+#[derive(Default)]
+struct Taken {
+    batches: Vec<Batch>,
+    checkpoints: Vec<Answer<Checkpoint>>,
+    close: Option<oneshot::Sender<()>>,
+}
+
+impl Taken {
+    fn put(&mut self, work: Work) {
+        match work {
+            Work::Batch(batch) => self.batches.push(batch),
+            Work::Checkpoint(answer) => self.checkpoints.push(answer),
+            Work::Close(done) => self.close = Some(done),
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.close.is_some()
+            || self.batches.len() + self.checkpoints.len() >= limits::COMMIT_GROUP_BATCHES_MAX
+    }
+}
+
+impl Writer {
+    /// Serves the queue until everybody has let go of it, or asked for the end, or the disk has failed.
+    pub(crate) fn run(mut self, mut queue: mpsc::Receiver<Work>) {
+        while let Some(first) = queue.blocking_recv() {
+            let mut taken = Taken::default();
+            taken.put(first);
+            while !taken.is_full() {
+                match queue.try_recv() {
+                    Ok(work) => taken.put(work),
+                    Err(_) => break,
+                }
+            }
+            let close = taken.close.take();
+            let served = self.serve(taken);
+            let served = match &close {
+                Some(_) => served.and_then(|()| self.fold()),
+                None => served,
+            };
+            if let Err(why) = served {
+                self.stop(&why, &mut queue);
+            } else if close.is_none() {
+                continue;
+            }
+            drop((self.db, self.lock, queue));
+            if let Some(done) = close {
+                told(done.send(()));
+            }
+            return;
+        }
+        if let Err(why) = self.fold() {
+            tracing::error!("{why}");
+        }
+    }
+
+    /// Says that nothing will be written any more, to everybody who waits and to everybody who asks later.
+    fn stop(&self, why: &str, queue: &mut mpsc::Receiver<Work>) {
+        self.shown.broken.send_replace(Some(why.to_owned()));
+        queue.close();
+        while let Ok(work) = queue.try_recv() {
+            let fault = CommitFault::Broken(why.to_owned());
+            match work {
+                Work::Batch(batch) => told(batch.answer.send(Err(fault))),
+                Work::Checkpoint(answer) => told(answer.send(Err(fault))),
+                Work::Close(done) => told(done.send(())),
+            }
+        }
+    }
+
+    fn serve(&mut self, taken: Taken) -> Result<(), String> {
+        if !taken.batches.is_empty() {
+            self.group(taken.batches)?;
+        }
+        if !taken.checkpoints.is_empty() {
+            self.checkpoint(taken.checkpoints)?;
+        }
+        if self.pages >= FOLD_PAGES {
+            self.fold()?;
+        }
+        Ok(())
+    }
+
+    /// Commits these batches together and answers each.
+    fn group(&mut self, batches: Vec<Batch>) -> Result<(), String> {
+        let mut answers = Vec::with_capacity(batches.len());
+        let mut rooms = Vec::with_capacity(batches.len());
+        let mut todo = Vec::with_capacity(batches.len());
+        for Batch { ops, room, answer } in batches {
+            answers.push(answer);
+            rooms.push(room);
+            todo.push(ops);
+        }
+        let outcome = self.commit(&todo);
+        drop((todo, rooms));
+        let fault = match outcome {
+            Ok(results) => {
+                for (answer, result) in answers.into_iter().zip(results) {
+                    told(answer.send(result));
+                }
+                return Ok(());
+            }
+            Err(Stop::Batch(fault)) => CommitFault::Broken(fault.to_string()),
+            Err(Stop::Broken(why)) => CommitFault::Broken(why),
+            Err(Stop::Full) => CommitFault::Full,
+        };
+        let broken = match &fault {
+            CommitFault::Broken(why) => Err(why.clone()),
+            CommitFault::Conflict { .. } | CommitFault::Unfit(_) | CommitFault::Full => Ok(()),
+        };
+        if let Err(why) = &broken {
+            self.shown.broken.send_replace(Some(why.clone()));
+        }
+        for answer in answers {
+            told(answer.send(Err(fault.clone())));
+        }
+        broken
+    }
+
+    /// One transaction: rows, keys flushed, commit, shredding.
+    fn commit(&mut self, todo: &[Vec<Op>]) -> Result<Vec<Result<Commit, CommitFault>>, Stop> {
+        execute(&self.db, sql::BEGIN)?;
+        let mut group = Group {
+            db: &self.db,
+            slots: &mut self.slots,
+            tree: self.tree.clone(),
+            seq: self.seq,
+            no: self.no,
+            fresh: Vec::new(),
+            spent: Vec::new(),
+        };
+        let done = carry_out(&mut group, todo);
+        let Group {
+            tree,
+            seq,
+            no,
+            fresh,
+            spent,
+            ..
+        } = group;
+        match done {
+            Ok(results) => {
+                self.shown.size.store(tree.size(), Ordering::Release);
+                (self.tree, self.seq, self.no) = (tree, seq, no);
+                self.slots.doom(spent);
+                self.shred()?;
+                let bytes: usize = todo.iter().flatten().map(Op::weight).sum();
+                let ops: usize = todo.iter().map(Vec::len).sum();
+                self.pages += bytes / PAGE_BYTES + 2 * ops;
+                Ok(results)
+            }
+            Err(stop) => {
+                if !self.db.is_autocommit() {
+                    execute(&self.db, sql::ROLLBACK)?;
+                }
+                self.slots.doom(fresh);
+                Err(stop)
+            }
+        }
+    }
+
+    /// Keeps the promise of a committed [`Op::Shred`]; a disk too full even to overwrite (copy on write) breaks it.
+    fn shred(&mut self) -> Result<(), Stop> {
+        self.slots
+            .shred()
+            .map_err(|fault| Stop::Broken(fault.to_string()))
+    }
+
+    /// Signs the committed head, unless that is done, keeps the checkpoint and answers.
+    fn checkpoint(&mut self, answers: Vec<Answer<Checkpoint>>) -> Result<(), String> {
+        let outcome = self.sign();
+        let result = match outcome {
+            Ok(checkpoint) => Ok(checkpoint),
+            Err(Stop::Full) => Err(CommitFault::Full),
+            Err(Stop::Batch(fault)) => Err(CommitFault::Broken(fault.to_string())),
+            Err(Stop::Broken(why)) => Err(CommitFault::Broken(why)),
+        };
+        if let Err(CommitFault::Broken(why)) = &result {
+            self.shown.broken.send_replace(Some(why.clone()));
+        }
+        for answer in answers {
+            told(answer.send(result.clone()));
+        }
+        match result {
+            Err(CommitFault::Broken(why)) => Err(why),
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
+    fn sign(&mut self) -> Result<Checkpoint, Stop> {
+        let checkpoint = Checkpoint {
+            origin: self.key.name().to_string(),
+            size: self.tree.size(),
+            root: self.tree.root(),
+        };
+        let last = self.shown.signed.borrow().clone();
+        if last.is_some_and(|last| last.checkpoint == checkpoint) {
+            return Ok(checkpoint);
+        }
+        let note = checkpoint.sign(&self.key);
+        execute(&self.db, sql::BEGIN)?;
+        let stored = self
+            .db
+            .prepare_cached(sql::LOG_SIGNED)
+            .and_then(|mut put| put.execute([note.as_slice()]))
+            .and_then(|_| execute(&self.db, sql::COMMIT));
+        if let Err(error) = stored {
+            if !self.db.is_autocommit() {
+                execute(&self.db, sql::ROLLBACK)?;
+            }
+            return Err(error.into());
+        }
+        self.pages += 2;
+        self.shown.signed.send_replace(Some(Signed {
+            checkpoint: checkpoint.clone(),
+            note: note.into(),
+        }));
+        Ok(checkpoint)
+    }
+
+    /// Folds the write-ahead log into the database. A full disk postpones it.
+    fn fold(&mut self) -> Result<(), String> {
+        self.pages = 0;
+        let folded = self.db.query_row(sql::FOLD, [], |_| Ok(()));
+        match folded.map_err(Stop::from) {
+            Ok(()) => Ok(()),
+            Err(Stop::Full) => {
+                tracing::warn!(
+                    "no space to fold the ledger's log into its database; tried again later"
+                );
+                Ok(())
+            }
+            Err(Stop::Batch(fault)) => Err(fault.to_string()),
+            Err(Stop::Broken(why)) => Err(why),
+        }
+    }
+}
+
+/// Everything between BEGIN and the end of COMMIT: after an error nothing of it has happened.
+fn carry_out(
+    group: &mut Group<'_>,
+    todo: &[Vec<Op>],
+) -> Result<Vec<Result<Commit, CommitFault>>, Stop> {
+    let before = group.tree.size();
+    let mut results = Vec::with_capacity(todo.len());
+    for ops in todo {
+        results.push(match group.batch(ops) {
+            Ok(commit) => Ok(commit),
+            Err(Stop::Batch(fault)) => Err(fault),
+            Err(stop) => return Err(stop),
+        });
+    }
+    if group.tree.size() != before {
+        let (size, peaks) = group.tree.parts();
+        let frontier: Vec<u8> = peaks.iter().flat_map(|peak| *peak.as_bytes()).collect();
+        let mut grow = group.db.prepare_cached(sql::LOG_GROW)?;
+        grow.execute(rusqlite::params![size, frontier])?;
+    }
+    group.slots.sync()?;
+    execute(group.db, sql::COMMIT)?;
+    Ok(results)
+}
+
+pub(crate) fn execute(db: &Connection, statement: &'static str) -> rusqlite::Result<()> {
+    db.prepare_cached(statement)?.execute([]).map(|_| ())
+}
+
+/// Whoever asked may have gone away meanwhile; what was done is done.
+fn told<T>(sent: Result<(), T>) {
+    drop(sent);
+}
