@@ -1,1 +1,4 @@
 //! The local API on a Unix socket: types, server, client.
+
+pub mod client;
+pub mod types;

@@ -68,6 +68,10 @@ pub const CHAIN_CERTIFICATES_MAX: usize = 4;
 pub const VKEY_BYTES_MAX: usize = AUTHORITY_ID_BYTES_MAX + 64;
 /// Signature and cosignature lines on a checkpoint.
 pub const CHECKPOINT_SIGNATURES_MAX: usize = 64;
+/// A configuration file.
+pub const CONFIG_BYTES_MAX: u64 = 1 << 20;
+/// A file with one key, certificate chain or card.
+pub const KEY_FILE_BYTES_MAX: u64 = 64 << 10;
 /// An authority's name for people.
 pub const AUTHORITY_NAME_BYTES_MAX: usize = 256;
 /// Endpoints on a card.

@@ -1,3 +1,7 @@
-//! `rogatory`: for operators, officers and machines; `rogatory serve` is the daemon.
+//! The program `rogatory`: the daemon and everything that operators and officers do.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    rogatory::cli::main(std::env::args_os())
+}

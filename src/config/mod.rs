@@ -1,1 +1,22 @@
 //! Configuration: what is written, and what is meant by it.
+//!
+//! [`keys`] lists every key that may be written, with its default; [`raw`] layers defaults, the file and the environment and finds
+//! unknown keys; [`typed`] turns the rest into values that cannot be wrong. All faults are reported at once. `rogatory check config`
+//! and the daemon call the same [`Config::load`] and [`Config::check_files`].
+
+pub mod fault;
+pub mod files;
+pub mod home;
+pub mod keys;
+pub mod raw;
+pub mod typed;
+pub mod units;
+
+pub use fault::Fault;
+//pub use files::SecretFault;
+pub use home::Home;
+pub use raw::Source;
+pub use typed::{Config, Country, KeyFiles, LogFormat, LogLevel, Origin};
+
+
+//mod tests;

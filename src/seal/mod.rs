@@ -1,1 +1,25 @@
 //! Sealing and opening packages with age.
+//!
+//! [`seal()`] turns files and folders into one age file in one pass; [`Plaintext`] decrypts byte ranges of it, and only with a
+//! permit to open; [`unpack()`] and [`unpack_items`] write the items of a plaintext into a new folder and nowhere else, after
+//! [`sandbox()`] has taken the right to do anything else from the process.
+
+mod fault;
+mod identity;
+mod inputs;
+mod plaintext;
+mod sandbox;
+mod sealing;
+mod tree;
+mod unpack;
+
+pub use fault::{SealError, UnpackError};
+pub use identity::{Identity, IdentityFault, check_recipient};
+pub use inputs::{Survey, survey};
+pub use plaintext::{Plaintext, check_header};
+pub use sandbox::{Sandbox, SandboxFault, sandbox};
+pub use sealing::{SealPlan, Sealed, seal};
+pub use unpack::{Expect, Unpacked, unpack, unpack_items};
+
+#[cfg(test)]
+mod tests;

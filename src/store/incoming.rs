@@ -377,6 +377,7 @@ impl fmt::Debug for ListPart {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::tests::Tiny;
 
     const XID: Xid = Xid::from_bytes([9; 16]);
     const SEGMENT: usize = 1 << 20;
@@ -572,41 +573,24 @@ mod tests {
         assert!(incoming.held(&recorded).unwrap().is_empty());
     }
 
-    /// A file system of one megabyte, or `None` where nobody may mount one.
-    fn tiny() -> Option<tempfile::TempDir> {
-        let dir = tempfile::tempdir().unwrap();
-        let mounted = std::process::Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"])
-            .arg(dir.path())
-            .status();
-        mounted.is_ok_and(|status| status.success()).then_some(dir)
-    }
-
     #[test]
     fn a_full_disk_is_said_before_anything_is_accepted() {
-        let Some(dir) = tiny() else {
-            println!("SKIPPED: mounting a small file system needs root");
+        let Some(disk) = Tiny::mount("1m") else {
             return;
         };
         let full = |fault: &DiskFault| matches!(fault, DiskFault::Full { .. });
-        {
-            let blobs = Blobs::open(dir.path(), 0).unwrap();
-            assert!(full(&blobs.incoming(&XID, LEN as u64).unwrap_err()));
-            let left = std::fs::read_dir(dir.path().join("incoming")).unwrap();
-            assert_eq!(left.count(), 0);
-            let mut spool = blobs.spool();
-            let fault = spool.write(&vec![1; 2 * SEGMENT]).unwrap_err();
-            let crate::store::SpoolFault::Disk(fault) = fault else {
-                panic!("{fault}");
-            };
-            assert!(full(&fault), "{fault}");
-            drop(spool);
-            let small = blobs.incoming(&XID, 300_000).unwrap();
-            small.discard().unwrap();
-        }
-        let unmounted = std::process::Command::new("umount")
-            .arg(dir.path())
-            .status();
-        assert!(unmounted.unwrap().success());
+        let blobs = Blobs::open(disk.path(), 0).unwrap();
+        assert!(full(&blobs.incoming(&XID, LEN as u64).unwrap_err()));
+        let left = std::fs::read_dir(disk.path().join("incoming")).unwrap();
+        assert_eq!(left.count(), 0);
+        let mut spool = blobs.spool();
+        let fault = spool.write(&vec![1; 2 * SEGMENT]).unwrap_err();
+        let crate::store::SpoolFault::Disk(fault) = fault else {
+            panic!("{fault}");
+        };
+        assert!(full(&fault), "{fault}");
+        drop(spool);
+        let small = blobs.incoming(&XID, 300_000).unwrap();
+        small.discard().unwrap();
     }
 }

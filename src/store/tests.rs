@@ -111,6 +111,39 @@ fn header(number: u8) -> Op {
     }
 }
 
+/// A small file system of its own.
+pub(super) struct Tiny(tempfile::TempDir);
+
+impl Tiny {
+    /// Says so and gives none where nobody may mount one.
+    pub(super) fn mount(size: &str) -> Option<Self> {
+        let dir = tempfile::tempdir().unwrap();
+        let mounted = std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
+            .arg(dir.path())
+            .status();
+        if mounted.is_ok_and(|status| status.success()) {
+            return Some(Self(dir));
+        }
+        println!("SKIPPED: mounting a small file system needs root");
+        None
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for Tiny {
+    fn drop(&mut self) {
+        let unmounted = std::process::Command::new("umount")
+            .arg("--lazy")
+            .arg(self.path())
+            .status();
+        assert!(unmounted.unwrap().success());
+    }
+}
+
 #[tokio::test]
 async fn what_is_committed_is_read_back_whole() {
     let dir = tempfile::tempdir().unwrap();
@@ -663,4 +696,91 @@ async fn damage_is_noticed_at_opening() {
         let fault = Ledger::open(dir.path(), key()).unwrap_err().to_string();
         assert!(fault.contains(expected), "{harm}: {fault}");
     }
+}
+
+#[tokio::test]
+async fn a_full_disk_is_waited_out() {
+    let Some(disk) = Tiny::mount("4m") else {
+        return;
+    };
+    let ledger = open(disk.path());
+    let filler = disk.path().join("filler");
+    std::fs::write(&filler, vec![0; 2 << 20]).unwrap();
+    let ops = |number: u8| {
+        let payload = Op::Payload {
+            xid: xid(number),
+            bytes: vec![0; 200 << 10],
+        };
+        let begun = opened(number, Direction::In, Phase::Receiving);
+        vec![
+            begun,
+            payload,
+            header(number),
+            statement(number, &[number], true),
+        ]
+    };
+    let (mut kept, mut refused) = (0, 0);
+    while refused < 3 {
+        assert!(kept < 100, "the disk does not fill");
+        match ledger.commit(ops(kept)).await {
+            Ok(_) => (kept, refused) = (kept + 1, 0),
+            Err(fault) => {
+                assert_eq!(fault, CommitFault::Full);
+                refused += 1;
+            }
+        }
+    }
+    assert!(kept > 0);
+    assert_eq!(ledger.size(), u64::from(kept));
+    assert!(ledger.header(&xid(0)).await.unwrap().is_some());
+    assert_eq!(ledger.exchange(&xid(kept)).await.unwrap(), None);
+
+    std::fs::remove_file(&filler).unwrap();
+    let size = u64::from(kept) + 1;
+    assert_eq!(ledger.commit(ops(kept)).await.unwrap().size, size);
+    let checkpoint = ledger.checkpoint().await.unwrap();
+    let tree = ledger.recompute(size).await.unwrap();
+    assert_eq!((tree.size(), tree.root()), (size, checkpoint.root));
+    ledger.close().await;
+    let ledger = open(disk.path());
+    assert_eq!(ledger.head(), Some(checkpoint));
+    assert!(ledger.header(&xid(kept)).await.unwrap().is_some());
+    assert_eq!(live_cells(disk.path()), usize::from(kept) + 1);
+    ledger.close().await;
+}
+
+#[tokio::test]
+async fn after_any_other_failure_nothing_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = open(dir.path());
+    ledger.commit(vec![statement(1, b"1", true)]).await.unwrap();
+    let db = rusqlite::Connection::open(dir.path().join("ledger.db")).unwrap();
+    db.execute_batch("ALTER TABLE leaf RENAME TO elsewhere")
+        .unwrap();
+    let waiting = tokio::spawn({
+        let ledger = ledger.clone();
+        async move { ledger.broken().await }
+    });
+    let broken = |result| matches!(result, Err(CommitFault::Broken(_)));
+    let meta = || Op::Meta {
+        key: "k".to_owned(),
+        value: Vec::new(),
+    };
+    let both = tokio::join!(
+        ledger.commit(vec![statement(1, b"2", true)]),
+        ledger.commit(vec![meta()])
+    );
+    assert!(broken(both.0) && broken(both.1));
+    let why = waiting.await.unwrap();
+    assert!(why.contains("no such table"), "{why}");
+    db.execute_batch("ALTER TABLE elsewhere RENAME TO leaf")
+        .unwrap();
+    drop(db);
+    assert!(broken(ledger.commit(vec![meta()]).await));
+    assert!(ledger.checkpoint().await.is_err());
+    assert_eq!(ledger.size(), 1);
+    assert_eq!(ledger.meta("k").await.unwrap(), None);
+    ledger.close().await;
+    let ledger = open(dir.path());
+    assert_eq!(ledger.commit(vec![meta()]).await.unwrap().size, 1);
 }

@@ -177,21 +177,32 @@ impl Writer {
                 }
                 return Ok(());
             }
-            Err(Stop::Batch(fault)) => CommitFault::Broken(fault.to_string()),
-            Err(Stop::Broken(why)) => CommitFault::Broken(why),
-            Err(Stop::Full) => CommitFault::Full,
+            Err(stop) => self.failed(stop),
         };
-        let broken = match &fault {
-            CommitFault::Broken(why) => Err(why.clone()),
-            CommitFault::Conflict { .. } | CommitFault::Unfit(_) | CommitFault::Full => Ok(()),
-        };
-        if let Err(why) = &broken {
-            self.shown.broken.send_replace(Some(why.clone()));
-        }
         for answer in answers {
             told(answer.send(Err(fault.clone())));
         }
-        broken
+        self.after(fault)
+    }
+
+    /// What to answer when a whole group failed. That nothing will be written any more is known before the answer is.
+    fn failed(&self, stop: Stop) -> CommitFault {
+        let why = match stop {
+            Stop::Full => return CommitFault::Full,
+            Stop::Batch(fault) => fault.to_string(),
+            Stop::Broken(why) => why,
+        };
+        self.shown.broken.send_replace(Some(why.clone()));
+        CommitFault::Broken(why)
+    }
+
+    /// On a full disk folding makes the write-ahead log's own space usable again; anything else ends the thread.
+    fn after(&mut self, fault: CommitFault) -> Result<(), String> {
+        match fault {
+            CommitFault::Full => self.fold(),
+            CommitFault::Broken(why) => Err(why),
+            CommitFault::Conflict { .. } | CommitFault::Unfit(_) => Ok(()),
+        }
     }
 
     /// One transaction: rows, keys flushed, commit, shredding.
@@ -245,23 +256,11 @@ impl Writer {
 
     /// Signs the committed head, unless that is done, keeps the checkpoint and answers.
     fn checkpoint(&mut self, answers: Vec<Answer<Checkpoint>>) -> Result<(), String> {
-        let outcome = self.sign();
-        let result = match outcome {
-            Ok(checkpoint) => Ok(checkpoint),
-            Err(Stop::Full) => Err(CommitFault::Full),
-            Err(Stop::Batch(fault)) => Err(CommitFault::Broken(fault.to_string())),
-            Err(Stop::Broken(why)) => Err(CommitFault::Broken(why)),
-        };
-        if let Err(CommitFault::Broken(why)) = &result {
-            self.shown.broken.send_replace(Some(why.clone()));
-        }
+        let result = self.sign().map_err(|stop| self.failed(stop));
         for answer in answers {
             told(answer.send(result.clone()));
         }
-        match result {
-            Err(CommitFault::Broken(why)) => Err(why),
-            Ok(_) | Err(_) => Ok(()),
-        }
+        result.map_or_else(|fault| self.after(fault), |_| Ok(()))
     }
 
     fn sign(&mut self) -> Result<Checkpoint, Stop> {

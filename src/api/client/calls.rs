@@ -1,0 +1,196 @@
+//! One function for each call of the API.
+
+use serde::Deserialize;
+
+use crate::api::client::{CallFault, Client, Download, Upload, encode};
+use crate::api::types::{
+    AcceptPeer, AddPeer, AnchorView, Bundle, CardView, LogStatus, OpenRequest, Opening,
+    PackageDetail, PackageView, PeerView, Ping, ReceiptDetail, ReceiptView, SealFinish, SealGrant,
+    SealRequest, Spooled, Status, TransferView, Verification,
+};
+
+/// Which packages to list; `None` is all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PackageFilter<'a> {
+    /// `in` or `out`.
+    pub direction: Option<&'a str>,
+    /// A state, as in [`PackageView::state`].
+    pub state: Option<&'a str>,
+}
+
+#[derive(Deserialize)]
+struct Checkpoint {
+    note: String,
+}
+
+/// No body is an empty object.
+#[derive(serde::Serialize)]
+struct Nothing {}
+
+impl Client {
+    /// How the daemon is.
+    pub async fn status(&self) -> Result<Status, CallFault> {
+        self.get("/v1/status").await
+    }
+
+    /// The own card.
+    pub async fn card(&self) -> Result<CardView, CallFault> {
+        self.get("/v1/card").await
+    }
+
+    /// All peers.
+    pub async fn peers(&self) -> Result<Vec<PeerView>, CallFault> {
+        self.get("/v1/peers").await
+    }
+
+    /// One peer, by alias or id.
+    pub async fn peer(&self, peer: &str) -> Result<PeerView, CallFault> {
+        self.get(&format!("/v1/peers/{}", encode(peer))).await
+    }
+
+    /// Adds a peer by its card.
+    pub async fn add_peer(&self, add: &AddPeer) -> Result<PeerView, CallFault> {
+        self.post("/v1/peers", add).await
+    }
+
+    /// Accepts a peer whose fingerprint was compared.
+    pub async fn accept_peer(
+        &self,
+        peer: &str,
+        accept: &AcceptPeer,
+    ) -> Result<PeerView, CallFault> {
+        self.post(&format!("/v1/peers/{}/accept", encode(peer)), accept)
+            .await
+    }
+
+    /// Connects to a peer and measures.
+    pub async fn ping(&self, peer: &str) -> Result<Ping, CallFault> {
+        self.post(&format!("/v1/peers/{}/ping", encode(peer)), &Nothing {})
+            .await
+    }
+
+    /// Asks for leave to seal and send one package.
+    pub async fn request_seal(&self, seal: &SealRequest) -> Result<SealGrant, CallFault> {
+        self.post("/v1/seals", seal).await
+    }
+
+    /// Streams the age file of a granted package.
+    pub async fn upload_package(&self, grant: &str, body: Upload) -> Result<Spooled, CallFault> {
+        self.put(&format!("/v1/seals/{}/package", encode(grant)), body)
+            .await
+    }
+
+    /// Says what only the sealer knows; from here the package is dispatched.
+    pub async fn finish_seal(
+        &self,
+        grant: &str,
+        finish: &SealFinish,
+    ) -> Result<PackageView, CallFault> {
+        self.post(&format!("/v1/seals/{}/finish", encode(grant)), finish)
+            .await
+    }
+
+    /// Gives a grant back.
+    pub async fn cancel_seal(&self, grant: &str) -> Result<(), CallFault> {
+        self.delete(&format!("/v1/seals/{}", encode(grant))).await
+    }
+
+    /// The packages.
+    pub async fn packages(&self, filter: PackageFilter<'_>) -> Result<Vec<PackageView>, CallFault> {
+        let mut path = String::from("/v1/packages");
+        let mut mark = '?';
+        for (key, value) in [("direction", filter.direction), ("state", filter.state)] {
+            if let Some(value) = value {
+                path = format!("{path}{mark}{key}={}", encode(value));
+                mark = '&';
+            }
+        }
+        self.get(&path).await
+    }
+
+    /// One package.
+    pub async fn package(&self, id: &str) -> Result<PackageDetail, CallFault> {
+        self.get(&format!("/v1/packages/{}", encode(id))).await
+    }
+
+    /// One package once its state is final, delivered or held, or after `seconds` (at most 60).
+    pub async fn wait_package(&self, id: &str, seconds: u64) -> Result<PackageView, CallFault> {
+        let id = encode(id);
+        self.get(&format!("/v1/packages/{id}/wait?seconds={seconds}"))
+            .await
+    }
+
+    /// Reads and hashes everything of a package again.
+    pub async fn verify_package(&self, id: &str) -> Result<Verification, CallFault> {
+        self.post(&format!("/v1/packages/{}/verify", encode(id)), &Nothing {})
+            .await
+    }
+
+    /// Asks for leave to read a package.
+    pub async fn open_package(&self, id: &str, open: &OpenRequest) -> Result<Opening, CallFault> {
+        self.post(&format!("/v1/packages/{}/openings", encode(id)), open)
+            .await
+    }
+
+    /// The whole plaintext of an opening.
+    pub async fn plaintext(&self, opening: &str) -> Result<Download, CallFault> {
+        self.download(&format!("/v1/openings/{}/plaintext", encode(opening)))
+            .await
+    }
+
+    /// Ends an opening.
+    pub async fn close_opening(&self, opening: &str) -> Result<(), CallFault> {
+        self.delete(&format!("/v1/openings/{}", encode(opening)))
+            .await
+    }
+
+    /// The age file of a package, as received.
+    pub async fn age_file(&self, id: &str) -> Result<Download, CallFault> {
+        self.download(&format!("/v1/packages/{}/age", encode(id)))
+            .await
+    }
+
+    /// The files of a receipt export.
+    pub async fn bundle(&self, id: &str) -> Result<Bundle, CallFault> {
+        self.get(&format!("/v1/packages/{}/bundle", encode(id)))
+            .await
+    }
+
+    /// Transfers under way or waiting.
+    pub async fn transfers(&self) -> Result<Vec<TransferView>, CallFault> {
+        self.get("/v1/transfers").await
+    }
+
+    /// One transfer.
+    pub async fn transfer(&self, id: &str) -> Result<TransferView, CallFault> {
+        self.get(&format!("/v1/transfers/{}", encode(id))).await
+    }
+
+    /// Receipts, of one package or all.
+    pub async fn receipts(&self, package: Option<&str>) -> Result<Vec<ReceiptView>, CallFault> {
+        let query = package.map(|id| format!("?package={}", encode(id)));
+        self.get(&format!("/v1/receipts{}", query.unwrap_or_default()))
+            .await
+    }
+
+    /// One receipt by its number in this ledger.
+    pub async fn receipt(&self, seq: i64) -> Result<ReceiptDetail, CallFault> {
+        self.get(&format!("/v1/receipts/{seq}")).await
+    }
+
+    /// The log.
+    pub async fn log(&self) -> Result<LogStatus, CallFault> {
+        self.get("/v1/log").await
+    }
+
+    /// Signs the committed head; the checkpoint, a signed note.
+    pub async fn checkpoint(&self) -> Result<String, CallFault> {
+        let made: Checkpoint = self.post("/v1/log/checkpoint", &Nothing {}).await?;
+        Ok(made.note)
+    }
+
+    /// The trust anchors: own keys and the peers'.
+    pub async fn anchors(&self) -> Result<Vec<AnchorView>, CallFault> {
+        self.get("/v1/log/keys").await
+    }
+}

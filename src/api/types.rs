@@ -1,0 +1,477 @@
+//! What crosses the local socket, and what `--json` prints: the same types, so that both stay the same.
+//!
+//! Times are RFC 3339 UTC; digests and ids lower-case hex; sizes bytes. A field that is not known is absent.
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::{Alias, AuthorityId, Digest, Timestamp, Xid};
+use crate::policy::terms::Terms;
+
+/// Requests and answers are JSON of at most this many bytes.
+pub const BODY_BYTES_MAX: usize = 4 << 20;
+
+/// A failed call.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+pub struct ApiError {
+    /// The exit code that the command line ends with.
+    pub code: u8,
+    /// Stable kebab-case word for machines.
+    pub error: String,
+    /// What happened, to what.
+    pub message: String,
+    /// What to do next.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub next: Option<String>,
+    /// The rule that refused, for code 4.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub denial: Option<DenialView>,
+}
+
+/// A refusal by policy: which rule, which term, which clause.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+pub struct DenialView {
+    /// The rule, for example `purpose`.
+    pub rule: String,
+    /// The term it read, for example `purposes: prosecution`.
+    pub term: String,
+    /// Reason code, as in the signed statement.
+    pub reason: String,
+    /// The clause of law behind the rule.
+    pub clause: String,
+}
+
+/// `GET /v1/status`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Status {
+    /// What is wrong now, worst first; empty when all is well.
+    pub problems: Vec<Problem>,
+    /// This authority.
+    pub authority: AuthorityId,
+    /// Its short name.
+    pub alias: Alias,
+    /// The version of the daemon.
+    pub version: String,
+    /// Its process id.
+    pub pid: u32,
+    /// Since when it serves.
+    pub started: Timestamp,
+    /// `running` or `draining`.
+    pub phase: String,
+    /// The UDP address it listens on.
+    pub listen: String,
+    /// The peers.
+    pub peers: Vec<PeerView>,
+    /// Outgoing packages that are not yet handed over.
+    pub outgoing: u64,
+    /// Incoming packages that are not yet held whole.
+    pub incoming: u64,
+    /// Packages held from others.
+    pub held: u64,
+    /// The log.
+    pub log: LogStatus,
+    /// Free bytes where the blobs are.
+    pub store_free_bytes: u64,
+    /// When the own TLS certificate ends.
+    pub certificate_expires: Timestamp,
+    /// When the own revocation list ends.
+    pub crl_expires: Timestamp,
+}
+
+/// Something an operator should know.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+pub struct Problem {
+    /// `error` or `warning`.
+    pub severity: String,
+    /// Stable kebab-case word.
+    pub code: String,
+    /// What it is about: a peer's alias, a file, a package.
+    pub subject: String,
+    /// What happened and what to do.
+    pub message: String,
+}
+
+/// A peer.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PeerView {
+    /// Its id.
+    pub id: AuthorityId,
+    /// Its short name here.
+    pub alias: Alias,
+    /// Its name as its card gives it.
+    pub name: String,
+    /// Its country.
+    pub country: String,
+    /// `added` (fingerprint not yet compared), `accepted`, `paused`, `revoked`.
+    pub state: String,
+    /// The six words of its card.
+    pub fingerprint: String,
+    /// Where it listens.
+    pub endpoints: Vec<String>,
+    /// The number of its card.
+    pub card_number: u64,
+    /// Whether a connection is up now.
+    pub connected: bool,
+    /// When it was last heard.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub last_seen: Option<Timestamp>,
+    /// When its revocation list ends; absent where there is none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub crl_expires: Option<Timestamp>,
+    /// Why the last attempt to reach it failed.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub fault: Option<FaultView>,
+}
+
+/// Why something does not go on at the moment.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+pub struct FaultView {
+    /// Stable kebab-case word: `unreachable`, `refused-by-peer`, `peer-storage-full`, the code of a trust refusal …
+    pub code: String,
+    /// The exact cause.
+    pub text: String,
+}
+
+/// `GET /v1/card`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CardView {
+    /// The authority.
+    pub id: AuthorityId,
+    /// Its short name.
+    pub alias: Alias,
+    /// Number of the card.
+    pub number: u64,
+    /// The six words.
+    pub fingerprint: String,
+    /// The card itself, a signed note.
+    pub card: String,
+}
+
+/// `POST /v1/peers`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AddPeer {
+    /// The card, a signed note.
+    pub card: String,
+    /// The revocation list (DER, padded base64).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub crl: Option<String>,
+}
+
+/// `POST /v1/peers/{alias}/accept`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AcceptPeer {
+    /// The six words, as read on the telephone.
+    pub fingerprint: String,
+}
+
+/// `POST /v1/peers/{alias}/ping`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Ping {
+    /// The peer.
+    pub id: AuthorityId,
+    /// The address that answered.
+    pub address: String,
+    /// Handshake and hello together, in microseconds.
+    pub connect_us: u64,
+    /// Round trip as QUIC measures it, in microseconds.
+    pub rtt_us: u64,
+    /// Its clock minus ours, in milliseconds.
+    pub clock_ms: i64,
+    /// When its certificate ends.
+    pub certificate_expires: Timestamp,
+}
+
+/// `POST /v1/seals`: may this be sent? The answer is good for one package.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SealRequest {
+    /// The receiving peer: alias or id.
+    pub to: String,
+    /// The case, as both sides call it.
+    pub case: String,
+    /// The request it answers.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub request: Option<String>,
+    /// What the package is called.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub title: Option<String>,
+    /// The terms.
+    pub terms: Terms,
+}
+
+/// The daemon's answer: seal for these recipients, then hand the bytes over under this grant.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SealGrant {
+    /// Names the grant; single use, ends with the connection's user or after an hour.
+    pub grant: String,
+    /// The package's id, if it is sent.
+    pub xid: Xid,
+    /// The sending authority.
+    pub from: AuthorityId,
+    /// The receiving authority.
+    pub to: AuthorityId,
+    /// age recipients of the receiving authority: these and no others.
+    pub recipients: Vec<String>,
+    /// Who seals, as it will stand in the manifest's chain of custody.
+    pub actor: String,
+    /// The daemon's time.
+    pub now: Timestamp,
+    /// The longest payload that will be taken.
+    pub package_max: u64,
+}
+
+/// `PUT /v1/seals/{grant}/package` takes the age file as its body and answers this once it is durable.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Spooled {
+    /// Payload bytes taken.
+    pub len: u64,
+    /// Root of its segments.
+    pub body: Digest,
+}
+
+/// `POST /v1/seals/{grant}/finish`: what only the sealer knows. Answers [`PackageView`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SealFinish {
+    /// SHA-256 of `manifest.json`.
+    pub manifest: Digest,
+    /// Root over the items.
+    pub item_root: Digest,
+    /// How many items.
+    pub items: u64,
+}
+
+/// A package, outgoing or incoming.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PackageView {
+    /// Its id.
+    pub id: Xid,
+    /// `out` or `in`.
+    pub direction: String,
+    /// Out: `dispatched`, `consigned`, `delivered`, `closed`, `rejected`, `failed`, `expired`, `withdrawn`. In: `receiving`, `consigned`, `handover-signed`, `held`, `refused`, `failed`, `lapsed`.
+    pub state: String,
+    /// The other authority.
+    pub peer: AuthorityId,
+    /// Its alias here, where it is known.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub peer_alias: Option<Alias>,
+    /// The case.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub case: Option<String>,
+    /// The request.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub request: Option<String>,
+    /// The title (known to the sender; a receiver reads it in the manifest).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub title: Option<String>,
+    /// When it was made or first offered.
+    pub created: Timestamp,
+    /// When its state last changed.
+    pub updated: Timestamp,
+    /// Payload bytes.
+    pub len: u64,
+    /// Items, where known.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub items: Option<u64>,
+    /// The terms.
+    pub terms: Terms,
+    /// Why it does not go on, or why it was refused.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub fault: Option<FaultView>,
+}
+
+/// `GET /v1/packages/{id}`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PackageDetail {
+    /// The package.
+    #[serde(flatten)]
+    pub package: PackageView,
+    /// Root of the payload's segments.
+    pub body: Digest,
+    /// SHA-256 of the age header.
+    pub hdr: Digest,
+    /// Segments of the payload.
+    pub segments: u64,
+    /// Whether the age header is here (it is shredded at the sender after handover).
+    pub header_held: bool,
+    /// Its receipts, oldest first.
+    pub receipts: Vec<ReceiptView>,
+}
+
+/// `POST /v1/packages/{id}/verify`: everything is read and hashed again.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Verification {
+    /// The package.
+    pub id: Xid,
+    /// Whether all that follows holds.
+    pub ok: bool,
+    /// Segments whose hash is right.
+    pub segments_ok: u64,
+    /// Segments in all.
+    pub segments: u64,
+    /// The first wrong segments, at most 16.
+    pub segments_wrong: Vec<u64>,
+    /// Whether the header is here and has its digest; absent where it was shredded.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub header_ok: Option<bool>,
+    /// Whether every receipt's signatures and chain are right.
+    pub receipts_ok: bool,
+    /// What is wrong, in words.
+    pub faults: Vec<String>,
+}
+
+/// `POST /v1/packages/{id}/openings`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OpenRequest {
+    /// The one purpose.
+    pub purpose: String,
+    /// Why, in words; kept here, never sent.
+    pub justification: String,
+    /// Item paths, where not the whole package is opened.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub items: Vec<String>,
+}
+
+/// The permitted opening; its plaintext is read at `GET /v1/openings/{opening}/plaintext`, with `Range` or whole.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Opening {
+    /// Names the opening; ends after an hour or with `DELETE`.
+    pub opening: String,
+    /// The package.
+    pub id: Xid,
+    /// The sending authority, as signed.
+    pub from: AuthorityId,
+    /// The receiving authority, as signed.
+    pub to: AuthorityId,
+    /// The terms, as signed in the dispatch.
+    pub terms: Terms,
+    /// SHA-256 of the manifest, as disclosed beside the dispatch.
+    pub manifest: Digest,
+    /// Plaintext bytes.
+    pub plaintext_bytes: u64,
+    /// SHA-256 of the `access` receipt's bytes.
+    pub receipt: Digest,
+}
+
+/// A transfer under way or waiting.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TransferView {
+    /// The package.
+    pub id: Xid,
+    /// `out` or `in`.
+    pub direction: String,
+    /// The other authority.
+    pub peer: AuthorityId,
+    /// Its alias.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub peer_alias: Option<Alias>,
+    /// As in [`PackageView::state`].
+    pub state: String,
+    /// Whether bytes or frames move now.
+    pub active: bool,
+    /// Payload bytes.
+    pub len: u64,
+    /// Payload bytes that the receiver is known to have.
+    pub done_bytes: u64,
+    /// Payload bytes put on the wire, repeats included, since the daemon started.
+    pub sent_bytes: u64,
+    /// Bytes a second over the last moments.
+    pub rate: u64,
+    /// Seconds to go at that rate.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub eta_s: Option<u64>,
+    /// Attempts so far.
+    pub attempts: u64,
+    /// When the next attempt is due.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub next_try: Option<Timestamp>,
+    /// Why the last attempt ended.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub fault: Option<FaultView>,
+}
+
+/// A receipt or other statement of the ledger.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ReceiptView {
+    /// Its number in this ledger.
+    pub seq: i64,
+    /// What it states.
+    pub kind: String,
+    /// The exchange.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub xid: Option<Xid>,
+    /// Its issuer.
+    pub issuer: AuthorityId,
+    /// Whether the other side has signed too.
+    pub countersigned: bool,
+    /// The issuer's time.
+    pub t: Timestamp,
+    /// SHA-256 of the note.
+    pub digest: Digest,
+    /// Its place in this authority's log, where it is logged.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub leaf: Option<u64>,
+    /// Reason code of a negative one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<String>,
+    /// The ETSI EN 319 522 event, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub event: Option<String>,
+}
+
+/// `GET /v1/receipts/{seq}`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ReceiptDetail {
+    /// The summary.
+    #[serde(flatten)]
+    pub receipt: ReceiptView,
+    /// The signed note itself.
+    pub note: String,
+}
+
+/// `GET /v1/packages/{id}/bundle`: the files of `receipt export`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Bundle {
+    /// Path and content.
+    pub files: Vec<BundleFile>,
+}
+
+/// One file of an export.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct BundleFile {
+    /// Relative path, of plain letters.
+    pub path: String,
+    /// Content, padded base64.
+    #[serde(with = "crate::base::json::base64_bytes")]
+    pub content: Vec<u8>,
+}
+
+/// `GET /v1/log`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LogStatus {
+    /// The log's name.
+    pub origin: String,
+    /// Leaves committed.
+    pub size: u64,
+    /// Leaves under the last signed checkpoint.
+    pub checkpoint_size: u64,
+    /// Its root.
+    pub checkpoint_root: Digest,
+}
+
+/// `GET /v1/log/keys`: a trust anchor.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AnchorView {
+    /// Whose.
+    pub id: AuthorityId,
+    /// `card`, `log`, `receipts`, `witness`.
+    pub role: String,
+    /// The C2SP verifier key.
+    pub vkey: String,
+    /// The same key as PEM, for openssl.
+    pub pem: String,
+    /// `own`, or the peer's state.
+    pub state: String,
+}

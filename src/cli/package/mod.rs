@@ -1,0 +1,160 @@
+//! `package`: seal and send, list, verify, open, export.
+
+mod each;
+mod export;
+mod open;
+mod send;
+mod terms;
+mod views;
+mod wait;
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use crate::api::client::PackageFilter;
+use crate::cli::failure::Failure;
+use crate::cli::terminal::Terminal;
+use crate::cli::{Call, Global};
+
+const EXAMPLES: &str = "\
+Examples:
+  rogatory package list
+  rogatory package show 5f0c11aa";
+const SEND_EXAMPLES: &str = "\
+Examples:
+  rogatory package send --to de --case IE-2026-17 --instrument EIO --purpose prosecution,trial --retain-until 2031-12-31 --wait ./evidence
+  rogatory package send --to de --case IE-2026-17 --instrument EIO --purpose trial --retain-until 2031-12-31 --each --json a.eml b.eml";
+const OPEN_EXAMPLES: &str = "\
+Examples:
+  rogatory package open 5f0c11aa --purpose prosecution --justification 'hearing of 3 December' --out ./opened
+  rogatory package open 5f0c11aa --purpose trial --justification 'exhibit 4' --out ./one --item evidence/mail.eml";
+const LIST_EXAMPLES: &str = "\
+Examples:
+  rogatory package list --direction in --state held
+  rogatory package list --json";
+const SHOW_EXAMPLES: &str = "\
+Examples:
+  rogatory package show 5f0c11aa
+  rogatory package show 5f0c11aa --json";
+const VERIFY_EXAMPLES: &str = "\
+Examples:
+  rogatory package verify 5f0c11aa
+  rogatory package verify 5f0c11aa --json";
+const EXPORT_EXAMPLES: &str = "\
+Examples:
+  rogatory package export 5f0c11aa --age exported.age
+  rogatory package export 5f0c11aa --age /media/archive/5f0c11aa.age --json";
+
+/// Seal, send, verify and open packages of evidence
+#[derive(Debug, Subcommand)]
+#[command(after_help = EXAMPLES)]
+pub(crate) enum PackageCommand {
+    /// Seal files and folders for a peer and send them
+    #[command(after_help = SEND_EXAMPLES)]
+    Send(Box<send::SendArgs>),
+    /// List the packages
+    #[command(after_help = LIST_EXAMPLES)]
+    List(ListArgs),
+    /// Show one package and its receipts
+    #[command(after_help = SHOW_EXAMPLES)]
+    Show(IdArgs),
+    /// Read and hash all of a package again, and check its receipts
+    #[command(after_help = VERIFY_EXAMPLES)]
+    Verify(IdArgs),
+    /// Open a package, or single items of it, for one purpose; the opening is receipted
+    #[command(after_help = OPEN_EXAMPLES)]
+    Open(open::OpenArgs),
+    /// Write a package's age file as it was received; it stays encrypted
+    #[command(after_help = EXPORT_EXAMPLES)]
+    Export(ExportArgs),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Direction {
+    In,
+    Out,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// Only those that came in, or went out
+    #[arg(long, value_enum)]
+    direction: Option<Direction>,
+    /// Only those in this state, for example held
+    #[arg(long, value_name = "STATE")]
+    state: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct IdArgs {
+    /// The package: its id, or at least 8 digits of it
+    id: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// The package: its id, or at least 8 digits of it
+    id: String,
+    /// The file to make; it must not exist
+    #[arg(long, value_name = "FILE")]
+    age: PathBuf,
+}
+
+impl PackageCommand {
+    pub(crate) fn run(&self, global: &Global, terminal: Terminal) -> Result<(), Failure> {
+        let call = || Call::new(global, terminal);
+        match self {
+            Self::Send(args) => args.run(&call()?),
+            Self::Open(args) => args.run(global, terminal),
+            Self::List(args) => args.run(&call()?),
+            Self::Show(args) => args.show(&call()?),
+            Self::Verify(args) => args.verify(&call()?),
+            Self::Export(args) => args.run(&call()?),
+        }
+    }
+}
+
+impl ListArgs {
+    fn run(&self, call: &Call) -> Result<(), Failure> {
+        let filter = PackageFilter {
+            direction: self.direction.map(|direction| match direction {
+                Direction::In => "in",
+                Direction::Out => "out",
+            }),
+            state: self.state.as_deref(),
+        };
+        let packages = call.remote.call(call.remote.client().packages(filter))?;
+        call.terminal.show(&packages, |packages, color| {
+            views::list(packages).render(color)
+        });
+        Ok(())
+    }
+}
+
+impl IdArgs {
+    fn show(&self, call: &Call) -> Result<(), Failure> {
+        let package = call.remote.call(call.remote.client().package(&self.id))?;
+        call.terminal.show(&package, views::detail);
+        Ok(())
+    }
+
+    fn verify(&self, call: &Call) -> Result<(), Failure> {
+        let verification = call
+            .remote
+            .call(call.remote.client().verify_package(&self.id))?;
+        call.terminal.show(&verification, |verification, color| {
+            views::verification(verification).render(color)
+        });
+        if verification.ok {
+            return Ok(());
+        }
+        let text = format!(
+            "package {} is not what was received: {}",
+            verification.id,
+            verification.faults.join("; ")
+        );
+        Err(Failure::verification("package-damaged", text)
+            .next("keep it as it is, and ask the sender to send it again"))
+    }
+}

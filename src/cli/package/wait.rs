@@ -1,0 +1,149 @@
+//! Waiting for the other side's handover receipt.
+
+use std::time::Duration;
+
+use crate::api::types::{FaultView, PackageView};
+use crate::cli::Call;
+use crate::cli::failure::Failure;
+use crate::cli::progress::{Progress, Stopwatch, Unit};
+use crate::cli::remote::timed_out;
+
+/// One question to the daemon lasts at most so long.
+const ASK_SECONDS_MAX: u64 = 60;
+
+/// What a state means for somebody who waits for handover.
+enum Outcome {
+    HandedOver,
+    Pending,
+    Ended(Failure),
+}
+
+/// Waits until the package is handed over; exit code 4 when it was rejected, 12 when `--timeout` is over first.
+pub(super) fn for_handover(call: &Call, package: PackageView) -> Result<PackageView, Failure> {
+    let watch = Stopwatch::start();
+    let id = package.id.to_string();
+    let mut progress = Progress::start(call.terminal, "sending", Unit::Bytes, package.len);
+    let mut package = package;
+    let mut said = None;
+    let ended = loop {
+        match outcome(&package) {
+            Outcome::HandedOver => break Ok(package),
+            Outcome::Ended(failure) => break Err(failure),
+            Outcome::Pending => {}
+        }
+        say_once(call, &mut said, package.fault.as_ref());
+        let Some(seconds) = ask_seconds(call, watch.elapsed()) else {
+            let limit = call.remote.timeout().unwrap_or_default();
+            let failure = timed_out(limit, &format!("package {id} was not handed over"));
+            break Err(failure.next(format!("it goes on by itself: rogatory transfer show {id}")));
+        };
+        let client = call.remote.client();
+        package = match call
+            .remote
+            .call_unlimited(client.wait_package(&id, seconds))
+        {
+            Ok(package) => package,
+            Err(failure) => break Err(failure),
+        };
+        if call.terminal.wants_progress()
+            && let Ok(transfer) = call.remote.call_unlimited(client.transfer(&id))
+        {
+            progress.at(transfer.done_bytes);
+        }
+    };
+    progress.finish();
+    ended
+}
+
+/// How long to ask next; `None` when the time is over.
+fn ask_seconds(call: &Call, waited: Duration) -> Option<u64> {
+    let most = if call.terminal.wants_progress() {
+        1
+    } else {
+        ASK_SECONDS_MAX
+    };
+    match call.remote.timeout() {
+        None => Some(most),
+        Some(limit) => {
+            let left = limit.checked_sub(waited).filter(|left| !left.is_zero())?;
+            Some(most.min(left.as_secs() + u64::from(left.subsec_nanos() > 0)))
+        }
+    }
+}
+
+/// Why it does not go on, whenever that changes.
+fn say_once(call: &Call, said: &mut Option<FaultView>, fault: Option<&FaultView>) {
+    if said.as_ref() == fault {
+        return;
+    }
+    *said = fault.cloned();
+    if let Some(FaultView { code, text }) = fault {
+        call.terminal.note(&format!("waiting: {code}: {text}"));
+    }
+}
+
+fn outcome(package: &PackageView) -> Outcome {
+    let id = package.id;
+    let (code, text) = match &package.fault {
+        Some(FaultView { code, text }) => (code.clone(), text.clone()),
+        None => (package.state.clone(), "without a reason".to_owned()),
+    };
+    let next = format!("rogatory package show {id}");
+    let ended = |failure: Failure| Outcome::Ended(failure.next(next));
+    match package.state.as_str() {
+        "delivered" | "closed" | "held" => Outcome::HandedOver,
+        "rejected" => ended(Failure::refused(
+            code,
+            format!("package {id} was rejected by {}: {text}", package.peer),
+        )),
+        "failed" => ended(Failure::verification(
+            code,
+            format!("package {id} failed at {}: {text}", package.peer),
+        )),
+        "expired" | "withdrawn" => ended(Failure::failed(
+            code,
+            format!("package {id} is {}: {text}", package.state),
+        )),
+        _ => Outcome::Pending,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn check(state: &str, fault: Option<&str>, code: Option<u8>) {
+        let package: PackageView = serde_json::from_value(json!({
+            "id": "00112233445566778899aabbccddeeff", "direction": "out", "state": state, "peer": "bfj.example.de",
+            "created": "2026-11-23T09:00:00.000Z", "updated": "2026-11-23T09:00:01.000Z", "len": 1_024,
+            "terms": {"instrument": "EIO", "purposes": ["prosecution"], "retain_until": "2031-12-31", "onward": "prohibited", "use_report": false},
+            "fault": fault.map(|code| json!({"code": code, "text": "said the other side"})),
+        }))
+        .unwrap();
+        match (outcome(&package), code) {
+            (Outcome::HandedOver, Some(0)) | (Outcome::Pending, None) => {}
+            (Outcome::Ended(failure), Some(code)) => {
+                assert_eq!(failure.code, code, "{state}");
+                assert_eq!(failure.error, fault.unwrap_or(state));
+                assert!(failure.message.contains(&package.id.to_string()));
+            }
+            _ => panic!("{state}: not {code:?}"),
+        }
+    }
+
+    #[test]
+    fn states_have_their_exit_codes() {
+        check("dispatched", None, None);
+        check("dispatched", Some("unreachable"), None);
+        check("consigned", None, None);
+        check("delivered", None, Some(0));
+        check("closed", None, Some(0));
+        check("rejected", Some("purpose-not-permitted"), Some(4));
+        check("rejected", None, Some(4));
+        check("failed", Some("header-mismatch"), Some(7));
+        check("expired", None, Some(1));
+        check("withdrawn", None, Some(1));
+    }
+}

@@ -1,0 +1,643 @@
+//! What is meant: every value parsed into a type that cannot hold anything else.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::io::Read as _;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::base::Alias;
+use crate::base::AuthorityId;
+use crate::base::limits;
+use crate::config::fault::Fault;
+use crate::config::fault::nearest;
+use crate::config::home::Home;
+use crate::config::keys;
+use crate::config::raw::Entry;
+use crate::config::raw::Source;
+use crate::config::raw::Written;
+use crate::config::units;
+
+/// A valid configuration. Every path is already joined to the folder of the file.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The file it was read from.
+    pub file: PathBuf,
+    /// Whose configuration this is.
+    pub authority: Authority,
+    /// Where the daemon listens.
+    pub listen: Listen,
+    /// Files with keys, certificates, card and revocation list.
+    pub identity: KeyFiles,
+    /// The folder of the state: ledger, blobs, slots.
+    pub state_dir: PathBuf,
+    /// Bounds that the operator sets, each within [`crate::base::limits`].
+    pub limits: Limits,
+    /// Peers with which a classic (not post-quantum) key exchange is allowed.
+    pub classic: BTreeSet<Alias>,
+    /// The highest handling code that may be sent or admitted.
+    pub handling_max: Handling,
+    /// Logging.
+    pub telemetry: Telemetry,
+    /// How long the daemon may drain after SIGTERM.
+    pub grace: Duration,
+    origins: Vec<Origin>,
+}
+
+/// `[authority]`
+#[derive(Debug, Clone)]
+pub struct Authority {
+    /// The DNS name it owns.
+    pub id: AuthorityId,
+    /// Its name for people.
+    pub name: String,
+    /// Its state.
+    pub country: Country,
+    /// Its short name.
+    pub alias: Alias,
+}
+
+/// `[listen]`
+#[derive(Debug, Clone)]
+pub struct Listen {
+    /// The UDP address for QUIC.
+    pub quic: SocketAddr,
+    /// The Unix socket of the local API.
+    pub api: PathBuf,
+}
+
+/// `[identity]`: each file of the keyring. Private keys are PKCS#8 PEM, certificates PEM, the age identity as `age-keygen` writes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyFiles {
+    /// The authority's own signed card.
+    pub card: PathBuf,
+    /// The newest revocation list of its TLS CA, DER.
+    pub crl: PathBuf,
+    /// The TLS CA's certificate.
+    pub tls_ca_cert: PathBuf,
+    /// The TLS CA's private key. Absent where the CA is kept elsewhere: then leaf and revocation list are renewed by hand.
+    pub tls_ca_key: PathBuf,
+    /// The TLS certificate chain, leaf first.
+    pub tls_cert: PathBuf,
+    /// The leaf's private key.
+    pub tls_key: PathBuf,
+    /// Signs receipts.
+    pub receipts_key: PathBuf,
+    /// Signs checkpoints of the own log.
+    pub log_key: PathBuf,
+    /// Cosigns checkpoints of others' logs.
+    pub witness_key: PathBuf,
+    /// Signs the card.
+    pub card_key: PathBuf,
+    /// Opens packages.
+    pub age_identity: PathBuf,
+    /// Makes QUIC's stateless resets, so that peers of a restarted daemon reconnect at once.
+    pub reset_key: PathBuf,
+}
+
+/// `[limits]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// The largest payload that is sent or admitted, in bytes.
+    pub package_max: u64,
+    /// Connections from one peer at once.
+    pub peer_connections: usize,
+    /// How long an exchange is retried before it expires.
+    pub transfer_retry_for: Duration,
+    /// Disk space that no offer may take, in bytes.
+    pub reserve: u64,
+}
+
+/// `[telemetry]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Telemetry {
+    /// The form of the log.
+    pub log: LogFormat,
+    /// The least important level that is logged.
+    pub level: LogLevel,
+}
+
+/// A state: two upper-case letters (ISO 3166-1 alpha-2, or EU's EL and UK).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Country([u8; 2]);
+
+impl Country {
+    /// The two letters.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("made from ASCII letters")
+    }
+}
+
+impl fmt::Display for Country {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for Country {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.as_bytes() {
+            [a, b] if a.is_ascii_uppercase() && b.is_ascii_uppercase() => Ok(Self([*a, *b])),
+            _ => Err(format!("{text:?} is not two upper-case letters such as \"IE\"")),
+        }
+    }
+}
+
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name { $($(#[$variant_doc])* $variant,)* }
+
+        impl $name {
+            /// Every word, in order.
+            pub const WORDS: &[&str] = &[$($word),*];
+
+            /// As it is written.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word,)* }
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = String;
+
+            fn from_str(text: &str) -> Result<Self, String> {
+                match text {
+                    $($word => Ok(Self::$variant),)*
+                    other => {
+                        let near = nearest(other, Self::WORDS.iter().copied());
+                        let near = near.map(|near| format!("; did you mean {near:?}?"));
+                        let words = Self::WORDS.join(", ");
+                        Err(format!("{other:?} is not one of {words}{}", near.unwrap_or_default()))
+                    }
+                }
+            }
+        }
+    };
+}
+
+words! {
+    /// The form of the log.
+    LogFormat {
+        /// Lines for people.
+        Text = "text",
+        /// One JSON object a line.
+        Json = "json",
+        /// The systemd journal, with fields.
+        Journald = "journald",
+    }
+}
+
+words! {
+    /// How important a line of the log is, most important first.
+    LogLevel {
+        /// Something failed and stays so.
+        Error = "error",
+        /// Something is wrong or soon will be.
+        Warn = "warn",
+        /// What happened.
+        Info = "info",
+        /// What was done about it.
+        Debug = "debug",
+        /// Every step.
+        Trace = "trace",
+    }
+}
+
+words! {
+    /// Europol handling codes, least restrictive first.
+    Handling {
+        /// For police and judicial cooperation.
+        H0 = "H0",
+        /// Not as evidence without permission.
+        H1 = "H1",
+        /// Not disseminated without permission.
+        H2 = "H2",
+        /// Other restrictions.
+        H3 = "H3",
+    }
+}
+
+/// One effective value and where it comes from: a row of `config show --origin`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Origin {
+    /// `section.key`.
+    pub key: String,
+    /// The value in force.
+    pub value: String,
+    /// Where it comes from.
+    pub source: Source,
+}
+
+impl Config {
+    /// Reads and judges the configuration at `path`, with overrides from `env` (name and value; others' variables are
+    /// ignored). Reports every fault at once.
+    pub fn load(
+        path: &Path,
+        env: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, Vec<Fault>> {
+        let text = read(path).map_err(|fault| vec![fault])?;
+        Self::parse(path, &text, env)
+    }
+
+    /// The same for a text that stands for the file at `path`.
+    pub fn parse(
+        path: &Path,
+        text: &str,
+        env: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, Vec<Fault>> {
+        let (written, faults) = Written::read(text, env);
+        let mut meaning = Meaning {
+            home: Home::of_config(path),
+            written,
+            faults,
+            origins: Vec::new(),
+        };
+        let config = meaning.config();
+        let Meaning {
+            mut faults,
+            origins,
+            ..
+        } = meaning;
+        faults.sort_by_key(|fault| fault.line.unwrap_or(u32::MAX));
+        match config {
+            Some(config) if faults.is_empty() => Ok(Self { origins, ..config }),
+            Some(_) | None => Err(faults),
+        }
+    }
+
+    /// Every effective value and where it comes from, in the order of the sample.
+    pub fn origin(&self) -> &[Origin] {
+        &self.origins
+    }
+}
+
+fn read(path: &Path) -> Result<String, Fault> {
+    let key = path.display().to_string();
+    let cannot = |e: std::io::Error| Fault::of(key.clone(), format!("cannot be read: {e}"));
+    let file = std::fs::File::open(path).map_err(cannot)?;
+    let mut text = String::new();
+    let limit = limits::CONFIG_BYTES_MAX;
+    file.take(limit + 1)
+        .read_to_string(&mut text)
+        .map_err(cannot)?;
+    if text.len() as u64 > limit {
+        return Err(Fault::of(key, format!("longer than {limit} bytes")));
+    }
+    Ok(text)
+}
+
+/// Turns entries into values and collects what is wrong with them.
+struct Meaning {
+    home: Home,
+    written: Written,
+    faults: Vec<Fault>,
+    origins: Vec<Origin>,
+}
+
+impl Meaning {
+    fn config(&mut self) -> Option<Config> {
+        let version = self.value("version", |text| match text {
+            "1" => Ok(()),
+            other => Err(format!("version {other} is not known; this program reads 1")),
+        });
+        let authority = self.authority();
+        let alias = authority.as_ref().map(|it| it.alias.clone());
+        let quic = self.value("listen.quic", quic);
+        let api_default = self.home.api.clone();
+        let api = self.path("listen.api", api_default);
+        let identity = self.identity(alias.as_ref());
+        let state_default = self.home.state.clone();
+        let state_dir = self.path("state.dir", state_default);
+        let limits = self.limits();
+        let only_post_quantum = self.value("trust.require_post_quantum", require_post_quantum);
+        let handling_max = self.value("policy.handling_max", str::parse);
+        let log = self.value("telemetry.log", str::parse);
+        let level = self.value("telemetry.level", str::parse);
+        let grace = self.value("serve.grace", |text| {
+            units::duration(text).and_then(|it| within(it, Duration::ZERO, GRACE_MAX, "10 min"))
+        });
+        let classic = self.peers(alias.as_ref());
+        version?;
+        only_post_quantum?;
+        Some(Config {
+            file: self.home.config.clone(),
+            authority: authority?,
+            listen: Listen {
+                quic: quic?,
+                api: api.and_then(|api| self.socket_path(api))?,
+            },
+            identity: identity?,
+            state_dir: state_dir?,
+            limits: limits?,
+            classic,
+            handling_max: handling_max?,
+            telemetry: Telemetry {
+                log: log?,
+                level: level?,
+            },
+            grace: grace?,
+            origins: Vec::new(),
+        })
+    }
+
+    fn authority(&mut self) -> Option<Authority> {
+        let id = self.value("authority.id", |text| {
+            text.parse::<AuthorityId>().map_err(|e| e.to_string())
+        });
+        let name = self.value("authority.name", name);
+        let country = self.value("authority.country", str::parse::<Country>);
+        let alias = match country {
+            Some(country) => self.value_or(
+                "authority.alias",
+                &country.as_str().to_lowercase(),
+                alias,
+            ),
+            None => self.value_if_written("authority.alias", alias),
+        };
+        Some(Authority {
+            id: id?,
+            name: name?,
+            country: country?,
+            alias: alias?,
+        })
+    }
+
+    fn identity(&mut self, alias: Option<&Alias>) -> Option<KeyFiles> {
+        let folder = self.home.folder().to_owned();
+        let keys = self.path("identity.keys", folder.join("keys"))?;
+        // Without an alias the configuration is refused anyway; the paths are still judged.
+        let alias = alias.map_or("", Alias::as_str);
+        let mut file = |name: &str, default: PathBuf| self.path(&format!("identity.{name}"), default);
+        let card = file("card", folder.join(format!("{alias}.card")));
+        let crl = file("crl", folder.join(format!("{alias}.crl")));
+        let mut key = |name: &str, default: &str| file(name, keys.join(default));
+        let tls_ca_cert = key("tls_ca_cert", "tls-ca.pem");
+        let tls_ca_key = key("tls_ca_key", "tls-ca.key");
+        let tls_cert = key("tls_cert", "tls.pem");
+        let tls_key = key("tls_key", "tls.key");
+        let receipts_key = key("receipts_key", "receipts.key");
+        let log_key = key("log_key", "log.key");
+        let witness_key = key("witness_key", "witness.key");
+        let card_key = key("card_key", "card.key");
+        let age_identity = key("age_identity", "age.key");
+        let reset_key = key("reset_key", "reset.key");
+        Some(KeyFiles {
+            card: card?,
+            crl: crl?,
+            tls_ca_cert: tls_ca_cert?,
+            tls_ca_key: tls_ca_key?,
+            tls_cert: tls_cert?,
+            tls_key: tls_key?,
+            receipts_key: receipts_key?,
+            log_key: log_key?,
+            witness_key: witness_key?,
+            card_key: card_key?,
+            age_identity: age_identity?,
+            reset_key: reset_key?,
+        })
+    }
+
+    fn limits(&mut self) -> Option<Limits> {
+        let package_max = self.value("limits.package_max", |text| {
+            let size = units::size(text)?;
+            within(size, 1, limits::PAYLOAD_BYTES_MAX, "2 TiB")
+        });
+        let peer_connections = self.value("limits.peer_connections", |text| {
+            let count = text.parse().map_err(|_| format!("{text:?} is not a count"))?;
+            within(count, 1, limits::PEER_CONNECTIONS_MAX, "4")
+        });
+        let transfer_retry_for = self.value("limits.transfer_retry_for", |text| {
+            let duration = units::duration(text)?;
+            within(duration, Duration::from_mins(1), RETRY_MAX, "366 days")
+        });
+        let reserve = self.value("limits.reserve", units::size);
+        Some(Limits {
+            package_max: package_max?,
+            peer_connections: peer_connections?,
+            transfer_retry_for: transfer_retry_for?,
+            reserve: reserve?,
+        })
+    }
+
+    fn peers(&mut self, own: Option<&Alias>) -> BTreeSet<Alias> {
+        let mut seen = BTreeSet::new();
+        let mut classic = BTreeSet::new();
+        for peer in std::mem::take(&mut self.written.peers) {
+            let Some(entry) = peer.values.get("alias") else {
+                self.fault_at(Some(peer.line), "peer.alias", "is missing: name the peer");
+                continue;
+            };
+            let line = line_of(&entry.source);
+            let name = match alias(&entry.value) {
+                Ok(name) => name,
+                Err(text) => {
+                    self.fault_at(line, "peer.alias", text);
+                    continue;
+                }
+            };
+            if own == Some(&name) {
+                self.fault_at(line, "peer.alias", "is this authority itself");
+            }
+            if !seen.insert(name.clone()) {
+                self.fault_at(line, "peer.alias", format!("{name} has two sections"));
+            }
+            let Some(allow) = peer.values.get("allow_classic") else {
+                continue;
+            };
+            self.origins.push(Origin {
+                key: format!("peer.{name}.allow_classic"),
+                value: allow.value.clone(),
+                source: allow.source.clone(),
+            });
+            if allow.value == "true" {
+                classic.insert(name);
+            }
+        }
+        classic
+    }
+
+    /// The value at `path`; a fault if it must be written and is not.
+    fn value<T>(
+        &mut self,
+        path: &str,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let Some(entry) = self.written.text(path) else {
+            self.missing(path);
+            return None;
+        };
+        self.judge(path, entry, parse)
+    }
+
+    fn value_if_written<T>(
+        &mut self,
+        path: &str,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let entry = self.written.text(path)?;
+        self.judge(path, entry, parse)
+    }
+
+    fn value_or<T>(
+        &mut self,
+        path: &str,
+        default: &str,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let entry = self.written.text(path).unwrap_or_else(|| Entry {
+            value: default.to_owned(),
+            source: Source::Default,
+        });
+        self.judge(path, entry, parse)
+    }
+
+    /// A path, joined to the folder of the configuration.
+    fn path(&mut self, path: &str, default: PathBuf) -> Option<PathBuf> {
+        let folder = self.home.folder().to_owned();
+        let entry = self.written.text(path);
+        let written = entry.filter(|entry| entry.source != Source::Default);
+        let Some(entry) = written else {
+            self.origins.push(Origin {
+                key: path.to_owned(),
+                value: default.display().to_string(),
+                source: Source::Default,
+            });
+            return Some(default);
+        };
+        self.judge(path, entry, |text| {
+            if text.is_empty() || text.contains('\0') {
+                return Err("is not a path".to_owned());
+            }
+            Ok(folder.join(text))
+        })
+    }
+
+    /// A socket's path must fit into `sockaddr_un` (unix(7)).
+    fn socket_path(&mut self, path: PathBuf) -> Option<PathBuf> {
+        let bytes = path.as_os_str().len();
+        if bytes <= SOCKET_PATH_BYTES_MAX {
+            return Some(path);
+        }
+        let text = format!(
+            "the path of a Unix socket has at most {SOCKET_PATH_BYTES_MAX} bytes, this has {bytes}: {}",
+            path.display()
+        );
+        let line = self.line("listen.api");
+        self.fault_at(line, "listen.api", text);
+        None
+    }
+
+    fn judge<T>(
+        &mut self,
+        path: &str,
+        entry: Entry,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        match parse(&entry.value) {
+            Ok(value) => {
+                self.origins.push(Origin {
+                    key: path.to_owned(),
+                    value: entry.value,
+                    source: entry.source,
+                });
+                Some(value)
+            }
+            Err(text) => {
+                let key = match &entry.source {
+                    Source::Environment { name } => name,
+                    Source::Default | Source::File { .. } => path,
+                };
+                self.fault_at(line_of(&entry.source), key, text);
+                None
+            }
+        }
+    }
+
+    fn missing(&mut self, path: &str) {
+        // A value of a wrong kind was reported already.
+        if self.faults.iter().any(|fault| fault.key == path) {
+            return;
+        }
+        let (section, name) = path.split_once('.').unwrap_or(("", path));
+        let env = keys::find(path).map_or_else(String::new, keys::Key::env);
+        let text = format!("is missing: write {name} = … in [{section}], or set {env}");
+        self.faults.push(Fault::of(path, text));
+    }
+
+    fn line(&self, path: &str) -> Option<u32> {
+        self.written
+            .text(path)
+            .and_then(|entry| line_of(&entry.source))
+    }
+
+    fn fault_at(&mut self, line: Option<u32>, key: &str, text: impl Into<String>) {
+        let mut fault = Fault::of(key, text);
+        fault.line = line;
+        self.faults.push(fault);
+    }
+}
+
+/// The longest path of a Unix socket, without the final NUL (unix(7)).
+const SOCKET_PATH_BYTES_MAX: usize = 107;
+const GRACE_MAX: Duration = Duration::from_mins(10);
+const RETRY_MAX: Duration = Duration::from_hours(366 * 24);
+
+fn line_of(source: &Source) -> Option<u32> {
+    match source {
+        Source::File { line } => Some(*line),
+        Source::Default | Source::Environment { .. } => None,
+    }
+}
+
+fn within<T: PartialOrd>(value: T, min: T, max: T, max_text: &str) -> Result<T, String> {
+    if value < min {
+        Err("is too small".to_owned())
+    } else if value > max {
+        Err(format!("is more than {max_text}"))
+    } else {
+        Ok(value)
+    }
+}
+
+fn alias(text: &str) -> Result<Alias, String> {
+    text.parse::<Alias>().map_err(|e| e.to_string())
+}
+
+fn name(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() {
+        return Err("is empty".to_owned());
+    }
+    if text.len() > limits::AUTHORITY_NAME_BYTES_MAX {
+        let limit = limits::AUTHORITY_NAME_BYTES_MAX;
+        return Err(format!("is longer than {limit} bytes"));
+    }
+    if text.chars().any(char::is_control) {
+        return Err("has control characters".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+fn quic(text: &str) -> Result<SocketAddr, String> {
+    let form = "an address and port like \"[::]:7443\" or \"192.0.2.7:7443\"";
+    let address: SocketAddr = text.parse().map_err(|_| format!("{text:?} is not {form}"))?;
+    if address.port() == 0 {
+        return Err(format!("{text:?} has no port that a peer could be told; write {form}"));
+    }
+    Ok(address)
+}
+
+fn require_post_quantum(text: &str) -> Result<(), String> {
+    if text == "true" {
+        return Ok(());
+    }
+    Err("a classic key exchange can be allowed only for a named peer: [[peer]] with alias = \"…\" and allow_classic = true".to_owned())
+}

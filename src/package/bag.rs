@@ -1,0 +1,218 @@
+//! The bag inside the tar (RFC 8493): its tag files, and where every byte of a package lies.
+//!
+//! Everything but the items follows from the manifest: a reader computes the tag files again and compares. Entries, in order:
+//! `bagit.txt`, `data/…`, `bag-info.txt`, `manifest-sha256.txt`, `rogatory/manifest.json`, `tagmanifest-sha256.txt`,
+//! `rogatory/index`, whose last bytes are a fixed distance from the end of the tar.
+
+use std::io::{self, Write};
+
+use crate::base::Digest;
+use crate::base::Hasher;
+use crate::package::manifest::Item;
+use crate::package::manifest::Manifest;
+use crate::package::tape;
+
+/// The declaration of the bag, the first entry.
+pub const DECLARATION: &str = "bagit.txt";
+/// What `bagit.txt` says.
+pub const DECLARATION_TEXT: &str = "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n";
+/// The folder of the items.
+pub const PAYLOAD: &str = "data/";
+/// Day of sealing, bytes and count of the items.
+pub const INFO: &str = "bag-info.txt";
+/// Digests of the items, for any tool that knows bags.
+pub const PAYLOAD_MANIFEST: &str = "manifest-sha256.txt";
+/// The manifest of [`crate::package::manifest`].
+pub const MANIFEST: &str = "rogatory/manifest.json";
+/// Digests of the tag files.
+pub const TAG_MANIFEST: &str = "tagmanifest-sha256.txt";
+/// Where the manifest lies.
+pub const INDEX: &str = "rogatory/index";
+/// The length of the content of `rogatory/index`.
+pub const INDEX_BYTES: u64 = 74;
+/// What a reader of single items needs from the end of the tar: the header and content of `rogatory/index`, and the end blocks.
+pub const INDEX_TAIL_BYTES: u64 = 2 * tape::BLOCK + tape::END.len() as u64;
+
+/// Where the head of the first item lies.
+pub const fn first_item() -> u64 {
+    tape::BLOCK + tape::padded(DECLARATION_TEXT.len() as u64)
+}
+
+/// Where the content of an item begins whose head begins at `at`.
+pub fn content_offset(at: u64, path: &str, size: u64) -> u64 {
+    at + tape::head_length(&format!("{PAYLOAD}{path}"), size)
+}
+
+/// What `rogatory/index` says.
+pub fn index_text(manifest_offset: u64, manifest_bytes: u64) -> String {
+    format!("rogatory/index/v1\noffset {manifest_offset:020}\nlength {manifest_bytes:020}\n")
+}
+
+/// Offset and length of the manifest, if this is the content of a `rogatory/index`.
+pub fn parse_index(text: &str) -> Option<(u64, u64)> {
+    let mut lines = text.lines().skip(1);
+    let offset = lines.next()?.strip_prefix("offset ")?.parse().ok()?;
+    let length = lines.next()?.strip_prefix("length ")?.parse().ok()?;
+    (index_text(offset, length) == text).then_some((offset, length))
+}
+
+/// Length and digest of something that is written but not kept.
+#[derive(Debug, Clone, Default)]
+pub struct Measure {
+    bytes: u64,
+    hasher: Hasher,
+}
+
+impl Measure {
+    /// How many bytes were written.
+    pub const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Their digest.
+    pub fn digest(self) -> Digest {
+        self.hasher.finish()
+    }
+}
+
+impl Write for Measure {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.hasher.update(bytes);
+        self.bytes += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Writes `manifest-sha256.txt`: one line an item, in the order of the manifest.
+pub fn write_payload_manifest(items: &[Item], to: &mut impl Write) -> io::Result<()> {
+    items
+        .iter()
+        .try_for_each(|item| writeln!(to, "{}  {PAYLOAD}{}", item.sha256, item.path))
+}
+
+/// The tag files of a package and where they lie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tags {
+    /// `bag-info.txt`.
+    pub info: String,
+    /// Length of `manifest-sha256.txt`, in bytes.
+    pub payload_manifest_bytes: u64,
+    /// Its digest.
+    pub payload_manifest_digest: Digest,
+    /// Length of `rogatory/manifest.json`, in bytes.
+    pub manifest_bytes: u64,
+    /// Its digest.
+    pub manifest_digest: Digest,
+    /// Where its content begins in the tar.
+    pub manifest_offset: u64,
+    /// `tagmanifest-sha256.txt`.
+    pub tag_manifest: String,
+    /// `rogatory/index`.
+    pub index: String,
+    /// Length of the whole tar, in bytes.
+    pub tar_bytes: u64,
+}
+
+impl Tags {
+    /// The tag files that go with a manifest whose offsets are right.
+    ///
+    /// # Panics
+    /// Never: writing to a [`Measure`] does not fail.
+    pub fn of(manifest: &Manifest) -> Self {
+        let whole = "a measure takes every byte";
+        let (mut payload_manifest, mut json) = (Measure::default(), Measure::default());
+        write_payload_manifest(&manifest.items, &mut payload_manifest).expect(whole);
+        manifest.write(&mut json).expect(whole);
+        let info = format!(
+            "Bagging-Date: {}\nPayload-Oxum: {}.{}\n",
+            manifest.created.date(),
+            manifest.payload_bytes(),
+            manifest.items.len()
+        );
+        let after_items = manifest
+            .items
+            .last()
+            .map_or_else(first_item, |last| last.offset + tape::padded(last.size));
+        let (payload_manifest_bytes, manifest_bytes) = (payload_manifest.bytes(), json.bytes());
+        let info_bytes = info.len() as u64;
+        let manifest_offset = after_items
+            + entry_bytes(info_bytes)
+            + entry_bytes(payload_manifest_bytes)
+            + tape::BLOCK;
+        let index = index_text(manifest_offset, manifest_bytes);
+        let (payload_manifest_digest, manifest_digest) = (payload_manifest.digest(), json.digest());
+        let tag_manifest = [
+            (Digest::of(info.as_bytes()), INFO),
+            (Digest::of(DECLARATION_TEXT.as_bytes()), DECLARATION),
+            (payload_manifest_digest, PAYLOAD_MANIFEST),
+            (Digest::of(index.as_bytes()), INDEX),
+            (manifest_digest, MANIFEST),
+        ]
+        .map(|(digest, name)| format!("{digest}  {name}\n"))
+        .concat();
+        let tar_bytes = manifest_offset
+            + tape::padded(manifest_bytes)
+            + entry_bytes(tag_manifest.len() as u64)
+            + INDEX_TAIL_BYTES;
+        Self {
+            info,
+            payload_manifest_bytes,
+            payload_manifest_digest,
+            manifest_bytes,
+            manifest_digest,
+            manifest_offset,
+            tag_manifest,
+            index,
+            tar_bytes,
+        }
+    }
+}
+
+/// Head and content of a tag file: their names need one block.
+const fn entry_bytes(len: u64) -> u64 {
+    tape::BLOCK + tape::padded(len)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_index_has_a_fixed_length_and_one_spelling() {
+        for (offset, length) in [(0, 0), (1_024, 77), (u64::MAX, u64::MAX)] {
+            let text = index_text(offset, length);
+            assert_eq!(text.len() as u64, INDEX_BYTES);
+            assert_eq!(parse_index(&text), Some((offset, length)));
+        }
+        let good = index_text(5, 6);
+        for bad in [
+            String::new(),
+            good.replace("v1", "v2"),
+            good.replace("0005", "005"),
+            good.replace("0005", "+005"),
+            good.replace("0005", "-005"),
+            good.replace('\n', "\r\n"),
+            format!("{good}x"),
+        ] {
+            assert_eq!(parse_index(&bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn tag_files_have_names_that_fit_one_block() {
+        for name in [
+            DECLARATION,
+            INFO,
+            PAYLOAD_MANIFEST,
+            MANIFEST,
+            TAG_MANIFEST,
+            INDEX,
+        ] {
+            assert_eq!(tape::head_length(name, 64 << 20), tape::BLOCK);
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! Why sealing, opening or unpacking did not happen.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::base::AuthorityId;
+use crate::package::header::HeaderFault;
+use crate::package::manifest::ManifestFault;
+use crate::package::path::PathFault;
+use crate::package::tape::TapeFault;
+use crate::policy::Action;
+use crate::seal::identity::IdentityFault;
+
+/// Why a package was not sealed, or its header or payload not opened.
+#[derive(Debug, thiserror::Error)]
+pub enum SealError {
+    /// No path was given.
+    #[error("nothing to seal: name at least one file or folder")]
+    NoInput,
+    /// The folders hold no file.
+    #[error("nothing to seal: the folders named hold no file")]
+    Empty,
+    /// A symbolic link among the inputs.
+    #[error("{}: a symbolic link; name the file it points to, or remove it", .path.display())]
+    Symlink {
+        /// The link.
+        path: PathBuf,
+    },
+    /// Neither a regular file nor a folder.
+    #[error("{}: a {kind}; only regular files and folders can be sealed", .path.display())]
+    NotRegular {
+        /// The entry.
+        path: PathBuf,
+        /// What it is.
+        kind: &'static str,
+    },
+    /// A file name that is not UTF-8.
+    #[error("{}: the name is not UTF-8; rename it", .path.display())]
+    NotUtf8 {
+        /// The entry.
+        path: PathBuf,
+    },
+    /// A path that no item may have, or that collides with another.
+    #[error("{}: {fault}", .path.display())]
+    Path {
+        /// The entry.
+        path: PathBuf,
+        /// The rule that it breaks.
+        fault: PathFault,
+    },
+    /// Two inputs with the same last part.
+    #[error("{}: another input has the same name; rename one, or seal the folder above both", .path.display())]
+    SameName {
+        /// The second of them.
+        path: PathBuf,
+    },
+    /// A file that was written to while it was read.
+    #[error("{}: it changed while it was being sealed; seal again when nothing writes to it", .path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file or folder that cannot be read.
+    #[error("{}: cannot be read: {source}", .path.display())]
+    Read {
+        /// The entry.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// More items, bytes or manifest than a package may have.
+    #[error("too much for one package ({what}); send it as several packages")]
+    TooLarge {
+        /// The limit that is reached.
+        what: &'static str,
+    },
+    /// The case, request, title, actor or terms cannot stand in a manifest.
+    #[error("{0}")]
+    Plan(ManifestFault),
+    /// No recipient, or one that cannot be encrypted to.
+    #[error("{0}")]
+    Identity(#[from] IdentityFault),
+    /// No recipient at all.
+    #[error("no recipient to seal for; the peer's card names none")]
+    NoRecipient,
+    /// The operating system gave no random bytes.
+    #[error("the operating system gave no random bytes")]
+    Random,
+    /// The sealed bytes could not be written.
+    #[error("the sealed package cannot be written: {0}")]
+    Write(io::Error),
+    /// Not the header of a package.
+    #[error("{0}")]
+    Header(#[from] HeaderFault),
+    /// The identity is none of the recipients.
+    #[error("the package is not sealed for this authority's age identity")]
+    NotForUs,
+    /// A stanza for us does not hold a file key.
+    #[error("the age header is malformed: no file key can be unwrapped from it")]
+    Stanza,
+    /// The header's MAC is wrong.
+    #[error("the age header was altered: its MAC is wrong")]
+    Mac,
+    /// The payload does not belong to the header, or was altered or truncated.
+    #[error("the payload does not decrypt under its header: {0}")]
+    Payload(io::Error),
+    /// The permit is for something else.
+    #[error("the permit is for {0}, not for open")]
+    Permit(Action),
+}
+
+/// Why a plaintext was not unpacked. Nothing stays on disk.
+#[derive(Debug, thiserror::Error)]
+pub enum UnpackError {
+    /// The target cannot be the name of a new folder.
+    #[error("{}: not the name of a new folder", .0.display())]
+    Out(PathBuf),
+    /// The target exists.
+    #[error("{}: exists already; name a folder that does not", .0.display())]
+    Exists(PathBuf),
+    /// An earlier attempt was cut off.
+    #[error("{}: left by an attempt that was cut off; remove it and try again", .0.display())]
+    PartialExists(PathBuf),
+    /// The target's file system is full.
+    #[error("{path}: no space left; nothing was kept, make room and try again")]
+    NoSpace {
+        /// What was being written.
+        path: String,
+    },
+    /// The target cannot be written.
+    #[error("{path}: cannot be written: {source}")]
+    Write {
+        /// What was being written.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The plaintext cannot be read or does not decrypt.
+    #[error("the package cannot be read on: {0}")]
+    Read(io::Error),
+    /// Not the tar of a package.
+    #[error("the package is malformed: {0}")]
+    Tape(#[from] TapeFault),
+    /// An entry whose name no item may have, or two of one name.
+    #[error("the package is malformed: {0}")]
+    Path(#[from] PathFault),
+    /// The entries are not those of a package, in their order.
+    #[error("the package is malformed: {wanted} expected, {found} found")]
+    Order {
+        /// What must come.
+        wanted: &'static str,
+        /// What came.
+        found: String,
+    },
+    /// More items or bytes than a package may have.
+    #[error("the package holds more than a package may hold ({0})")]
+    TooLarge(&'static str),
+    /// Bytes after the end.
+    #[error("the package is malformed: bytes follow its end")]
+    Trailing,
+    /// The manifest is not the one that the receipt names.
+    #[error("the manifest is not the one that the sender's receipt names: content mismatch")]
+    ManifestDigest,
+    /// The manifest is none.
+    #[error("the package is malformed: {0}")]
+    Manifest(#[from] ManifestFault),
+    /// The manifest names another sender or receiver.
+    #[error(
+        "the manifest is for an exchange from {from} to {to}, not for this one: content mismatch"
+    )]
+    Parties {
+        /// The sender that it names.
+        from: AuthorityId,
+        /// The receiver that it names.
+        to: AuthorityId,
+    },
+    /// The manifest's terms are not those of the receipt.
+    #[error("the terms in the manifest are not those of the sender's receipt: content mismatch")]
+    Terms,
+    /// An item differs from the manifest in name, length or digest, or is missing or extra.
+    #[error("item {0:?} is not as the manifest has it: content mismatch")]
+    Item(String),
+    /// A tag file of the bag does not follow from the manifest.
+    #[error("{0} does not agree with the manifest: content mismatch")]
+    Tag(&'static str),
+    /// Items asked for that the package does not have.
+    #[error("the package has no item {0}; `package show` lists them")]
+    NoSuchItem(String),
+}
+
+impl UnpackError {
+    /// Whether the package itself is at fault: what was received does not match what was signed.
+    pub const fn is_content_mismatch(&self) -> bool {
+        match self {
+            Self::Tape(TapeFault::Read(_))
+            | Self::Out(_)
+            | Self::Exists(_)
+            | Self::PartialExists(_)
+            | Self::NoSpace { .. }
+            | Self::Write { .. }
+            | Self::Read(_)
+            | Self::NoSuchItem(_) => false,
+            Self::Tape(
+                TapeFault::EntryType(_)
+                | TapeFault::Pax
+                | TapeFault::TooLarge(_)
+                | TapeFault::NotOurs(_)
+                | TapeFault::Padding,
+            )
+            | Self::Path(_)
+            | Self::Order { .. }
+            | Self::TooLarge(_)
+            | Self::Trailing
+            | Self::ManifestDigest
+            | Self::Manifest(_)
+            | Self::Parties { .. }
+            | Self::Terms
+            | Self::Item(_)
+            | Self::Tag(_) => true,
+        }
+    }
+}

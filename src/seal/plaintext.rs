@@ -1,0 +1,197 @@
+//! Opening: byte ranges of a payload under a permit, and the check of a header before it is accepted.
+
+use std::io::{self, Cursor, Read, Seek, SeekFrom};
+
+use age::DecryptError;
+use age::stream::StreamReader;
+
+use crate::package::header::{self, HeaderFault};
+use crate::policy::Action;
+use crate::policy::Permit;
+use crate::seal::fault::SealError;
+use crate::seal::identity::Identity;
+
+/// The STREAM nonce before the first chunk.
+const NONCE_BYTES: u64 = 16;
+const CHUNK_BYTES: u64 = 64 << 10;
+const TAG_BYTES: u64 = 16;
+
+/// Checks a header with the identity: it is for us, its MAC is right, and the payload's first chunk decrypts under it.
+///
+/// `first_chunk` is what the payload begins with: its first 65,568 bytes (nonce and one full chunk), or all of it if it is shorter.
+pub fn check_header(
+    header: &[u8],
+    first_chunk: &[u8],
+    identity: &Identity,
+) -> Result<(), SealError> {
+    let file = Joined::new(header.to_vec(), Cursor::new(first_chunk))?;
+    let mut plaintext = unwrap(file, identity)?;
+    let mut first = [0; 1];
+    plaintext.read(&mut first).map_err(SealError::Payload)?;
+    Ok(())
+}
+
+fn unwrap<R: Read>(
+    file: Joined<R>,
+    identity: &Identity,
+) -> Result<StreamReader<Joined<R>>, SealError> {
+    age::Decryptor::new(file)
+        .and_then(|decryptor| decryptor.decrypt(std::iter::once(&identity.0 as &dyn age::Identity)))
+        .map_err(|error| match error {
+            DecryptError::NoMatchingKeys => SealError::NotForUs,
+            DecryptError::InvalidMac => SealError::Mac,
+            DecryptError::UnknownFormat => HeaderFault::Version.into(),
+            DecryptError::Io(e) => SealError::Payload(e),
+            DecryptError::DecryptionFailed
+            | DecryptError::ExcessiveWork { .. }
+            | DecryptError::InvalidHeader
+            | DecryptError::KeyDecryptionFailed => HeaderFault::Stanza {
+                number: 1,
+                why: "no file key can be unwrapped from it",
+            }
+            .into(),
+        })
+}
+
+/// The plaintext of a package, decrypted where it is read: seeking costs one chunk of 64 KiB.
+///
+/// Every byte that is read was authenticated. That a payload was not cut off at its end shows when its end is read.
+#[expect(missing_debug_implementations, reason = "holds the payload key")]
+pub struct Plaintext<R> {
+    stream: StreamReader<Joined<R>>,
+    len: u64,
+    at: u64,
+}
+
+impl<R: Read + Seek> Plaintext<R> {
+    /// Opens a payload under a permit to open it; the caller has asked for the permit for this very package and looked at how long
+    /// it lasts.
+    pub fn open(
+        permit: &Permit,
+        header: Vec<u8>,
+        payload: R,
+        identity: &Identity,
+    ) -> Result<Self, SealError> {
+        match permit.action() {
+            Action::Open => Self::decrypt(header, payload, identity),
+            other @ (Action::Send | Action::Admit) => Err(SealError::Permit(other)),
+        }
+    }
+
+    pub(super) fn decrypt(
+        header: Vec<u8>,
+        payload: R,
+        identity: &Identity,
+    ) -> Result<Self, SealError> {
+        let mut file = Joined::new(header, payload)?;
+        let sealed = file.payload_len().map_err(SealError::Payload)?;
+        let len = plaintext_len(sealed)
+            .ok_or_else(|| SealError::Payload(io::ErrorKind::UnexpectedEof.into()))?;
+        let stream = unwrap(file, identity)?;
+        Ok(Self { stream, len, at: 0 })
+    }
+
+    /// Its length in bytes, as the length of the payload has it.
+    pub const fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether it has no byte.
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+}
+
+/// The length of what a payload of this length holds.
+fn plaintext_len(payload: u64) -> Option<u64> {
+    let chunks = payload.checked_sub(NONCE_BYTES)?;
+    let count = chunks.div_ceil(CHUNK_BYTES + TAG_BYTES);
+    let last = chunks.checked_sub(count.checked_sub(1)? * (CHUNK_BYTES + TAG_BYTES))?;
+    (last >= TAG_BYTES).then(|| chunks - count * TAG_BYTES)
+}
+
+impl<R: Read + Seek> Read for Plaintext<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.stream.read(buffer)?;
+        self.at += read as u64;
+        Ok(read)
+    }
+}
+
+impl<R: Read + Seek> Seek for Plaintext<R> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let target = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::Current(by) => self.at.checked_add_signed(by),
+            SeekFrom::End(by) => self.len.checked_add_signed(by),
+        };
+        let target = target
+            .filter(|target| *target <= self.len)
+            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "outside the plaintext"))?;
+        if target != self.at {
+            self.at = self.stream.seek(SeekFrom::Start(target))?;
+        }
+        Ok(self.at)
+    }
+}
+
+/// Header and payload, stored apart, as the one file that age reads.
+struct Joined<R> {
+    header: Vec<u8>,
+    payload: R,
+    at: u64,
+}
+
+impl<R> Joined<R> {
+    fn new(header: Vec<u8>, payload: R) -> Result<Self, SealError> {
+        header::check_grammar(&header)?;
+        Ok(Self {
+            header,
+            payload,
+            at: 0,
+        })
+    }
+
+    const fn header_len(&self) -> u64 {
+        self.header.len() as u64
+    }
+}
+
+impl<R: Seek> Joined<R> {
+    fn payload_len(&mut self) -> io::Result<u64> {
+        let len = self.payload.seek(SeekFrom::End(0))?;
+        self.payload.seek(SeekFrom::Start(0))?;
+        Ok(len)
+    }
+}
+
+impl<R: Read> Read for Joined<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let in_header = usize::try_from(self.at)
+            .ok()
+            .and_then(|at| self.header.get(at..));
+        let read = match in_header {
+            Some(mut rest) if !rest.is_empty() => rest.read(buffer)?,
+            Some(_) | None => self.payload.read(buffer)?,
+        };
+        self.at += read as u64;
+        Ok(read)
+    }
+}
+
+impl<R: Read + Seek> Seek for Joined<R> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let header = self.header_len();
+        let target = match to {
+            SeekFrom::Current(0) => return Ok(self.at),
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::Current(by) => self.at.checked_add_signed(by),
+            SeekFrom::End(_) => Some(header + self.payload.seek(to)?),
+        };
+        let target = target.ok_or(io::ErrorKind::InvalidInput)?;
+        self.payload
+            .seek(SeekFrom::Start(target.saturating_sub(header)))?;
+        self.at = target;
+        Ok(target)
+    }
+}

@@ -1,0 +1,428 @@
+//! Sealing: files in, one age file out, in one pass and in memory that does not grow with the files.
+//!
+//! Three threads share the work, for hashing and encrypting each take most of a core: one reads blocks of 1 MiB, one takes the
+//! digests of the items, and the caller's encrypts and writes. A block goes to both and comes back to the reader when both are
+//! done with it; there are never more than [`BLOCKS`] of them.
+
+use std::io::{self, Read as _, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
+use std::thread;
+
+use age::stream::StreamWriter;
+
+use crate::base::AuthorityId;
+use crate::base::Digest;
+use crate::base::Hasher;
+use crate::base::Timestamp;
+use crate::base::limits;
+use crate::package::bag;
+use crate::package::manifest::{CustodyEvent, Item, Manifest, SEALED, Salt};
+use crate::package::media;
+use crate::package::path::ItemPath;
+use crate::package::tape;
+use crate::policy::Terms;
+use crate::seal::fault::SealError;
+use crate::seal::identity;
+use crate::seal::inputs::{self, Found};
+
+const BLOCK_BYTES: usize = 1 << 20;
+const BLOCKS: usize = 8;
+
+/// What a package says about itself and for whom it is sealed.
+#[derive(Debug, Clone)]
+pub struct SealPlan {
+    /// The sender.
+    pub from: AuthorityId,
+    /// The receiver.
+    pub to: AuthorityId,
+    /// The sender's reference of the case.
+    pub case: String,
+    /// The request that it answers.
+    pub request: Option<String>,
+    /// A title for people.
+    pub title: Option<String>,
+    /// The terms that bind it.
+    pub terms: Terms,
+    /// Now.
+    pub created: Timestamp,
+    /// Who seals: the performer of the first custody event.
+    pub actor: String,
+    /// The age recipients of the receiver's card.
+    pub recipients: Vec<String>,
+}
+
+/// What was sealed.
+#[derive(Debug, Clone)]
+pub struct Sealed {
+    /// The manifest, as it lies in the package.
+    pub manifest: Manifest,
+    /// Its digest.
+    pub manifest_digest: Digest,
+    /// The root over its items.
+    pub item_root: Digest,
+    /// How many items.
+    pub items: u64,
+    /// The bytes of all items together.
+    pub plaintext_bytes: u64,
+}
+
+/// Seals files and folders into one age file, written to `out` as it comes into being.
+///
+/// A folder's name is the first part of its items' paths; empty folders are left out. Names are put into normalisation form C.
+/// `progress` hears the number of item bytes sealed so far. On an error, what `out` has taken is no package and must be dropped.
+pub fn seal(
+    inputs: &[PathBuf],
+    plan: SealPlan,
+    out: impl Write,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Sealed, SealError> {
+    let custody = CustodyEvent {
+        action: SEALED.to_owned(),
+        instrument: None,
+        location: None,
+        performer: plan.actor,
+        time: plan.created,
+    };
+    custody.check().map_err(SealError::Plan)?;
+    let mut manifest = Manifest {
+        case: plan.case,
+        created: plan.created,
+        from: plan.from,
+        items: Vec::new(),
+        request: plan.request,
+        terms: plan.terms,
+        title: plan.title,
+        to: plan.to,
+        v: 1,
+    };
+    manifest.check_head().map_err(SealError::Plan)?;
+    let mut tape = Tape::begin(encrypted(&plan.recipients, out)?, plan.created)?;
+    manifest.items = seal_items(inputs, &custody, &mut tape, progress)?;
+    let tags = bag::Tags::of(&manifest);
+    if tags.manifest_bytes > limits::MANIFEST_BYTES_MAX {
+        return Err(SealError::TooLarge {
+            what: "a manifest of more than 64 MiB",
+        });
+    }
+    tape.finish(&manifest, &tags).map_err(SealError::Write)?;
+    Ok(Sealed {
+        manifest_digest: tags.manifest_digest,
+        item_root: manifest.item_root(),
+        items: manifest.items.len() as u64,
+        plaintext_bytes: manifest.payload_bytes(),
+        manifest,
+    })
+}
+
+fn encrypted<W: Write>(recipients: &[String], out: W) -> Result<StreamWriter<W>, SealError> {
+    let recipients = recipients
+        .iter()
+        .map(|text| identity::recipient(text))
+        .collect::<Result<Vec<_>, _>>()?;
+    let each = recipients.iter().map(|it| it as &dyn age::Recipient);
+    age::Encryptor::with_recipients(each)
+        .map_err(|_| SealError::NoRecipient)?
+        .wrap_output(out)
+        .map_err(SealError::Write)
+}
+
+/// The tar under way.
+struct Tape<W: Write> {
+    out: StreamWriter<W>,
+    at: u64,
+    tags_mtime: u64,
+}
+
+impl<W: Write> Tape<W> {
+    fn begin(out: StreamWriter<W>, created: Timestamp) -> Result<Self, SealError> {
+        let tags_mtime = tape::clamped_mtime(created.seconds());
+        let mut tape = Self {
+            out,
+            at: 0,
+            tags_mtime,
+        };
+        tape.tag(bag::DECLARATION, bag::DECLARATION_TEXT.as_bytes())
+            .map_err(SealError::Write)?;
+        Ok(tape)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.at += bytes.len() as u64;
+        self.out.write_all(bytes)
+    }
+
+    fn head(&mut self, path: &str, size: u64, mtime: u64) -> io::Result<()> {
+        let path = path.to_owned();
+        self.write(&tape::Entry { path, size, mtime }.head())
+    }
+
+    fn pad(&mut self) -> io::Result<()> {
+        let missing = (tape::padded(self.at) - self.at).min(tape::BLOCK);
+        io::copy(&mut io::repeat(0).take(missing), &mut self.out)?;
+        self.at += missing;
+        Ok(())
+    }
+
+    fn tag(&mut self, name: &str, content: &[u8]) -> io::Result<()> {
+        self.head(name, content.len() as u64, self.tags_mtime)?;
+        self.write(content)?;
+        self.pad()
+    }
+
+    fn finish(mut self, manifest: &Manifest, tags: &bag::Tags) -> io::Result<()> {
+        self.tag(bag::INFO, tags.info.as_bytes())?;
+        self.head(
+            bag::PAYLOAD_MANIFEST,
+            tags.payload_manifest_bytes,
+            self.tags_mtime,
+        )?;
+        bag::write_payload_manifest(&manifest.items, &mut self.out)?;
+        self.at += tags.payload_manifest_bytes;
+        self.pad()?;
+        self.head(bag::MANIFEST, tags.manifest_bytes, self.tags_mtime)?;
+        debug_assert_eq!(
+            self.at, tags.manifest_offset,
+            "the layout is the one computed"
+        );
+        manifest.write(&mut self.out)?;
+        self.at += tags.manifest_bytes;
+        self.pad()?;
+        self.tag(bag::TAG_MANIFEST, tags.tag_manifest.as_bytes())?;
+        self.tag(bag::INDEX, tags.index.as_bytes())?;
+        self.write(&tape::END)?;
+        debug_assert_eq!(self.at, tags.tar_bytes, "the layout is the one computed");
+        self.out.finish()?.flush()
+    }
+}
+
+/// Up to 1 MiB of a file; goes back to the reader when nobody needs it any more.
+struct Block {
+    bytes: Vec<u8>,
+    len: usize,
+    home: Sender<Vec<u8>>,
+}
+
+impl Block {
+    fn filled(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        // At the end nobody waits for it: then it is freed.
+        self.home.send(std::mem::take(&mut self.bytes)).ok();
+    }
+}
+
+/// What the reader tells the thread that encrypts.
+enum Piece {
+    Begin {
+        path: ItemPath,
+        size: u64,
+        mtime: i64,
+    },
+    Block(Arc<Block>),
+    End,
+    Failed(SealError),
+}
+
+/// What the reader tells the thread that hashes.
+enum Hashed {
+    Block(Arc<Block>),
+    End,
+}
+
+fn seal_items<W: Write>(
+    inputs: &[PathBuf],
+    custody: &CustodyEvent,
+    tape: &mut Tape<W>,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Vec<Item>, SealError> {
+    thread::scope(|scope| {
+        let (to_write, pieces) = mpsc::sync_channel(BLOCKS);
+        let (to_hash, hashed) = mpsc::sync_channel(BLOCKS);
+        let hashing = scope.spawn(move || hash(&hashed));
+        scope.spawn(move || {
+            let mut reader = Reader::new(to_hash, to_write);
+            if let Err(fault) = inputs::walk(inputs, &mut |found| reader.read(&found)) {
+                // If nobody listens, the caller knows of a fault already.
+                reader.to_write.send(Piece::Failed(fault)).ok();
+            }
+        });
+        let mut items = Vec::new();
+        let mut done = 0;
+        for piece in pieces {
+            match piece {
+                Piece::Begin { path, size, mtime } => items.push(begin(tape, path, size, mtime)?),
+                Piece::Block(block) => {
+                    tape.write(block.filled()).map_err(SealError::Write)?;
+                    done += block.filled().len() as u64;
+                    progress(done);
+                }
+                Piece::End => tape.pad().map_err(SealError::Write)?,
+                Piece::Failed(fault) => return Err(fault),
+            }
+        }
+        let digests = hashing
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        for (item, digest) in items.iter_mut().zip(digests) {
+            item.sha256 = digest;
+            item.custody.push(custody.clone());
+        }
+        Ok(items)
+    })
+}
+
+/// Writes the head of an item; digest and custody are added when all are read.
+fn begin<W: Write>(
+    tape: &mut Tape<W>,
+    path: ItemPath,
+    size: u64,
+    mtime: i64,
+) -> Result<Item, SealError> {
+    if size > limits::PAYLOAD_BYTES_MAX || tape.at > limits::PAYLOAD_BYTES_MAX - size {
+        return Err(SealError::TooLarge {
+            what: "more than 2 TiB",
+        });
+    }
+    let mut salt = [0; 16];
+    aws_lc_rs::rand::fill(&mut salt).map_err(|_| SealError::Random)?;
+    tape.head(
+        &format!("{}{path}", bag::PAYLOAD),
+        size,
+        tape::clamped_mtime(mtime),
+    )
+    .map_err(SealError::Write)?;
+    Ok(Item {
+        acquisition: None,
+        category: None,
+        custody: Vec::with_capacity(1),
+        media_type: media::guess(path.as_str()).to_owned(),
+        offset: tape.at,
+        path,
+        salt: Salt(salt),
+        sha256: Digest::from_bytes([0; 32]),
+        size,
+        subjects: Vec::new(),
+        title: None,
+    })
+}
+
+fn hash(blocks: &Receiver<Hashed>) -> Vec<Digest> {
+    let mut digests = Vec::new();
+    let mut hasher = Hasher::new();
+    for block in blocks {
+        match block {
+            Hashed::Block(block) => hasher.update(block.filled()),
+            Hashed::End => digests.push(std::mem::take(&mut hasher).finish()),
+        }
+    }
+    digests
+}
+
+struct Reader {
+    home: Sender<Vec<u8>>,
+    free: Receiver<Vec<u8>>,
+    made: usize,
+    to_hash: SyncSender<Hashed>,
+    to_write: SyncSender<Piece>,
+}
+
+impl Reader {
+    fn new(to_hash: SyncSender<Hashed>, to_write: SyncSender<Piece>) -> Self {
+        let (home, free) = mpsc::channel();
+        Self {
+            home,
+            free,
+            made: 0,
+            to_hash,
+            to_write,
+        }
+    }
+
+    fn read(&mut self, found: &Found) -> Result<(), SealError> {
+        let size = found.size();
+        self.tell(Piece::Begin {
+            path: found.path.clone(),
+            size,
+            mtime: found.mtime(),
+        })?;
+        let mut left = size;
+        while left > 0 {
+            let mut block = self.block();
+            let wanted = usize::try_from(left)
+                .unwrap_or(BLOCK_BYTES)
+                .min(BLOCK_BYTES);
+            fill(found, &mut block.bytes[..wanted])?;
+            block.len = wanted;
+            left -= wanted as u64;
+            let block = Arc::new(block);
+            self.to_hash
+                .send(Hashed::Block(Arc::clone(&block)))
+                .map_err(|_| stopped())?;
+            self.tell(Piece::Block(block))?;
+        }
+        if (&found.file)
+            .read(&mut [0])
+            .map_err(|e| unreadable(found, e))?
+            > 0
+        {
+            return Err(SealError::Changed {
+                path: found.shown.clone(),
+            });
+        }
+        found.check_unchanged()?;
+        self.to_hash.send(Hashed::End).map_err(|_| stopped())?;
+        self.tell(Piece::End)
+    }
+
+    fn tell(&self, piece: Piece) -> Result<(), SealError> {
+        self.to_write.send(piece).map_err(|_| stopped())
+    }
+
+    fn block(&mut self) -> Block {
+        let bytes = if self.made < BLOCKS {
+            self.free.try_recv().ok()
+        } else {
+            self.free.recv().ok()
+        };
+        let bytes = bytes.unwrap_or_else(|| {
+            self.made += 1;
+            vec![0; BLOCK_BYTES]
+        });
+        Block {
+            bytes,
+            len: 0,
+            home: self.home.clone(),
+        }
+    }
+}
+
+/// The thread that encrypts has stopped on a fault of its own, which the caller sees; this one is dropped.
+fn stopped() -> SealError {
+    SealError::Write(io::ErrorKind::BrokenPipe.into())
+}
+
+fn unreadable(found: &Found, source: io::Error) -> SealError {
+    SealError::Read {
+        path: found.shown.clone(),
+        source,
+    }
+}
+
+/// Reads as many bytes as the file was said to have.
+fn fill(found: &Found, buffer: &mut [u8]) -> Result<(), SealError> {
+    (&found.file).read_exact(buffer).map_err(|e| {
+        if e.kind() == io::ErrorKind::UnexpectedEof {
+            SealError::Changed {
+                path: found.shown.clone(),
+            }
+        } else {
+            unreadable(found, e)
+        }
+    })
+}

@@ -1,0 +1,254 @@
+//! What a connection is worth once it stands: its session, its end, its frames.
+
+use std::net::UdpSocket;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rogatory::base::Xid;
+use rogatory::identity::trust::Trust;
+use rogatory::net::frames::{FrameFault, read_data_head, read_frame, write_data_head, write_frame};
+use rogatory::net::{DialFault, Endpoint, Link, NetLimits};
+use rogatory::wire::{DataHead, Fault, Frame};
+
+use crate::authority::{Bare, Ca, DE, FR, IE, Leaf, endpoint, endpoint_on, id, quick, socket};
+
+/// Two authorities that trust each other.
+struct Pair {
+    fr: Endpoint,
+    ie: Endpoint,
+    fr_ca: Ca,
+    ie_ca: Ca,
+    fr_leaf: Leaf,
+}
+
+impl Pair {
+    fn new(limits: NetLimits) -> Self {
+        let (fr_ca, ie_ca) = (Ca::new("fr"), Ca::new("ie"));
+        let fr_leaf = fr_ca.leaf(FR, |_| {});
+        Self {
+            fr: endpoint(FR, &fr_leaf, vec![ie_ca.trusted(IE)], limits),
+            ie: endpoint(IE, &ie_ca.leaf(IE, |_| {}), vec![fr_ca.trusted(FR)], limits),
+            fr_ca,
+            ie_ca,
+            fr_leaf,
+        }
+    }
+
+    /// Ireland dials France.
+    async fn connect(&self) -> (Link, Link) {
+        let address = self.fr.local_addr().unwrap();
+        let wanted = id(FR);
+        let (dialled, accepted) = tokio::join!(self.ie.dial(address, &wanted), async {
+            self.fr.accept().await.unwrap().establish().await
+        });
+        (dialled.unwrap(), accepted.unwrap())
+    }
+}
+
+#[tokio::test]
+async fn both_ends_know_each_other_and_the_session() {
+    let pair = Pair::new(quick());
+    let (ie, fr) = pair.connect().await;
+    assert_eq!((ie.peer.id(), fr.peer.id()), (&id(FR), &id(IE)));
+    assert_eq!((ie.inbound, fr.inbound), (false, true));
+    assert_eq!((ie.post_quantum, fr.post_quantum), (Some(true), Some(true)));
+    assert_eq!(ie.session, fr.session);
+    let again = pair.connect().await.0;
+    assert_ne!(ie.session, again.session, "two sessions are two");
+    assert_eq!(ie.remote(), pair.fr.local_addr().unwrap());
+    assert_eq!(
+        fr.remote(),
+        pair.ie.local_addr().unwrap(),
+        "one socket dials and answers"
+    );
+}
+
+/// Waits for the end of a connection while using it; it must come within a second.
+async fn end_of(link: &Link) -> DialFault {
+    let mut stream = link.connection.open_uni().await.unwrap();
+    let using = async {
+        while stream.write_all(&[0; 1000]).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let ending = async { tokio::join!(link.connection.closed(), using).0 };
+    let lost = tokio::time::timeout(Duration::from_secs(1), ending)
+        .await
+        .unwrap();
+    DialFault::of_lost(&lost, Duration::from_secs(15))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_daemon_tells_its_peers_when_it_is_back() {
+    let pair = Pair::new(quick());
+    // The killed daemon: a runtime of its own, which dies without a word with its socket.
+    let dying = tokio::runtime::Runtime::new().unwrap();
+    let socket = socket();
+    let dead_address = socket.local_addr().unwrap();
+    let (leaf, trusted) = (pair.fr_leaf.clone(), pair.ie_ca.trusted(IE));
+    let (said, heard) = tokio::sync::oneshot::channel();
+    dying.spawn(async move {
+        let killed = endpoint_on(socket, FR, &leaf, vec![trusted], quick());
+        let link = killed.accept().await.unwrap().establish().await.unwrap();
+        said.send(()).unwrap();
+        link.connection.closed().await;
+    });
+    let link = pair.ie.dial(dead_address, &id(FR)).await.unwrap();
+    heard.await.unwrap();
+    tokio::task::spawn_blocking(move || dying.shutdown_timeout(Duration::ZERO))
+        .await
+        .unwrap();
+    let socket = rebind(dead_address).await;
+    let _back = endpoint_on(
+        socket,
+        FR,
+        &pair.fr_leaf,
+        vec![pair.ie_ca.trusted(IE)],
+        quick(),
+    );
+    assert_eq!(end_of(&link).await, DialFault::Restarted);
+}
+
+async fn rebind(address: std::net::SocketAddr) -> UdpSocket {
+    for _ in 0..100 {
+        if let Ok(socket) = UdpSocket::bind(address) {
+            return socket;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the dead daemon keeps its socket");
+}
+
+#[tokio::test]
+async fn silence_is_not_an_answer() {
+    let limits = NetLimits {
+        handshake_timeout: Duration::from_millis(300),
+        ..NetLimits::default()
+    };
+    let pair = Pair::new(limits);
+    let silent = socket();
+    let fault = pair
+        .ie
+        .dial(silent.local_addr().unwrap(), &id(FR))
+        .await
+        .unwrap_err();
+    assert_eq!(fault.code(), "unreachable");
+    assert!(fault.to_string().contains("firewall"), "{fault}");
+}
+
+#[tokio::test]
+async fn certificate_and_trust_change_without_a_restart() {
+    let pair = Pair::new(quick());
+    let (kept, _fr) = pair.connect().await;
+    let revoked = rogatory::identity::trust::TrustedPeer {
+        crl: Some(pair.ie_ca.crl(true, 2090)),
+        ..pair.ie_ca.trusted(IE)
+    };
+    pair.fr
+        .set_trust(Arc::new(Trust::new(id(FR), vec![revoked])));
+    let address = pair.fr.local_addr().unwrap();
+    let wanted = id(FR);
+    let (dialled, accepted) = tokio::join!(pair.ie.dial(address, &wanted), async {
+        pair.fr.accept().await.unwrap().establish().await
+    });
+    assert_eq!(dialled.unwrap_err().code(), "peer-refused-revoked");
+    assert_eq!(accepted.unwrap_err().code(), "revoked");
+    assert!(
+        kept.connection.close_reason().is_none(),
+        "open links are closed by whoever revokes"
+    );
+    pair.fr
+        .set_trust(Arc::new(Trust::new(id(FR), vec![pair.ie_ca.trusted(IE)])));
+    let other = pair.fr_ca.leaf(DE, |_| {});
+    pair.fr.replace_identity(other.identity()).unwrap();
+    let (dialled, _) = tokio::join!(pair.ie.dial(address, &wanted), async {
+        pair.fr.accept().await.unwrap().establish().await
+    });
+    assert_eq!(dialled.unwrap_err().code(), "not-expected");
+}
+
+#[tokio::test]
+async fn more_connections_than_allowed_are_turned_away() {
+    let limits = NetLimits {
+        connections: 1,
+        ..quick()
+    };
+    let pair = Pair::new(limits);
+    let _first = pair.connect().await;
+    let third = Bare::with(&pair.ie_ca.leaf(IE, |_| {}));
+    let address = pair.fr.local_addr().unwrap();
+    tokio::select! {
+        _ = pair.fr.accept() => panic!("a connection too many"),
+        refused = third.dial(address) => {
+            let fault = DialFault::of_lost(&refused.unwrap_err(), Duration::ZERO);
+            assert!(fault.to_string().contains("no more connections"), "{fault}");
+        }
+    }
+}
+
+/// With every other place taken, a newcomer proves its address first and still gets in.
+#[tokio::test]
+async fn a_crowded_endpoint_asks_for_proof_of_address() {
+    let limits = NetLimits {
+        handshakes: 2,
+        ..quick()
+    };
+    let pair = Pair::new(limits);
+    let address = pair.fr.local_addr().unwrap();
+    let idle = Bare::with(&pair.ie_ca.leaf(IE, |_| {}));
+    let waiting = tokio::spawn(async move { idle.dial(address).await });
+    let held = pair.fr.accept().await.unwrap();
+    let (ie, fr) = pair.connect().await;
+    assert_eq!(ie.session, fr.session);
+    drop(held);
+    assert!(waiting.await.unwrap().is_err());
+}
+
+#[tokio::test]
+async fn frames_cross_and_what_is_none_does_not() {
+    let pair = Pair::new(quick());
+    let (ie, fr) = pair.connect().await;
+    let (mut to, _) = ie.connection.open_bi().await.unwrap();
+    let sent = [
+        Frame::Receipt(vec![7; 16 << 10]),
+        Frame::Done,
+        Frame::Fault(Fault::new("x", "y")),
+    ];
+    for frame in &sent {
+        write_frame(&mut to, frame).await.unwrap();
+    }
+    to.finish().unwrap();
+    let (_, mut from) = fr.connection.accept_bi().await.unwrap();
+    for frame in sent {
+        assert_eq!(read_frame(&mut from).await.unwrap(), Some(frame));
+    }
+    assert_eq!(read_frame(&mut from).await.unwrap(), None);
+    for (bytes, code) in [
+        (&[19, 0, 0, 0x40, 1][..], "frame-too-long"),
+        (&[200, 0, 0, 0, 1], "unknown-frame"),
+        (&[19, 0, 0, 0, 9, b'x'], "frame-truncated"),
+        (&[19, 0], "frame-truncated"),
+    ] {
+        let mut to = ie.connection.open_uni().await.unwrap();
+        to.write_all(bytes).await.unwrap();
+        to.finish().unwrap();
+        let mut from = fr.connection.accept_uni().await.unwrap();
+        let fault = read_frame(&mut from).await.unwrap_err();
+        assert_eq!((fault.code(), fault.is_peers_fault()), (code, true));
+    }
+    let mut to = ie.connection.open_uni().await.unwrap();
+    let fault = write_frame(&mut to, &Frame::Receipt(vec![0; (16 << 10) + 1]))
+        .await
+        .unwrap_err();
+    assert_eq!(fault.code(), "frame-too-long");
+    let head = DataHead::Segments {
+        xid: Xid::from_bytes([5; 16]),
+        first: 9,
+    };
+    write_data_head(&mut to, &head).await.unwrap();
+    let mut from = fr.connection.accept_uni().await.unwrap();
+    assert_eq!(read_data_head(&mut from).await.unwrap(), head);
+    ie.close(0, "done");
+    let fault = read_frame(&mut from).await.unwrap_err();
+    assert!(matches!(fault, FrameFault::Lost(_)), "{fault:?}");
+}
