@@ -20,4 +20,3 @@ pub use home::Home;
 pub use raw::Source;
 pub use typed::{Config, Origin};
 pub use values::{Authority, Country, KeyFiles, Limits, Listen, LogFormat, LogLevel, Telemetry};
-

@@ -110,16 +110,6 @@ impl Seals {
             .map(|grant| grant.xid)
             .collect()
     }
-
-    /// Payloads that belong to grants, and so to no exchange yet.
-    pub(crate) fn xids(&self) -> Vec<Xid> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .values()
-            .map(|grant| grant.xid)
-            .collect()
-    }
 }
 
 fn text_ok(what: &str, text: &str, bytes_max: usize) -> Result<(), ApiFailure> {

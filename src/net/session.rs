@@ -17,6 +17,7 @@ use crate::base::Timestamp;
 use crate::base::Xid;
 use crate::base::limits;
 use crate::identity::keys::PublicKey;
+use crate::identity::statement::Note;
 use crate::net::Link;
 use crate::net::frames::read_data_head;
 use crate::net::frames::write_frame;
@@ -26,6 +27,7 @@ use crate::net::outbound;
 use crate::net::outbound::Attempt;
 use crate::net::reader::FrameReader;
 use crate::net::station::Station;
+use crate::receipt;
 use crate::receipt::Head;
 use crate::store::Exchange;
 use crate::transfer::{Fault, Other};
@@ -310,9 +312,15 @@ impl Session {
         }
     }
 
-    /// The peer's newest head, read from a receipt of its own.
-    pub(crate) fn heard_head(&self, head: Head) {
-        *self.head.lock().unwrap_or_else(PoisonError::into_inner) = Some(head);
+    /// Remembers the peer's newest head, as a receipt of its own tells it; the receipt has been verified.
+    pub(crate) fn heard(&self, note: &Note) {
+        let Ok(receipt) = receipt::open(note) else {
+            return;
+        };
+        let origin = format!("{}/log", self.peer_id());
+        if let Some(head) = receipt.heads.into_iter().find(|head| head.origin == origin) {
+            *self.head.lock().unwrap_or_else(PoisonError::into_inner) = Some(head);
+        }
     }
 }
 

@@ -109,7 +109,7 @@ enum State {
     /// The commit is under way; then say these frames and be in that state.
     Committing {
         then: Vec<Frame>,
-        next: Box<State>,
+        next: Box<Self>,
     },
     Closing(Outcome),
     Closed,
