@@ -1,6 +1,7 @@
 //! `demo`: the main job in one command. Two authorities as real processes on loopback; nothing is pretended.
 
 mod check;
+mod delivery;
 mod stage;
 mod story;
 

@@ -15,6 +15,7 @@ mod policy;
 mod progress;
 mod receipt;
 mod remote;
+mod serve;
 mod status;
 mod terminal;
 mod text;
@@ -83,6 +84,9 @@ pub(crate) struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run the daemon, until SIGTERM or Ctrl-C
+    #[command(after_help = serve::EXAMPLES)]
+    Serve,
     /// How the daemon is, problems first; exit code 0 while it serves, 10 while it does not
     #[command(after_help = status::EXAMPLES)]
     Status,
@@ -165,6 +169,7 @@ fn run(cli: &Cli, terminal: Terminal) -> Result<(), Failure> {
     let global = &cli.global;
     let call = || Call::new(global, terminal);
     match &cli.command {
+        Command::Serve => serve::run(global),
         Command::Status => status::run(&call()?),
         Command::Peer(command) => command.run(&call()?),
         Command::Package(command) => command.run(global, terminal),
