@@ -36,6 +36,7 @@ pub(super) fn run(global: &Global) -> Result<(), Failure> {
     runtime.block_on(daemon::run(config)).map_err(stopped)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is named in map_err")]
 fn stopped(stop: Stop) -> Failure {
     if let Stop::Config(faults) = &stop {
         return invalid(faults);

@@ -379,6 +379,10 @@ fn notify(states: &[sd_notify::NotifyState<'_>]) {
     }
 }
 
+#[expect(
+    clippy::infinite_loop,
+    reason = "it ends with the daemon, which aborts it"
+)]
 async fn watchdog() {
     let Some(every) = sd_notify::watchdog_enabled() else {
         return;

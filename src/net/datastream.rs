@@ -198,12 +198,11 @@ pub(crate) async fn payload(
         };
         match fill(&mut stream, &mut buffer, wanted, &meter).await {
             Ok(true) => {}
-            Ok(false) => break,
             Err(Some(fault)) => {
                 tell(&to, Taken::Bad(fault)).await;
                 break;
             }
-            Err(None) => break,
+            Ok(false) | Err(None) => break,
         }
         if full_to.send((segment, buffer)).await.is_err() {
             break;

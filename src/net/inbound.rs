@@ -458,14 +458,18 @@ fn check_header(
     recipients: usize,
 ) -> Result<(), String> {
     header::check(header, recipients).map_err(|e| e.code().to_owned())?;
-    seal::check_header(header, first, identity).map_err(|e| match e {
-        SealError::NotForUs => "not-for-us".to_owned(),
-        SealError::Mac => "header-mac".to_owned(),
-        SealError::Payload(_) => "payload-undecryptable".to_owned(),
-        other => {
-            tracing::warn!("the age header cannot be used: {other}");
-            "header-unusable".to_owned()
-        }
+    seal::check_header(header, first, identity).map_err(|e| {
+        tracing::warn!("an age header cannot be used: {e}");
+        let known = [
+            (matches!(e, SealError::NotForUs), "not-for-us"),
+            (matches!(e, SealError::Mac), "header-mac"),
+            (matches!(e, SealError::Payload(_)), "payload-undecryptable"),
+        ];
+        let code = known
+            .iter()
+            .find(|(is, _)| *is)
+            .map_or("header-unusable", |(_, code)| code);
+        code.to_owned()
     })
 }
 

@@ -37,6 +37,8 @@ use crate::wire::{Ack, Announced, Frame, Hello};
 pub const VERSION: u64 = 1;
 /// How long the other side may take to say hello.
 const HELLO_WAIT: Duration = Duration::from_secs(10);
+/// What a machine without a timer waits for at most, in milliseconds.
+const WAIT_MS_MAX: u64 = 60 * 60 * 1_000;
 /// Close code: we are going away, nothing is wrong.
 pub const CLOSE_GOING: u32 = 0;
 /// Close code: the other side broke the protocol.
@@ -265,7 +267,7 @@ impl Session {
     pub(crate) fn deadline(&self, at: Option<Instant>) -> tokio::time::Instant {
         let now = self.station.instant();
         self.last_heard.store(now.0, Ordering::Relaxed);
-        let wait = at.map_or(u64::from(u32::MAX), |at| at.0.saturating_sub(now.0));
+        let wait = at.map_or(WAIT_MS_MAX, |at| at.0.saturating_sub(now.0));
         tokio::time::Instant::now() + Duration::from_millis(wait)
     }
 
@@ -362,11 +364,10 @@ async fn control_loop(session: Session, mut control: Control, news: mpsc::Sender
     loop {
         let frame = match control.frames.next().await {
             Ok(Some(frame)) => frame,
-            Ok(None) => return,
             Err(e) if e.is_peers_fault() => {
                 return session.refuse(&Fault::new(e.code(), e.to_string()));
             }
-            Err(_) => return,
+            Ok(None) | Err(_) => return,
         };
         let answer = match frame {
             Frame::Card(bytes) => adopt(&session, &news, Announced::Card, bytes).await,

@@ -308,7 +308,7 @@ impl Receiver {
     }
 
     /// The list is there: ask for what is missing, unless it comes unasked or is all there.
-    fn listed(&mut self, offer: Offer, have: Ranges) -> State {
+    fn listed(&mut self, offer: Offer, have: &Ranges) -> State {
         let missing = have.missing(offer.segments, limits::MISSING_RANGES_MAX);
         if missing.is_empty() {
             self.outputs.push_back(ReceiverOutput::Settle);
@@ -320,7 +320,7 @@ impl Receiver {
         State::Collect(offer)
     }
 
-    fn stored(&mut self, offer: Offer, have: Ranges) -> State {
+    fn stored(&mut self, offer: Offer, have: &Ranges) -> State {
         if have.len() < offer.segments {
             return State::Collect(offer);
         }
@@ -374,26 +374,27 @@ impl Receiver {
         receipt.reason = reason;
         let note = self.sign(&receipt)?;
         let then = vec![Frame::Receipt(note.bytes().to_vec())];
-        let commit = match kind {
-            Kind::Handover => ReceiverCommit::Handover {
+        let (signed, held) = (note.clone(), kind == Kind::Handover);
+        let commit = if held {
+            ReceiverCommit::Handover {
                 consigned,
                 header,
-                note: note.clone(),
-            },
-            _failed => ReceiverCommit::HandoverFailed {
-                consigned,
-                note: note.clone(),
-            },
+                note,
+            }
+        } else {
+            ReceiverCommit::HandoverFailed { consigned, note }
         };
+        let note = signed;
         let next = State::AwaitAnswerCountersigned(Signed { receipt, note });
         Ok(self.commit(commit, then, next))
     }
 
     fn answer_countersigned(&mut self, held: &Signed, bytes: &[u8]) -> Next {
         let note = self.countersigned(held, bytes)?;
-        let (commit, outcome) = match held.receipt.kind {
-            Kind::Handover => (ReceiverCommit::Held(note), Outcome::Delivered),
-            _failed => (ReceiverCommit::Failed(note), Outcome::Ended),
+        let (commit, outcome) = if held.receipt.kind == Kind::Handover {
+            (ReceiverCommit::Held(note), Outcome::Delivered)
+        } else {
+            (ReceiverCommit::Failed(note), Outcome::Ended)
         };
         Ok(self.commit(commit, vec![Frame::Done], State::Closing(outcome)))
     }
@@ -446,6 +447,9 @@ impl Receiver {
         }
     }
 
+    #[expect(
+        reason = "an answer that nobody waits for any more changes nothing"
+    )]
     fn step(&mut self, now: &Moment, state: State, input: ReceiverInput) -> Next {
         match (state, input) {
             (State::Closed, _) => Ok(State::Closed),
@@ -478,9 +482,9 @@ impl Receiver {
                 Ok(self.close(Outcome::Later { code, after_s }))
             }
             (State::AwaitList { offer, have }, ReceiverInput::Listed) => {
-                Ok(self.listed(offer, have))
+                Ok(self.listed(offer, &have))
             }
-            (State::Collect(offer), ReceiverInput::Stored(have)) => Ok(self.stored(offer, have)),
+            (State::Collect(offer), ReceiverInput::Stored(have)) => Ok(self.stored(offer, &have)),
             (State::Settling(offer), ReceiverInput::Durable) => self.durable(now, &offer),
             (
                 State::CheckingHeader { consigned, header },
@@ -490,10 +494,10 @@ impl Receiver {
                 for frame in then {
                     self.send(frame);
                 }
-                match *next {
-                    State::Closing(outcome) => Ok(self.close(outcome)),
-                    next => Ok(next),
+                if let State::Closing(outcome) = *next {
+                    return Ok(self.close(outcome));
                 }
+                Ok(*next)
             }
             (state, _late) => Ok(state),
         }

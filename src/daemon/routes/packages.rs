@@ -139,7 +139,7 @@ pub(super) async fn wait(
         if settled(row.phase) || tokio::time::Instant::now() >= until {
             return daemon.package_view(&row).map(Json).map_err(|e| stored(&e));
         }
-        wait_for(
+        change_of(
             &mut changes,
             xid,
             until.min(tokio::time::Instant::now() + Duration::from_secs(1)),
@@ -149,7 +149,7 @@ pub(super) async fn wait(
 }
 
 /// Returns when this exchange has changed, when changes were missed, or when the time is over.
-async fn wait_for(
+async fn change_of(
     changes: &mut tokio::sync::broadcast::Receiver<Xid>,
     xid: Xid,
     until: tokio::time::Instant,
