@@ -4,7 +4,10 @@
 
 pub mod dossier;
 pub mod failure;
+pub mod init;
 
+mod check;
+mod config;
 mod demo;
 mod folder;
 mod help;
@@ -83,6 +86,11 @@ pub(crate) struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Init(init::InitArgs),
+    #[command(subcommand)]
+    Check(check::CheckCommand),
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
     /// How the daemon is, problems first; exit code 0 while it serves, 10 while it does not
     #[command(after_help = status::EXAMPLES)]
     Status,
@@ -164,7 +172,11 @@ fn not_parsed(error: &clap::Error, terminal: Terminal) -> ExitCode {
 fn run(cli: &Cli, terminal: Terminal) -> Result<(), Failure> {
     let global = &cli.global;
     let call = || Call::new(global, terminal);
+    let home = || remote::home(global);
     match &cli.command {
+        Command::Init(args) => init::run(args, &home(), terminal),
+        Command::Check(command) => command.run(&home(), remote::environment(), terminal),
+        Command::Config(command) => command.run(&home(), remote::environment(), terminal),
         Command::Status => status::run(&call()?),
         Command::Peer(command) => command.run(&call()?),
         Command::Package(command) => command.run(global, terminal),
