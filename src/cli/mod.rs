@@ -4,7 +4,10 @@
 
 pub mod dossier;
 pub mod failure;
+pub mod init;
 
+mod check;
+mod config;
 mod demo;
 mod folder;
 mod help;
@@ -87,6 +90,11 @@ enum Command {
     /// Run the daemon, until SIGTERM or Ctrl-C
     #[command(after_help = serve::EXAMPLES)]
     Serve,
+    Init(init::InitArgs),
+    #[command(subcommand)]
+    Check(check::CheckCommand),
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
     /// How the daemon is, problems first; exit code 0 while it serves, 10 while it does not
     #[command(after_help = status::EXAMPLES)]
     Status,
@@ -168,8 +176,12 @@ fn not_parsed(error: &clap::Error, terminal: Terminal) -> ExitCode {
 fn run(cli: &Cli, terminal: Terminal) -> Result<(), Failure> {
     let global = &cli.global;
     let call = || Call::new(global, terminal);
+    let home = || remote::home(global);
     match &cli.command {
         Command::Serve => serve::run(global),
+        Command::Init(args) => init::run(args, &home(), terminal),
+        Command::Check(command) => command.run(&home(), remote::environment(), terminal),
+        Command::Config(command) => command.run(&home(), remote::environment(), terminal),
         Command::Status => status::run(&call()?),
         Command::Peer(command) => command.run(&call()?),
         Command::Package(command) => command.run(global, terminal),

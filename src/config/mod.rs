@@ -20,3 +20,6 @@ pub use home::Home;
 pub use raw::Source;
 pub use typed::{Config, Origin};
 pub use values::{Authority, Country, KeyFiles, Limits, Listen, LogFormat, LogLevel, Telemetry};
+
+#[cfg(test)]
+mod tests;
