@@ -80,7 +80,11 @@ pub const KEYS: &[Key] = &[
     key("limits.peer_connections", Kind::Number, Default::Value("4")),
     text("limits.transfer_retry_for", "7 days"),
     text("limits.reserve", "1 GiB"),
-    key("trust.require_post_quantum", Kind::Flag, Default::Value("true")),
+    key(
+        "trust.require_post_quantum",
+        Kind::Flag,
+        Default::Value("true"),
+    ),
     text("policy.handling_max", "H3"),
     text("telemetry.log", "text"),
     text("telemetry.level", "info"),
@@ -104,12 +108,17 @@ impl Key {
 
     /// The key within its section.
     pub fn name(&self) -> &'static str {
-        self.path.split_once('.').map_or(self.path, |(_, name)| name)
+        self.path
+            .split_once('.')
+            .map_or(self.path, |(_, name)| name)
     }
 
     /// The environment variable that overrides it.
     pub fn env(&self) -> String {
-        format!("{ENV_PREFIX}{}", self.path.replace('.', "__").to_uppercase())
+        format!(
+            "{ENV_PREFIX}{}",
+            self.path.replace('.', "__").to_uppercase()
+        )
     }
 }
 

@@ -9,14 +9,15 @@ pub mod files;
 pub mod home;
 pub mod keys;
 pub mod raw;
+pub mod sample;
 pub mod typed;
 pub mod units;
+pub mod values;
 
 pub use fault::Fault;
-//pub use files::SecretFault;
+pub use files::SecretFault;
 pub use home::Home;
 pub use raw::Source;
-pub use typed::{Config, Country, KeyFiles, LogFormat, LogLevel, Origin};
+pub use typed::{Config, Origin};
+pub use values::{Authority, Country, KeyFiles, Limits, Listen, LogFormat, LogLevel, Telemetry};
 
-
-//mod tests;

@@ -1,12 +1,10 @@
-//! What is meant: every value parsed into a type that cannot hold anything else.
+//! What is meant: the written entries as values, and what is wrong with them.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::io::Read as _;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -15,13 +13,20 @@ use crate::base::Alias;
 use crate::base::AuthorityId;
 use crate::base::limits;
 use crate::config::fault::Fault;
-use crate::config::fault::nearest;
 use crate::config::home::Home;
 use crate::config::keys;
 use crate::config::raw::Entry;
 use crate::config::raw::Source;
 use crate::config::raw::Written;
 use crate::config::units;
+use crate::config::values::Authority;
+use crate::config::values::Country;
+use crate::config::values::KeyFiles;
+use crate::config::values::Limits;
+use crate::config::values::Listen;
+use crate::config::values::Telemetry;
+use crate::identity::card::name_fault;
+use crate::policy::Handling;
 
 /// A valid configuration. Every path is already joined to the folder of the file.
 #[derive(Debug, Clone)]
@@ -47,183 +52,6 @@ pub struct Config {
     /// How long the daemon may drain after SIGTERM.
     pub grace: Duration,
     origins: Vec<Origin>,
-}
-
-/// `[authority]`
-#[derive(Debug, Clone)]
-pub struct Authority {
-    /// The DNS name it owns.
-    pub id: AuthorityId,
-    /// Its name for people.
-    pub name: String,
-    /// Its state.
-    pub country: Country,
-    /// Its short name.
-    pub alias: Alias,
-}
-
-/// `[listen]`
-#[derive(Debug, Clone)]
-pub struct Listen {
-    /// The UDP address for QUIC.
-    pub quic: SocketAddr,
-    /// The Unix socket of the local API.
-    pub api: PathBuf,
-}
-
-/// `[identity]`: each file of the keyring. Private keys are PKCS#8 PEM, certificates PEM, the age identity as `age-keygen` writes it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KeyFiles {
-    /// The authority's own signed card.
-    pub card: PathBuf,
-    /// The newest revocation list of its TLS CA, DER.
-    pub crl: PathBuf,
-    /// The TLS CA's certificate.
-    pub tls_ca_cert: PathBuf,
-    /// The TLS CA's private key. Absent where the CA is kept elsewhere: then leaf and revocation list are renewed by hand.
-    pub tls_ca_key: PathBuf,
-    /// The TLS certificate chain, leaf first.
-    pub tls_cert: PathBuf,
-    /// The leaf's private key.
-    pub tls_key: PathBuf,
-    /// Signs receipts.
-    pub receipts_key: PathBuf,
-    /// Signs checkpoints of the own log.
-    pub log_key: PathBuf,
-    /// Cosigns checkpoints of others' logs.
-    pub witness_key: PathBuf,
-    /// Signs the card.
-    pub card_key: PathBuf,
-    /// Opens packages.
-    pub age_identity: PathBuf,
-    /// Makes QUIC's stateless resets, so that peers of a restarted daemon reconnect at once.
-    pub reset_key: PathBuf,
-}
-
-/// `[limits]`
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits {
-    /// The largest payload that is sent or admitted, in bytes.
-    pub package_max: u64,
-    /// Connections from one peer at once.
-    pub peer_connections: usize,
-    /// How long an exchange is retried before it expires.
-    pub transfer_retry_for: Duration,
-    /// Disk space that no offer may take, in bytes.
-    pub reserve: u64,
-}
-
-/// `[telemetry]`
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Telemetry {
-    /// The form of the log.
-    pub log: LogFormat,
-    /// The least important level that is logged.
-    pub level: LogLevel,
-}
-
-/// A state: two upper-case letters (ISO 3166-1 alpha-2, or EU's EL and UK).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Country([u8; 2]);
-
-impl Country {
-    /// The two letters.
-    pub fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.0).expect("made from ASCII letters")
-    }
-}
-
-impl fmt::Display for Country {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl FromStr for Country {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text.as_bytes() {
-            [a, b] if a.is_ascii_uppercase() && b.is_ascii_uppercase() => Ok(Self([*a, *b])),
-            _ => Err(format!("{text:?} is not two upper-case letters such as \"IE\"")),
-        }
-    }
-}
-
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)* }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum $name { $($(#[$variant_doc])* $variant,)* }
-
-        impl $name {
-            /// Every word, in order.
-            pub const WORDS: &[&str] = &[$($word),*];
-
-            /// As it is written.
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word,)* }
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = String;
-
-            fn from_str(text: &str) -> Result<Self, String> {
-                match text {
-                    $($word => Ok(Self::$variant),)*
-                    other => {
-                        let near = nearest(other, Self::WORDS.iter().copied());
-                        let near = near.map(|near| format!("; did you mean {near:?}?"));
-                        let words = Self::WORDS.join(", ");
-                        Err(format!("{other:?} is not one of {words}{}", near.unwrap_or_default()))
-                    }
-                }
-            }
-        }
-    };
-}
-
-words! {
-    /// The form of the log.
-    LogFormat {
-        /// Lines for people.
-        Text = "text",
-        /// One JSON object a line.
-        Json = "json",
-        /// The systemd journal, with fields.
-        Journald = "journald",
-    }
-}
-
-words! {
-    /// How important a line of the log is, most important first.
-    LogLevel {
-        /// Something failed and stays so.
-        Error = "error",
-        /// Something is wrong or soon will be.
-        Warn = "warn",
-        /// What happened.
-        Info = "info",
-        /// What was done about it.
-        Debug = "debug",
-        /// Every step.
-        Trace = "trace",
-    }
-}
-
-words! {
-    /// Europol handling codes, least restrictive first.
-    Handling {
-        /// For police and judicial cooperation.
-        H0 = "H0",
-        /// Not as evidence without permission.
-        H1 = "H1",
-        /// Not disseminated without permission.
-        H2 = "H2",
-        /// Other restrictions.
-        H3 = "H3",
-    }
 }
 
 /// One effective value and where it comes from: a row of `config show --origin`.
@@ -307,7 +135,9 @@ impl Meaning {
     fn config(&mut self) -> Option<Config> {
         let version = self.value("version", |text| match text {
             "1" => Ok(()),
-            other => Err(format!("version {other} is not known; this program reads 1")),
+            other => Err(format!(
+                "version {other} is not known; this program reads 1"
+            )),
         });
         let authority = self.authority();
         let alias = authority.as_ref().map(|it| it.alias.clone());
@@ -319,7 +149,9 @@ impl Meaning {
         let state_dir = self.path("state.dir", state_default);
         let limits = self.limits();
         let only_post_quantum = self.value("trust.require_post_quantum", require_post_quantum);
-        let handling_max = self.value("policy.handling_max", str::parse);
+        let handling_max = self.value("policy.handling_max", |text| {
+            text.parse::<Handling>().map_err(|e| e.to_string())
+        });
         let log = self.value("telemetry.log", str::parse);
         let level = self.value("telemetry.level", str::parse);
         let grace = self.value("serve.grace", |text| {
@@ -356,11 +188,9 @@ impl Meaning {
         let name = self.value("authority.name", name);
         let country = self.value("authority.country", str::parse::<Country>);
         let alias = match country {
-            Some(country) => self.value_or(
-                "authority.alias",
-                &country.as_str().to_lowercase(),
-                alias,
-            ),
+            Some(country) => {
+                self.value_or("authority.alias", &country.as_str().to_lowercase(), alias)
+            }
             None => self.value_if_written("authority.alias", alias),
         };
         Some(Authority {
@@ -376,20 +206,22 @@ impl Meaning {
         let keys = self.path("identity.keys", folder.join("keys"))?;
         // Without an alias the configuration is refused anyway; the paths are still judged.
         let alias = alias.map_or("", Alias::as_str);
-        let mut file = |name: &str, default: PathBuf| self.path(&format!("identity.{name}"), default);
-        let card = file("card", folder.join(format!("{alias}.card")));
-        let crl = file("crl", folder.join(format!("{alias}.crl")));
-        let mut key = |name: &str, default: &str| file(name, keys.join(default));
-        let tls_ca_cert = key("tls_ca_cert", "tls-ca.pem");
-        let tls_ca_key = key("tls_ca_key", "tls-ca.key");
-        let tls_cert = key("tls_cert", "tls.pem");
-        let tls_key = key("tls_key", "tls.key");
-        let receipts_key = key("receipts_key", "receipts.key");
-        let log_key = key("log_key", "log.key");
-        let witness_key = key("witness_key", "witness.key");
-        let card_key = key("card_key", "card.key");
-        let age_identity = key("age_identity", "age.key");
-        let reset_key = key("reset_key", "reset.key");
+        let card = folder.join(format!("{alias}.card"));
+        let crl = folder.join(format!("{alias}.crl"));
+        let standard = KeyFiles::standard(&keys, card, crl);
+        let mut file = |name: &str, it: PathBuf| self.path(&format!("identity.{name}"), it);
+        let card = file("card", standard.card);
+        let crl = file("crl", standard.crl);
+        let tls_ca_cert = file("tls_ca_cert", standard.tls_ca_cert);
+        let tls_ca_key = file("tls_ca_key", standard.tls_ca_key);
+        let tls_cert = file("tls_cert", standard.tls_cert);
+        let tls_key = file("tls_key", standard.tls_key);
+        let receipts_key = file("receipts_key", standard.receipts_key);
+        let log_key = file("log_key", standard.log_key);
+        let witness_key = file("witness_key", standard.witness_key);
+        let card_key = file("card_key", standard.card_key);
+        let age_identity = file("age_identity", standard.age_identity);
+        let reset_key = file("reset_key", standard.reset_key);
         Some(KeyFiles {
             card: card?,
             crl: crl?,
@@ -412,7 +244,9 @@ impl Meaning {
             within(size, 1, limits::PAYLOAD_BYTES_MAX, "2 TiB")
         });
         let peer_connections = self.value("limits.peer_connections", |text| {
-            let count = text.parse().map_err(|_| format!("{text:?} is not a count"))?;
+            let count = text
+                .parse()
+                .map_err(|_| format!("{text:?} is not a count"))?;
             within(count, 1, limits::PEER_CONNECTIONS_MAX, "4")
         });
         let transfer_retry_for = self.value("limits.transfer_retry_for", |text| {
@@ -466,11 +300,7 @@ impl Meaning {
     }
 
     /// The value at `path`; a fault if it must be written and is not.
-    fn value<T>(
-        &mut self,
-        path: &str,
-        parse: impl FnOnce(&str) -> Result<T, String>,
-    ) -> Option<T> {
+    fn value<T>(&mut self, path: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
         let Some(entry) = self.written.text(path) else {
             self.missing(path);
             return None;
@@ -613,24 +443,21 @@ fn alias(text: &str) -> Result<Alias, String> {
 }
 
 fn name(text: &str) -> Result<String, String> {
-    if text.trim().is_empty() {
-        return Err("is empty".to_owned());
+    match name_fault(text) {
+        Some(why) => Err(format!("{text:?}: {why}")),
+        None => Ok(text.to_owned()),
     }
-    if text.len() > limits::AUTHORITY_NAME_BYTES_MAX {
-        let limit = limits::AUTHORITY_NAME_BYTES_MAX;
-        return Err(format!("is longer than {limit} bytes"));
-    }
-    if text.chars().any(char::is_control) {
-        return Err("has control characters".to_owned());
-    }
-    Ok(text.to_owned())
 }
 
 fn quic(text: &str) -> Result<SocketAddr, String> {
     let form = "an address and port like \"[::]:7443\" or \"192.0.2.7:7443\"";
-    let address: SocketAddr = text.parse().map_err(|_| format!("{text:?} is not {form}"))?;
+    let address: SocketAddr = text
+        .parse()
+        .map_err(|_| format!("{text:?} is not {form}"))?;
     if address.port() == 0 {
-        return Err(format!("{text:?} has no port that a peer could be told; write {form}"));
+        return Err(format!(
+            "{text:?} has no port that a peer could be told; write {form}"
+        ));
     }
     Ok(address)
 }

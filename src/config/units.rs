@@ -27,7 +27,11 @@ const DURATIONS_MS: &[(&str, u64)] = &[
 
 /// Reads a size such as `2 TiB` or `500 MB`, in bytes. The unit is required.
 pub fn size(text: &str) -> Result<u64, String> {
-    scaled(text, SIZES, "a size like \"20 GiB\" (B, kB, MB, GB, TB, KiB, MiB, GiB, TiB)")
+    scaled(
+        text,
+        SIZES,
+        "a size like \"20 GiB\" (B, kB, MB, GB, TB, KiB, MiB, GiB, TiB)",
+    )
 }
 
 /// Reads a duration such as `7 days` or `30 s`. The unit is required.
@@ -95,7 +99,11 @@ mod tests {
             ("1 month", None),
             ("1 h 30 min", None),
         ] {
-            assert_eq!(duration(text).ok(), seconds.map(Duration::from_secs), "{text:?}");
+            assert_eq!(
+                duration(text).ok(),
+                seconds.map(Duration::from_secs),
+                "{text:?}"
+            );
         }
     }
 }

@@ -1,9 +1,18 @@
-//! QUIC between two authorities: endpoint, trust at the handshake, driver.
+//! QUIC between two authorities: endpoint, trust at the handshake, driver. The built-in PKI and the keyring.
 
 pub mod endpoint;
 pub mod fault;
 pub mod frames;
+mod inbound;
+mod inbox;
+mod intake;
+pub mod keyring;
+pub mod outbound;
+pub mod pki;
+mod reader;
 mod seats;
+pub mod session;
+pub mod station;
 mod tls;
 pub mod transport;
 mod verify;

@@ -1,0 +1,209 @@
+//! The values of a configuration, each parsed into a type that cannot hold anything else.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::base::Alias;
+use crate::base::AuthorityId;
+use crate::config::fault::nearest;
+use crate::identity::keys::Role;
+
+/// `[authority]`
+#[derive(Debug, Clone)]
+pub struct Authority {
+    /// The DNS name it owns.
+    pub id: AuthorityId,
+    /// Its name for people.
+    pub name: String,
+    /// Its state.
+    pub country: Country,
+    /// Its short name.
+    pub alias: Alias,
+}
+
+/// `[listen]`
+#[derive(Debug, Clone)]
+pub struct Listen {
+    /// The UDP address for QUIC.
+    pub quic: SocketAddr,
+    /// The Unix socket of the local API.
+    pub api: PathBuf,
+}
+
+/// `[identity]`: each file of the keyring. Private keys are PKCS#8 PEM, certificates PEM, the age identity as `age-keygen` writes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyFiles {
+    /// The authority's own signed card.
+    pub card: PathBuf,
+    /// The newest revocation list of its TLS CA, DER.
+    pub crl: PathBuf,
+    /// The TLS CA's certificate.
+    pub tls_ca_cert: PathBuf,
+    /// The TLS CA's private key. Absent where the CA is kept elsewhere: then leaf and revocation list are renewed by hand.
+    pub tls_ca_key: PathBuf,
+    /// The TLS certificate chain, leaf first.
+    pub tls_cert: PathBuf,
+    /// The leaf's private key.
+    pub tls_key: PathBuf,
+    /// Signs receipts.
+    pub receipts_key: PathBuf,
+    /// Signs checkpoints of the own log.
+    pub log_key: PathBuf,
+    /// Cosigns checkpoints of others' logs.
+    pub witness_key: PathBuf,
+    /// Signs the card.
+    pub card_key: PathBuf,
+    /// Opens packages.
+    pub age_identity: PathBuf,
+    /// Makes QUIC's stateless resets, so that peers of a restarted daemon reconnect at once.
+    pub reset_key: PathBuf,
+}
+
+impl KeyFiles {
+    /// The standard names in a folder of keys.
+    pub fn standard(keys: &Path, card: PathBuf, crl: PathBuf) -> Self {
+        let key = |name: &str| keys.join(name);
+        Self {
+            card,
+            crl,
+            tls_ca_cert: key("tls-ca.pem"),
+            tls_ca_key: key("tls-ca.key"),
+            tls_cert: key("tls.pem"),
+            tls_key: key("tls.key"),
+            receipts_key: key("receipts.key"),
+            log_key: key("log.key"),
+            witness_key: key("witness.key"),
+            card_key: key("card.key"),
+            age_identity: key("age.key"),
+            reset_key: key("reset.key"),
+        }
+    }
+
+    /// The Ed25519 keys: name in `[identity]`, file, role.
+    pub fn signing(&self) -> [(&'static str, &Path, Role); 4] {
+        [
+            ("receipts_key", &self.receipts_key, Role::Receipts),
+            ("log_key", &self.log_key, Role::Log),
+            ("witness_key", &self.witness_key, Role::Witness),
+            ("card_key", &self.card_key, Role::Card),
+        ]
+    }
+}
+
+/// `[limits]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// The largest payload that is sent or admitted, in bytes.
+    pub package_max: u64,
+    /// Connections from one peer at once.
+    pub peer_connections: usize,
+    /// How long an exchange is retried before it expires.
+    pub transfer_retry_for: Duration,
+    /// Disk space that no offer may take, in bytes.
+    pub reserve: u64,
+}
+
+/// `[telemetry]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Telemetry {
+    /// The form of the log.
+    pub log: LogFormat,
+    /// The least important level that is logged.
+    pub level: LogLevel,
+}
+
+/// A state: two upper-case letters (ISO 3166-1 alpha-2, or EU's EL and UK).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Country([u8; 2]);
+
+impl Country {
+    /// The two letters.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("made from ASCII letters")
+    }
+}
+
+impl fmt::Display for Country {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for Country {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.as_bytes() {
+            [a, b] if a.is_ascii_uppercase() && b.is_ascii_uppercase() => Ok(Self([*a, *b])),
+            _ => Err(format!(
+                "{text:?} is not two upper-case letters such as \"IE\""
+            )),
+        }
+    }
+}
+
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name { $($(#[$variant_doc])* $variant,)* }
+
+        impl $name {
+            /// Every word, in order.
+            pub const WORDS: &[&str] = &[$($word),*];
+
+            /// As it is written.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word,)* }
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = String;
+
+            fn from_str(text: &str) -> Result<Self, String> {
+                match text {
+                    $($word => Ok(Self::$variant),)*
+                    other => {
+                        let near = nearest(other, Self::WORDS.iter().copied());
+                        let near = near.map(|near| format!("; did you mean {near:?}?"));
+                        let words = Self::WORDS.join(", ");
+                        Err(format!("{other:?} is not one of {words}{}", near.unwrap_or_default()))
+                    }
+                }
+            }
+        }
+    };
+}
+
+words! {
+    /// The form of the log.
+    LogFormat {
+        /// Lines for people.
+        Text = "text",
+        /// One JSON object a line.
+        Json = "json",
+        /// The systemd journal, with fields.
+        Journald = "journald",
+    }
+}
+
+words! {
+    /// How important a line of the log is, most important first.
+    LogLevel {
+        /// Something failed and stays so.
+        Error = "error",
+        /// Something is wrong or soon will be.
+        Warn = "warn",
+        /// What happened.
+        Info = "info",
+        /// What was done about it.
+        Debug = "debug",
+        /// Every step.
+        Trace = "trace",
+    }
+}
