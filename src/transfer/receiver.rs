@@ -447,9 +447,6 @@ impl Receiver {
         }
     }
 
-    #[expect(
-        reason = "an answer that nobody waits for any more changes nothing"
-    )]
     fn step(&mut self, now: &Moment, state: State, input: ReceiverInput) -> Next {
         match (state, input) {
             (State::Closed, _) => Ok(State::Closed),
