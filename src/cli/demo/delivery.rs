@@ -116,7 +116,7 @@ fn arrived(stage: &Stage, over: bool) -> Option<Arriving> {
     let transfers = stage.block_on(client.transfers()).ok()?;
     let moving = transfers
         .iter()
-        .find(|it| it.direction == "in" && it.state == "receiving" && it.done_bytes > 0);
+        .find(|it| it.direction == "in" && it.state == "receiving" && it.done_bytes >= it.len / 4);
     if let Some(moving) = moving {
         return Some(Arriving {
             len: moving.len,

@@ -34,6 +34,8 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The two daemons, up as long as this is held.
 pub(super) struct Daemons<'a> {
+    /// The package that was exchanged.
+    pub(super) package: String,
     _sender: Actor<'a>,
     _receiver: Actor<'a>,
 }
@@ -54,6 +56,7 @@ pub(super) fn tell<'a>(stage: &'a Stage, paths: &[PathBuf]) -> Result<Daemons<'a
         export(stage, authority, &id)?;
     }
     Ok(Daemons {
+        package: id,
         _sender: sender_daemon,
         _receiver: receiver_daemon,
     })
@@ -303,14 +306,17 @@ fn export(stage: &Stage, authority: Authority, id: &str) -> Result<(), Failure> 
 }
 
 /// Commands to try.
-pub(super) fn invite(stage: &Stage) {
+pub(super) fn invite(stage: &Stage, package: &str) {
     let terminal = stage.terminal();
     let (program, dir) = (stage.program().display(), stage.dir().display());
     terminal.line("");
     terminal.line("Both daemons stay up until Ctrl-C. Try in another terminal:");
     for words in [
         format!("status --home {dir}/ie"),
-        format!("package list --home {dir}/de"),
+        format!("package show {package} --home {dir}/de"),
+        format!(
+            "package open {package} --purpose {PERMITTED} --justification 'to try' --out {dir}/again --home {dir}/de"
+        ),
         format!("receipt list --home {dir}/ie"),
         format!("transfer list --home {dir}/ie"),
         format!("log keys --home {dir}/de"),
