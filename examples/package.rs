@@ -21,14 +21,17 @@ fn main() -> Outcome {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let begun = now();
+    // Opened before the sandbox takes the right to.
+    let mut status = File::open("/proc/self/status")?;
     let bytes = match words[..] {
         ["seal", dir, ref paths @ ..] => seal_into(Path::new(dir), paths)?,
         ["open", dir, out, ref items @ ..] => open_into(Path::new(dir), Path::new(out), items)?,
         _ => return Err("package seal DIR PATH… | package open DIR OUT [ITEM…]".into()),
     };
     let ms = now().distance_ms(begun).max(1);
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let resident = status.lines().find(|line| line.starts_with("VmHWM:"));
+    let mut text = String::new();
+    status.read_to_string(&mut text)?;
+    let resident = text.lines().find(|line| line.starts_with("VmHWM:"));
     let resident = resident.map_or("", |line| line.trim_start_matches("VmHWM:").trim());
     let rate = bytes / ms / 1_000;
     writeln!(

@@ -11,8 +11,10 @@ pub mod wire;
 
 pub mod api;
 pub mod cli;
-pub mod config;
 pub mod daemon;
+
+pub mod config;
+
 pub mod net;
 pub mod seal;
 pub mod store;

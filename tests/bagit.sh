@@ -5,7 +5,7 @@
 #   tests/bagit.sh [--small]      --small: 200 files and no large one
 #
 # Needs age, tar and python3 with venv; without age or network for `bagit` it says what is missing and exits 77 (not run).
-# Writes under ${TMPDIR:-/tmp}: about 20 GiB for the large file, removed at the end.
+# PROFILE=dev tests a build without optimisation, BAGIT=PATH another bagit.py. Writes under ${TMPDIR:-/tmp}: about 20 GiB for the large file, removed at the end.
 set -eu
 cd "$(dirname "$0")/.."
 count=20000
@@ -30,9 +30,12 @@ else
     python3 -m venv "$work/venv" && "$work/venv/bin/pip" -q install bagit==1.9.0 || missing "no bagit.py and none to be had"
     bagit=$work/venv/bin/bagit.py
 fi
-cargo build -q --release --locked --example package
+cargo build -q --profile "${PROFILE:-release}" --locked --example package
 target=${CARGO_TARGET_DIR:-target}
-package=$target/release/examples/package
+case ${PROFILE:-release} in
+dev) package=$target/debug/examples/package ;;
+*) package=$target/${PROFILE:-release}/examples/package ;;
+esac
 
 # $1 name, then inputs: seal, decrypt with age, compare both ways.
 round() {

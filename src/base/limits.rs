@@ -86,3 +86,5 @@ pub const COMMIT_GROUP_BATCHES_MAX: usize = 256;
 pub const COMMIT_QUEUE_BYTES_MAX: usize = 16 << 20;
 /// Exchanges, statements or ids in one answer of the ledger.
 pub const LEDGER_ROWS_MAX: u32 = 1_024;
+/// Items that one opening may name.
+pub const OPEN_ITEMS_MAX: usize = 1_000;

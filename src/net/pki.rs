@@ -45,6 +45,11 @@ const COMMON_NAME_MAX: usize = 64;
 /// Why a certificate or revocation list could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum PkiFault {
+    /// A revocation list that cannot be parsed.
+    #[error(
+        "the own revocation list cannot be read; run certs/README.md's steps to make a new one"
+    )]
+    UnreadableCrl,
     /// The system gave no random bytes.
     #[error("the system gave no random bytes")]
     Randomness,
@@ -204,6 +209,16 @@ fn certify(
     params.use_authority_key_identifier_extension = true;
     let certificate = params.signed_by(key, &ca.issuer).map_err(not_made)?;
     Ok(certificate.into())
+}
+
+/// What a revocation list of ours revokes, so that its successor does too.
+pub fn revoked_in(crl: &[u8]) -> Result<Vec<Revoked>, PkiFault> {
+    let (_, list) = x509_parser::parse_x509_crl(crl).map_err(|_| PkiFault::UnreadableCrl)?;
+    let revoked = list.iter_revoked_certificates().map(|one| Revoked {
+        serial: one.raw_serial().to_vec(),
+        at: Timestamp::from_millis(one.revocation_date.timestamp().saturating_mul(1_000)),
+    });
+    Ok(revoked.collect())
 }
 
 /// The revocation list with this number (it must grow from list to list), current for 30 days.

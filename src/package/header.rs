@@ -62,6 +62,24 @@ pub enum HeaderFault {
     },
 }
 
+impl HeaderFault {
+    /// The cause as a stable kebab-case word.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Version => "header-version",
+            Self::TooLong => "header-too-long",
+            Self::MacLine => "header-mac-line",
+            Self::Stanza { .. } => "header-stanza",
+            Self::TooManyStanzas => "header-too-many-stanzas",
+            Self::Passphrase => "header-passphrase",
+            Self::Hybrid { .. } => "header-hybrid",
+            Self::Plugin { .. } => "header-plugin",
+            Self::Grease => "header-grease",
+            Self::Recipients { .. } => "header-recipients",
+        }
+    }
+}
+
 const VERSION: &[u8] = b"age-encryption.org/v1\n";
 /// `--- `, 32 bytes as unpadded base64, newline.
 const MAC_LINE_BYTES: usize = 4 + 43 + 1;

@@ -61,9 +61,14 @@ impl Found {
         if traits(&now) == traits(&self.stat) && now.st_nlink > 0 {
             Ok(())
         } else {
-            Err(SealError::Changed {
-                path: self.shown.clone(),
-            })
+            Err(self.changed())
+        }
+    }
+
+    /// The fault that it did.
+    pub(super) fn changed(&self) -> SealError {
+        SealError::Changed {
+            path: self.shown.clone(),
         }
     }
 }

@@ -5,6 +5,7 @@
 //! done with it; there are never more than [`BLOCKS`] of them.
 
 use std::io::{self, Read as _, Write};
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
@@ -29,6 +30,8 @@ use crate::seal::inputs::{self, Found};
 
 const BLOCK_BYTES: usize = 1 << 20;
 const BLOCKS: usize = 8;
+/// Beginnings, pieces and ends of files in one block.
+const PARTS_MAX: usize = 4_096;
 
 /// What a package says about itself and for whom it is sealed.
 #[derive(Debug, Clone)]
@@ -197,17 +200,22 @@ impl<W: Write> Tape<W> {
     }
 }
 
-/// Up to 1 MiB of a file; goes back to the reader when nobody needs it any more.
+/// Up to 1 MiB of files, small ones together; goes back to the reader when nobody needs it any more.
 struct Block {
     bytes: Vec<u8>,
-    len: usize,
+    parts: Vec<Part>,
     home: Sender<Vec<u8>>,
 }
 
-impl Block {
-    fn filled(&self) -> &[u8] {
-        &self.bytes[..self.len]
-    }
+/// What a block brings, in order.
+enum Part {
+    Begin {
+        path: ItemPath,
+        size: u64,
+        mtime: i64,
+    },
+    Bytes(Range<usize>),
+    End,
 }
 
 impl Drop for Block {
@@ -217,24 +225,6 @@ impl Drop for Block {
     }
 }
 
-/// What the reader tells the thread that encrypts.
-enum Piece {
-    Begin {
-        path: ItemPath,
-        size: u64,
-        mtime: i64,
-    },
-    Block(Arc<Block>),
-    End,
-    Failed(SealError),
-}
-
-/// What the reader tells the thread that hashes.
-enum Hashed {
-    Block(Arc<Block>),
-    End,
-}
-
 fn seal_items<W: Write>(
     inputs: &[PathBuf],
     custody: &CustodyEvent,
@@ -242,29 +232,22 @@ fn seal_items<W: Write>(
     progress: &mut dyn FnMut(u64),
 ) -> Result<Vec<Item>, SealError> {
     thread::scope(|scope| {
-        let (to_write, pieces) = mpsc::sync_channel(BLOCKS);
+        let (to_write, blocks) = mpsc::sync_channel(BLOCKS);
         let (to_hash, hashed) = mpsc::sync_channel(BLOCKS);
         let hashing = scope.spawn(move || hash(&hashed));
         scope.spawn(move || {
             let mut reader = Reader::new(to_hash, to_write);
-            if let Err(fault) = inputs::walk(inputs, &mut |found| reader.read(&found)) {
+            let read = inputs::walk(inputs, &mut |found| reader.read(&found));
+            if let Err(fault) = read.and_then(|()| reader.hand_over()) {
                 // If nobody listens, the caller knows of a fault already.
-                reader.to_write.send(Piece::Failed(fault)).ok();
+                reader.to_write.send(Err(fault)).ok();
             }
         });
         let mut items = Vec::new();
         let mut done = 0;
-        for piece in pieces {
-            match piece {
-                Piece::Begin { path, size, mtime } => items.push(begin(tape, path, size, mtime)?),
-                Piece::Block(block) => {
-                    tape.write(block.filled()).map_err(SealError::Write)?;
-                    done += block.filled().len() as u64;
-                    progress(done);
-                }
-                Piece::End => tape.pad().map_err(SealError::Write)?,
-                Piece::Failed(fault) => return Err(fault),
-            }
+        for block in blocks {
+            done += write_block(tape, &mut items, &*block?)?;
+            progress(done);
         }
         let digests = hashing
             .join()
@@ -277,10 +260,31 @@ fn seal_items<W: Write>(
     })
 }
 
+/// Writes what a block brings, and says how many bytes of items that was.
+fn write_block<W: Write>(
+    tape: &mut Tape<W>,
+    items: &mut Vec<Item>,
+    block: &Block,
+) -> Result<u64, SealError> {
+    let mut done = 0;
+    for part in &block.parts {
+        match part {
+            Part::Begin { path, size, mtime } => items.push(begin(tape, path, *size, *mtime)?),
+            Part::Bytes(range) => {
+                let bytes = &block.bytes[range.clone()];
+                tape.write(bytes).map_err(SealError::Write)?;
+                done += bytes.len() as u64;
+            }
+            Part::End => tape.pad().map_err(SealError::Write)?,
+        }
+    }
+    Ok(done)
+}
+
 /// Writes the head of an item; digest and custody are added when all are read.
 fn begin<W: Write>(
     tape: &mut Tape<W>,
-    path: ItemPath,
+    path: &ItemPath,
     size: u64,
     mtime: i64,
 ) -> Result<Item, SealError> {
@@ -303,7 +307,7 @@ fn begin<W: Write>(
         custody: Vec::with_capacity(1),
         media_type: media::guess(path.as_str()).to_owned(),
         offset: tape.at,
-        path,
+        path: path.clone(),
         salt: Salt(salt),
         sha256: Digest::from_bytes([0; 32]),
         size,
@@ -312,99 +316,114 @@ fn begin<W: Write>(
     })
 }
 
-fn hash(blocks: &Receiver<Hashed>) -> Vec<Digest> {
+fn hash(blocks: &Receiver<Arc<Block>>) -> Vec<Digest> {
     let mut digests = Vec::new();
     let mut hasher = Hasher::new();
     for block in blocks {
-        match block {
-            Hashed::Block(block) => hasher.update(block.filled()),
-            Hashed::End => digests.push(std::mem::take(&mut hasher).finish()),
+        for part in &block.parts {
+            match part {
+                Part::Begin { .. } => {}
+                Part::Bytes(range) => hasher.update(&block.bytes[range.clone()]),
+                Part::End => digests.push(std::mem::take(&mut hasher).finish()),
+            }
         }
     }
     digests
 }
 
+/// Fills blocks and hands each to both other threads.
 struct Reader {
     home: Sender<Vec<u8>>,
     free: Receiver<Vec<u8>>,
     made: usize,
-    to_hash: SyncSender<Hashed>,
-    to_write: SyncSender<Piece>,
+    to_hash: SyncSender<Arc<Block>>,
+    to_write: SyncSender<Result<Arc<Block>, SealError>>,
+    parts: Vec<Part>,
+    /// The block being filled, and how far it is.
+    bytes: Vec<u8>,
+    filled: usize,
 }
 
 impl Reader {
-    fn new(to_hash: SyncSender<Hashed>, to_write: SyncSender<Piece>) -> Self {
+    fn new(
+        to_hash: SyncSender<Arc<Block>>,
+        to_write: SyncSender<Result<Arc<Block>, SealError>>,
+    ) -> Self {
         let (home, free) = mpsc::channel();
         Self {
             home,
             free,
-            made: 0,
+            made: 1,
             to_hash,
             to_write,
+            parts: Vec::new(),
+            bytes: vec![0; BLOCK_BYTES],
+            filled: 0,
         }
     }
 
     fn read(&mut self, found: &Found) -> Result<(), SealError> {
         let size = found.size();
-        self.tell(Piece::Begin {
+        self.parts.push(Part::Begin {
             path: found.path.clone(),
             size,
             mtime: found.mtime(),
-        })?;
+        });
         let mut left = size;
         while left > 0 {
-            let mut block = self.block();
-            let wanted = usize::try_from(left)
-                .unwrap_or(BLOCK_BYTES)
-                .min(BLOCK_BYTES);
-            fill(found, &mut block.bytes[..wanted])?;
-            block.len = wanted;
-            left -= wanted as u64;
-            let block = Arc::new(block);
-            self.to_hash
-                .send(Hashed::Block(Arc::clone(&block)))
-                .map_err(|_| stopped())?;
-            self.tell(Piece::Block(block))?;
+            let room = BLOCK_BYTES - self.filled;
+            let end = self.filled + usize::try_from(left).unwrap_or(room).min(room);
+            let range = self.filled..end;
+            fill(found, &mut self.bytes[range.clone()])?;
+            left -= range.len() as u64;
+            self.parts.push(Part::Bytes(range));
+            self.filled = end;
+            if self.filled == BLOCK_BYTES {
+                self.hand_over()?;
+            }
         }
         if (&found.file)
             .read(&mut [0])
             .map_err(|e| unreadable(found, e))?
             > 0
         {
-            return Err(SealError::Changed {
-                path: found.shown.clone(),
-            });
+            return Err(found.changed());
         }
         found.check_unchanged()?;
-        self.to_hash.send(Hashed::End).map_err(|_| stopped())?;
-        self.tell(Piece::End)
+        self.parts.push(Part::End);
+        if self.parts.len() >= PARTS_MAX {
+            self.hand_over()?;
+        }
+        Ok(())
     }
 
-    fn tell(&self, piece: Piece) -> Result<(), SealError> {
-        self.to_write.send(piece).map_err(|_| stopped())
+    fn hand_over(&mut self) -> Result<(), SealError> {
+        let next = self.empty();
+        let block = Arc::new(Block {
+            bytes: std::mem::replace(&mut self.bytes, next),
+            parts: std::mem::take(&mut self.parts),
+            home: self.home.clone(),
+        });
+        self.filled = 0;
+        let stopped = || SealError::Write(io::ErrorKind::BrokenPipe.into());
+        self.to_hash
+            .send(Arc::clone(&block))
+            .map_err(|_| stopped())?;
+        self.to_write.send(Ok(block)).map_err(|_| stopped())
     }
 
-    fn block(&mut self) -> Block {
-        let bytes = if self.made < BLOCKS {
+    /// Memory for the next block: new while there are few, then one that came back.
+    fn empty(&mut self) -> Vec<u8> {
+        let back = if self.made < BLOCKS {
             self.free.try_recv().ok()
         } else {
             self.free.recv().ok()
         };
-        let bytes = bytes.unwrap_or_else(|| {
+        back.unwrap_or_else(|| {
             self.made += 1;
             vec![0; BLOCK_BYTES]
-        });
-        Block {
-            bytes,
-            len: 0,
-            home: self.home.clone(),
-        }
+        })
     }
-}
-
-/// The thread that encrypts has stopped on a fault of its own, which the caller sees; this one is dropped.
-fn stopped() -> SealError {
-    SealError::Write(io::ErrorKind::BrokenPipe.into())
 }
 
 fn unreadable(found: &Found, source: io::Error) -> SealError {
@@ -418,9 +437,7 @@ fn unreadable(found: &Found, source: io::Error) -> SealError {
 fn fill(found: &Found, buffer: &mut [u8]) -> Result<(), SealError> {
     (&found.file).read_exact(buffer).map_err(|e| {
         if e.kind() == io::ErrorKind::UnexpectedEof {
-            SealError::Changed {
-                path: found.shown.clone(),
-            }
+            found.changed()
         } else {
             unreadable(found, e)
         }

@@ -1,1 +1,110 @@
-//! The exchange of one package as two machines without input or output: Sender and Receiver.
+//! The exchange of one package as two machines without input or output: [`Sender`] and [`Receiver`].
+//!
+//! A machine is fed with what happened ([`Machine::handle`]) and asked what to do next ([`Machine::poll_output`]) until it
+//! has nothing more to say. It never sees payload bytes, a socket, a disk or a clock, so the same code runs on QUIC and in
+//! a simulation. Order is its business: **durable, then logged, then said**. A frame that promises something is put out only
+//! after the shell has answered [`Committed`](ReceiverInput::Committed) to the commit that holds the promise.
+//!
+//! Every step can be repeated: after any cut the sender offers again, the receiver answers with the statement it has
+//! stored, byte for byte, and both go on from there.
+
+mod checks;
+pub mod receiver;
+pub mod sender;
+
+pub use checks::Fault;
+pub use receiver::{Known, Receiver, ReceiverCommit, ReceiverInput, ReceiverOutput, Standing};
+pub use sender::{Progress, Sender, SenderCommit, SenderInput, SenderOutput};
+
+use std::fmt;
+
+use crate::base::AuthorityId;
+use crate::base::Digest;
+use crate::base::Instant;
+use crate::base::Timestamp;
+use crate::identity::keys::PublicKey;
+use crate::identity::keys::SecretKey;
+use crate::policy::PolicySet;
+use crate::receipt::Head;
+
+/// How long a machine waits for the other end before it gives the attempt up, in milliseconds. Bytes that move count as life.
+pub const PATIENCE_MS: u64 = 120_000;
+
+/// When something happens, and what is known then: everything a machine may not find out by itself.
+#[derive(Debug, Clone)]
+pub struct Moment {
+    /// For timers.
+    pub instant: Instant,
+    /// For statements.
+    pub clock: Timestamp,
+    /// Own last checkpoint and the peer's last seen.
+    pub heads: Vec<Head>,
+}
+
+/// The authority that runs the machine.
+pub struct Own {
+    /// Its id.
+    pub id: AuthorityId,
+    /// Signs receipts.
+    pub key: SecretKey,
+    /// The policy set in force.
+    pub policy: PolicySet,
+    /// Declared uncertainty of its clock, in milliseconds.
+    pub clock_uncertainty_ms: u64,
+    /// The longest payload it takes, in bytes.
+    pub package_max: u64,
+}
+
+impl fmt::Debug for Own {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Own({})", self.id)
+    }
+}
+
+/// The other authority, as the handshake has proved it.
+#[derive(Debug, Clone)]
+pub struct Other {
+    /// Its id.
+    pub id: AuthorityId,
+    /// Its receipt key, from its card.
+    pub key: PublicKey,
+    /// Digest of the TLS exporter of the connection, where there is one.
+    pub session: Option<Digest>,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Both sides hold the handover receipt, signed by both.
+    Delivered,
+    /// The exchange has ended without delivery, and both know it: rejected, failed, expired, withdrawn.
+    Ended,
+    /// The receiver asks for another attempt later.
+    Later {
+        /// Why.
+        code: String,
+        /// After so many seconds.
+        after_s: u64,
+    },
+    /// The other end broke the protocol, or says that we did.
+    Faulted(Fault),
+    /// The other end fell silent.
+    TimedOut,
+}
+
+/// One side of one exchange.
+pub trait Machine {
+    /// What can happen to it.
+    type Input;
+    /// What it can ask for.
+    type Output;
+
+    /// Takes what happened. Cannot fail: a failure is an output.
+    fn handle(&mut self, now: &Moment, input: Self::Input);
+
+    /// The next thing to do; to be called until it is `None`, after every [`Machine::handle`].
+    fn poll_output(&mut self) -> Option<Self::Output>;
+
+    /// When to call [`Machine::handle`] with the timeout, if nothing else happens.
+    fn poll_timeout(&self) -> Option<Instant>;
+}

@@ -26,31 +26,39 @@ content_of() {
     sha256sum "$1" | cut -d ' ' -f 1
 }
 
-# small_sends ROUND: packages of 10 KiB whose sending overlaps with the kill; each leaves its id, or nothing
-small_sends() {
-    local n file
+# make_small ROUND: three files of 10 KiB
+make_small() {
+    local n
+    SMALL=()
     for n in 1 2 3; do
-        file=$WORK/small-$1-$n.bin
-        head -c 10240 /dev/urandom >"$file"
+        SMALL+=("$WORK/small-$1-$n.bin")
+        head -c 10240 /dev/urandom >"${SMALL[-1]}"
+    done
+}
+
+# send_small: packages of them, whose sending overlaps with the kill; each leaves its id, or nothing
+send_small() {
+    local file
+    SENDERS=()
+    for file in "${SMALL[@]}"; do
         { send ie de "$file" >"$file.id" 2>/dev/null || : >"$file.id"; } &
-        SMALL+=("$!" "$file")
+        SENDERS+=("$!")
     done
 }
 
 # collect_small: waits for them; an id that was printed is an acknowledgement
 collect_small() {
-    local at id
-    for ((at = 0; at < ${#SMALL[@]}; at += 2)); do
-        wait "${SMALL[at]}" || true
-        id=$(cat "${SMALL[at + 1]}.id")
+    local file id
+    wait "${SENDERS[@]}" || true
+    for file in "${SMALL[@]}"; do
+        id=$(cat "$file.id")
         if [ -n "$id" ]; then
-            CONTENT[$id]=$(content_of "${SMALL[at + 1]}")
+            CONTENT[$id]=$(content_of "$file")
         else
             unacknowledged=$((unacknowledged + 1))
         fi
-        rm -f "${SMALL[at + 1]}" "${SMALL[at + 1]}.id"
+        rm -f "$file" "$file.id"
     done
-    SMALL=()
 }
 
 # same_content ID: de opens the package and finds what ie sealed
@@ -73,16 +81,16 @@ CONTENT[$id]=$(content_of "$big")
 echo "  an undisturbed transfer takes $window ms"
 
 done_kills=0 missed=0 slowest=0 most_resent=0
-SMALL=()
 for ((round = 1; done_kills < KILLS; round++)); do
-    [ "$missed" -le $((KILLS * 3)) ] || fail "$missed kills came after their transfer had ended, $done_kills in it"
+    [ "$missed" -le $((KILLS * 5)) ] || fail "$missed kills came after their transfer had ended, $done_kills in it"
     head -c "${KILL_MIB}M" /dev/urandom >"$big"
     if ((RANDOM % 2)); then victim=ie; else victim=de; fi
     pause=$((RANDOM % window))
     sum=$(content_of "$big")
+    make_small "$round"
     id=$(send ie de "$big")
     CONTENT[$id]=$sum
-    small_sends "$round"
+    send_small
     sleep "$(printf '%d.%03d' $((pause / 1000)) $((pause % 1000)))"
     kill_hard "$victim"
 

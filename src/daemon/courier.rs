@@ -1,0 +1,266 @@
+//! Takes mail to one peer: several exchanges at once, again and again until it is handed over or its time is over.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+
+use crate::base::AuthorityId;
+use crate::base::Timestamp;
+use crate::base::Xid;
+use crate::daemon::Daemon;
+use crate::daemon::Phase;
+use crate::net::outbound::Attempt;
+use crate::net::session::Session;
+use crate::store::Exchange;
+use crate::store::Fault;
+use crate::store::Op;
+use crate::store::PeerState;
+use crate::transfer::Outcome;
+
+/// Exchanges with one peer at once; the peer's limit on streams, less the control stream and some air.
+const AT_ONCE: usize = 56;
+/// The first wait after a failure, in milliseconds; doubles each time.
+const BACKOFF_MS: u64 = 500;
+/// The longest wait, in milliseconds.
+const BACKOFF_MS_MAX: u64 = 5 * 60 * 1_000;
+/// How often the outbox is looked at when nobody rings.
+const LOOK_EVERY: Duration = Duration::from_secs(20);
+
+/// The wait before attempt `attempts + 1`, in milliseconds: doubling from half a second to five minutes, less up to a
+/// third by `spread` (0 to 255), so that many senders do not come back at the same moment.
+pub(crate) fn backoff_ms(attempts: u64, spread: u8) -> u64 {
+    let doublings = u32::try_from(attempts.min(20)).unwrap_or(20);
+    let whole = BACKOFF_MS
+        .saturating_mul(1 << doublings)
+        .min(BACKOFF_MS_MAX);
+    whole - whole / 3 * u64::from(spread) / 255
+}
+
+/// The courier of one peer.
+pub(crate) struct Courier {
+    daemon: Arc<Daemon>,
+    peer: AuthorityId,
+    bell: Arc<Notify>,
+    failures: u64,
+    under_way: HashSet<Xid>,
+    attempts: JoinSet<(Box<Exchange>, Attempt)>,
+    next_dial: Option<tokio::time::Instant>,
+}
+
+impl Courier {
+    pub(crate) fn new(daemon: Arc<Daemon>, peer: AuthorityId, bell: Arc<Notify>) -> Self {
+        Self {
+            daemon,
+            peer,
+            bell,
+            failures: 0,
+            under_way: HashSet::new(),
+            attempts: JoinSet::new(),
+            next_dial: None,
+        }
+    }
+
+    /// Works until the daemon drains, then lets what is under way come to a step's end.
+    pub(crate) async fn run(mut self) {
+        let mut phase = self.daemon.phase();
+        loop {
+            let wake = self.round().await.unwrap_or(LOOK_EVERY);
+            tokio::select! {
+                () = self.bell.notified() => {}
+                () = tokio::time::sleep(wake) => {}
+                Some(done) = self.attempts.join_next() => self.ended_all(done).await,
+                () = draining(&mut phase) => break,
+            }
+        }
+        // Whoever drains waits no longer than the configured grace.
+        while let Some(done) = self.attempts.join_next().await {
+            self.ended_all(done).await;
+        }
+    }
+
+    /// Starts what can be started; answers when to look again.
+    async fn round(&mut self) -> Option<Duration> {
+        let known = self.daemon.roster.by_id(&self.peer)?;
+        if known.row.state != PeerState::Accepted || self.under_way.len() >= AT_ONCE / 2 {
+            return None;
+        }
+        let ledger = &self.daemon.station.ledger;
+        let limit = u32::try_from(AT_ONCE + self.under_way.len()).unwrap_or(u32::MAX);
+        let now = self.daemon.station.clock();
+        let mut due = match ledger.outbox_due(&self.peer, now, limit).await {
+            Ok(due) => due,
+            Err(e) => {
+                tracing::error!(peer = %self.peer, "cannot read the outbox: {e}");
+                return None;
+            }
+        };
+        due.retain(|exchange| !self.under_way.contains(&exchange.xid));
+        if due.is_empty() {
+            return self.next_try(now).await;
+        }
+        match self.session().await {
+            Some(session) => self.start(&session, due),
+            None => return self.next_dial.map(|at| at - tokio::time::Instant::now()),
+        }
+        None
+    }
+
+    /// How long until the first exchange that waits is due.
+    async fn next_try(&self, now: Timestamp) -> Option<Duration> {
+        if !self.under_way.is_empty() {
+            return None;
+        }
+        let waiting = self.daemon.station.ledger.waiting().await.ok()?;
+        let first = waiting
+            .into_iter()
+            .find(|waiting| waiting.peer == self.peer)?;
+        let wait = Duration::from_millis(first.next_try.distance_ms(now))
+            .clamp(Duration::from_millis(50), LOOK_EVERY);
+        (first.next_try > now).then_some(wait)
+    }
+
+    fn start(&mut self, session: &Session, due: Vec<Exchange>) {
+        for exchange in due {
+            if self.under_way.len() >= AT_ONCE {
+                return;
+            }
+            self.under_way.insert(exchange.xid);
+            let session = session.clone();
+            self.attempts.spawn(async move {
+                let attempt = session.send(&exchange).await;
+                (Box::new(exchange), attempt)
+            });
+        }
+    }
+
+    /// A connection that is up, dialled if the last failure is long enough ago.
+    async fn session(&mut self) -> Option<Session> {
+        if let Some(session) = self.daemon.roster.session(&self.peer) {
+            self.failures = 0;
+            return Some(session);
+        }
+        if self
+            .next_dial
+            .is_some_and(|at| at > tokio::time::Instant::now())
+        {
+            return None;
+        }
+        match self.daemon.dial(&self.peer).await {
+            Ok(session) => {
+                self.failures = 0;
+                self.next_dial = None;
+                Some(session)
+            }
+            Err(fault) => {
+                let wait = Duration::from_millis(backoff_ms(self.failures, self.daemon.spread()));
+                tracing::warn!(peer = %self.peer, code = %fault.code, again_in_s = wait.as_secs(), "cannot reach the peer: {}", fault.text);
+                self.failures += 1;
+                self.next_dial = Some(tokio::time::Instant::now() + wait);
+                None
+            }
+        }
+    }
+
+    async fn ended_all(&mut self, first: Result<(Box<Exchange>, Attempt), tokio::task::JoinError>) {
+        let mut ops = Vec::new();
+        let mut next = Some(first);
+        while let Some(done) = next {
+            match done {
+                Ok((exchange, attempt)) => ops.extend(self.ended(&exchange, attempt)),
+                Err(e) => tracing::error!(peer = %self.peer, "an attempt came to no end: {e}"),
+            }
+            next = self.attempts.try_join_next();
+        }
+        if !ops.is_empty()
+            && let Err(e) = self.daemon.station.ledger.commit(ops).await
+        {
+            tracing::error!(peer = %self.peer, "cannot record when to try again: {e}");
+        }
+    }
+
+    /// What an attempt's end means for the exchange: at most a time for the next.
+    fn ended(&mut self, exchange: &Exchange, attempt: Attempt) -> Option<Op> {
+        self.under_way.remove(&exchange.xid);
+        self.daemon.changed(exchange.xid);
+        let xid = exchange.xid;
+        let now = self.daemon.station.clock();
+        let (code, text, wait_ms) = match attempt {
+            Attempt::Ended(Outcome::Delivered | Outcome::Ended) => {
+                self.daemon.station.forget(&xid);
+                self.daemon.delivered(exchange);
+                return None;
+            }
+            Attempt::Ended(Outcome::Later { code, after_s }) => {
+                let wait = after_s.min(BACKOFF_MS_MAX / 1_000) * 1_000;
+                (
+                    format!("peer-{code}"),
+                    "the peer asks for another attempt later".to_owned(),
+                    wait,
+                )
+            }
+            Attempt::Ended(Outcome::Faulted(fault)) => {
+                (fault.code, fault.text, self.wait(exchange))
+            }
+            Attempt::Ended(Outcome::TimedOut) => (
+                "peer-silent".to_owned(),
+                "the peer fell silent in the middle of the exchange".to_owned(),
+                self.wait(exchange),
+            ),
+            // After a cut in the middle of work the next attempt follows soon, however many came before.
+            Attempt::Cut(text) if self.daemon.station.meter(xid).progressed() => {
+                ("connection-lost".to_owned(), text, BACKOFF_MS / 2)
+            }
+            Attempt::Cut(text) => ("connection-lost".to_owned(), text, self.wait(exchange)),
+            Attempt::Local(fault) => (fault.code, fault.text, self.wait(exchange)),
+            Attempt::Broken(why) => {
+                self.daemon.fail(why);
+                return None;
+            }
+        };
+        tracing::warn!(%xid, peer = %self.peer, %code, "attempt ended: {}", text.escape_debug());
+        let next_try = (wait_ms > 0).then(|| later(now, wait_ms));
+        Some(Op::Retry {
+            xid,
+            attempts: exchange.attempts + 1,
+            next_try,
+            fault: Some(Fault { code, text }),
+        })
+    }
+
+    fn wait(&self, exchange: &Exchange) -> u64 {
+        backoff_ms(u64::from(exchange.attempts) + 1, self.daemon.spread())
+    }
+}
+
+/// Resolves when the daemon drains.
+pub(crate) async fn draining(phase: &mut tokio::sync::watch::Receiver<Phase>) {
+    // A daemon that is gone altogether drains too.
+    drop(phase.wait_for(|phase| phase.is_draining()).await);
+}
+
+fn later(now: Timestamp, millis: u64) -> Timestamp {
+    now.plus_millis(i64::try_from(millis).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_to_five_minutes_and_spread() {
+        for (attempts, spread, want) in [
+            (0, 0, 500),
+            (1, 0, 1_000),
+            (3, 0, 4_000),
+            (9, 0, 256_000),
+            (10, 0, 300_000),
+            (99, 0, 300_000),
+            (10, 255, 200_000),
+        ] {
+            assert_eq!(backoff_ms(attempts, spread), want, "{attempts} {spread}");
+        }
+    }
+}

@@ -1,0 +1,396 @@
+//! Opening, seen from the daemon: a decision, a signed statement, and plaintext by byte range under a permit.
+
+use std::collections::HashMap;
+use std::io;
+use std::io::Read;
+use std::io::Seek;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+use crate::api::server::{ApiFailure, Caller};
+use crate::api::types::{OpenRequest, Opening};
+use crate::base::Timestamp;
+use crate::base::Xid;
+use crate::base::limits;
+use crate::daemon::Daemon;
+use crate::daemon::statements::{Wish, random};
+use crate::identity::statement::Note;
+use crate::policy;
+use crate::policy::Action;
+use crate::policy::Facts;
+use crate::policy::Permit;
+use crate::policy::purpose::Purpose;
+use crate::receipt;
+use crate::receipt::Disclosure;
+use crate::receipt::Kind;
+use crate::seal;
+use crate::store::Direction;
+use crate::store::Exchange;
+use crate::store::Phase;
+
+/// Openings at once.
+const OPENINGS_MAX: usize = 64;
+/// Plaintext read and streamed at a time.
+const PIECE_BYTES: usize = 256 << 10;
+
+/// A permitted opening.
+struct Held {
+    permit: Arc<Permit>,
+    caller: Caller,
+    xid: Xid,
+}
+
+/// The openings under way.
+#[derive(Default)]
+pub(crate) struct Openings(Mutex<HashMap<String, Held>>);
+
+impl Openings {
+    fn find(
+        &self,
+        name: &str,
+        caller: &Caller,
+        now: Timestamp,
+    ) -> Result<(Arc<Permit>, Xid), ApiFailure> {
+        let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match held.get(name) {
+            Some(held) if held.caller == *caller && held.permit.until() >= now => {
+                Ok((Arc::clone(&held.permit), held.xid))
+            }
+            Some(_) | None => Err(ApiFailure::missing(
+                "no-such-opening",
+                "there is no such opening; it may have ended",
+            )
+            .next("open the package again")),
+        }
+    }
+
+    /// Ends an opening.
+    pub(crate) fn end(&self, name: &str, caller: &Caller) {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.get(name).is_some_and(|held| held.caller == *caller) {
+            held.remove(name);
+        }
+    }
+
+    /// Drops openings whose time is over.
+    pub(crate) fn sweep(&self, now: Timestamp) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|_, held| held.permit.until() >= now);
+    }
+}
+
+/// A readable and seekable source of payload bytes.
+pub(crate) trait Source: Read + Seek + Send {}
+
+impl<T: Read + Seek + Send> Source for T {}
+
+/// Plaintext bytes of an age payload of this length: 16 bytes of nonce, then chunks of 64 KiB with 16 bytes of tag.
+pub(crate) const fn plaintext_bytes(payload: u64) -> u64 {
+    let chunks = payload.saturating_sub(16);
+    chunks.saturating_sub(chunks.div_ceil((64 << 10) + 16) * 16)
+}
+
+impl Daemon {
+    /// Decides on an opening; either way, a signed statement says so before anybody is answered.
+    pub(crate) async fn open(
+        &self,
+        caller: &Caller,
+        xid: Xid,
+        request: &OpenRequest,
+    ) -> Result<Opening, ApiFailure> {
+        let purpose = Purpose::parse(&request.purpose)
+            .map_err(|e| ApiFailure::usage("unknown-purpose", e.to_string()))?;
+        check_request(request)?;
+        let exchange = self.held(xid).await?;
+        let dispatch = self.dispatch_of(&exchange).await?;
+        let terms = dispatch.terms.clone().ok_or_else(|| altered("terms"))?;
+        let manifest = manifest_digest(&exchange)?;
+        let actor = caller.actor();
+        let facts = Facts {
+            action: Action::Open,
+            own: &self.station.own.id,
+            from: &exchange.peer,
+            to: &self.station.own.id,
+            actor: &actor,
+            purpose: Some(&purpose),
+            terms: &terms,
+            package: exchange.body,
+            now: self.station.clock(),
+        };
+        let decision = policy::decide(&self.station.own.policy, &facts);
+        let wish = Wish {
+            actor: &actor,
+            purpose: Some(purpose),
+            justification: &request.justification,
+            items: &request.items,
+        };
+        let receipt = self
+            .state_access(&xid, &wish, decision.as_ref().err())
+            .await?;
+        self.changed(xid);
+        let permit = decision.map_err(|denial| ApiFailure::denied(&denial))?;
+        let name = self.keep(permit, caller, xid)?;
+        Ok(Opening {
+            opening: name,
+            id: xid,
+            from: exchange.peer,
+            to: self.station.own.id.clone(),
+            terms,
+            manifest,
+            plaintext_bytes: plaintext_bytes(exchange.len),
+            receipt,
+        })
+    }
+
+    fn keep(&self, permit: Permit, caller: &Caller, xid: Xid) -> Result<String, ApiFailure> {
+        let name = hex::encode(random::<16>());
+        let mut held = self
+            .openings
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if held.len() >= OPENINGS_MAX {
+            return Err(ApiFailure::temporary(
+                "too-many-openings",
+                format!("{OPENINGS_MAX} openings are under way already"),
+            ));
+        }
+        held.insert(
+            name.clone(),
+            Held {
+                permit: Arc::new(permit),
+                caller: caller.clone(),
+                xid,
+            },
+        );
+        Ok(name)
+    }
+
+    async fn held(&self, xid: Xid) -> Result<Exchange, ApiFailure> {
+        let exchange = self.exchange(&xid).await?;
+        match (exchange.direction, exchange.phase) {
+            (Direction::In, Phase::Held) => Ok(exchange),
+            (Direction::Out, _) => {
+                let message = "this authority sent the package; only its recipient can open it";
+                Err(ApiFailure::usage("not-recipient", message))
+            }
+            (Direction::In, phase) => {
+                let message = format!("the package is {}, not held", phase.as_str());
+                Err(ApiFailure::temporary("not-held", message)
+                    .next("rogatory transfer show ID tells what is missing"))
+            }
+        }
+    }
+
+    /// The dispatch that the exchange began with, read again from its stored bytes and verified.
+    pub(crate) async fn dispatch_of(
+        &self,
+        exchange: &Exchange,
+    ) -> Result<receipt::Receipt, ApiFailure> {
+        let rows = self
+            .station
+            .ledger
+            .statements(&exchange.xid)
+            .await
+            .map_err(|e| ApiFailure::storage("store", e.to_string()))?;
+        let row = rows
+            .iter()
+            .find(|row| row.kind == Kind::Dispatch.as_str())
+            .ok_or_else(|| altered("dispatch"))?;
+        let note = Note::parse(&row.note).map_err(|_| altered("dispatch"))?;
+        let dispatch = receipt::open(&note).map_err(|_| altered("dispatch"))?;
+        let own = self.station.own.key.public();
+        let peer = self
+            .roster
+            .by_id(&exchange.peer)
+            .ok_or_else(|| altered("peer"))?;
+        let peer = &peer.card.keys.receipts;
+        let (sender, receiver) = match exchange.direction {
+            Direction::Out => (&own, peer),
+            Direction::In => (peer, &own),
+        };
+        receipt::verify(&note, &dispatch, sender, receiver, false).map_err(|e| {
+            ApiFailure::mismatch(
+                "dispatch-altered",
+                format!("the stored dispatch does not verify: {e}"),
+            )
+        })?;
+        let pkg_holds = dispatch
+            .pkg
+            .as_ref()
+            .is_some_and(|pkg| pkg.body == exchange.body && pkg.len == exchange.len);
+        if pkg_holds {
+            Ok(dispatch)
+        } else {
+            Err(altered("row"))
+        }
+    }
+
+    /// Streams plaintext from `start`, at most `length` bytes, under the opening's permit.
+    pub(crate) async fn plaintext(
+        self: &Arc<Self>,
+        caller: &Caller,
+        name: &str,
+        range: std::ops::Range<u64>,
+    ) -> Result<mpsc::Receiver<io::Result<Bytes>>, ApiFailure> {
+        let (permit, xid) = self.openings.find(name, caller, self.station.clock())?;
+        let exchange = self.held(xid).await?;
+        let header = self
+            .station
+            .ledger
+            .header(&xid)
+            .await
+            .map_err(|e| ApiFailure::storage("store", e.to_string()))?;
+        let header = header.ok_or_else(|| {
+            ApiFailure::missing("header-gone", "the age header is no longer here")
+        })?;
+        let payload = self.payload(&exchange).await?;
+        let (to, from) = mpsc::channel(4);
+        let (station, (ready_to, ready)) =
+            (Arc::clone(&self.station), tokio::sync::oneshot::channel());
+        tokio::task::spawn_blocking(move || {
+            let Some(identity) = &station.identity else {
+                drop(ready_to.send(Err("this daemon holds no age identity".to_owned())));
+                return;
+            };
+            let plaintext = seal::Plaintext::open(&permit, header.to_vec(), payload, identity)
+                .map_err(|e| e.to_string());
+            let plaintext = plaintext.and_then(|mut plaintext| {
+                plaintext
+                    .seek(io::SeekFrom::Start(range.start))
+                    .map_err(|e| e.to_string())?;
+                Ok(plaintext)
+            });
+            match plaintext {
+                Ok(plaintext) => {
+                    if ready_to.send(Ok(())).is_ok() {
+                        stream(plaintext.take(range.end.saturating_sub(range.start)), &to);
+                    }
+                }
+                // The caller has gone: nobody to tell.
+                Err(e) => drop(ready_to.send(Err(e))),
+            }
+        });
+        match ready.await {
+            Ok(Ok(())) => Ok(from),
+            Ok(Err(e)) => Err(ApiFailure::mismatch(
+                "cannot-decrypt",
+                format!("the package cannot be decrypted: {e}"),
+            )),
+            Err(_) => Err(ApiFailure::failed(
+                "internal",
+                "the decrypting thread ended",
+            )),
+        }
+    }
+
+    /// The payload's bytes, from the ledger or from its file.
+    pub(crate) async fn payload(&self, exchange: &Exchange) -> Result<Box<dyn Source>, ApiFailure> {
+        if exchange.inline {
+            let bytes = self
+                .station
+                .ledger
+                .payload(&exchange.xid)
+                .await
+                .map_err(|e| ApiFailure::storage("store", e.to_string()))?;
+            let bytes = bytes.ok_or_else(|| {
+                ApiFailure::missing("payload-gone", "the payload is no longer here")
+            })?;
+            return Ok(Box::new(io::Cursor::new(bytes)));
+        }
+        match self.station.blobs.payload(&exchange.xid) {
+            Ok(file) => Ok(Box::new(file)),
+            Err(e) => Err(ApiFailure::missing(
+                "payload-gone",
+                format!("the payload cannot be read: {e}"),
+            )),
+        }
+    }
+}
+
+/// Reads to the end and sends it in pieces; blocks.
+pub(crate) fn stream(mut from: impl Read, to: &mpsc::Sender<io::Result<Bytes>>) {
+    loop {
+        let mut piece = vec![0; PIECE_BYTES];
+        let read = match from.read(&mut piece) {
+            Ok(0) => return,
+            Ok(read) => {
+                piece.truncate(read);
+                Ok(piece.into())
+            }
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            Err(e) => Err(e),
+        };
+        let failed = read.is_err();
+        if to.blocking_send(read).is_err() || failed {
+            return;
+        }
+    }
+}
+
+fn altered(what: &str) -> ApiFailure {
+    ApiFailure::mismatch(
+        "ledger-altered",
+        format!("the {what} of this package in the ledger is missing or damaged"),
+    )
+}
+
+fn manifest_digest(exchange: &Exchange) -> Result<crate::base::Digest, ApiFailure> {
+    let disclosed: Result<Vec<_>, _> = exchange
+        .disclosures
+        .iter()
+        .map(|text| Disclosure::parse(text))
+        .collect();
+    let disclosed = disclosed.map_err(|_| altered("disclosures"))?;
+    receipt::disclosure::text(&disclosed, "manifest")
+        .and_then(crate::base::Digest::parse)
+        .ok_or_else(|| altered("manifest digest"))
+}
+
+fn check_request(request: &OpenRequest) -> Result<(), ApiFailure> {
+    if request.justification.trim().is_empty()
+        || request.justification.len() > limits::TEXT_BYTES_MAX
+    {
+        let message = format!(
+            "a justification of 1 to {} bytes is needed",
+            limits::TEXT_BYTES_MAX
+        );
+        return Err(ApiFailure::usage("no-justification", message));
+    }
+    if request.items.len() > limits::OPEN_ITEMS_MAX
+        || request
+            .items
+            .iter()
+            .any(|item| item.len() > limits::ITEM_PATH_BYTES_MAX)
+    {
+        return Err(ApiFailure::usage(
+            "too-many-items",
+            format!("at most {} items can be named", limits::OPEN_ITEMS_MAX),
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plaintext_is_what_age_leaves_of_a_payload() {
+        for (payload, plain) in [
+            (32, 0),
+            (33, 1),
+            (16 + 65_552, 65_536),
+            (16 + 65_552 + 17, 65_537),
+            (16 + 2 * 65_552, 131_072),
+        ] {
+            assert_eq!(plaintext_bytes(payload), plain, "{payload}");
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! The peers as the daemon sees them now: what the ledger says, and which connections are up.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::PoisonError;
+use std::sync::RwLock;
+
+use rustls_pki_types::CertificateRevocationListDer;
+
+use crate::base::Alias;
+use crate::base::AuthorityId;
+use crate::base::Timestamp;
+use crate::daemon::DialProblem;
+use crate::identity::card::Card;
+use crate::identity::trust::PeerSide;
+use crate::identity::trust::Trust;
+use crate::identity::trust::TrustedPeer;
+use crate::net::session::Session;
+use crate::store::Fault;
+use crate::store::Ledger;
+use crate::store::PeerRow;
+use crate::store::PeerState;
+use crate::store::StoreFault;
+
+/// A peer of the ledger, with its card read.
+#[derive(Debug, Clone)]
+pub(crate) struct Known {
+    pub(crate) row: PeerRow,
+    pub(crate) card: Card,
+    pub(crate) fingerprint: String,
+}
+
+#[derive(Debug, Default)]
+struct Live {
+    known: HashMap<AuthorityId, Arc<Known>>,
+    sessions: HashMap<AuthorityId, Vec<Session>>,
+}
+
+/// Peers and their connections. One owner of both: whoever needs one, asks here.
+#[derive(Debug)]
+pub(crate) struct Roster {
+    own: AuthorityId,
+    live: RwLock<Live>,
+}
+
+impl Roster {
+    pub(crate) fn new(own: AuthorityId) -> Self {
+        Self {
+            own,
+            live: RwLock::default(),
+        }
+    }
+
+    /// Reads the peers again; answers whom to trust from now on.
+    pub(crate) async fn reload(
+        &self,
+        ledger: &Ledger,
+        classic: &std::collections::BTreeSet<Alias>,
+    ) -> Result<Trust, StoreFault> {
+        let mut known = HashMap::new();
+        for row in ledger.peers().await? {
+            match Card::open(&row.card) {
+                Ok((card, note)) => {
+                    let fingerprint = crate::identity::words::words(&note.text_digest());
+                    known.insert(
+                        row.id.clone(),
+                        Arc::new(Known {
+                            row,
+                            card,
+                            fingerprint,
+                        }),
+                    );
+                }
+                Err(e) => {
+                    tracing::error!(peer = %row.id, "its stored card is damaged, it is left out: {e}")
+                }
+            }
+        }
+        let trusted = known
+            .values()
+            .filter(|known| known.row.state == PeerState::Accepted);
+        let trust = Trust::new(
+            self.own.clone(),
+            trusted.map(|known| trusted_peer(known, classic)).collect(),
+        );
+        self.live
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .known = known;
+        Ok(trust)
+    }
+
+    /// The peer with this id.
+    pub(crate) fn by_id(&self, id: &AuthorityId) -> Option<Arc<Known>> {
+        self.live
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .known
+            .get(id)
+            .cloned()
+    }
+
+    /// The peer with this alias or id.
+    pub(crate) fn find(&self, name: &str) -> Option<Arc<Known>> {
+        let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
+        live.known
+            .values()
+            .find(|known| known.row.alias.as_str() == name || known.row.id.as_str() == name)
+            .cloned()
+    }
+
+    /// All peers, by alias.
+    pub(crate) fn all(&self) -> Vec<Arc<Known>> {
+        let mut all: Vec<_> = self
+            .live
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .known
+            .values()
+            .cloned()
+            .collect();
+        all.sort_by(|a, b| a.row.alias.cmp(&b.row.alias));
+        all
+    }
+
+    /// A connection that is up, the newest first.
+    pub(crate) fn session(&self, id: &AuthorityId) -> Option<Session> {
+        let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
+        live.sessions
+            .get(id)?
+            .iter()
+            .rev()
+            .find(|session| session.is_up())
+            .cloned()
+    }
+
+    /// A connection has come up; `false` where the peer has too many already.
+    pub(crate) fn connected(&self, session: &Session, most: usize) -> bool {
+        let mut live = self.live.write().unwrap_or_else(PoisonError::into_inner);
+        let sessions = live.sessions.entry(session.peer_id().clone()).or_default();
+        sessions.retain(Session::is_up);
+        if sessions.len() >= most {
+            return false;
+        }
+        sessions.push(session.clone());
+        true
+    }
+
+    /// A connection has ended.
+    pub(crate) fn disconnected(&self, session: &Session) {
+        let mut live = self.live.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sessions) = live.sessions.get_mut(session.peer_id()) {
+            sessions.retain(|other| other.is_up() && !other.is_same(session));
+        }
+    }
+
+    /// Ends connections whose certificates would no longer be taken: revoked, expired, peer no longer accepted.
+    pub(crate) fn recheck(&self, trust: &Trust, now: Timestamp) {
+        let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
+        for session in live.sessions.values().flatten() {
+            let certificates = session.certificates();
+            let Some((leaf, rest)) = certificates.split_first() else {
+                continue;
+            };
+            let side = if session.link().inbound {
+                PeerSide::Client
+            } else {
+                PeerSide::Server
+            };
+            if let Err(refusal) = trust.authenticate(leaf, rest, side, Some(session.peer_id()), now)
+            {
+                tracing::warn!(peer = %session.peer_id(), code = refusal.code(), "connection cut: {refusal}");
+                session
+                    .link()
+                    .close(crate::net::session::CLOSE_FAULT, refusal.code());
+            }
+        }
+    }
+
+    /// Remembers how the last attempt to reach a peer went.
+    pub(crate) fn note_fault(
+        &self,
+        id: &AuthorityId,
+        problem: Option<&DialProblem>,
+        at: Timestamp,
+    ) {
+        let mut live = self.live.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = live.known.get_mut(id) {
+            let known = Arc::make_mut(known);
+            known.row.fault = problem.map(|p| Fault {
+                code: p.code.clone(),
+                text: p.text.clone(),
+            });
+            if problem.is_none() {
+                known.row.last_seen = Some(at);
+            }
+        }
+    }
+}
+
+fn trusted_peer(known: &Known, classic: &std::collections::BTreeSet<Alias>) -> TrustedPeer {
+    let crl = known
+        .row
+        .crl
+        .clone()
+        .map(CertificateRevocationListDer::from);
+    known
+        .card
+        .trusted(crl, known.row.classic || classic.contains(&known.row.alias))
+}

@@ -1,0 +1,446 @@
+//! Packages and transfers: list, look, wait, verify, open, read.
+
+use std::io;
+use std::io::Read;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Path, Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use serde::Deserialize;
+use tokio::sync::mpsc;
+
+use crate::api::server::{ApiFailure, Caller};
+use crate::api::types::{
+    OpenRequest, Opening, PackageDetail, PackageView, TransferView, Verification,
+};
+use crate::base::Digest;
+use crate::base::Xid;
+use crate::daemon::Daemon;
+use crate::daemon::openings;
+use crate::daemon::routes::{Answer, Shared, stored};
+use crate::daemon::views;
+use crate::identity::statement::Note;
+use crate::package::segments;
+use crate::receipt;
+use crate::store::Direction;
+use crate::store::Exchange;
+use crate::store::Phase;
+use crate::tlog::Frontier;
+
+/// Packages in one list.
+const LIST_MAX: u32 = 10_000;
+/// The longest wait in one call.
+const WAIT_MAX: Duration = Duration::from_secs(60);
+/// Wrong segments that a verification names.
+const WRONG_MAX: usize = 16;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Filter {
+    direction: Option<String>,
+    state: Option<String>,
+}
+
+pub(super) async fn list(
+    State(daemon): Shared,
+    Query(filter): Query<Filter>,
+) -> Answer<Vec<PackageView>> {
+    let rows = rows(&daemon, filter).await?;
+    let views: Result<Vec<_>, _> = rows.iter().map(|row| daemon.package_view(row)).collect();
+    views.map(Json).map_err(|e| stored(&e))
+}
+
+async fn rows(daemon: &Daemon, filter: Filter) -> Result<Vec<Exchange>, ApiFailure> {
+    let word = |e: crate::store::WordFault| ApiFailure::usage("bad-filter", e.to_string());
+    let direction = filter
+        .direction
+        .map(|text| text.parse::<Direction>())
+        .transpose()
+        .map_err(word)?;
+    let phase = filter
+        .state
+        .map(|text| text.parse::<Phase>())
+        .transpose()
+        .map_err(word)?;
+    let mut all: Vec<Exchange> = Vec::new();
+    loop {
+        let after = all.last().map(|row| row.xid);
+        let page = daemon
+            .station
+            .ledger
+            .exchanges(direction, phase, LIST_MAX, after)
+            .await
+            .map_err(|e| stored(&e))?;
+        if page.is_empty() || all.len() >= LIST_MAX as usize {
+            return Ok(all);
+        }
+        all.extend(page);
+    }
+}
+
+async fn named(daemon: &Daemon, name: &str) -> Result<Exchange, ApiFailure> {
+    daemon.exchange(&daemon.find(name).await?).await
+}
+
+pub(super) async fn show(State(daemon): Shared, Path(name): Path<String>) -> Answer<PackageDetail> {
+    let row = named(&daemon, &name).await?;
+    let statements = daemon
+        .station
+        .ledger
+        .statements(&row.xid)
+        .await
+        .map_err(|e| stored(&e))?;
+    let header = daemon
+        .station
+        .ledger
+        .header(&row.xid)
+        .await
+        .map_err(|e| stored(&e))?;
+    Ok(Json(PackageDetail {
+        package: daemon.package_view(&row).map_err(|e| stored(&e))?,
+        body: row.body,
+        hdr: row.hdr,
+        segments: row.segments,
+        header_held: header.is_some(),
+        receipts: statements.iter().map(views::receipt_view).collect(),
+    }))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wait {
+    seconds: Option<u64>,
+}
+
+/// Whether nothing more is to be waited for.
+fn settled(phase: Phase) -> bool {
+    !matches!(
+        phase,
+        Phase::Dispatched | Phase::Consigned | Phase::Receiving | Phase::HandoverSigned
+    )
+}
+
+pub(super) async fn wait(
+    State(daemon): Shared,
+    Path(name): Path<String>,
+    Query(wait): Query<Wait>,
+) -> Answer<PackageView> {
+    let xid = daemon.find(&name).await?;
+    let most = Duration::from_secs(wait.seconds.unwrap_or(30)).min(WAIT_MAX);
+    let until = tokio::time::Instant::now() + most;
+    let mut changes = daemon.changes();
+    loop {
+        let row = daemon.exchange(&xid).await?;
+        if settled(row.phase) || tokio::time::Instant::now() >= until {
+            return daemon.package_view(&row).map(Json).map_err(|e| stored(&e));
+        }
+        wait_for(
+            &mut changes,
+            xid,
+            until.min(tokio::time::Instant::now() + Duration::from_secs(1)),
+        )
+        .await;
+    }
+}
+
+/// Returns when this exchange has changed, when changes were missed, or when the time is over.
+async fn wait_for(
+    changes: &mut tokio::sync::broadcast::Receiver<Xid>,
+    xid: Xid,
+    until: tokio::time::Instant,
+) {
+    let changed = async {
+        loop {
+            match changes.recv().await {
+                Ok(other) if other != xid => {}
+                Ok(_) | Err(_) => return,
+            }
+        }
+    };
+    // Running out of time is not a failure: the caller looks again.
+    drop(tokio::time::timeout_at(until, changed).await);
+}
+
+pub(super) async fn verify(
+    State(daemon): Shared,
+    Path(name): Path<String>,
+) -> Answer<Verification> {
+    let row = named(&daemon, &name).await?;
+    let mut faults = Vec::new();
+    let (segments_ok, segments_wrong) = verify_payload(&daemon, &row, &mut faults).await?;
+    let header = daemon
+        .station
+        .ledger
+        .header(&row.xid)
+        .await
+        .map_err(|e| stored(&e))?;
+    let header_ok = header.map(|header| Digest::of(&header) == row.hdr);
+    if header_ok == Some(false) {
+        faults.push("the age header is not the one that the dispatch names".to_owned());
+    }
+    let receipts_ok = verify_receipts(&daemon, &row, &mut faults).await?;
+    Ok(Json(Verification {
+        id: row.xid,
+        ok: faults.is_empty(),
+        segments_ok,
+        segments: row.segments,
+        segments_wrong,
+        header_ok,
+        receipts_ok,
+        faults,
+    }))
+}
+
+/// Reads and hashes the whole payload again; its root must be the signed one.
+async fn verify_payload(
+    daemon: &Arc<Daemon>,
+    row: &Exchange,
+    faults: &mut Vec<String>,
+) -> Result<(u64, Vec<u64>), ApiFailure> {
+    if row.direction == Direction::Out
+        && matches!(
+            row.phase,
+            Phase::Closed | Phase::Rejected | Phase::Expired | Phase::Failed
+        )
+    {
+        return Ok((0, Vec::new()));
+    }
+    let mut payload = daemon.payload(row).await?;
+    let list = if row.inline {
+        None
+    } else {
+        daemon.station.blobs.list(&row.xid).ok()
+    };
+    let (segments, len, body) = (row.segments, row.len, row.body);
+    let hashed = tokio::task::spawn_blocking(move || -> io::Result<(u64, Vec<u64>, Digest)> {
+        let (mut root, mut good, mut wrong, mut list) = (Frontier::new(), 0, Vec::new(), list);
+        for index in 0..segments {
+            let mut segment = Vec::new();
+            payload
+                .by_ref()
+                .take(segments::length_of(index, len))
+                .read_to_end(&mut segment)?;
+            let hash = segments::segment_hash(&segment);
+            root.append(hash);
+            let mut listed = *hash.as_bytes();
+            if let Some(list) = &mut list {
+                list.read_exact(&mut listed)?;
+            }
+            if listed == *hash.as_bytes() {
+                good += 1;
+            } else if wrong.len() < WRONG_MAX {
+                wrong.push(index);
+            }
+        }
+        Ok((good, wrong, root.root()))
+    });
+    let hashed = hashed
+        .await
+        .map_err(|e| ApiFailure::failed("internal", e.to_string()))?;
+    match hashed {
+        Ok((good, wrong, root)) => {
+            if root != body {
+                faults.push("the payload is not the one that the dispatch names".to_owned());
+            }
+            Ok((good, wrong))
+        }
+        Err(e) => {
+            faults.push(format!("the payload cannot be read: {e}"));
+            Ok((0, Vec::new()))
+        }
+    }
+}
+
+/// Every stored statement of the exchange: signatures, and the chain from the dispatch on.
+async fn verify_receipts(
+    daemon: &Daemon,
+    row: &Exchange,
+    faults: &mut Vec<String>,
+) -> Result<bool, ApiFailure> {
+    let rows = daemon
+        .station
+        .ledger
+        .statements(&row.xid)
+        .await
+        .map_err(|e| stored(&e))?;
+    let own = daemon.station.own.key.public();
+    let known = daemon
+        .roster
+        .by_id(&row.peer)
+        .ok_or_else(|| ApiFailure::trust("unknown-peer", "the peer's keys are not known"))?;
+    let peer = &known.card.keys.receipts;
+    let (sender, receiver) = match row.direction {
+        Direction::Out => (&own, peer),
+        Direction::In => (peer, &own),
+    };
+    let before = faults.len();
+    let mut earlier: Option<(receipt::Receipt, Note)> = None;
+    for statement in &rows {
+        let checked = Note::parse(&statement.note)
+            .map_err(|e| e.to_string())
+            .and_then(|note| {
+                let receipt = receipt::open(&note).map_err(|e| e.to_string())?;
+                receipt::verify(&note, &receipt, sender, receiver, statement.signatures > 1)
+                    .map_err(|e| e.to_string())?;
+                match &earlier {
+                    Some((_, before)) if before.text() == note.text() => {}
+                    Some((before, before_note)) => {
+                        receipt::continues(before, before_note, &receipt)
+                            .map_err(|e| e.to_string())?
+                    }
+                    None => {}
+                }
+                Ok((receipt, note))
+            });
+        match checked {
+            Ok(checked) => earlier = Some(checked),
+            Err(e) => faults.push(format!(
+                "statement {} ({}): {e}",
+                statement.seq, statement.kind
+            )),
+        }
+    }
+    Ok(faults.len() == before)
+}
+
+pub(super) async fn open(
+    State(daemon): Shared,
+    ConnectInfo(caller): ConnectInfo<Caller>,
+    Path(name): Path<String>,
+    Json(request): Json<OpenRequest>,
+) -> Answer<Opening> {
+    let xid = daemon.find(&name).await?;
+    daemon.open(&caller, xid, &request).await.map(Json)
+}
+
+pub(super) async fn close(
+    State(daemon): Shared,
+    ConnectInfo(caller): ConnectInfo<Caller>,
+    Path(name): Path<String>,
+) -> Json<serde_json::Value> {
+    daemon.openings.end(&name, &caller);
+    Json(serde_json::json!({}))
+}
+
+pub(super) async fn plaintext(
+    State(daemon): Shared,
+    ConnectInfo(caller): ConnectInfo<Caller>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, ApiFailure> {
+    let range = match headers.get(header::RANGE) {
+        Some(value) => Some(value.to_str().ok().and_then(range).ok_or_else(|| {
+            ApiFailure::usage(
+                "bad-range",
+                "only one range of the form bytes=FIRST-LAST is understood",
+            )
+        })?),
+        None => None,
+    };
+    let status = if range.is_some() {
+        StatusCode::PARTIAL_CONTENT
+    } else {
+        StatusCode::OK
+    };
+    let pieces = daemon
+        .plaintext(&caller, &name, range.unwrap_or(0..u64::MAX))
+        .await?;
+    Ok((
+        status,
+        [(header::CONTENT_TYPE, "application/x-tar")],
+        streamed(pieces),
+    )
+        .into_response())
+}
+
+/// `bytes=FIRST-LAST`, both given and inclusive (RFC 9110 §14.1.2).
+fn range(value: &str) -> Option<std::ops::Range<u64>> {
+    let (first, last) = value.strip_prefix("bytes=")?.split_once('-')?;
+    let (first, last) = (
+        first.parse().ok()?,
+        last.parse::<u64>().ok()?.checked_add(1)?,
+    );
+    (first < last).then_some(first..last)
+}
+
+fn streamed(pieces: mpsc::Receiver<io::Result<Bytes>>) -> Body {
+    Body::from_stream(futures_util::stream::unfold(pieces, |mut pieces| async {
+        pieces.recv().await.map(|piece| (piece, pieces))
+    }))
+}
+
+/// The age file as it was sealed: header and payload. Reading it takes the age identity.
+pub(super) async fn age(
+    State(daemon): Shared,
+    Path(name): Path<String>,
+) -> Result<Response, ApiFailure> {
+    let row = named(&daemon, &name).await?;
+    if row.direction == Direction::In && row.phase != Phase::Held {
+        return Err(ApiFailure::temporary(
+            "not-held",
+            format!("the package is {}, not held", row.phase.as_str()),
+        ));
+    }
+    let header = daemon
+        .station
+        .ledger
+        .header(&row.xid)
+        .await
+        .map_err(|e| stored(&e))?;
+    let header = header
+        .ok_or_else(|| ApiFailure::missing("header-gone", "the age header is no longer here"))?;
+    let payload = daemon.payload(&row).await?;
+    let (to, from) = mpsc::channel(4);
+    let length = header.len() as u64 + row.len;
+    tokio::task::spawn_blocking(move || {
+        openings::stream(io::Cursor::new(header.to_vec()).chain(payload), &to)
+    });
+    let headers = [
+        (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
+        (header::CONTENT_LENGTH, length.to_string()),
+    ];
+    Ok((headers, streamed(from)).into_response())
+}
+
+pub(super) async fn transfers(State(daemon): Shared) -> Answer<Vec<TransferView>> {
+    let ledger = &daemon.station.ledger;
+    let mut rows = ledger.outbox(None, None).await.map_err(|e| stored(&e))?;
+    rows.extend(ledger.receiving(None).await.map_err(|e| stored(&e))?);
+    Ok(Json(
+        rows.iter().map(|row| daemon.transfer_view(row)).collect(),
+    ))
+}
+
+pub(super) async fn transfer(
+    State(daemon): Shared,
+    Path(name): Path<String>,
+) -> Answer<TransferView> {
+    let row = named(&daemon, &name).await?;
+    Ok(Json(daemon.transfer_view(&row)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges() {
+        for (value, want) in [
+            ("bytes=0-0", Some(0..1)),
+            ("bytes=5-9", Some(5..10)),
+            ("bytes=9-5", None),
+            ("bytes=-5", None),
+            ("bytes=5-", None),
+            ("bytes=0-18446744073709551615", None),
+            ("items=0-1", None),
+            ("bytes=0-1,3-4", None),
+        ] {
+            assert_eq!(range(value), want, "{value}");
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! Sending: grant, bytes, dispatch.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Path, State};
+
+use crate::api::server::{ApiFailure, Caller};
+use crate::api::types::{PackageView, SealFinish, SealGrant, SealRequest, Spooled};
+use crate::daemon::routes::{Answer, Shared, stored};
+
+pub(super) async fn grant(
+    State(daemon): Shared,
+    ConnectInfo(caller): ConnectInfo<Caller>,
+    Json(request): Json<SealRequest>,
+) -> Answer<SealGrant> {
+    daemon.grant(&caller, request).map(Json)
+}
+
+pub(super) async fn give_up(
+    State(daemon): Shared,
+    ConnectInfo(caller): ConnectInfo<Caller>,
+    Path(name): Path<String>,
+) -> Result<Json<serde_json::Value>, ApiFailure> {
+    daemon.ungrant(&caller, &name)?;
+    Ok(Json(serde_json::json!({})))
+}
+
+pub(super) async fn spool(
+    State(daemon): Shared,
+    ConnectInfo(caller): ConnectInfo<Caller>,
+    Path(name): Path<String>,
+    body: Body,
+) -> Answer<Spooled> {
+    daemon.spool(&caller, &name, body).await.map(Json)
+}
+
+pub(super) async fn finish(
+    State(daemon): Shared,
+    ConnectInfo(caller): ConnectInfo<Caller>,
+    Path(name): Path<String>,
+    Json(finish): Json<SealFinish>,
+) -> Answer<PackageView> {
+    let xid = daemon.dispatch(&caller, &name, finish).await?;
+    let row = daemon.exchange(&xid).await?;
+    daemon.package_view(&row).map(Json).map_err(|e| stored(&e))
+}

@@ -1,0 +1,478 @@
+//! Sending, seen from the officer's side: a grant, the sealed bytes, the signed dispatch.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+
+use axum::body::Body;
+use bytes::Bytes;
+use futures_util::StreamExt;
+use tokio::sync::mpsc;
+use zeroize::Zeroizing;
+
+use crate::api::server::{ApiFailure, Caller};
+use crate::api::types::{SealFinish, SealGrant, SealRequest, Spooled};
+use crate::base::Digest;
+use crate::base::Ranges;
+use crate::base::Timestamp;
+use crate::base::Xid;
+use crate::base::json;
+use crate::base::limits;
+use crate::daemon::Daemon;
+use crate::daemon::roster::Known;
+use crate::daemon::statements::{commit_failure, random, unsigned};
+use crate::package::header;
+use crate::policy;
+use crate::policy::Action;
+use crate::policy::Facts;
+use crate::policy::Permit;
+use crate::receipt::Disclosure;
+use crate::receipt::Kind;
+use crate::receipt::Party;
+use crate::receipt::Pkg;
+use crate::receipt::Receipt;
+use crate::store::Direction;
+use crate::store::DiskFault;
+use crate::store::Exchange;
+use crate::store::Op;
+use crate::store::PeerState;
+use crate::store::Phase;
+use crate::store::Spool;
+use crate::store::SpoolFault;
+
+/// Grants that may wait for their bytes at once.
+const GRANTS_MAX: usize = 256;
+/// How long a grant lives without being used, in milliseconds.
+const GRANT_MS: u64 = 60 * 60 * 1_000;
+
+/// A granted sending, under way.
+struct Grant {
+    permit: Permit,
+    caller: Caller,
+    request: SealRequest,
+    xid: Xid,
+    peer: Arc<Known>,
+    made: Timestamp,
+    spooled: Option<Sealed>,
+}
+
+/// The bytes of a sealed package, durable.
+struct Sealed {
+    header: Zeroizing<Vec<u8>>,
+    body: Digest,
+    len: u64,
+    segments: u64,
+    inline: Option<Vec<u8>>,
+}
+
+/// The grants that are out.
+#[derive(Default)]
+pub(crate) struct Seals(Mutex<HashMap<String, Grant>>);
+
+impl Seals {
+    fn take(&self, grant: &str, caller: &Caller) -> Result<Grant, ApiFailure> {
+        let mut grants = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match grants.get(grant) {
+            Some(found) if found.caller == *caller => {}
+            Some(_) | None => {
+                return Err(ApiFailure::missing(
+                    "no-such-grant",
+                    "there is no such grant; it may have ended",
+                )
+                .next("start the sending again"));
+            }
+        }
+        grants
+            .remove(grant)
+            .ok_or_else(|| ApiFailure::missing("no-such-grant", "the grant is in use"))
+    }
+
+    fn put(&self, name: String, grant: Grant) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(name, grant);
+    }
+
+    /// Drops what nobody used in time; answers the payloads to remove.
+    pub(crate) fn sweep(&self, now: Timestamp) -> Vec<Xid> {
+        let mut grants = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let stale: Vec<_> = grants
+            .iter()
+            .filter(|(_, grant)| grant.made.distance_ms(now) > GRANT_MS)
+            .map(|(name, _)| name.clone())
+            .collect();
+        stale
+            .iter()
+            .filter_map(|name| grants.remove(name))
+            .filter(|grant| grant.spooled.is_some())
+            .map(|grant| grant.xid)
+            .collect()
+    }
+
+    /// Payloads that belong to grants, and so to no exchange yet.
+    pub(crate) fn xids(&self) -> Vec<Xid> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+            .map(|grant| grant.xid)
+            .collect()
+    }
+}
+
+fn text_ok(what: &str, text: &str, bytes_max: usize) -> Result<(), ApiFailure> {
+    if text.trim().is_empty() || text.len() > bytes_max || text.chars().any(char::is_control) {
+        let message =
+            format!("{what} must be 1 to {bytes_max} bytes of text without control characters");
+        return Err(ApiFailure::usage("bad-text", message));
+    }
+    Ok(())
+}
+
+impl Daemon {
+    /// Decides whether this may be sent.
+    pub(crate) fn grant(
+        &self,
+        caller: &Caller,
+        request: SealRequest,
+    ) -> Result<SealGrant, ApiFailure> {
+        let unknown = || {
+            ApiFailure::trust(
+                "unknown-peer",
+                format!("no peer is called {:?}", request.to),
+            )
+            .next("rogatory peer list")
+        };
+        let peer = self.roster.find(&request.to).ok_or_else(unknown)?;
+        if peer.row.state != PeerState::Accepted {
+            let message = format!(
+                "{} is {}, not accepted",
+                peer.row.id,
+                peer.row.state.as_str()
+            );
+            return Err(
+                ApiFailure::trust("peer-not-accepted", message).next(format!(
+                    "compare the six words, then: rogatory peer accept {}",
+                    peer.row.alias
+                )),
+            );
+        }
+        text_ok("the case reference", &request.case, limits::TEXT_BYTES_MAX)?;
+        for (what, text) in [
+            ("the request reference", &request.request),
+            ("the title", &request.title),
+        ] {
+            text.as_ref()
+                .map_or(Ok(()), |text| text_ok(what, text, limits::TEXT_BYTES_MAX))?;
+        }
+        request
+            .terms
+            .check()
+            .map_err(|e| ApiFailure::usage("bad-terms", e.to_string()))?;
+        let (xid, now, actor) = (
+            Xid::from_bytes(random()),
+            self.station.clock(),
+            caller.actor(),
+        );
+        let facts = Facts {
+            action: Action::Send,
+            own: &self.station.own.id,
+            from: &self.station.own.id,
+            to: &peer.row.id,
+            actor: &actor,
+            purpose: None,
+            terms: &request.terms,
+            package: Digest::of(xid.as_bytes()),
+            now,
+        };
+        let permit = policy::decide(&self.station.own.policy, &facts)
+            .map_err(|denial| ApiFailure::denied(&denial))?;
+        let name = hex::encode(random::<16>());
+        let answer = SealGrant {
+            grant: name.clone(),
+            xid,
+            from: self.station.own.id.clone(),
+            to: peer.row.id.clone(),
+            recipients: peer.card.age.clone(),
+            actor,
+            now,
+            package_max: self.config.limits.package_max,
+        };
+        let grant = Grant {
+            permit,
+            caller: caller.clone(),
+            request,
+            xid,
+            peer,
+            made: now,
+            spooled: None,
+        };
+        let mut grants = self.seals.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if grants.len() >= GRANTS_MAX {
+            return Err(ApiFailure::temporary(
+                "too-many-grants",
+                format!("{GRANTS_MAX} sendings are under way already"),
+            ));
+        }
+        grants.insert(name, grant);
+        drop(grants);
+        Ok(answer)
+    }
+
+    /// Gives a grant up; its bytes are removed.
+    pub(crate) fn ungrant(&self, caller: &Caller, name: &str) -> Result<(), ApiFailure> {
+        let grant = self.seals.take(name, caller)?;
+        if grant.spooled.is_some_and(|sealed| sealed.inline.is_none()) {
+            self.station
+                .blobs
+                .remove(&grant.xid)
+                .map_err(|e| disk_failure(&e))?;
+        }
+        Ok(())
+    }
+
+    /// Takes the sealed bytes; they are durable when this answers.
+    pub(crate) async fn spool(
+        &self,
+        caller: &Caller,
+        name: &str,
+        body: Body,
+    ) -> Result<Spooled, ApiFailure> {
+        let mut grant = self.seals.take(name, caller)?;
+        if grant.spooled.is_some() {
+            self.seals.put(name.to_owned(), grant);
+            return Err(ApiFailure::usage(
+                "already-spooled",
+                "this grant has its bytes already",
+            ));
+        }
+        let sealed = self.take_bytes(&grant, body).await?;
+        let answer = Spooled {
+            len: sealed.len,
+            body: sealed.body,
+        };
+        grant.spooled = Some(sealed);
+        self.seals.put(name.to_owned(), grant);
+        Ok(answer)
+    }
+
+    async fn take_bytes(&self, grant: &Grant, body: Body) -> Result<Sealed, ApiFailure> {
+        let (xid, recipients) = (grant.xid, grant.peer.card.age.len());
+        let (to, from) = mpsc::channel::<Bytes>(8);
+        let (blobs, most) = (self.station.blobs.clone(), self.config.limits.package_max);
+        let writing =
+            tokio::task::spawn_blocking(move || write_sealed(&blobs, xid, recipients, most, from));
+        let mut body = body.into_data_stream();
+        let mut cut = None;
+        while let Some(piece) = body.next().await {
+            match piece {
+                // An empty piece marks the end, so none may come from outside.
+                Ok(piece) if piece.is_empty() => {}
+                Ok(piece) => {
+                    if to.send(piece).await.is_err() {
+                        break;
+                    }
+                }
+                Err(e) => {
+                    cut = Some(ApiFailure::failed(
+                        "cut",
+                        format!("the sealed bytes stopped coming: {e}"),
+                    ));
+                    break;
+                }
+            }
+        }
+        // Dropping the sender ends the bytes; a stream that was cut must not look like one that ended.
+        let ended = if cut.is_none() {
+            to.send(Bytes::new()).await.is_ok()
+        } else {
+            false
+        };
+        drop(to);
+        let written = writing
+            .await
+            .map_err(|e| ApiFailure::failed("internal", e.to_string()))?;
+        match (written, cut) {
+            (Ok(sealed), None) if ended => Ok(sealed),
+            (Err(failure), _) if failure.0.error != "cut" => Err(failure),
+            (_, cut) => {
+                Err(cut.unwrap_or_else(|| {
+                    ApiFailure::failed("cut", "the sealed bytes stopped coming")
+                }))
+            }
+        }
+    }
+
+    /// Signs and commits the dispatch; from here on the daemon sees to the delivery.
+    pub(crate) async fn dispatch(
+        &self,
+        caller: &Caller,
+        name: &str,
+        finish: SealFinish,
+    ) -> Result<Xid, ApiFailure> {
+        let mut grant = self.seals.take(name, caller)?;
+        let xid = grant.xid;
+        let Some(sealed) = grant.spooled.take() else {
+            self.seals.put(name.to_owned(), grant);
+            return Err(ApiFailure::usage("no-bytes", "this grant has no bytes yet"));
+        };
+        let now = self.station.clock();
+        if !grant
+            .permit
+            .covers(Action::Send, &Digest::of(xid.as_bytes()), now)
+        {
+            return Err(
+                ApiFailure::temporary("grant-ended", "the permission to send has ended")
+                    .next("send again"),
+            );
+        }
+        let disclosures = disclosures(&grant.request, &finish);
+        let receipt = Receipt::dispatch(
+            xid,
+            self.party(),
+            Party::of(&grant.peer.card.keys.receipts),
+            Pkg::new(sealed.body, Digest::of(&sealed.header), sealed.len),
+            grant.request.terms.clone(),
+        );
+        let receipt = receipt.stamped(&self.stamp()).disclosing(&disclosures);
+        let note = receipt
+            .sign(&self.station.own.key)
+            .map_err(|e| unsigned(&e))?;
+        let row = Exchange {
+            xid,
+            direction: Direction::Out,
+            peer: grant.peer.row.id.clone(),
+            phase: Phase::Dispatched,
+            created: now,
+            updated: now,
+            body: sealed.body,
+            hdr: Digest::of(&sealed.header),
+            len: sealed.len,
+            segments: sealed.segments,
+            terms: String::from_utf8(json::canonical(&grant.request.terms)).unwrap_or_default(),
+            case_ref: Some(grant.request.case.clone()),
+            request_ref: grant.request.request.clone(),
+            title: grant.request.title.clone(),
+            items: finish.items,
+            // Title and persons stay with the sender; the receiver reads them in the manifest.
+            disclosures: disclosures
+                .iter()
+                .filter(|d| d.name != "titles")
+                .map(Disclosure::encode)
+                .collect(),
+            have: Ranges::empty(),
+            inline: sealed.inline.is_some(),
+            attempts: 0,
+            next_try: None,
+            fault: None,
+            last_note: note.bytes().to_vec(),
+            steps: 1,
+        };
+        let mut ops = vec![Op::Open(Box::new(row))];
+        ops.extend(sealed.inline.map(|bytes| Op::Payload { xid, bytes }));
+        ops.extend([
+            Op::Header {
+                xid,
+                header: sealed.header,
+            },
+            self.logged(Some(xid), Kind::Dispatch, &note),
+        ]);
+        self.station
+            .ledger
+            .commit(ops)
+            .await
+            .map_err(commit_failure)?;
+        self.ring(&grant.peer.row.id);
+        self.changed(xid);
+        Ok(xid)
+    }
+}
+
+fn disclosures(request: &SealRequest, finish: &SealFinish) -> Vec<Disclosure> {
+    let mut disclosures = vec![
+        Disclosure::new(random(), "manifest", finish.manifest.to_string()),
+        Disclosure::new(random(), "items", finish.item_root.to_string()),
+        Disclosure::new(random(), "case", request.case.as_str()),
+    ];
+    disclosures.extend(
+        request
+            .request
+            .as_deref()
+            .map(|text| Disclosure::new(random(), "request", text)),
+    );
+    disclosures.extend(
+        request
+            .title
+            .as_deref()
+            .map(|text| Disclosure::new(random(), "titles", text)),
+    );
+    disclosures
+}
+
+pub(crate) fn disk_failure(fault: &DiskFault) -> ApiFailure {
+    match fault {
+        DiskFault::Full { .. } => ApiFailure::storage("storage-full", fault.to_string()),
+        DiskFault::Broken { .. } => ApiFailure::storage("storage-broken", fault.to_string()),
+    }
+}
+
+fn spool_failure(fault: &SpoolFault) -> ApiFailure {
+    match fault {
+        SpoolFault::Disk(fault) => disk_failure(fault),
+        SpoolFault::TooLong => ApiFailure::usage("too-large", fault.to_string()),
+    }
+}
+
+/// Splits header from payload and spools the payload. An empty piece marks the end; without it the bytes were cut.
+fn write_sealed(
+    blobs: &crate::store::Blobs,
+    xid: Xid,
+    recipients: usize,
+    most: u64,
+    mut from: mpsc::Receiver<Bytes>,
+) -> Result<Sealed, ApiFailure> {
+    let cut = || ApiFailure::failed("cut", "the sealed bytes stopped coming");
+    let bad = |e: &header::HeaderFault| {
+        ApiFailure::usage(e.code(), format!("not a sealed package for this peer: {e}"))
+    };
+    let mut start = Vec::new();
+    let split = loop {
+        if let Some(at) = header::split(&start).map_err(|e| bad(&e))? {
+            break at;
+        }
+        let piece = from
+            .blocking_recv()
+            .filter(|piece| !piece.is_empty())
+            .ok_or_else(cut)?;
+        start.extend_from_slice(&piece);
+    };
+    let payload = start.split_off(split);
+    header::check(&start, recipients).map_err(|e| bad(&e))?;
+    let mut spool: Spool = blobs.spool();
+    spool.write(&payload).map_err(|e| spool_failure(&e))?;
+    let mut length = payload.len() as u64;
+    loop {
+        let piece = from.blocking_recv().ok_or_else(cut)?;
+        if piece.is_empty() {
+            break;
+        }
+        length += piece.len() as u64;
+        if length > most {
+            let message = format!(
+                "the package is longer than the {most} bytes that limits.package_max allows"
+            );
+            return Err(ApiFailure::usage("too-large", message));
+        }
+        spool.write(&piece).map_err(|e| spool_failure(&e))?;
+    }
+    let done = spool.finish(&xid).map_err(|e| spool_failure(&e))?;
+    Ok(Sealed {
+        header: Zeroizing::new(start),
+        body: done.body,
+        len: done.len,
+        segments: done.segments,
+        inline: done.inline,
+    })
+}

@@ -1,0 +1,390 @@
+//! From a configuration to a serving daemon, and down again.
+
+use std::net::UdpSocket;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls_pki_types::CertificateDer;
+use tokio::sync::broadcast;
+use tokio::sync::mpsc;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::api;
+use crate::base::Timestamp;
+use crate::base::limits;
+use crate::config::Config;
+use crate::config::Fault as ConfigFault;
+use crate::config::files;
+use crate::daemon::papers::{Papers, Shown};
+use crate::daemon::roster::Roster;
+use crate::daemon::{Daemon, Phase, acceptor, news, routes, sweeper};
+use crate::identity::card::Card;
+use crate::net::Endpoint;
+use crate::net::NetLimits;
+use crate::net::TlsIdentity;
+use crate::net::keyring::Keyring;
+use crate::net::outbound::Attempt;
+use crate::net::pki;
+use crate::net::session;
+use crate::net::station::{Station, clock};
+use crate::policy::PolicySet;
+use crate::receipt::Kind;
+use crate::seal;
+use crate::store::Blobs;
+use crate::store::Ledger;
+use crate::transfer::Own;
+
+/// Declared uncertainty of a clock kept by NTP, in milliseconds.
+const CLOCK_UNCERTAINTY_MS: u64 = 1_000;
+
+/// Why the daemon ended, other than by being asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum Stop {
+    /// The configuration is wrong: all its faults.
+    #[error("the configuration is not valid")]
+    Config(Vec<ConfigFault>),
+    /// Keys, card or certificate are missing or do not fit together.
+    #[error("{0}")]
+    Identity(String),
+    /// An address cannot be listened on.
+    #[error("{0}")]
+    Listen(String),
+    /// The store cannot be opened or has failed.
+    #[error("{0}")]
+    Store(String),
+}
+
+impl Stop {
+    /// The exit code that the process ends with.
+    pub const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Config(_) => 3,
+            Self::Identity(_) => 6,
+            Self::Listen(_) => 1,
+            Self::Store(_) => 11,
+        }
+    }
+
+    /// Stable kebab-case word.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Config(_) => "config-invalid",
+            Self::Identity(_) => "identity-unusable",
+            Self::Listen(_) => "cannot-listen",
+            Self::Store(_) => "store-failed",
+        }
+    }
+}
+
+/// A day, in milliseconds.
+const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
+/// Life of an own TLS certificate, in days.
+const LEAF_DAYS: i64 = 90;
+/// Life of an own revocation list, in days.
+const CRL_DAYS: i64 = 30;
+
+/// The receiving ends of the daemon's channels.
+struct Ends {
+    news: mpsc::Receiver<session::News>,
+    ended: mpsc::Receiver<session::Ended>,
+    broken: mpsc::Receiver<String>,
+}
+
+/// Serves until SIGTERM or SIGINT, then drains within the configured grace.
+///
+/// # Errors
+/// See [`Stop`].
+pub async fn run(config: Config) -> Result<(), Stop> {
+    config.check_files().map_err(Stop::Config)?;
+    let (daemon, ends) = assemble(config).await?;
+    let listener = api::server::bind(&daemon.config.listen.api).map_err(|e| {
+        Stop::Listen(format!(
+            "cannot listen on {}: {e}",
+            daemon.config.listen.api.display()
+        ))
+    })?;
+    announce_keys(&daemon).await?;
+    daemon
+        .reload_peers()
+        .await
+        .map_err(|e| Stop::Store(e.to_string()))?;
+    renew_papers(&daemon).await.map_err(Stop::Identity)?;
+    let mut tasks = JoinSet::new();
+    let (api_stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let routes = routes::routes(Arc::clone(&daemon));
+    tasks.spawn(async move {
+        let stop = async { drop(stopped.await) };
+        if let Err(e) = api::server::serve(listener, routes, stop).await {
+            tracing::error!("the local API ended: {e}");
+        }
+    });
+    tasks.spawn(acceptor::run(Arc::clone(&daemon)));
+    tasks.spawn(news::run(Arc::clone(&daemon), ends.news));
+    tasks.spawn(sweeper::run(Arc::clone(&daemon)));
+    tasks.spawn(watch_ended(Arc::clone(&daemon), ends.ended));
+    tasks.spawn(watchdog());
+    notify(&[sd_notify::NotifyState::Ready]);
+    tracing::info!(authority = %daemon.station.own.id, listen = %daemon.endpoint.local_addr().map(|a| a.to_string()).unwrap_or_default(), "serving");
+    let broken = until_asked(&daemon, ends.broken).await;
+    drain(&daemon, api_stop).await;
+    tasks.abort_all();
+    match broken {
+        Some(why) => Err(Stop::Store(format!(
+            "the store cannot be trusted any more: {why}"
+        ))),
+        None => Ok(()),
+    }
+}
+
+async fn assemble(config: Config) -> Result<(Arc<Daemon>, Ends), Stop> {
+    let identity = |e: String| Stop::Identity(e);
+    let store = |e: String| Stop::Store(e);
+    let keyring = Keyring::load(&config.identity, &config.authority.id)
+        .map_err(|e| identity(e.to_string()))?;
+    let (card, shown) = read_papers(&config, &keyring.chain).map_err(identity)?;
+    let tls = TlsIdentity {
+        chain: keyring.chain.clone(),
+        key: keyring.tls_key.clone_key(),
+    };
+    let socket = UdpSocket::bind(config.listen.quic)
+        .map_err(|e| Stop::Listen(format!("cannot listen on {}: {e}", config.listen.quic)))?;
+    let endpoint = Endpoint::bind(
+        socket,
+        config.authority.id.clone(),
+        tls,
+        &keyring.reset,
+        NetLimits::default(),
+    )
+    .map_err(|e| Stop::Listen(e.to_string()))?;
+    let age =
+        seal::Identity::from_file(&keyring.age_text()).map_err(|e| identity(e.to_string()))?;
+    let ledger = Ledger::open(&config.state_dir, keyring.log).map_err(|e| store(e.to_string()))?;
+    let blobs =
+        Blobs::open(&config.state_dir, config.limits.reserve).map_err(|e| store(e.to_string()))?;
+    let known = ledger.xids().await.map_err(|e| store(e.to_string()))?;
+    blobs
+        .sweep(&known.into_iter().collect::<std::collections::HashSet<_>>())
+        .map_err(|e| store(e.to_string()))?;
+    let own = Own {
+        id: config.authority.id.clone(),
+        key: keyring.receipts,
+        policy: PolicySet::new(Some(config.handling_max)),
+        clock_uncertainty_ms: CLOCK_UNCERTAINTY_MS,
+        package_max: config.limits.package_max.min(limits::PAYLOAD_BYTES_MAX),
+    };
+    let roster = Roster::new(own.id.clone());
+    let station = Station::new(own, ledger, blobs, Some(age), card.age.len());
+    let (news_to, news) = mpsc::channel(8);
+    let (ended_to, ended) = mpsc::channel(64);
+    let (broken_to, broken) = mpsc::channel(1);
+    let daemon = Daemon {
+        card,
+        station: Arc::new(station),
+        roster,
+        endpoint,
+        papers: Papers::new(shown),
+        seals: crate::daemon::Seals::default(),
+        openings: crate::daemon::Openings::default(),
+        started: clock(),
+        access: tokio::sync::Mutex::default(),
+        phase: watch::Sender::new(Phase::Running),
+        broken: broken_to,
+        bells: std::sync::Mutex::default(),
+        couriers: std::sync::Mutex::new(JoinSet::new()),
+        news: news_to,
+        ended: ended_to,
+        changes: broadcast::Sender::new(1_024),
+        spread: std::sync::atomic::AtomicU64::new(u64::from(std::process::id())),
+        config,
+    };
+    Ok((
+        Arc::new(daemon),
+        Ends {
+            news,
+            ended,
+            broken,
+        },
+    ))
+}
+
+/// The first statement of a log says whose keys sign in it; a first checkpoint covers it.
+async fn announce_keys(daemon: &Daemon) -> Result<(), Stop> {
+    let ledger = &daemon.station.ledger;
+    let failed = |e: String| Stop::Store(e);
+    if ledger.size() == 0 {
+        let subject = news::card_subject(&daemon.papers.shown().card);
+        let subject =
+            subject.ok_or_else(|| Stop::Identity("the own card cannot be read".to_owned()))?;
+        ledger
+            .checkpoint()
+            .await
+            .map_err(|e| failed(e.to_string()))?;
+        let announced = daemon
+            .governance(Kind::KeyAnnounce, subject)
+            .map_err(|e| Stop::Identity(e.to_string()))?;
+        ledger
+            .commit(vec![announced])
+            .await
+            .map_err(|e| failed(e.to_string()))?;
+    }
+    ledger
+        .checkpoint()
+        .await
+        .map_err(|e| failed(e.to_string()))?;
+    Ok(())
+}
+
+/// Own card and revocation list from their files, and when the certificate ends.
+fn read_papers(
+    config: &Config,
+    chain: &[CertificateDer<'static>],
+) -> Result<(Card, Shown), String> {
+    let note = files::public_bytes(&config.identity.card).map_err(|e| e.to_string())?;
+    let (card, _) =
+        Card::open(&note).map_err(|e| format!("{}: {e}", config.identity.card.display()))?;
+    let crl = files::public_bytes(&config.identity.crl).map_err(|e| e.to_string())?;
+    let leaf = chain.first().ok_or("the certificate chain is empty")?;
+    let (_, leaf) = x509_parser::parse_x509_certificate(leaf)
+        .map_err(|e| format!("the own certificate: {e}"))?;
+    let ends = Timestamp::from_millis(leaf.validity().not_after.timestamp().saturating_mul(1_000));
+    let shown = Shown::new(&card, note, crl, ends);
+    Ok((card, shown))
+}
+
+/// Renews the own certificate and revocation list when two thirds of their time are over, where the built-in CA is here.
+pub(crate) async fn renew_papers(daemon: &Arc<Daemon>) -> Result<(), String> {
+    let (now, shown) = (daemon.station.clock(), daemon.papers.shown());
+    let due = |end: Timestamp, days: i64| end.millis() - now.millis() < days * DAY_MS / 3;
+    let (leaf, crl) = (
+        due(shown.certificate_expires, LEAF_DAYS),
+        due(shown.crl_expires, CRL_DAYS),
+    );
+    if !(leaf || crl) || !daemon.config.identity.tls_ca_key.exists() {
+        return Ok(());
+    }
+    let config = daemon.config.clone();
+    let renewed = tokio::task::spawn_blocking(move || renew(&config, now, &shown, leaf, crl)).await;
+    let (tls, shown) = renewed.map_err(|e| e.to_string())??;
+    daemon
+        .endpoint
+        .replace_identity(tls)
+        .map_err(|e| e.to_string())?;
+    daemon.papers.replace(shown);
+    tracing::info!(
+        leaf,
+        crl,
+        "own certificate or revocation list renewed; peers get the newest on their next connection"
+    );
+    Ok(())
+}
+
+fn renew(
+    config: &Config,
+    now: Timestamp,
+    shown: &Shown,
+    leaf: bool,
+    crl: bool,
+) -> Result<(TlsIdentity, Shown), String> {
+    let mut keyring =
+        Keyring::load(&config.identity, &config.authority.id).map_err(|e| e.to_string())?;
+    if leaf {
+        keyring
+            .renew_leaf(&config.identity, &config.authority.id, now)
+            .map_err(|e| e.to_string())?;
+    }
+    if crl {
+        let revoked = pki::revoked_in(&shown.crl).map_err(|e| e.to_string())?;
+        keyring
+            .renew_crl(&config.identity, shown.crl_number + 1, now, &revoked)
+            .map_err(|e| e.to_string())?;
+    }
+    let (_, shown) = read_papers(config, &keyring.chain)?;
+    Ok((
+        TlsIdentity {
+            chain: keyring.chain,
+            key: keyring.tls_key,
+        },
+        shown,
+    ))
+}
+
+/// Whoever waits for an incoming package hears of it; a broken store ends the daemon.
+async fn watch_ended(daemon: Arc<Daemon>, mut ended: mpsc::Receiver<session::Ended>) {
+    while let Some(end) = ended.recv().await {
+        match end.attempt {
+            Attempt::Broken(why) => daemon.fail(why),
+            Attempt::Ended(outcome) => {
+                tracing::debug!(xid = ?end.xid, ?outcome, "incoming exchange ended")
+            }
+            Attempt::Cut(why) => tracing::info!(xid = ?end.xid, "incoming exchange was cut: {why}"),
+            Attempt::Local(fault) => {
+                tracing::warn!(xid = ?end.xid, code = %fault.code, "incoming exchange cannot go on: {}", fault.text)
+            }
+        }
+        if let Some(xid) = end.xid {
+            daemon.changed(xid);
+        }
+    }
+}
+
+/// Waits for a signal or for the store to break; answers why it broke.
+async fn until_asked(daemon: &Daemon, mut broken: mpsc::Receiver<String>) -> Option<String> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut term), Ok(mut int)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
+        return Some("signals cannot be listened to".to_owned());
+    };
+    tokio::select! {
+        _ = term.recv() => None,
+        _ = int.recv() => None,
+        why = broken.recv() => why,
+        why = daemon.station.ledger.broken() => Some(why),
+    }
+}
+
+/// Takes nothing new, lets what is under way come to a step's end, and closes.
+async fn drain(daemon: &Daemon, api_stop: tokio::sync::oneshot::Sender<()>) {
+    notify(&[sd_notify::NotifyState::Stopping]);
+    tracing::info!(grace_s = daemon.config.grace.as_secs(), "draining");
+    daemon.phase.send_replace(Phase::Draining);
+    // The API may have ended by itself.
+    drop(api_stop.send(()));
+    daemon.endpoint.stop_accepting();
+    let couriers = std::mem::take(
+        &mut *daemon
+            .couriers
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner),
+    );
+    let ended = async { couriers.join_all().await };
+    if tokio::time::timeout(daemon.config.grace, ended)
+        .await
+        .is_err()
+    {
+        tracing::warn!("the grace is over; what was under way goes on at the next start");
+    }
+    daemon.endpoint.close(session::CLOSE_GOING, "going away");
+    drop(tokio::time::timeout(Duration::from_millis(500), daemon.endpoint.wait_idle()).await);
+    daemon.station.ledger.close().await;
+    tracing::info!("stopped");
+}
+
+/// Tells systemd, where there is one.
+fn notify(states: &[sd_notify::NotifyState<'_>]) {
+    if let Err(e) = sd_notify::notify(states) {
+        tracing::debug!("systemd was not told: {e}");
+    }
+}
+
+async fn watchdog() {
+    let Some(every) = sd_notify::watchdog_enabled() else {
+        return;
+    };
+    loop {
+        notify(&[sd_notify::NotifyState::Watchdog]);
+        tokio::time::sleep(every / 2).await;
+    }
+}

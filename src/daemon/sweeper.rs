@@ -1,0 +1,131 @@
+//! What has to happen by itself: checkpoints, renewal of own papers, the end of exchanges whose time is over.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::base::Timestamp;
+use crate::daemon::Daemon;
+use crate::daemon::courier::draining;
+use crate::daemon::start;
+use crate::identity::statement::Note;
+use crate::receipt;
+use crate::receipt::Kind;
+use crate::receipt::Reason;
+use crate::store::Exchange;
+use crate::store::Op;
+use crate::store::Phase;
+
+/// How often a checkpoint is signed, if the log has grown.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(10);
+/// How often the rest is looked at.
+const SWEEP_EVERY: u32 = 6;
+
+/// Works until the daemon drains.
+pub(crate) async fn run(daemon: Arc<Daemon>) {
+    let mut phase = daemon.phase();
+    let mut round = 0_u32;
+    loop {
+        checkpoint(&daemon).await;
+        if round.is_multiple_of(SWEEP_EVERY) {
+            sweep(&daemon).await;
+        }
+        round = round.wrapping_add(1);
+        tokio::select! {
+            () = tokio::time::sleep(CHECKPOINT_EVERY) => {}
+            () = draining(&mut phase) => break,
+        }
+    }
+    checkpoint(&daemon).await;
+}
+
+async fn checkpoint(daemon: &Daemon) {
+    let ledger = &daemon.station.ledger;
+    if ledger.head().is_some_and(|head| head.size == ledger.size()) {
+        return;
+    }
+    if let Err(e) = ledger.checkpoint().await {
+        tracing::error!("no checkpoint could be signed: {e}");
+    }
+}
+
+async fn sweep(daemon: &Arc<Daemon>) {
+    let now = daemon.station.clock();
+    daemon.openings.sweep(now);
+    for xid in daemon.seals.sweep(now) {
+        if let Err(e) = daemon.station.blobs.remove(&xid) {
+            tracing::warn!("cannot remove the bytes of an unused grant: {e}");
+        }
+    }
+    if let Err(e) = start::renew_papers(daemon).await {
+        tracing::error!("own certificate or revocation list could not be renewed: {e}");
+    }
+    if let Err(e) = daemon.reload_peers().await {
+        tracing::error!("cannot read the peers: {e}");
+    }
+    expire(daemon, now).await;
+}
+
+/// States `expired` for what could not be consigned in the configured time, or whose terms have ended.
+async fn expire(daemon: &Daemon, now: Timestamp) {
+    let outbox = match daemon.station.ledger.outbox(None, None).await {
+        Ok(outbox) => outbox,
+        Err(e) => return tracing::error!("cannot read the outbox: {e}"),
+    };
+    for exchange in outbox
+        .into_iter()
+        .filter(|exchange| exchange.phase == Phase::Dispatched)
+    {
+        let Some(reason) = over(daemon, &exchange, now) else {
+            continue;
+        };
+        let code = reason.code.clone();
+        match expired(daemon, &exchange, reason) {
+            Ok(ops) => match daemon.station.ledger.commit(ops).await {
+                Ok(_) => {
+                    tracing::warn!(xid = %exchange.xid, code, "given up: the package was not consigned in time")
+                }
+                Err(e) => tracing::warn!(xid = %exchange.xid, "cannot give the package up: {e}"),
+            },
+            Err(e) => {
+                tracing::error!(xid = %exchange.xid, "cannot state that the package expired: {e}")
+            }
+        }
+        daemon.changed(exchange.xid);
+        daemon.ring(&exchange.peer);
+    }
+}
+
+fn over(daemon: &Daemon, exchange: &Exchange, now: Timestamp) -> Option<Reason> {
+    let retry_for =
+        u64::try_from(daemon.config.limits.transfer_retry_for.as_millis()).unwrap_or(u64::MAX);
+    if now > exchange.created && now.distance_ms(exchange.created) > retry_for {
+        return Some(Reason::technical("retry-time-over"));
+    }
+    let terms: crate::policy::terms::Terms = serde_json::from_str(&exchange.terms).ok()?;
+    (terms.usable_until() < now).then(|| Reason::technical("terms-ended"))
+}
+
+fn expired(daemon: &Daemon, exchange: &Exchange, reason: Reason) -> Result<Vec<Op>, String> {
+    let dispatch = Note::parse(&exchange.last_note).map_err(|e| e.to_string())?;
+    let earlier = receipt::open(&dispatch).map_err(|e| e.to_string())?;
+    let next = earlier
+        .follow(&dispatch, Kind::Expired)
+        .stamped(&daemon.stamp())
+        .because(reason);
+    let note = next
+        .sign(&daemon.station.own.key)
+        .map_err(|e| e.to_string())?;
+    let (xid, at) = (exchange.xid, daemon.station.clock());
+    let last_note = Some(note.bytes().to_vec());
+    Ok(vec![
+        daemon.logged(Some(xid), Kind::Expired, &note),
+        Op::Advance {
+            xid,
+            from: vec![Phase::Dispatched],
+            to: Phase::Expired,
+            last_note,
+            at,
+        },
+        Op::Shred { xid },
+    ])
+}

@@ -1,0 +1,327 @@
+//! Rows of the ledger as the API shows them.
+
+use crate::api::types::{
+    FaultView, LogStatus, PackageView, PeerView, Problem, ReceiptView, Status, TransferView,
+};
+use crate::base::AuthorityId;
+use crate::base::Timestamp;
+use crate::base::limits;
+use crate::daemon::Daemon;
+use crate::daemon::roster::Known;
+use crate::identity::revocation;
+use crate::identity::statement::Note;
+use crate::policy::terms::Terms;
+use crate::receipt;
+use crate::store::Direction;
+use crate::store::Exchange;
+use crate::store::Fault;
+use crate::store::PeerState;
+use crate::store::Phase;
+use crate::store::StatementRow;
+use crate::store::StoreFault;
+
+/// Certificates and lists are warned of from this many milliseconds before their end.
+const WARN_MS: i64 = 14 * 24 * 60 * 60 * 1_000;
+
+pub(crate) fn fault(fault: &Fault) -> FaultView {
+    FaultView {
+        code: fault.code.clone(),
+        text: fault.text.clone(),
+    }
+}
+
+pub(crate) fn peer(daemon: &Daemon, known: &Known) -> PeerView {
+    let session = daemon.roster.session(&known.row.id);
+    let heard = session
+        .as_ref()
+        .map(|session| crate::net::session::heard_at(&daemon.station, session));
+    PeerView {
+        id: known.row.id.clone(),
+        alias: known.row.alias.clone(),
+        name: known.card.name.clone(),
+        country: known.card.country.clone(),
+        state: known.row.state.as_str().to_owned(),
+        fingerprint: known.fingerprint.clone(),
+        endpoints: known.card.endpoints.clone(),
+        card_number: known.row.number,
+        connected: session.is_some(),
+        last_seen: heard.max(known.row.last_seen),
+        crl_expires: known
+            .row
+            .crl
+            .as_deref()
+            .and_then(revocation::crl_next_update),
+        fault: known
+            .row
+            .fault
+            .as_ref()
+            .filter(|_| session.is_none())
+            .map(fault),
+    }
+}
+
+impl Daemon {
+    fn alias(&self, id: &AuthorityId) -> Option<crate::base::Alias> {
+        self.roster.by_id(id).map(|known| known.row.alias.clone())
+    }
+
+    /// A package as it is listed.
+    pub(crate) fn package_view(&self, row: &Exchange) -> Result<PackageView, StoreFault> {
+        let terms: Terms = serde_json::from_str(&row.terms).map_err(|e| {
+            StoreFault::Damaged(format!("the terms of {} cannot be read: {e}", row.xid))
+        })?;
+        Ok(PackageView {
+            id: row.xid,
+            direction: row.direction.as_str().to_owned(),
+            state: row.phase.as_str().to_owned(),
+            peer: row.peer.clone(),
+            peer_alias: self.alias(&row.peer),
+            case: row.case_ref.clone(),
+            request: row.request_ref.clone(),
+            title: row.title.clone(),
+            created: row.created,
+            updated: row.updated,
+            len: row.len,
+            items: (row.items > 0).then_some(row.items),
+            terms,
+            fault: row.fault.as_ref().map(fault),
+        })
+    }
+
+    /// A transfer as it is listed.
+    pub(crate) fn transfer_view(&self, row: &Exchange) -> TransferView {
+        let meter = self.station.metered(&row.xid);
+        let now = self.station.instant();
+        let (active, moved) = meter
+            .as_ref()
+            .map_or((false, 0), |meter| (meter.active(), meter.moved()));
+        let rate = meter.as_ref().map_or(0, |meter| meter.rate(now));
+        let done_bytes = match row.phase {
+            Phase::Dispatched if active => {
+                meter.as_ref().map_or(0, |meter| meter.done().min(row.len))
+            }
+            Phase::Receiving => {
+                let durable = row
+                    .have
+                    .len()
+                    .saturating_mul(limits::SEGMENT_BYTES)
+                    .min(row.len);
+                meter
+                    .as_ref()
+                    .map_or(durable, |meter| meter.done().min(row.len).max(durable))
+            }
+            Phase::Dispatched
+            | Phase::Rejected
+            | Phase::Refused
+            | Phase::Expired
+            | Phase::Withdrawn
+            | Phase::Lapsed => 0,
+            Phase::Consigned
+            | Phase::Delivered
+            | Phase::Closed
+            | Phase::Failed
+            | Phase::HandoverSigned
+            | Phase::Held => row.len,
+        };
+        TransferView {
+            id: row.xid,
+            direction: row.direction.as_str().to_owned(),
+            peer: row.peer.clone(),
+            peer_alias: self.alias(&row.peer),
+            state: row.phase.as_str().to_owned(),
+            active,
+            len: row.len,
+            done_bytes,
+            sent_bytes: moved,
+            rate,
+            eta_s: (rate > 0).then(|| row.len.saturating_sub(done_bytes) / rate),
+            attempts: u64::from(row.attempts),
+            next_try: row.next_try,
+            fault: row.fault.as_ref().map(fault),
+        }
+    }
+
+    pub(crate) fn log_status(&self) -> LogStatus {
+        let ledger = &self.station.ledger;
+        let head = self.station.own_head();
+        LogStatus {
+            origin: head.origin,
+            size: ledger.size(),
+            checkpoint_size: head.size,
+            checkpoint_root: head.root,
+        }
+    }
+
+    /// All that an operator wants to see first.
+    pub(crate) async fn status(&self) -> Result<Status, StoreFault> {
+        let counts = self.station.ledger.counts().await?;
+        let count = |direction: Direction, phases: &[Phase]| {
+            counts
+                .iter()
+                .filter(|(way, phase, _)| *way == direction && phases.contains(phase))
+                .map(|(_, _, n)| n)
+                .sum()
+        };
+        let papers = self.papers.shown();
+        let peers: Vec<_> = self
+            .roster
+            .all()
+            .iter()
+            .map(|known| peer(self, known))
+            .collect();
+        let free = self.station.blobs.free().ok();
+        let waiting = self.station.ledger.waiting().await?;
+        Ok(Status {
+            problems: self.problems(&peers, free, &waiting),
+            authority: self.station.own.id.clone(),
+            alias: self.card.alias.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            started: self.started,
+            phase: self.phase().borrow().as_str().to_owned(),
+            listen: self
+                .endpoint
+                .local_addr()
+                .map(|at| at.to_string())
+                .unwrap_or_default(),
+            peers,
+            outgoing: count(
+                Direction::Out,
+                &[Phase::Dispatched, Phase::Consigned, Phase::Delivered],
+            ),
+            incoming: count(
+                Direction::In,
+                &[Phase::Receiving, Phase::Consigned, Phase::HandoverSigned],
+            ),
+            held: count(Direction::In, &[Phase::Held]),
+            log: self.log_status(),
+            store_free_bytes: free.unwrap_or_default(),
+            certificate_expires: papers.certificate_expires,
+            crl_expires: papers.crl_expires,
+        })
+    }
+
+    fn problems(
+        &self,
+        peers: &[PeerView],
+        free: Option<u64>,
+        waiting: &[crate::store::Waiting],
+    ) -> Vec<Problem> {
+        let now = self.station.clock();
+        let problem = |severity: &str, code: &str, subject: &str, message: String| Problem {
+            severity: severity.to_owned(),
+            code: code.to_owned(),
+            subject: subject.to_owned(),
+            message,
+        };
+        let mut problems = Vec::new();
+        match free {
+            None => problems.push(problem(
+                "error",
+                "store-unknown",
+                "state",
+                "the free space cannot be read".to_owned(),
+            )),
+            Some(free) if free < self.config.limits.reserve => {
+                let message = format!(
+                    "{free} bytes are free, less than limits.reserve: new packages are told to wait; free space"
+                );
+                problems.push(problem("error", "storage-full", "state", message));
+            }
+            Some(_) => {}
+        }
+        let papers = self.papers.shown();
+        for (what, end) in [
+            ("certificate", papers.certificate_expires),
+            ("revocation list", papers.crl_expires),
+        ] {
+            ending(&mut problems, now, &format!("own {what}"), end);
+        }
+        for peer in peers
+            .iter()
+            .filter(|peer| peer.state == PeerState::Accepted.as_str())
+        {
+            match peer.crl_expires {
+                None => problems.push(problem(
+                    "error",
+                    "crl-missing",
+                    peer.alias.as_str(),
+                    "no revocation list is held: connections are refused; get its .crl file, then: rogatory peer add CARD --crl FILE".to_owned(),
+                )),
+                Some(end) => ending(&mut problems, now, &format!("revocation list of {}", peer.alias), end),
+            }
+            let mail = waiting
+                .iter()
+                .find(|waiting| waiting.peer == peer.id)
+                .map_or(0, |waiting| waiting.count);
+            if let (Some(fault), true) = (&peer.fault, mail > 0) {
+                let message = format!("{mail} packages wait: {}", fault.text);
+                problems.push(problem("error", &fault.code, peer.alias.as_str(), message));
+            }
+        }
+        for peer in peers
+            .iter()
+            .filter(|peer| peer.state == PeerState::Added.as_str())
+        {
+            let message = format!(
+                "added, not accepted: compare the six words by telephone, then: rogatory peer accept {}",
+                peer.alias
+            );
+            problems.push(problem(
+                "warning",
+                "peer-not-accepted",
+                peer.alias.as_str(),
+                message,
+            ));
+        }
+        problems.sort_by(|a, b| a.severity.cmp(&b.severity));
+        problems
+    }
+}
+
+fn ending(problems: &mut Vec<Problem>, now: Timestamp, what: &str, end: Timestamp) {
+    let left = end.millis() - now.millis();
+    if left >= WARN_MS {
+        return;
+    }
+    let (severity, code, message) = if left < 0 {
+        (
+            "error",
+            "expired",
+            format!("ended at {end}: connections are refused"),
+        )
+    } else {
+        ("warning", "expires-soon", format!("ends at {end}"))
+    };
+    problems.push(Problem {
+        severity: severity.to_owned(),
+        code: code.to_owned(),
+        subject: what.to_owned(),
+        message,
+    });
+}
+
+/// A statement as it is listed.
+pub(crate) fn receipt_view(row: &StatementRow) -> ReceiptView {
+    let receipt = Note::parse(&row.note)
+        .ok()
+        .and_then(|note| receipt::open(&note).ok());
+    let event = receipt
+        .as_ref()
+        .and_then(|receipt| receipt.kind.profile().event);
+    ReceiptView {
+        seq: row.seq,
+        kind: row.kind.clone(),
+        xid: row.xid,
+        issuer: row.issuer.clone(),
+        countersigned: row.signatures > 1,
+        t: receipt.as_ref().map_or(row.at, |receipt| receipt.t),
+        digest: row.digest,
+        leaf: row.leaf,
+        reason: receipt
+            .as_ref()
+            .and_then(|receipt| receipt.reason.as_ref())
+            .map(|reason| reason.code.clone()),
+        event: event.map(str::to_owned),
+    }
+}

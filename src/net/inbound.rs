@@ -1,0 +1,739 @@
+//! Runs a [`Receiver`] on a connection.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::sleep_until;
+
+use crate::base::AuthorityId;
+use crate::base::Digest;
+use crate::base::Ranges;
+use crate::base::Xid;
+use crate::base::limits;
+use crate::identity::statement::Note;
+use crate::net::frames::write_frame;
+use crate::net::inbox::Arrival;
+use crate::net::intake::Intake;
+use crate::net::intake::IntakeFault;
+use crate::net::intake::Taken;
+use crate::net::outbound::Attempt;
+use crate::net::reader::FrameReader;
+use crate::net::reader::peers_fault;
+use crate::net::session::Ended;
+use crate::net::session::Session;
+use crate::net::station::Active;
+use crate::net::station::Meter;
+use crate::net::station::Station;
+use crate::net::station::Turn;
+use crate::package::header;
+use crate::package::segments;
+use crate::receipt::Disclosure;
+use crate::receipt::Kind;
+use crate::receipt::disclosure;
+use crate::seal;
+use crate::seal::SealError;
+use crate::store::CommitFault;
+use crate::store::Direction;
+use crate::store::Exchange;
+use crate::store::Op;
+use crate::store::Phase;
+use crate::transfer::receiver::Admission;
+use crate::transfer::{
+    Fault, Known, Machine, Outcome, Receiver, ReceiverCommit, ReceiverInput, ReceiverOutput,
+    Standing,
+};
+
+/// A payload's nonce and its first whole chunk (age-encryption.org/v1, STREAM).
+const FIRST_CHUNK_BYTES: u64 = 16 + (64 << 10) + 16;
+
+/// Runs one incoming exchange to the end of its stream.
+pub(crate) async fn run(
+    session: &Session,
+    send: quinn::SendStream,
+    recv: quinn::RecvStream,
+) -> Ended {
+    let (taken_to, taken) = mpsc::channel(8);
+    let machine = Receiver::new(Arc::clone(&session.station.own), session.other());
+    let mut running = Running {
+        session,
+        machine,
+        send,
+        taken_to,
+        work: None,
+        phase: None,
+        flushes: JoinSet::new(),
+    };
+    let attempt = running.go(FrameReader::new(recv), taken).await;
+    let work = running.work.take();
+    let xid = work.as_ref().map(|work| work.xid);
+    if let Some(work) = work {
+        work.leave(session).await;
+    }
+    Ended {
+        xid,
+        attempt: attempt.map_or_else(|attempt| attempt, Attempt::Ended),
+    }
+}
+
+/// What is held while an exchange is worked on.
+struct Work {
+    xid: Xid,
+    exchange: Option<Box<Exchange>>,
+    intake: Option<Intake>,
+    arrivals: mpsc::Receiver<Arrival>,
+    meter: Arc<Meter>,
+    turn: Turn,
+    _active: Active,
+}
+
+impl Work {
+    async fn leave(self, session: &Session) {
+        session.inbox.release(self.xid);
+        if let Some(intake) = self.intake {
+            intake.abandon(&session.station, self.xid).await;
+        }
+    }
+}
+
+struct Running<'a> {
+    session: &'a Session,
+    machine: Receiver,
+    send: quinn::SendStream,
+    taken_to: mpsc::Sender<Taken>,
+    work: Option<Work>,
+    phase: Option<Phase>,
+    /// Progress being made durable beside the transfer.
+    flushes: JoinSet<Result<(), Attempt>>,
+}
+
+impl Running<'_> {
+    fn station(&self) -> &Arc<Station> {
+        &self.session.station
+    }
+
+    fn feed(&mut self, input: ReceiverInput) {
+        let now = self.session.station.moment(self.session.peer_head());
+        self.machine.handle(&now, input);
+    }
+
+    async fn go(
+        &mut self,
+        mut frames: FrameReader,
+        mut taken: mpsc::Receiver<Taken>,
+    ) -> Result<Outcome, Attempt> {
+        loop {
+            while let Some(output) = self.machine.poll_output() {
+                if let Some(outcome) = self.carry_out(output).await? {
+                    return self.finish(outcome).await;
+                }
+            }
+            let deadline = self.session.deadline(self.machine.poll_timeout());
+            let (stop, arrivals) = match &mut self.work {
+                Some(work) => (Some(work.turn.stop.clone()), Some(&mut work.arrivals)),
+                None => (None, None),
+            };
+            tokio::select! {
+                frame = frames.next() => match frame {
+                    Ok(Some(frame)) => self.feed(ReceiverInput::Frame(frame)),
+                    Ok(None) => return Err(Attempt::Cut("the sender closed the stream".to_owned())),
+                    Err(e) => match peers_fault(&e) {
+                        Some(fault) => self.feed(ReceiverInput::BadData(fault)),
+                        None => return Err(Attempt::Cut(e.to_string())),
+                    },
+                },
+                Some(arrival) = next_arrival(arrivals) => self.arrived(arrival),
+                Some(event) = taken.recv() => self.taken(event)?,
+                Some(flushed) = self.flushes.join_next() => flushed.map_err(|e| Attempt::Cut(e.to_string()))??,
+                () = stopped(stop) => return Err(Attempt::Cut("the sender has offered again on a newer connection".to_owned())),
+                () = sleep_until(deadline) => self.feed(ReceiverInput::Timeout),
+            }
+        }
+    }
+
+    /// A data stream for this exchange: the intake reads it, if there is one.
+    fn arrived(&mut self, arrival: Arrival) {
+        let Some(Work {
+            intake: Some(intake),
+            meter,
+            ..
+        }) = &mut self.work
+        else {
+            return;
+        };
+        intake.take(arrival, Arc::clone(meter), self.taken_to.clone());
+    }
+
+    fn taken(&mut self, event: Taken) -> Result<(), Attempt> {
+        let Some(Work {
+            intake: Some(intake),
+            xid,
+            ..
+        }) = &mut self.work
+        else {
+            return Ok(());
+        };
+        let (xid, station) = (*xid, Arc::clone(&self.session.station));
+        match event {
+            Taken::Listed => {
+                intake.set_listed();
+                let have = intake.have.clone();
+                self.feed(ReceiverInput::Listed);
+                // A small payload may have overtaken its list.
+                if !have.is_empty() {
+                    self.feed(ReceiverInput::Stored(have));
+                }
+            }
+            Taken::Segment(segment) => {
+                intake.have.insert(segment);
+                let (have, listed) = (intake.have.clone(), intake.listed());
+                if let Some(due) = intake.due_progress() {
+                    self.flushes.spawn(flush(intake.sync(), station, xid, due));
+                }
+                if listed {
+                    self.feed(ReceiverInput::Stored(have));
+                }
+            }
+            Taken::Moved => self.feed(ReceiverInput::Moved),
+            Taken::Bad(fault) => self.feed(ReceiverInput::BadData(fault)),
+            Taken::Failed(e) if e.is_full() => self.feed(ReceiverInput::NoRoom {
+                code: "storage-full".to_owned(),
+            }),
+            Taken::Failed(e) => return Err(intake_fault(&e)),
+        }
+        Ok(())
+    }
+
+    async fn carry_out(&mut self, output: ReceiverOutput) -> Result<Option<Outcome>, Attempt> {
+        match output {
+            ReceiverOutput::Send(frame) => {
+                write_frame(&mut self.send, &frame)
+                    .await
+                    .map_err(|e| Attempt::Cut(e.to_string()))?;
+            }
+            ReceiverOutput::Lookup(xid) => {
+                let input = self.look_up(xid).await?;
+                self.feed(input);
+            }
+            ReceiverOutput::Admit(admission) => {
+                let input = self.admit(*admission).await?;
+                self.feed(input);
+            }
+            ReceiverOutput::Resume(have) => {
+                let input = self.resume(have).await?;
+                if let Some(input) = input {
+                    self.feed(input);
+                }
+            }
+            ReceiverOutput::Settle => {
+                let input = self.settle().await?;
+                self.feed(input);
+            }
+            ReceiverOutput::CheckHeader(header) => {
+                let outcome = self.check_header(header).await?;
+                self.feed(ReceiverInput::HeaderChecked(outcome));
+            }
+            ReceiverOutput::Commit(commit) => {
+                let input = self.commit(commit).await?;
+                self.feed(input);
+            }
+            ReceiverOutput::Close(outcome) => return Ok(Some(outcome)),
+        }
+        Ok(None)
+    }
+
+    /// Makes this stream the one that works on the exchange, and says what is known of it.
+    async fn look_up(&mut self, xid: Xid) -> Result<ReceiverInput, Attempt> {
+        let station = Arc::clone(self.station());
+        let turn = station.take_over(xid).await;
+        let meter = station.meter(xid);
+        let active = meter.begin(station.instant());
+        let arrivals = self.session.inbox.claim(xid);
+        let exchange = station
+            .ledger
+            .exchange(&xid)
+            .await
+            .map_err(|e| store_fault(&e))?;
+        let known = match &exchange {
+            None => ReceiverInput::Known(None),
+            Some(row) if row.direction != Direction::In || row.peer != *self.session.peer_id() => {
+                ReceiverInput::Foreign
+            }
+            Some(row) => ReceiverInput::Known(Some(Box::new(known(&station, row).await?))),
+        };
+        self.phase = exchange.as_ref().map(|row| row.phase);
+        let exchange = exchange.map(Box::new);
+        self.work = Some(Work {
+            xid,
+            exchange,
+            intake: None,
+            arrivals,
+            meter,
+            turn,
+            _active: active,
+        });
+        Ok(known)
+    }
+
+    async fn admit(&mut self, admission: Admission) -> Result<ReceiverInput, Attempt> {
+        let station = Arc::clone(self.station());
+        let exchange = admitted(&station, self.session.peer_id(), &admission);
+        let intake = match Intake::open(&station, &exchange).await {
+            Ok(intake) => intake,
+            Err(e) if e.is_full() => {
+                return Ok(ReceiverInput::NoRoom {
+                    code: "storage-full".to_owned(),
+                });
+            }
+            Err(e) => return Err(intake_fault(&e)),
+        };
+        if !exchange.inline {
+            let ops = vec![
+                Op::Open(Box::new(exchange.clone())),
+                received(&station, Kind::Dispatch, &admission.dispatch, exchange.xid),
+            ];
+            match station.ledger.commit(ops).await {
+                Ok(_) => {}
+                Err(CommitFault::Full) => {
+                    return Ok(ReceiverInput::NoRoom {
+                        code: "storage-full".to_owned(),
+                    });
+                }
+                Err(fault) => return Err(fault.into()),
+            }
+            self.phase = Some(Phase::Receiving);
+        }
+        if let Some(work) = &mut self.work {
+            work.exchange = Some(Box::new(exchange));
+            work.intake = Some(intake);
+        }
+        Ok(ReceiverInput::Admitted)
+    }
+
+    /// Opens the part file again; where its list is durable, says so at once.
+    async fn resume(&mut self, have: Ranges) -> Result<Option<ReceiverInput>, Attempt> {
+        let station = Arc::clone(self.station());
+        let Some(work) = &mut self.work else {
+            return Ok(None);
+        };
+        let Some(exchange) = &work.exchange else {
+            return Ok(None);
+        };
+        let intake = match Intake::open(&station, exchange).await {
+            Ok(intake) => intake,
+            Err(e) if e.is_full() => {
+                return Ok(Some(ReceiverInput::NoRoom {
+                    code: "storage-full".to_owned(),
+                }));
+            }
+            Err(e) => return Err(intake_fault(&e)),
+        };
+        // Less than was recorded means that files were lost: only what is really there counts.
+        debug_assert!(
+            intake.have.len() <= have.len(),
+            "nothing unrecorded is counted"
+        );
+        work.meter.set_done(
+            intake
+                .have
+                .len()
+                .saturating_mul(limits::SEGMENT_BYTES)
+                .min(exchange.len),
+        );
+        let listed = intake.listed();
+        work.intake = Some(intake);
+        Ok(listed.then_some(ReceiverInput::Listed))
+    }
+
+    async fn settle(&mut self) -> Result<ReceiverInput, Attempt> {
+        let Some(Work {
+            intake: Some(intake),
+            ..
+        }) = &mut self.work
+        else {
+            return Err(Attempt::Local(Fault::new("internal", "nothing to settle")));
+        };
+        match intake.settle().await {
+            Ok(()) => Ok(ReceiverInput::Durable),
+            Err(e) if e.is_full() => Ok(ReceiverInput::NoRoom {
+                code: "storage-full".to_owned(),
+            }),
+            Err(e) => Err(intake_fault(&e)),
+        }
+    }
+
+    /// Unwraps the file key, checks the header's MAC and the first chunk, where the identity is here.
+    async fn check_header(&mut self, header: Vec<u8>) -> Result<Result<(), String>, Attempt> {
+        let station = Arc::clone(self.station());
+        let Some(Work { xid, .. }) = &self.work else {
+            return Ok(Ok(()));
+        };
+        let first = first_chunk(&station, *xid).await?;
+        let checked = tokio::task::spawn_blocking(move || match &station.identity {
+            Some(identity) => check_header(&header, &first, identity, station.recipients),
+            None => Ok(()),
+        });
+        checked.await.map_err(|e| Attempt::Cut(e.to_string()))
+    }
+
+    async fn commit(&mut self, commit: ReceiverCommit) -> Result<ReceiverInput, Attempt> {
+        let station = Arc::clone(self.station());
+        let Some(work) = &mut self.work else {
+            return Err(Attempt::Local(Fault::new("internal", "nothing to commit")));
+        };
+        let discard = matches!(commit, ReceiverCommit::Lapsed(_));
+        let ops = ops(&station, self.session.peer_id(), work, self.phase, commit);
+        let (to, ops) = ops;
+        match station.ledger.commit(ops).await {
+            Ok(_) => self.phase = Some(to),
+            Err(CommitFault::Full) => {
+                return Ok(ReceiverInput::NoRoom {
+                    code: "storage-full".to_owned(),
+                });
+            }
+            Err(fault) => return Err(fault.into()),
+        }
+        if let (true, Some(intake)) = (discard, work.intake.take()) {
+            intake
+                .discard(&station, work.xid)
+                .await
+                .map_err(|e| intake_fault(&e))?;
+        }
+        Ok(ReceiverInput::Committed)
+    }
+
+    async fn finish(&mut self, outcome: Outcome) -> Result<Outcome, Attempt> {
+        // What had to be said was said; the sender may have gone.
+        drop(self.send.finish());
+        let wait = std::time::Duration::from_secs(2);
+        drop(tokio::time::timeout(wait, self.send.stopped()).await);
+        Ok(outcome)
+    }
+}
+
+/// Makes segments durable, then records them: a kill before that makes the sender send them again.
+async fn flush(
+    sync: impl Future<Output = Result<(), IntakeFault>>,
+    station: Arc<Station>,
+    xid: Xid,
+    have: Ranges,
+) -> Result<(), Attempt> {
+    sync.await.map_err(|e| intake_fault(&e))?;
+    station.ledger.commit(vec![Op::Have { xid, have }]).await?;
+    Ok(())
+}
+
+async fn next_arrival(arrivals: Option<&mut mpsc::Receiver<Arrival>>) -> Option<Arrival> {
+    match arrivals {
+        Some(arrivals) => arrivals.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn stopped(stop: Option<tokio_util::sync::CancellationToken>) {
+    match stop {
+        Some(stop) => stop.cancelled().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn store_fault(e: &crate::store::StoreFault) -> Attempt {
+    Attempt::Local(Fault::new("store", e.to_string()))
+}
+
+fn intake_fault(e: &IntakeFault) -> Attempt {
+    if e.is_broken() {
+        Attempt::Broken(e.to_string())
+    } else {
+        Attempt::Local(Fault::new("payload-unwritable", e.to_string()))
+    }
+}
+
+/// What the ledger knows of an incoming exchange.
+async fn known(station: &Station, row: &Exchange) -> Result<Known, Attempt> {
+    let altered = |what: &str| {
+        Attempt::Local(Fault::new(
+            "ledger-altered",
+            format!("{what} of {} is missing or damaged", row.xid),
+        ))
+    };
+    let rows = station
+        .ledger
+        .statements(&row.xid)
+        .await
+        .map_err(|e| store_fault(&e))?;
+    let note = |kind: Kind| {
+        let row = rows
+            .iter()
+            .find(|row| row.kind == kind.as_str() && row.signatures == 1)?;
+        Note::parse(&row.note).ok()
+    };
+    let standing = match row.phase {
+        Phase::Receiving => Standing::Receiving(row.have.clone()),
+        Phase::Consigned => Standing::Consigned(
+            note(Kind::Consigned).ok_or_else(|| altered("the consigned receipt"))?,
+        ),
+        Phase::HandoverSigned => {
+            let answer = note(Kind::Handover).or_else(|| note(Kind::HandoverFailed));
+            Standing::Answered(answer.ok_or_else(|| altered("the handover receipt"))?)
+        }
+        Phase::Refused => {
+            Standing::Rejected(note(Kind::Rejected).ok_or_else(|| altered("the rejected receipt"))?)
+        }
+        Phase::Held
+        | Phase::Failed
+        | Phase::Lapsed
+        | Phase::Dispatched
+        | Phase::Delivered
+        | Phase::Closed
+        | Phase::Rejected
+        | Phase::Expired
+        | Phase::Withdrawn => Standing::Settled,
+    };
+    Ok(Known {
+        dispatch: note(Kind::Dispatch).ok_or_else(|| altered("the dispatch"))?,
+        standing,
+    })
+}
+
+/// The row of an admitted offer.
+fn admitted(station: &Station, peer: &AuthorityId, admission: &Admission) -> Exchange {
+    let now = station.clock();
+    let read: Vec<_> = admission
+        .disclosures
+        .iter()
+        .filter_map(|text| Disclosure::parse(text).ok())
+        .collect();
+    let disclosed = |name: &str| disclosure::text(&read, name).map(str::to_owned);
+    let receipt = crate::receipt::open(&admission.dispatch).ok();
+    let terms = receipt
+        .and_then(|receipt| receipt.terms)
+        .map(|terms| crate::base::json::canonical(&terms));
+    Exchange {
+        xid: admission.xid,
+        direction: Direction::In,
+        peer: peer.clone(),
+        phase: Phase::Receiving,
+        created: now,
+        updated: now,
+        body: admission.pkg.body,
+        hdr: admission.pkg.hdr,
+        len: admission.pkg.len,
+        segments: segments::count(admission.pkg.len),
+        terms: String::from_utf8(terms.unwrap_or_default()).unwrap_or_default(),
+        case_ref: disclosed("case"),
+        request_ref: disclosed("request"),
+        title: None,
+        items: 0,
+        disclosures: admission.disclosures.clone(),
+        have: Ranges::empty(),
+        inline: admission.pkg.len <= limits::INLINE_PAYLOAD_BYTES_MAX,
+        attempts: 0,
+        next_try: None,
+        fault: None,
+        last_note: admission.dispatch.bytes().to_vec(),
+        steps: 1,
+    }
+}
+
+/// A statement of the other side, or of ours, for the ledger. Only what we signed ourselves becomes a leaf of our log.
+fn statement(station: &Station, kind: Kind, note: &Note, xid: Xid, logged: bool) -> Op {
+    let issuer = note
+        .signatures()
+        .first()
+        .map(|line| line.name.authority().clone());
+    Op::Statement {
+        xid: Some(xid),
+        kind: kind.as_str().to_owned(),
+        issuer: issuer.unwrap_or_else(|| station.own.id.clone()),
+        signatures: u8::try_from(note.signatures().len()).unwrap_or(u8::MAX),
+        note: note.bytes().to_vec(),
+        at: station.clock(),
+        logged,
+    }
+}
+
+fn received(station: &Station, kind: Kind, note: &Note, xid: Xid) -> Op {
+    statement(station, kind, note, xid, false)
+}
+
+/// The ledger's operations for one step, and the phase they lead to.
+fn ops(
+    station: &Station,
+    peer: &AuthorityId,
+    work: &mut Work,
+    phase: Option<Phase>,
+    commit: ReceiverCommit,
+) -> (Phase, Vec<Op>) {
+    let (xid, at) = (work.xid, station.clock());
+    let own = |kind: Kind, note: &Note| statement(station, kind, note, xid, true);
+    let advance = |from: Phase, to: Phase, note: &Note| {
+        (
+            to,
+            Op::Advance {
+                xid,
+                from: vec![from],
+                to,
+                last_note: Some(note.bytes().to_vec()),
+                at,
+            },
+        )
+    };
+    match commit {
+        ReceiverCommit::Rejected { dispatch, note } => {
+            let mut row = refused(station, peer, xid, &dispatch);
+            row.last_note = note.bytes().to_vec();
+            (
+                Phase::Refused,
+                vec![
+                    Op::Open(Box::new(row)),
+                    received(station, Kind::Dispatch, &dispatch, xid),
+                    own(Kind::Rejected, &note),
+                ],
+            )
+        }
+        ReceiverCommit::Consigned(note) => {
+            let mut ops = Vec::new();
+            if let (None, Some(exchange)) = (phase, &work.exchange) {
+                let dispatch = Note::parse(&exchange.last_note).ok();
+                ops.push(Op::Open(exchange.clone()));
+                ops.extend(
+                    dispatch.map(|dispatch| received(station, Kind::Dispatch, &dispatch, xid)),
+                );
+            }
+            if let Some(bytes) = work.intake.as_mut().and_then(Intake::inline_bytes) {
+                ops.push(Op::Payload { xid, bytes });
+            }
+            let (to, step) = advance(Phase::Receiving, Phase::Consigned, &note);
+            ops.extend([own(Kind::Consigned, &note), step]);
+            (to, ops)
+        }
+        ReceiverCommit::Handover {
+            consigned,
+            header,
+            note,
+        } => {
+            let (to, step) = advance(Phase::Consigned, Phase::HandoverSigned, &note);
+            let header = Op::Header {
+                xid,
+                header: header.into(),
+            };
+            (
+                to,
+                vec![
+                    own(Kind::Consigned, &consigned),
+                    header,
+                    own(Kind::Handover, &note),
+                    step,
+                ],
+            )
+        }
+        ReceiverCommit::HandoverFailed { consigned, note } => {
+            let (to, step) = advance(Phase::Consigned, Phase::HandoverSigned, &note);
+            (
+                to,
+                vec![
+                    own(Kind::Consigned, &consigned),
+                    own(Kind::HandoverFailed, &note),
+                    step,
+                ],
+            )
+        }
+        ReceiverCommit::Held(note) => {
+            let (to, step) = advance(Phase::HandoverSigned, Phase::Held, &note);
+            (to, vec![own(Kind::Handover, &note), step])
+        }
+        ReceiverCommit::Failed(note) => {
+            let (to, step) = advance(Phase::HandoverSigned, Phase::Failed, &note);
+            (to, vec![own(Kind::HandoverFailed, &note), step])
+        }
+        ReceiverCommit::Lapsed(note) => {
+            let kind = crate::receipt::open(&note).map_or(Kind::Expired, |receipt| receipt.kind);
+            let mut ops = Vec::new();
+            if let (None, Some(exchange)) = (phase, &work.exchange) {
+                ops.push(Op::Open(exchange.clone()));
+            }
+            let (to, step) = advance(Phase::Receiving, Phase::Lapsed, &note);
+            ops.extend([received(station, kind, &note, xid), step]);
+            (to, ops)
+        }
+    }
+}
+
+/// The row of a rejected offer: it is remembered, so that the same offer gets the same answer.
+fn refused(station: &Station, peer: &AuthorityId, xid: Xid, dispatch: &Note) -> Exchange {
+    let receipt = crate::receipt::open(dispatch).ok();
+    let pkg = receipt.as_ref().and_then(|receipt| receipt.pkg.clone());
+    let terms = receipt
+        .and_then(|receipt| receipt.terms)
+        .map(|terms| crate::base::json::canonical(&terms));
+    let (zero, now) = (Digest::from_bytes([0; 32]), station.clock());
+    Exchange {
+        xid,
+        direction: Direction::In,
+        peer: peer.clone(),
+        phase: Phase::Refused,
+        created: now,
+        updated: now,
+        body: pkg.as_ref().map_or(zero, |pkg| pkg.body),
+        hdr: pkg.as_ref().map_or(zero, |pkg| pkg.hdr),
+        len: pkg.as_ref().map_or(0, |pkg| pkg.len),
+        segments: pkg.map_or(0, |pkg| segments::count(pkg.len)),
+        terms: String::from_utf8(terms.unwrap_or_default()).unwrap_or_default(),
+        case_ref: None,
+        request_ref: None,
+        title: None,
+        items: 0,
+        disclosures: Vec::new(),
+        have: Ranges::empty(),
+        inline: false,
+        attempts: 0,
+        next_try: None,
+        fault: None,
+        last_note: Vec::new(),
+        steps: 2,
+    }
+}
+
+/// Why a header does not open its payload, as a reason code.
+fn check_header(
+    header: &[u8],
+    first: &[u8],
+    identity: &seal::Identity,
+    recipients: usize,
+) -> Result<(), String> {
+    header::check(header, recipients).map_err(|e| e.code().to_owned())?;
+    seal::check_header(header, first, identity).map_err(|e| match e {
+        SealError::NotForUs => "not-for-us".to_owned(),
+        SealError::Mac => "header-mac".to_owned(),
+        SealError::Payload(_) => "payload-undecryptable".to_owned(),
+        other => {
+            tracing::warn!("the age header cannot be used: {other}");
+            "header-unusable".to_owned()
+        }
+    })
+}
+
+/// The payload's nonce and first chunk: enough to check a header against.
+async fn first_chunk(station: &Arc<Station>, xid: Xid) -> Result<Vec<u8>, Attempt> {
+    if let Some(payload) = station
+        .ledger
+        .payload(&xid)
+        .await
+        .map_err(|e| store_fault(&e))?
+    {
+        return Ok(payload);
+    }
+    let station = Arc::clone(station);
+    let read = tokio::task::spawn_blocking(move || -> std::io::Result<Vec<u8>> {
+        let mut first = Vec::new();
+        let file = station.blobs.payload(&xid)?;
+        std::io::Read::read_to_end(
+            &mut std::io::Read::take(file, FIRST_CHUNK_BYTES),
+            &mut first,
+        )?;
+        Ok(first)
+    });
+    let read = read.await.map_err(|e| Attempt::Cut(e.to_string()))?;
+    read.map_err(|e| Attempt::Local(Fault::new("payload-unreadable", e.to_string())))
+}

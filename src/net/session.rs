@@ -1,0 +1,435 @@
+//! One connection to one peer: hello, newest papers, exchanges in both directions.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::base::AuthorityId;
+use crate::base::Instant;
+use crate::base::Timestamp;
+use crate::base::Xid;
+use crate::base::limits;
+use crate::identity::keys::PublicKey;
+use crate::net::Link;
+use crate::net::frames::read_data_head;
+use crate::net::frames::write_frame;
+use crate::net::inbound;
+use crate::net::inbox::{Arrival, Inbox};
+use crate::net::outbound;
+use crate::net::outbound::Attempt;
+use crate::net::reader::FrameReader;
+use crate::net::station::Station;
+use crate::receipt::Head;
+use crate::store::Exchange;
+use crate::transfer::{Fault, Other};
+use crate::wire::{Ack, Announced, Frame, Hello};
+
+/// The one version of the protocol that is spoken.
+pub const VERSION: u64 = 1;
+/// How long the other side may take to say hello.
+const HELLO_WAIT: Duration = Duration::from_secs(10);
+/// Close code: we are going away, nothing is wrong.
+pub const CLOSE_GOING: u32 = 0;
+/// Close code: the other side broke the protocol.
+pub const CLOSE_FAULT: u32 = 1;
+
+/// The newest papers of both sides, as this side has them.
+#[derive(Debug, Clone)]
+pub struct Papers {
+    /// Own card.
+    pub card: Vec<u8>,
+    /// Its number.
+    pub card_number: u64,
+    /// Own revocation list.
+    pub crl: Vec<u8>,
+    /// Its number.
+    pub crl_number: u64,
+    /// Number of the peer's card that is held here.
+    pub peer_card: u64,
+    /// Number of the peer's revocation list that is held here; 0 for none.
+    pub peer_crl: u64,
+    /// The peer's receipt key.
+    pub peer_key: PublicKey,
+}
+
+/// A newer paper of the peer has come; it is acknowledged once the reply says it is committed.
+#[derive(Debug)]
+pub struct News {
+    /// Who sent it.
+    pub peer: AuthorityId,
+    /// Card or revocation list.
+    pub what: Announced,
+    /// Its bytes, not yet looked at.
+    pub bytes: Vec<u8>,
+    /// The number under which it was adopted, or why it was not.
+    pub reply: tokio::sync::oneshot::Sender<Result<u64, Fault>>,
+}
+
+/// The end of one incoming stream.
+#[derive(Debug)]
+pub struct Ended {
+    /// The exchange, if it came so far as to have a name.
+    pub xid: Option<Xid>,
+    /// How it ended.
+    pub attempt: Attempt,
+}
+
+/// A connection that is up: both sides have said hello.
+#[derive(Debug, Clone)]
+pub struct Session {
+    pub(crate) station: Arc<Station>,
+    pub(crate) link: Link,
+    pub(crate) inbox: Arc<Inbox>,
+    peer_key: PublicKey,
+    places: Arc<Semaphore>,
+    clock_ms: i64,
+    head: Arc<Mutex<Option<Head>>>,
+    last_heard: Arc<AtomicU64>,
+}
+
+/// A control stream after hello.
+#[derive(Debug)]
+pub struct Control {
+    send: quinn::SendStream,
+    frames: FrameReader,
+    papers: Papers,
+    theirs: Hello,
+}
+
+/// Why a connection did not come up, after the handshake.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{code}: {text}")]
+pub struct HelloFault {
+    /// Stable kebab-case word.
+    pub code: &'static str,
+    /// What was wrong.
+    pub text: String,
+}
+
+/// Says hello in both directions; the connection counts as up when this returns.
+pub async fn open(
+    station: Arc<Station>,
+    link: Link,
+    papers: Papers,
+) -> Result<(Session, Control), HelloFault> {
+    let fault = |code: &'static str, text: String| HelloFault { code, text };
+    let hello = timeout(HELLO_WAIT, greet(&station, &link, &papers));
+    let (send, frames, theirs) = match hello.await {
+        Ok(Ok(greeted)) => greeted,
+        Ok(Err(e)) => return Err(fault("no-hello", e)),
+        Err(_) => {
+            return Err(fault(
+                "no-hello",
+                format!("no hello within {} s", HELLO_WAIT.as_secs()),
+            ));
+        }
+    };
+    if !theirs.versions.contains(&VERSION) {
+        link.close(CLOSE_FAULT, "no common version");
+        return Err(fault(
+            "no-common-version",
+            format!(
+                "the peer speaks versions {:?}, not {VERSION}",
+                theirs.versions
+            ),
+        ));
+    }
+    let now = station.clock();
+    if now.distance_ms(theirs.now) > limits::CLOCK_SKEW_MS_MAX {
+        link.close(CLOSE_FAULT, "clocks are more than 5 minutes apart");
+        let text = format!(
+            "its clock says {}, ours {now}: more than 5 minutes apart; set the clock that is wrong",
+            theirs.now
+        );
+        return Err(fault("clock-skew", text));
+    }
+    let session = Session {
+        link,
+        inbox: Arc::default(),
+        peer_key: papers.peer_key.clone(),
+        places: Arc::new(Semaphore::new(limits::PEER_EXCHANGES_MAX as usize)),
+        clock_ms: theirs.now.millis() - now.millis(),
+        head: Arc::default(),
+        last_heard: Arc::new(AtomicU64::new(station.instant().0)),
+        station,
+    };
+    Ok((
+        session,
+        Control {
+            send,
+            frames,
+            papers,
+            theirs,
+        },
+    ))
+}
+
+async fn greet(
+    station: &Station,
+    link: &Link,
+    papers: &Papers,
+) -> Result<(quinn::SendStream, FrameReader, Hello), String> {
+    let streams = if link.inbound {
+        link.connection.accept_bi().await
+    } else {
+        link.connection.open_bi().await
+    };
+    let (mut send, recv) = streams.map_err(|e| e.to_string())?;
+    let hello = Frame::Hello(Hello {
+        versions: vec![VERSION],
+        now: station.clock(),
+        card: papers.card_number,
+        crl: papers.crl_number,
+        peer_card: papers.peer_card,
+        peer_crl: papers.peer_crl,
+    });
+    write_frame(&mut send, &hello)
+        .await
+        .map_err(|e| e.to_string())?;
+    let mut frames = FrameReader::new(recv);
+    match frames.next().await {
+        Ok(Some(Frame::Hello(theirs))) => Ok((send, frames, theirs)),
+        Ok(Some(other)) => Err(format!("{} came in place of hello", other.kind())),
+        Ok(None) => Err("the control stream was closed".to_owned()),
+        Err(e) => Err(e.to_string()),
+    }
+}
+
+impl Session {
+    /// Who is at the other end.
+    pub fn peer_id(&self) -> &AuthorityId {
+        self.link.peer.id()
+    }
+
+    /// The peer's clock minus ours at hello, in milliseconds.
+    pub fn clock_ms(&self) -> i64 {
+        self.clock_ms
+    }
+
+    /// The connection itself.
+    pub fn link(&self) -> &Link {
+        &self.link
+    }
+
+    /// Whether the connection still stands.
+    pub fn is_up(&self) -> bool {
+        self.link.connection.close_reason().is_none()
+    }
+
+    /// Whether both are the same connection.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.link.connection.stable_id() == other.link.connection.stable_id()
+    }
+
+    /// The certificates that the peer showed, its own first.
+    pub fn certificates(&self) -> Vec<rustls_pki_types::CertificateDer<'static>> {
+        let shown = self.link.connection.peer_identity();
+        shown
+            .and_then(|any| {
+                any.downcast::<Vec<rustls_pki_types::CertificateDer<'static>>>()
+                    .ok()
+            })
+            .map_or_else(Vec::new, |certs| *certs)
+    }
+
+    /// When the last exchange or control frame was heard, for lists.
+    pub fn last_heard(&self) -> Instant {
+        Instant(self.last_heard.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn other(&self) -> Other {
+        Other {
+            id: self.peer_id().clone(),
+            key: self.peer_key.clone(),
+            session: Some(self.link.session),
+        }
+    }
+
+    pub(crate) fn peer_head(&self) -> Option<Head> {
+        self.head
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// The moment of a machine's timeout, on the runtime's clock.
+    pub(crate) fn deadline(&self, at: Option<Instant>) -> tokio::time::Instant {
+        let now = self.station.instant();
+        self.last_heard.store(now.0, Ordering::Relaxed);
+        let wait = at.map_or(u64::from(u32::MAX), |at| at.0.saturating_sub(now.0));
+        tokio::time::Instant::now() + Duration::from_millis(wait)
+    }
+
+    /// One attempt at sending a package.
+    pub async fn send(&self, exchange: &Exchange) -> Attempt {
+        outbound::run(self, exchange).await
+    }
+
+    /// Serves what the peer opens until the connection ends; every finished incoming attempt is reported.
+    pub async fn serve(
+        self,
+        control: Control,
+        news: mpsc::Sender<News>,
+        ended: mpsc::Sender<Ended>,
+    ) -> quinn::ConnectionError {
+        let mut tasks = JoinSet::new();
+        tasks.spawn(control_loop(self.clone(), control, news));
+        tasks.spawn(data_loop(self.clone()));
+        let lost = self.exchange_loop(&ended).await;
+        tasks.abort_all();
+        lost
+    }
+
+    async fn exchange_loop(&self, ended: &mpsc::Sender<Ended>) -> quinn::ConnectionError {
+        let mut exchanges = JoinSet::new();
+        loop {
+            tokio::select! {
+                streams = self.link.connection.accept_bi() => match streams {
+                    Ok((send, recv)) => {
+                        // QUIC's own limit on open streams is the same number, so a place is free or about to be.
+                        let Ok(place) = Arc::clone(&self.places).acquire_owned().await else { continue };
+                        let (session, ended) = (self.clone(), ended.clone());
+                        exchanges.spawn(async move {
+                            let end = inbound::run(&session, send, recv).await;
+                            drop(place);
+                            // The daemon that wants to know may be gone already.
+                            drop(ended.send(end).await);
+                        });
+                    }
+                    Err(lost) => return lost,
+                },
+                Some(_) = exchanges.join_next() => {}
+            }
+        }
+    }
+
+    /// The peer's newest head, read from a receipt of its own.
+    pub(crate) fn heard_head(&self, head: Head) {
+        *self.head.lock().unwrap_or_else(PoisonError::into_inner) = Some(head);
+    }
+}
+
+/// Data streams: read their heads, sort them to their exchanges.
+async fn data_loop(session: Session) {
+    let mut heads = JoinSet::new();
+    loop {
+        tokio::select! {
+            stream = session.link.connection.accept_uni() => {
+                let Ok(mut stream) = stream else { return };
+                let inbox = Arc::clone(&session.inbox);
+                heads.spawn(async move {
+                    match read_data_head(&mut stream).await {
+                        Ok(head) => inbox.deliver(Arrival { head, stream }),
+                        Err(e) => tracing::warn!(code = e.code(), "data stream without a head: {e}"),
+                    }
+                });
+            }
+            Some(_) = heads.join_next() => {}
+        }
+    }
+}
+
+/// Newest papers out, newest papers in.
+async fn control_loop(session: Session, mut control: Control, news: mpsc::Sender<News>) {
+    let papers = &control.papers;
+    let mut send = Vec::new();
+    if control.theirs.peer_card < papers.card_number {
+        send.push(Frame::Card(papers.card.clone()));
+    }
+    if control.theirs.peer_crl < papers.crl_number && !papers.crl.is_empty() {
+        send.push(Frame::Crl(papers.crl.clone()));
+    }
+    for frame in send {
+        if write_frame(&mut control.send, &frame).await.is_err() {
+            return;
+        }
+    }
+    loop {
+        let frame = match control.frames.next().await {
+            Ok(Some(frame)) => frame,
+            Ok(None) => return,
+            Err(e) if e.is_peers_fault() => {
+                return session.refuse(&Fault::new(e.code(), e.to_string()));
+            }
+            Err(_) => return,
+        };
+        let answer = match frame {
+            Frame::Card(bytes) => adopt(&session, &news, Announced::Card, bytes).await,
+            Frame::Crl(bytes) => adopt(&session, &news, Announced::Crl, bytes).await,
+            Frame::Ack(ack) => {
+                tracing::info!(peer = %session.peer_id(), what = ?ack.what, number = ack.number, "the peer holds our newest");
+                continue;
+            }
+            Frame::Fault(fault) => {
+                tracing::warn!(peer = %session.peer_id(), code = %fault.code, "the peer refused a paper: {}", fault.text.escape_debug());
+                continue;
+            }
+            other @ (Frame::Hello(_)
+            | Frame::Offer(_)
+            | Frame::Disclosures(_)
+            | Frame::Accept { .. }
+            | Frame::Receipt(_)
+            | Frame::Header(_)
+            | Frame::Later(_)
+            | Frame::Done) => {
+                return session.refuse(&Fault::new(
+                    "unexpected-frame",
+                    format!("{} on the control stream", other.kind()),
+                ));
+            }
+        };
+        if write_frame(&mut control.send, &answer).await.is_err() {
+            return;
+        }
+    }
+}
+
+impl Session {
+    fn refuse(&self, fault: &Fault) {
+        tracing::warn!(peer = %self.peer_id(), code = %fault.code, "closing the connection: {}", fault.text);
+        self.link.close(CLOSE_FAULT, &fault.code);
+    }
+}
+
+async fn adopt(
+    session: &Session,
+    news: &mpsc::Sender<News>,
+    what: Announced,
+    bytes: Vec<u8>,
+) -> Frame {
+    let (reply, answer) = tokio::sync::oneshot::channel();
+    let peer = session.peer_id().clone();
+    let asked = news
+        .send(News {
+            peer,
+            what,
+            bytes,
+            reply,
+        })
+        .await;
+    let gone = || Fault::new("shutting-down", "this daemon is shutting down");
+    let adopted = if asked.is_ok() {
+        answer.await.unwrap_or_else(|_| Err(gone()))
+    } else {
+        Err(gone())
+    };
+    match adopted {
+        Ok(number) => Frame::Ack(Ack { what, number }),
+        Err(fault) => Frame::Fault(crate::wire::Fault::new(&fault.code, &fault.text)),
+    }
+}
+
+/// When a peer was last heard, on the civil clock.
+pub fn heard_at(station: &Station, session: &Session) -> Timestamp {
+    let ago = station.instant().0.saturating_sub(session.last_heard().0);
+    station
+        .clock()
+        .plus_millis(-i64::try_from(ago).unwrap_or_default())
+}

@@ -1,0 +1,256 @@
+//! What every exchange on this machine stands on: own identity, ledger, blobs, clock, and a count of what moves.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::base::Digest;
+use crate::base::Instant;
+use crate::base::Timestamp;
+use crate::base::Xid;
+use crate::receipt::Head;
+use crate::seal;
+use crate::store::Blobs;
+use crate::store::Ledger;
+use crate::transfer::Moment;
+use crate::transfer::Own;
+
+/// Payloads that are written to disk at once, over all peers; each takes a few segments of memory.
+const WRITERS_MAX: usize = 8;
+
+/// The ground that sessions and exchanges share.
+pub struct Station {
+    /// Who we are.
+    pub own: Arc<Own>,
+    /// Statements, exchanges, peers.
+    pub ledger: Ledger,
+    /// Payloads.
+    pub blobs: Blobs,
+    /// The age identity, where the daemon holds it.
+    pub identity: Option<seal::Identity>,
+    /// age recipients on the own card: a header names each of them.
+    pub recipients: usize,
+    /// Payload writers' places.
+    pub(crate) writers: Arc<Semaphore>,
+    meters: Mutex<HashMap<Xid, Arc<Meter>>>,
+    takeovers: Mutex<HashMap<Xid, (CancellationToken, Arc<tokio::sync::Mutex<()>>)>>,
+    started: std::time::Instant,
+}
+
+impl fmt::Debug for Station {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Station({})", self.own.id)
+    }
+}
+
+impl Station {
+    /// A station of this authority on this store.
+    #[expect(clippy::disallowed_methods, reason = "the shell reads the clock")]
+    pub fn new(
+        own: Own,
+        ledger: Ledger,
+        blobs: Blobs,
+        identity: Option<seal::Identity>,
+        recipients: usize,
+    ) -> Self {
+        Self {
+            own: Arc::new(own),
+            ledger,
+            blobs,
+            identity,
+            recipients,
+            writers: Arc::new(Semaphore::new(WRITERS_MAX)),
+            meters: Mutex::default(),
+            takeovers: Mutex::default(),
+            started: std::time::Instant::now(),
+        }
+    }
+
+    /// Microseconds since this station was made.
+    pub fn micros(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
+    /// Civil time.
+    pub fn clock(&self) -> Timestamp {
+        clock()
+    }
+
+    /// Now, and what is known now, for a machine.
+    pub(crate) fn moment(&self, peer_head: Option<Head>) -> Moment {
+        let heads = std::iter::once(self.own_head()).chain(peer_head).collect();
+        Moment {
+            instant: self.instant(),
+            clock: self.clock(),
+            heads,
+        }
+    }
+
+    /// Now, and what is known now, for a statement outside a session.
+    pub fn own_moment(&self) -> Moment {
+        self.moment(None)
+    }
+
+    /// The last signed head of the own log; the empty tree before the first.
+    pub fn own_head(&self) -> Head {
+        match self.ledger.head() {
+            Some(head) => Head {
+                origin: head.origin,
+                size: head.size,
+                root: head.root,
+            },
+            None => Head {
+                origin: format!("{}/log", self.own.id),
+                size: 0,
+                root: Digest::of(b""),
+            },
+        }
+    }
+
+    /// Milliseconds since this station was made.
+    pub fn instant(&self) -> Instant {
+        Instant(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// The meter of an exchange, made if there is none.
+    pub fn meter(&self, xid: Xid) -> Arc<Meter> {
+        let mut meters = self.meters.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(meters.entry(xid).or_default())
+    }
+
+    /// The meter of an exchange, if bytes of it have moved since the start.
+    pub fn metered(&self, xid: &Xid) -> Option<Arc<Meter>> {
+        self.meters
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(xid)
+            .cloned()
+    }
+
+    /// Forgets the meter of an exchange that is over.
+    pub fn forget(&self, xid: &Xid) {
+        self.meters
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(xid);
+    }
+
+    /// Makes one incoming stream the only one that works on this exchange: an older one is told to stop, and waited for.
+    /// The newest wins, because a peer that was killed offers again while its old connection still seems alive here.
+    pub(crate) async fn take_over(&self, xid: Xid) -> Turn {
+        let stop = CancellationToken::new();
+        let lock = {
+            let mut takeovers = self
+                .takeovers
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            takeovers.retain(|_, (_, lock)| Arc::strong_count(lock) > 1);
+            let (earlier, lock) = takeovers.entry(xid).or_default();
+            std::mem::replace(earlier, stop.clone()).cancel();
+            Arc::clone(lock)
+        };
+        let held = lock.lock_owned().await;
+        Turn { stop, _held: held }
+    }
+}
+
+/// Civil time, for the shell.
+#[expect(clippy::disallowed_methods, reason = "the shell reads the clock")]
+pub fn clock() -> Timestamp {
+    let since = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
+    Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// The right to work on an exchange, until a newer stream asks for it.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    /// Somebody newer has come.
+    pub(crate) stop: CancellationToken,
+    _held: tokio::sync::OwnedMutexGuard<()>,
+}
+
+/// What has moved of one exchange since the daemon started.
+#[derive(Debug, Default)]
+pub struct Meter {
+    moved: AtomicU64,
+    done: AtomicU64,
+    attempt_moved: AtomicU64,
+    attempt_began_ms: AtomicU64,
+    active: AtomicU64,
+}
+
+impl Meter {
+    /// An attempt begins; it ends when the guard is dropped.
+    pub(crate) fn begin(self: &Arc<Self>, now: Instant) -> Active {
+        self.attempt_moved.store(0, Ordering::Relaxed);
+        self.attempt_began_ms.store(now.0, Ordering::Relaxed);
+        self.active.fetch_add(1, Ordering::Relaxed);
+        Active(Arc::clone(self))
+    }
+
+    /// So many payload bytes were sent or taken.
+    pub(crate) fn add(&self, bytes: u64) {
+        self.moved.fetch_add(bytes, Ordering::Relaxed);
+        self.attempt_moved.fetch_add(bytes, Ordering::Relaxed);
+        self.done.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// So many payload bytes are at the receiver.
+    pub(crate) fn set_done(&self, bytes: u64) {
+        self.done.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Payload bytes that went over the wire, repeats included.
+    pub fn moved(&self) -> u64 {
+        self.moved.load(Ordering::Relaxed)
+    }
+
+    /// Payload bytes at the receiver, as far as is known here.
+    pub fn done(&self) -> u64 {
+        self.done.load(Ordering::Relaxed)
+    }
+
+    /// Whether an attempt is under way.
+    pub fn active(&self) -> bool {
+        self.active.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether this attempt has moved payload.
+    pub fn progressed(&self) -> bool {
+        self.attempt_moved.load(Ordering::Relaxed) > 0
+    }
+
+    /// Bytes a second in this attempt.
+    pub fn rate(&self, now: Instant) -> u64 {
+        let took = now
+            .0
+            .saturating_sub(self.attempt_began_ms.load(Ordering::Relaxed))
+            .max(1);
+        if self.active() {
+            self.attempt_moved
+                .load(Ordering::Relaxed)
+                .saturating_mul(1_000)
+                / took
+        } else {
+            0
+        }
+    }
+}
+
+/// An attempt under way.
+#[derive(Debug)]
+pub(crate) struct Active(Arc<Meter>);
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        self.0.active.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,680 @@
+//! The receiving side of an exchange.
+
+use std::collections::VecDeque;
+use std::mem;
+use std::sync::Arc;
+
+use crate::base::Digest;
+use crate::base::Instant;
+use crate::base::Ranges;
+use crate::base::Xid;
+use crate::base::limits;
+use crate::identity::keys::PublicKey;
+use crate::identity::statement::Note;
+use crate::package::segments;
+use crate::policy;
+use crate::policy::Action;
+use crate::policy::Facts;
+use crate::policy::Permit;
+use crate::receipt::Kind;
+use crate::receipt::Pkg;
+use crate::receipt::Reason;
+use crate::receipt::Receipt;
+use crate::receipt::Stamp;
+use crate::receipt::disclosure;
+use crate::transfer::checks::Keys;
+use crate::transfer::checks::Signed;
+use crate::transfer::checks::unexpected;
+use crate::transfer::checks::unexpected_kind;
+use crate::transfer::{Fault, Machine, Moment, Other, Outcome, Own, PATIENCE_MS};
+use crate::wire::Frame;
+use crate::wire::Later;
+
+/// How far a known exchange has come here; notes are stored bytes.
+#[derive(Debug, Clone)]
+pub enum Standing {
+    /// Admitted; these segments are durable.
+    Receiving(Ranges),
+    /// `consigned` is signed by us.
+    Consigned(Note),
+    /// `handover` or `handover-failed` is signed by us.
+    Answered(Note),
+    /// That is countersigned, or the sender has ended the exchange: nothing is left to do.
+    Settled,
+    /// `rejected` is signed by us.
+    Rejected(Note),
+}
+
+/// What the ledger knows of an exchange.
+#[derive(Debug, Clone)]
+pub struct Known {
+    /// The dispatch that came first.
+    pub dispatch: Note,
+    /// How far it has come.
+    pub standing: Standing,
+}
+
+/// An admitted offer, to be recorded before anything is asked for.
+#[derive(Debug)]
+pub struct Admission {
+    /// The signed dispatch.
+    pub dispatch: Note,
+    /// What it says of the payload.
+    pub pkg: Pkg,
+    /// The exchange.
+    pub xid: Xid,
+    /// What was disclosed beside it.
+    pub disclosures: Vec<String>,
+    /// The decision to take it in.
+    pub permit: Permit,
+}
+
+/// What can happen to a receiver.
+#[derive(Debug)]
+pub enum ReceiverInput {
+    /// A frame came.
+    Frame(Frame),
+    /// The ledger's answer to [`ReceiverOutput::Lookup`].
+    Known(Option<Box<Known>>),
+    /// The exchange id belongs to an exchange with somebody else, or to one of ours.
+    Foreign,
+    /// The answer to [`ReceiverOutput::Admit`]: recorded, space promised.
+    Admitted,
+    /// There is no room now; nothing was recorded.
+    NoRoom {
+        /// Why.
+        code: String,
+    },
+    /// The list of segment hashes is durable, and its root is the body.
+    Listed,
+    /// These segments are there and right; durable where the shell has recorded them.
+    Stored(Ranges),
+    /// Bytes came that the list does not allow.
+    BadData(Fault),
+    /// Payload and list are durable.
+    Durable,
+    /// The header's MAC and first chunk are right, or why not.
+    HeaderChecked(Result<(), String>),
+    /// The last commit is durable.
+    Committed,
+    /// Payload bytes moved.
+    Moved,
+    /// Nothing happened for too long.
+    Timeout,
+}
+
+/// A step to make durable in one commit.
+#[derive(Debug)]
+pub enum ReceiverCommit {
+    /// Our `rejected`: the offer is remembered, so that it is answered with the same bytes for ever.
+    Rejected {
+        /// The offer.
+        dispatch: Note,
+        /// Our answer.
+        note: Note,
+    },
+    /// Our `consigned`.
+    Consigned(Note),
+    /// The countersigned `consigned`, the header, and our `handover`.
+    Handover {
+        /// `consigned`, signed by both.
+        consigned: Note,
+        /// The age header.
+        header: Vec<u8>,
+        /// Our `handover`.
+        note: Note,
+    },
+    /// The countersigned `consigned` and our `handover-failed`.
+    HandoverFailed {
+        /// `consigned`, signed by both.
+        consigned: Note,
+        /// Our `handover-failed`.
+        note: Note,
+    },
+    /// `handover`, signed by both.
+    Held(Note),
+    /// `handover-failed`, signed by both.
+    Failed(Note),
+    /// The sender's `expired` or `withdrawn`: what was received is dropped.
+    Lapsed(Note),
+}
+
+/// What a receiver asks for.
+#[derive(Debug)]
+pub enum ReceiverOutput {
+    /// Send this frame on the exchange's stream.
+    Send(Frame),
+    /// What does the ledger know of this exchange?
+    Lookup(Xid),
+    /// Record this and promise the space; make ready for list and segments.
+    Admit(Box<Admission>),
+    /// Make ready again for list and segments of a recorded exchange.
+    Resume(Ranges),
+    /// Make payload and list durable, then say [`ReceiverInput::Durable`].
+    Settle,
+    /// Check header, MAC and first chunk with the age identity, where it is here.
+    CheckHeader(Vec<u8>),
+    /// Make this durable, then say [`ReceiverInput::Committed`].
+    Commit(ReceiverCommit),
+    /// Over.
+    Close(Outcome),
+}
+
+#[derive(Debug)]
+enum State {
+    AwaitOffer,
+    AwaitDisclosures(Signed),
+    AwaitKnown {
+        offer: Signed,
+        disclosures: Vec<String>,
+    },
+    AwaitAdmission(Offer),
+    AwaitList {
+        offer: Offer,
+        have: Ranges,
+    },
+    Collect {
+        offer: Offer,
+        have: Ranges,
+    },
+    Settling(Offer),
+    AwaitCountersigned(Signed),
+    AwaitHeader {
+        consigned: Note,
+        hdr: Digest,
+    },
+    CheckingHeader {
+        consigned: Note,
+        header: Vec<u8>,
+    },
+    AwaitAnswerCountersigned(Signed),
+    Committing {
+        then: Vec<Frame>,
+        next: Box<Self>,
+    },
+    Closing(Outcome),
+    Closed,
+}
+
+/// The verified dispatch.
+#[derive(Debug)]
+struct Offer {
+    dispatch: Signed,
+    segments: u64,
+    inline: bool,
+}
+
+/// The receiving side of one exchange on one connection.
+#[derive(Debug)]
+pub struct Receiver {
+    own: Arc<Own>,
+    own_public: PublicKey,
+    other: Other,
+    state: State,
+    outputs: VecDeque<ReceiverOutput>,
+    deadline: Option<Instant>,
+}
+
+type Next = Result<State, Fault>;
+
+impl Receiver {
+    /// A receiver that awaits an offer.
+    pub fn new(own: Arc<Own>, other: Other) -> Self {
+        let own_public = own.key.public();
+        Self {
+            own,
+            own_public,
+            other,
+            state: State::AwaitOffer,
+            outputs: VecDeque::new(),
+            deadline: None,
+        }
+    }
+
+    fn send(&mut self, frame: Frame) {
+        self.outputs.push_back(ReceiverOutput::Send(frame));
+    }
+
+    fn close(&mut self, outcome: Outcome) -> State {
+        self.outputs.push_back(ReceiverOutput::Close(outcome));
+        State::Closed
+    }
+
+    fn fault(&mut self, fault: Fault) -> State {
+        let frame = Frame::Fault(crate::wire::Fault::new(&fault.code, &fault.text));
+        self.send(frame);
+        self.close(Outcome::Faulted(fault))
+    }
+
+    fn commit(&mut self, commit: ReceiverCommit, then: Vec<Frame>, next: State) -> State {
+        self.outputs.push_back(ReceiverOutput::Commit(commit));
+        State::Committing {
+            then,
+            next: Box::new(next),
+        }
+    }
+
+    fn keys(&self) -> Keys<'_> {
+        Keys {
+            sender: &self.other.key,
+            receiver: &self.own_public,
+        }
+    }
+
+    fn offered(&mut self, now: &Moment, bytes: &[u8]) -> Next {
+        let offer = Signed::parse(bytes)?;
+        if offer.receipt.kind != Kind::Dispatch {
+            return Err(unexpected_kind(
+                offer.receipt.kind,
+                "an offer begins with a dispatch",
+            ));
+        }
+        let party =
+            |party: &Option<crate::receipt::Party>| party.as_ref().map(|p| (p.id.clone(), p.key));
+        if party(&offer.receipt.from) != Some((self.other.id.clone(), self.other.key.id())) {
+            return Err(Fault::new(
+                "wrong-sender",
+                "the dispatch is not from the authority at the other end, or names another key",
+            ));
+        }
+        if party(&offer.receipt.to) != Some((self.own.id.clone(), self.own_public.id())) {
+            return Err(Fault::new(
+                "wrong-recipient",
+                "the dispatch is not for this authority, or names another key",
+            ));
+        }
+        offer.verify(&self.keys(), true)?;
+        if offer.receipt.t
+            > now
+                .clock
+                .plus_millis(i64::try_from(limits::CLOCK_SKEW_MS_MAX).unwrap_or(i64::MAX))
+        {
+            return Err(Fault::new(
+                "clock-skew",
+                "the dispatch is dated more than 5 minutes ahead of this clock",
+            ));
+        }
+        Ok(State::AwaitDisclosures(offer))
+    }
+
+    fn disclosed(&mut self, offer: Signed, disclosures: Vec<String>) -> Next {
+        disclosure::check_against(&offer.receipt.sd, &disclosures)
+            .map_err(|e| Fault::new(e.code(), e.to_string()))?;
+        let xid = offer
+            .receipt
+            .xid
+            .ok_or_else(|| Fault::new("missing-field", "a dispatch has an xid"))?;
+        self.outputs.push_back(ReceiverOutput::Lookup(xid));
+        Ok(State::AwaitKnown { offer, disclosures })
+    }
+
+    fn known(
+        &mut self,
+        now: &Moment,
+        offer: Signed,
+        disclosures: Vec<String>,
+        known: Option<Known>,
+    ) -> Next {
+        let pkg = offer
+            .receipt
+            .pkg
+            .clone()
+            .ok_or_else(|| Fault::new("missing-field", "a dispatch names its package"))?;
+        let verified = |dispatch| Offer {
+            dispatch,
+            segments: segments::count(pkg.len),
+            inline: pkg.len <= limits::INLINE_PAYLOAD_BYTES_MAX,
+        };
+        let Some(known) = known else {
+            return self.decide(now, verified(offer), disclosures, pkg);
+        };
+        if known.dispatch != offer.note {
+            return Err(Fault::new(
+                "xid-taken",
+                "another dispatch has this exchange id",
+            ));
+        }
+        match known.standing {
+            Standing::Receiving(have) => {
+                let offer = verified(offer);
+                self.outputs.push_back(ReceiverOutput::Resume(have.clone()));
+                Ok(State::AwaitList { offer, have })
+            }
+            Standing::Consigned(note) => {
+                self.send(Frame::Receipt(note.bytes().to_vec()));
+                Ok(State::AwaitCountersigned(Signed::of(note)?))
+            }
+            Standing::Answered(note) => {
+                self.send(Frame::Receipt(note.bytes().to_vec()));
+                Ok(State::AwaitAnswerCountersigned(Signed::of(note)?))
+            }
+            Standing::Rejected(note) => {
+                self.send(Frame::Receipt(note.bytes().to_vec()));
+                Ok(self.close(Outcome::Ended))
+            }
+            Standing::Settled => {
+                self.send(Frame::Done);
+                Ok(self.close(Outcome::Delivered))
+            }
+        }
+    }
+
+    fn decide(&mut self, now: &Moment, offer: Offer, disclosures: Vec<String>, pkg: Pkg) -> Next {
+        if pkg.len > self.own.package_max {
+            let reason = Reason::technical("too-large");
+            return self.reject(now, offer, reason);
+        }
+        let terms = offer
+            .dispatch
+            .receipt
+            .terms
+            .clone()
+            .ok_or_else(|| Fault::new("missing-field", "a dispatch has terms"))?;
+        let facts = Facts {
+            action: Action::Admit,
+            own: &self.own.id,
+            from: &self.other.id,
+            to: &self.own.id,
+            actor: self.other.id.as_str(),
+            purpose: None,
+            terms: &terms,
+            package: pkg.body,
+            now: now.clock,
+        };
+        match policy::decide(&self.own.policy, &facts) {
+            Ok(permit) => {
+                let xid = offer
+                    .dispatch
+                    .receipt
+                    .xid
+                    .ok_or_else(|| Fault::new("missing-field", "a dispatch has an xid"))?;
+                let dispatch = offer.dispatch.note.clone();
+                self.outputs
+                    .push_back(ReceiverOutput::Admit(Box::new(Admission {
+                        dispatch,
+                        pkg,
+                        xid,
+                        disclosures,
+                        permit,
+                    })));
+                Ok(State::AwaitAdmission(offer))
+            }
+            Err(denial) => {
+                let reason = Reason {
+                    code: denial.reason.to_string(),
+                    clause: denial.clause,
+                };
+                self.reject(now, offer, reason)
+            }
+        }
+    }
+
+    fn reject(&mut self, now: &Moment, offer: Offer, reason: Reason) -> Next {
+        let receipt = self
+            .next_receipt(now, &offer.dispatch, Kind::Rejected)
+            .because(reason);
+        let note = self.sign(&receipt)?;
+        let then = vec![Frame::Receipt(note.bytes().to_vec())];
+        let commit = ReceiverCommit::Rejected {
+            dispatch: offer.dispatch.note,
+            note,
+        };
+        Ok(self.commit(commit, then, State::Closing(Outcome::Ended)))
+    }
+
+    fn next_receipt(&self, now: &Moment, earlier: &Signed, kind: Kind) -> Receipt {
+        let stamp = Stamp {
+            t: now.clock,
+            clk: self.own.clock_uncertainty_ms,
+            pol: self.own.policy.digest(),
+            ses: self.other.session,
+            heads: now.heads.clone(),
+        };
+        earlier.receipt.follow(&earlier.note, kind).stamped(&stamp)
+    }
+
+    fn sign(&self, receipt: &Receipt) -> Result<Note, Fault> {
+        receipt
+            .sign(&self.own.key)
+            .map_err(|e| Fault::new(e.code(), e.to_string()))
+    }
+
+    /// The list is there: ask for what is missing, unless it comes unasked or is all there.
+    fn listed(&mut self, offer: Offer, have: Ranges) -> State {
+        let missing = have.missing(offer.segments, limits::MISSING_RANGES_MAX);
+        if missing.is_empty() {
+            self.outputs.push_back(ReceiverOutput::Settle);
+            return State::Settling(offer);
+        }
+        if !offer.inline {
+            self.send(Frame::Accept { missing });
+        }
+        State::Collect { offer, have }
+    }
+
+    fn stored(&mut self, offer: Offer, have: Ranges) -> State {
+        if have.len() < offer.segments {
+            return State::Collect { offer, have };
+        }
+        self.outputs.push_back(ReceiverOutput::Settle);
+        State::Settling(offer)
+    }
+
+    fn durable(&mut self, now: &Moment, offer: &Offer) -> Next {
+        let receipt = self.next_receipt(now, &offer.dispatch, Kind::Consigned);
+        let note = self.sign(&receipt)?;
+        let then = vec![Frame::Receipt(note.bytes().to_vec())];
+        let next = State::AwaitCountersigned(Signed {
+            receipt,
+            note: note.clone(),
+        });
+        Ok(self.commit(ReceiverCommit::Consigned(note), then, next))
+    }
+
+    fn countersigned(&self, held: &Signed, bytes: &[u8]) -> Result<Note, Fault> {
+        let signed = Signed::parse(bytes)?;
+        signed.repeats(&held.note)?;
+        signed.verify(&self.keys(), true)?;
+        Ok(signed.note)
+    }
+
+    fn header(&mut self, consigned: Note, hdr: Digest, header: Vec<u8>) -> Next {
+        if Digest::of(&header) != hdr {
+            return Err(Fault::new(
+                "header-digest-mismatch",
+                "the age header is not the one that the dispatch names",
+            ));
+        }
+        self.outputs
+            .push_back(ReceiverOutput::CheckHeader(header.clone()));
+        Ok(State::CheckingHeader { consigned, header })
+    }
+
+    fn header_checked(
+        &mut self,
+        now: &Moment,
+        consigned: Note,
+        header: Vec<u8>,
+        outcome: Result<(), String>,
+    ) -> Next {
+        let earlier = Signed::of(consigned.clone())?;
+        let (kind, reason) = match outcome {
+            Ok(()) => (Kind::Handover, None),
+            Err(code) => (Kind::HandoverFailed, Some(Reason::technical(&code))),
+        };
+        let mut receipt = self.next_receipt(now, &earlier, kind);
+        receipt.reason = reason;
+        let note = self.sign(&receipt)?;
+        let then = vec![Frame::Receipt(note.bytes().to_vec())];
+        let commit = match kind {
+            Kind::Handover => ReceiverCommit::Handover {
+                consigned,
+                header,
+                note: note.clone(),
+            },
+            _failed => ReceiverCommit::HandoverFailed {
+                consigned,
+                note: note.clone(),
+            },
+        };
+        let next = State::AwaitAnswerCountersigned(Signed { receipt, note });
+        Ok(self.commit(commit, then, next))
+    }
+
+    fn answer_countersigned(&mut self, held: &Signed, bytes: &[u8]) -> Next {
+        let note = self.countersigned(held, bytes)?;
+        let (commit, outcome) = match held.receipt.kind {
+            Kind::Handover => (ReceiverCommit::Held(note), Outcome::Delivered),
+            _failed => (ReceiverCommit::Failed(note), Outcome::Ended),
+        };
+        Ok(self.commit(commit, vec![Frame::Done], State::Closing(outcome)))
+    }
+
+    /// The sender may end the exchange for as long as we have not consigned.
+    fn lapsed(&mut self, dispatch: &Signed, bytes: &[u8]) -> Next {
+        let signed = Signed::parse(bytes)?;
+        if !matches!(signed.receipt.kind, Kind::Expired | Kind::Withdrawn) {
+            return Err(unexpected_kind(
+                signed.receipt.kind,
+                "payload is being received",
+            ));
+        }
+        signed.verify(&self.keys(), true)?;
+        signed.follows(dispatch)?;
+        Ok(self.commit(
+            ReceiverCommit::Lapsed(signed.note),
+            vec![Frame::Done],
+            State::Closing(Outcome::Ended),
+        ))
+    }
+
+    fn frame(&mut self, now: &Moment, state: State, frame: Frame) -> Next {
+        match (state, frame) {
+            (_, Frame::Fault(fault)) => Ok(self.close(Outcome::Faulted(Fault {
+                code: fault.code,
+                text: fault.text,
+            }))),
+            (State::AwaitOffer, Frame::Offer(bytes)) => self.offered(now, &bytes),
+            (State::AwaitDisclosures(offer), Frame::Disclosures(disclosures)) => {
+                self.disclosed(offer, disclosures)
+            }
+            (
+                State::AwaitList { offer, .. } | State::Collect { offer, .. },
+                Frame::Receipt(bytes),
+            ) => self.lapsed(&offer.dispatch, &bytes),
+            (State::AwaitCountersigned(held), Frame::Receipt(bytes)) => {
+                let consigned = self.countersigned(&held, &bytes)?;
+                let hdr = held.receipt.pkg.as_ref().map(|pkg| pkg.hdr);
+                let hdr =
+                    hdr.ok_or_else(|| Fault::new("missing-field", "a dispatch names its package"))?;
+                Ok(State::AwaitHeader { consigned, hdr })
+            }
+            (State::AwaitHeader { consigned, hdr }, Frame::Header(header)) => {
+                self.header(consigned, hdr, header)
+            }
+            (State::AwaitAnswerCountersigned(held), Frame::Receipt(bytes)) => {
+                self.answer_countersigned(&held, &bytes)
+            }
+            (state, frame) => Err(unexpected(frame.kind().as_str(), state.name())),
+        }
+    }
+
+    fn step(&mut self, now: &Moment, state: State, input: ReceiverInput) -> Next {
+        match (state, input) {
+            (State::Closed, _) => Ok(State::Closed),
+            (state, ReceiverInput::Frame(frame)) => self.frame(now, state, frame),
+            (_, ReceiverInput::BadData(fault)) => Err(fault),
+            (_, ReceiverInput::Timeout) => Ok(self.close(Outcome::TimedOut)),
+            (State::AwaitKnown { offer, disclosures }, ReceiverInput::Known(known)) => {
+                self.known(now, offer, disclosures, known.map(|known| *known))
+            }
+            (State::AwaitKnown { .. }, ReceiverInput::Foreign) => Err(Fault::new(
+                "xid-taken",
+                "the exchange id belongs to another exchange",
+            )),
+            (State::AwaitAdmission(offer), ReceiverInput::Admitted) => Ok(State::AwaitList {
+                offer,
+                have: Ranges::empty(),
+            }),
+            (
+                State::AwaitAdmission(_)
+                | State::AwaitList { .. }
+                | State::Collect { .. }
+                | State::Settling(_),
+                ReceiverInput::NoRoom { code },
+            ) => {
+                let after_s = 30;
+                self.send(Frame::Later(Later {
+                    code: code.clone(),
+                    after_s,
+                }));
+                Ok(self.close(Outcome::Later { code, after_s }))
+            }
+            (State::AwaitList { offer, have }, ReceiverInput::Listed) => {
+                Ok(self.listed(offer, have))
+            }
+            (State::Collect { offer, .. }, ReceiverInput::Stored(have)) => {
+                Ok(self.stored(offer, have))
+            }
+            (State::Settling(offer), ReceiverInput::Durable) => self.durable(now, &offer),
+            (
+                State::CheckingHeader { consigned, header },
+                ReceiverInput::HeaderChecked(outcome),
+            ) => self.header_checked(now, consigned, header, outcome),
+            (State::Committing { then, next }, ReceiverInput::Committed) => {
+                for frame in then {
+                    self.send(frame);
+                }
+                match *next {
+                    State::Closing(outcome) => Ok(self.close(outcome)),
+                    next => Ok(next),
+                }
+            }
+            (state, _late) => Ok(state),
+        }
+    }
+}
+
+impl State {
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::AwaitOffer => "an offer is awaited",
+            Self::AwaitDisclosures(_) => "disclosures are awaited",
+            Self::AwaitKnown { .. } | Self::AwaitAdmission(_) => "the offer is being looked at",
+            Self::AwaitList { .. } => "the list of segments is awaited",
+            Self::Collect { .. } => "segments are awaited",
+            Self::Settling(_) | Self::Committing { .. } | Self::CheckingHeader { .. } => {
+                "something is being made durable"
+            }
+            Self::AwaitCountersigned(_) => "the countersigned consigned receipt is awaited",
+            Self::AwaitHeader { .. } => "the age header is awaited",
+            Self::AwaitAnswerCountersigned(_) => "the countersigned handover receipt is awaited",
+            Self::Closing(_) | Self::Closed => "the exchange is closed",
+        }
+    }
+}
+
+impl Machine for Receiver {
+    type Input = ReceiverInput;
+    type Output = ReceiverOutput;
+
+    fn handle(&mut self, now: &Moment, input: ReceiverInput) {
+        self.deadline = Some(now.instant.plus_ms(PATIENCE_MS));
+        let state = mem::replace(&mut self.state, State::Closed);
+        self.state = match self.step(now, state, input) {
+            Ok(state) => state,
+            Err(fault) => self.fault(fault),
+        };
+        if matches!(self.state, State::Closed) {
+            self.deadline = None;
+        }
+    }
+
+    fn poll_output(&mut self) -> Option<ReceiverOutput> {
+        self.outputs.pop_front()
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.deadline
+    }
+}

@@ -1,0 +1,464 @@
+//! The sending side of an exchange.
+
+use std::collections::VecDeque;
+use std::mem;
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
+use crate::base::Instant;
+use crate::base::Ranges;
+use crate::base::Xid;
+use crate::identity::keys::PublicKey;
+use crate::identity::statement::Note;
+use crate::receipt::Kind;
+use crate::transfer::checks::Keys;
+use crate::transfer::checks::Signed;
+use crate::transfer::checks::unexpected;
+use crate::transfer::checks::unexpected_kind;
+use crate::transfer::{Fault, Machine, Moment, Other, Outcome, Own, PATIENCE_MS};
+use crate::wire::Frame;
+
+/// How far the exchange had come when this attempt begins; notes are stored bytes.
+#[derive(Debug)]
+pub enum Progress {
+    /// Only the dispatch exists.
+    Dispatched,
+    /// The receiver's `consigned` is countersigned.
+    Consigned(Note),
+    /// The receiver's `handover` or `handover-failed` is countersigned; only its "done" is missing.
+    Answered {
+        /// The countersigned `consigned`.
+        consigned: Note,
+        /// The countersigned last receipt.
+        last: Note,
+    },
+    /// We ended it (`expired`, `withdrawn`), and the receiver should hear of it.
+    Lapsed(Note),
+}
+
+/// What is sent.
+#[derive(Debug)]
+pub struct Consignment {
+    /// The exchange.
+    pub xid: Xid,
+    /// The signed dispatch.
+    pub dispatch: Note,
+    /// Disclosures that the receiver's rules need.
+    pub disclosures: Vec<String>,
+    /// The age header; absent once it is shredded.
+    pub header: Option<Zeroizing<Vec<u8>>>,
+    /// Segments of the payload.
+    pub segments: u64,
+    /// Whether the payload follows the offer unasked.
+    pub inline: bool,
+}
+
+/// What can happen to a sender.
+#[derive(Debug)]
+pub enum SenderInput {
+    /// The stream is open.
+    Opened,
+    /// A frame came.
+    Frame(Frame),
+    /// Payload bytes moved.
+    Moved,
+    /// The last commit is durable.
+    Committed,
+    /// Nothing happened for too long.
+    Timeout,
+}
+
+/// A step to make durable in one commit: log the note as it stands, move the exchange on.
+#[derive(Debug)]
+pub enum SenderCommit {
+    /// `consigned`, countersigned.
+    Consigned(Note),
+    /// `handover`, countersigned; the header is to be shredded.
+    Delivered(Note),
+    /// `handover-failed`, countersigned; the header is to be shredded.
+    Failed(Note),
+    /// `rejected`, as the receiver signed it; the header is to be shredded.
+    Rejected(Note),
+    /// The receiver holds everything: nothing is left to do.
+    Closed,
+    /// The receiver has heard that we ended it.
+    Told,
+}
+
+/// What a sender asks for.
+#[derive(Debug)]
+pub enum SenderOutput {
+    /// Send this frame on the exchange's stream.
+    Send(Frame),
+    /// Send the list of segment hashes on a stream of its own.
+    SendList,
+    /// Send these segments.
+    SendSegments(Ranges),
+    /// Make this durable, then say [`SenderInput::Committed`].
+    Commit(SenderCommit),
+    /// Over.
+    Close(Outcome),
+}
+
+#[derive(Debug)]
+enum State {
+    Idle(Progress),
+    /// Offered; the receiver's answer is awaited.
+    Offered(Progress),
+    /// The commit is under way; then say these frames and be in that state.
+    Committing {
+        then: Vec<Frame>,
+        next: Box<State>,
+    },
+    Closing(Outcome),
+    Closed,
+}
+
+/// The sending side of one exchange on one connection.
+#[derive(Debug)]
+pub struct Sender {
+    own: Arc<Own>,
+    own_public: PublicKey,
+    other: Other,
+    consignment: Consignment,
+    dispatch: Signed,
+    state: State,
+    outputs: VecDeque<SenderOutput>,
+    deadline: Option<Instant>,
+}
+
+impl Sender {
+    /// A sender for a stored consignment.
+    ///
+    /// # Errors
+    /// When the stored dispatch is not a receipt: the ledger was altered.
+    pub fn new(
+        own: Arc<Own>,
+        other: Other,
+        consignment: Consignment,
+        progress: Progress,
+    ) -> Result<Self, Fault> {
+        let dispatch = Signed::of(consignment.dispatch.clone())?;
+        let (own_public, outputs) = (own.key.public(), VecDeque::new());
+        let state = State::Idle(progress);
+        Ok(Self {
+            own,
+            own_public,
+            other,
+            consignment,
+            dispatch,
+            state,
+            outputs,
+            deadline: None,
+        })
+    }
+
+    fn offer(&mut self, progress: Progress) -> State {
+        let dispatch = self.consignment.dispatch.bytes().to_vec();
+        self.send(Frame::Offer(dispatch));
+        self.send(Frame::Disclosures(self.consignment.disclosures.clone()));
+        match &progress {
+            Progress::Lapsed(note) => self.send(Frame::Receipt(note.bytes().to_vec())),
+            Progress::Dispatched => {
+                self.outputs.push_back(SenderOutput::SendList);
+                if self.consignment.inline {
+                    self.outputs
+                        .push_back(SenderOutput::SendSegments(Ranges::all(
+                            self.consignment.segments,
+                        )));
+                }
+            }
+            Progress::Consigned(_) | Progress::Answered { .. } => {}
+        }
+        State::Offered(progress)
+    }
+
+    fn send(&mut self, frame: Frame) {
+        self.outputs.push_back(SenderOutput::Send(frame));
+    }
+
+    fn fault(&mut self, fault: Fault) -> State {
+        let frame = Frame::Fault(crate::wire::Fault::new(&fault.code, &fault.text));
+        self.send(frame);
+        self.close(Outcome::Faulted(fault))
+    }
+
+    fn close(&mut self, outcome: Outcome) -> State {
+        self.deadline = None;
+        self.outputs.push_back(SenderOutput::Close(outcome));
+        State::Closed
+    }
+
+    fn commit(&mut self, commit: SenderCommit, then: Vec<Frame>, next: State) -> State {
+        self.outputs.push_back(SenderOutput::Commit(commit));
+        State::Committing {
+            then,
+            next: Box::new(next),
+        }
+    }
+
+    fn frame(&mut self, progress: Progress, frame: Frame) -> State {
+        let step = match frame {
+            Frame::Accept { missing } => return self.accepted(progress, missing),
+            Frame::Receipt(bytes) => self.receipt(&progress, &bytes),
+            Frame::Done => self.done(&progress),
+            Frame::Later(later) => {
+                return self.close(Outcome::Later {
+                    code: later.code,
+                    after_s: later.after_s,
+                });
+            }
+            Frame::Fault(fault) => {
+                return self.close(Outcome::Faulted(Fault {
+                    code: fault.code,
+                    text: fault.text,
+                }));
+            }
+            Frame::Hello(_) | Frame::Card(_) | Frame::Crl(_) | Frame::Ack(_) => {
+                Err(unexpected("a control frame", "exchange"))
+            }
+            Frame::Offer(_) | Frame::Disclosures(_) | Frame::Header(_) => {
+                Err(unexpected("an offer", "we are the sender"))
+            }
+        };
+        match step {
+            Ok(Step::Stay) => State::Offered(progress),
+            Ok(Step::Commit { commit, then, next }) => self.commit(commit, then, next),
+            Err(fault) => self.fault(fault),
+        }
+    }
+
+    fn accepted(&mut self, progress: Progress, missing: Ranges) -> State {
+        let end = missing.runs().last().map_or(0, |run| run.end());
+        let refused = match &progress {
+            Progress::Dispatched if end > self.consignment.segments => Some(Fault::new(
+                "segment-outside",
+                format!("segment {} of {} asked for", end, self.consignment.segments),
+            )),
+            Progress::Dispatched if self.consignment.inline => {
+                Some(unexpected("accept", "the payload followed its offer"))
+            }
+            // The receiver restored an old state: it signed for the payload once already.
+            Progress::Consigned(_) | Progress::Answered { .. } => Some(Fault::new(
+                "contradicts-earlier",
+                "the receiver asks for a payload that it has signed for",
+            )),
+            Progress::Dispatched | Progress::Lapsed(_) => None,
+        };
+        if let Some(fault) = refused {
+            return self.fault(fault);
+        }
+        if matches!(progress, Progress::Dispatched) && !missing.is_empty() {
+            self.outputs.push_back(SenderOutput::SendSegments(missing));
+        }
+        State::Offered(progress)
+    }
+
+    /// What a receipt from the receiver leads to.
+    fn receipt(&mut self, progress: &Progress, bytes: &[u8]) -> Result<Step, Fault> {
+        let signed = Signed::parse(bytes)?;
+        match signed.receipt.kind {
+            Kind::Consigned => self.consigned(progress, &signed),
+            Kind::Handover | Kind::HandoverFailed => self.answered(progress, &signed),
+            Kind::Rejected => self.rejected(progress, signed),
+            kind @ (Kind::Dispatch
+            | Kind::Expired
+            | Kind::Withdrawn
+            | Kind::Access
+            | Kind::AccessDenied
+            | Kind::ContentMismatch
+            | Kind::KeyAnnounce
+            | Kind::CardAdopted
+            | Kind::Recovered
+            | Kind::ClockStep
+            | Kind::PolicyAdopted) => {
+                Err(unexpected_kind(kind, "an answer to the offer is awaited"))
+            }
+        }
+    }
+
+    fn consigned(&mut self, progress: &Progress, signed: &Signed) -> Result<Step, Fault> {
+        match progress {
+            Progress::Dispatched => {
+                signed.verify(&self.keys(), false)?;
+                signed.follows(&self.dispatch)?;
+                let note = self.countersign(signed)?;
+                let then = self.countersigned_and_header(&note)?;
+                let next = State::Offered(Progress::Consigned(note.clone()));
+                Ok(Step::Commit {
+                    commit: SenderCommit::Consigned(note),
+                    then,
+                    next,
+                })
+            }
+            Progress::Consigned(held) => {
+                signed.repeats(held)?;
+                for frame in self.countersigned_and_header(&held.clone())? {
+                    self.send(frame);
+                }
+                Ok(Step::Stay)
+            }
+            Progress::Answered { .. } => Err(Fault::new(
+                "contradicts-earlier",
+                "the receiver asks for a header that it has signed for",
+            )),
+            // It consigned while we ended the exchange: ours was signed first and stands.
+            Progress::Lapsed(_) => Err(Fault::new("lapsed", "the sender has ended this exchange")),
+        }
+    }
+
+    fn answered(&mut self, progress: &Progress, signed: &Signed) -> Result<Step, Fault> {
+        match progress {
+            Progress::Consigned(consigned) => {
+                signed.verify(&self.keys(), false)?;
+                signed.follows(&Signed::of(consigned.clone())?)?;
+                let note = self.countersign(signed)?;
+                let then = vec![Frame::Receipt(note.bytes().to_vec())];
+                let last = Progress::Answered {
+                    consigned: consigned.clone(),
+                    last: note.clone(),
+                };
+                let commit = match signed.receipt.kind {
+                    Kind::HandoverFailed => SenderCommit::Failed(note),
+                    _handover => SenderCommit::Delivered(note),
+                };
+                Ok(Step::Commit {
+                    commit,
+                    then,
+                    next: State::Offered(last),
+                })
+            }
+            Progress::Answered { last, .. } => {
+                signed.repeats(last)?;
+                let last = last.bytes().to_vec();
+                self.send(Frame::Receipt(last));
+                Ok(Step::Stay)
+            }
+            Progress::Dispatched | Progress::Lapsed(_) => Err(unexpected_kind(
+                signed.receipt.kind,
+                "no consigned receipt has been countersigned",
+            )),
+        }
+    }
+
+    fn rejected(&mut self, progress: &Progress, signed: Signed) -> Result<Step, Fault> {
+        if !matches!(progress, Progress::Dispatched) {
+            return Err(unexpected_kind(
+                Kind::Rejected,
+                "the receiver has signed for the payload, or we ended it",
+            ));
+        }
+        signed.verify(&self.keys(), true)?;
+        signed.follows(&self.dispatch)?;
+        let next = State::Closing(Outcome::Ended);
+        Ok(Step::Commit {
+            commit: SenderCommit::Rejected(signed.note),
+            then: Vec::new(),
+            next,
+        })
+    }
+
+    fn done(&mut self, progress: &Progress) -> Result<Step, Fault> {
+        let (commit, outcome) = match progress {
+            Progress::Answered { last, .. } => match Signed::of(last.clone())?.receipt.kind {
+                Kind::HandoverFailed => (SenderCommit::Told, Outcome::Ended),
+                _handover => (SenderCommit::Closed, Outcome::Delivered),
+            },
+            Progress::Lapsed(_) => (SenderCommit::Told, Outcome::Ended),
+            Progress::Dispatched | Progress::Consigned(_) => {
+                return Err(unexpected(
+                    "done",
+                    "no handover receipt has been countersigned",
+                ));
+            }
+        };
+        Ok(Step::Commit {
+            commit,
+            then: Vec::new(),
+            next: State::Closing(outcome),
+        })
+    }
+
+    fn countersigned_and_header(&self, note: &Note) -> Result<Vec<Frame>, Fault> {
+        let header = self.consignment.header.as_ref();
+        let header =
+            header.ok_or_else(|| Fault::new("header-gone", "the age header is no longer here"))?;
+        Ok(vec![
+            Frame::Receipt(note.bytes().to_vec()),
+            Frame::Header(header.to_vec()),
+        ])
+    }
+
+    fn countersign(&self, signed: &Signed) -> Result<Note, Fault> {
+        signed
+            .note
+            .countersign(&self.own.key)
+            .map_err(|e| Fault::new(e.code(), e.to_string()))
+    }
+
+    fn keys(&self) -> Keys<'_> {
+        Keys {
+            sender: &self.own_public,
+            receiver: &self.other.key,
+        }
+    }
+}
+
+/// What one frame leads to.
+enum Step {
+    Stay,
+    Commit {
+        commit: SenderCommit,
+        then: Vec<Frame>,
+        next: State,
+    },
+}
+
+impl Machine for Sender {
+    type Input = SenderInput;
+    type Output = SenderOutput;
+
+    fn handle(&mut self, now: &Moment, input: SenderInput) {
+        self.deadline = Some(now.instant.plus_ms(PATIENCE_MS));
+        let state = mem::replace(&mut self.state, State::Closed);
+        self.state = match (state, input) {
+            (State::Closed, _) => State::Closed,
+            (
+                state @ (State::Committing { .. } | State::Closing(_)),
+                SenderInput::Timeout | SenderInput::Moved,
+            ) => state,
+            (_, SenderInput::Timeout) => self.close(Outcome::TimedOut),
+            (State::Idle(progress), SenderInput::Opened) => self.offer(progress),
+            (State::Offered(progress), SenderInput::Frame(frame)) => self.frame(progress, frame),
+            (State::Committing { then, next }, SenderInput::Committed) => {
+                for frame in then {
+                    self.send(frame);
+                }
+                match *next {
+                    State::Closing(outcome) => self.close(outcome),
+                    next @ (State::Idle(_)
+                    | State::Offered(_)
+                    | State::Committing { .. }
+                    | State::Closed) => next,
+                }
+            }
+            (
+                State::Idle(_) | State::Committing { .. } | State::Closing(_),
+                SenderInput::Frame(frame),
+            ) => self.fault(unexpected(frame.kind().as_str(), "nothing was asked")),
+            (state, SenderInput::Opened | SenderInput::Moved | SenderInput::Committed) => state,
+        };
+        if matches!(self.state, State::Closed) {
+            self.deadline = None;
+        }
+    }
+
+    fn poll_output(&mut self) -> Option<SenderOutput> {
+        self.outputs.pop_front()
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.deadline
+    }
+}
