@@ -418,7 +418,9 @@ fn text(made: &Made) -> String {
         made.fingerprint,
     );
     for next in &made.next {
-        text.push_str(&format!("next     {next}\n"));
+        text.push_str("next     ");
+        text.push_str(next);
+        text.push('\n');
     }
     text
 }

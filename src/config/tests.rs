@@ -144,7 +144,11 @@ alias = "fr"
     assert_eq!(config.telemetry.log, LogFormat::Journald);
     assert_eq!(config.telemetry.level, LogLevel::Debug);
     assert_eq!(config.grace, Duration::from_mins(1));
-    let classic: Vec<_> = config.classic.iter().map(|alias| alias.as_str()).collect();
+    let classic: Vec<_> = config
+        .classic
+        .iter()
+        .map(crate::base::Alias::as_str)
+        .collect();
     assert_eq!(classic, ["ie"]);
 }
 

@@ -229,10 +229,13 @@ pub fn pem(certificate: &CertificateDer<'_>) -> String {
     use base64::Engine as _;
     let text = base64::engine::general_purpose::STANDARD.encode(certificate);
     let mut pem = "-----BEGIN CERTIFICATE-----\n".to_owned();
-    for line in text.as_bytes().chunks(64) {
-        pem.push_str(std::str::from_utf8(line).expect("base64 is ASCII"));
-        pem.push('\n');
+    for (at, letter) in text.chars().enumerate() {
+        if at > 0 && at % 64 == 0 {
+            pem.push('\n');
+        }
+        pem.push(letter);
     }
+    pem.push('\n');
     pem.push_str("-----END CERTIFICATE-----\n");
     pem
 }
@@ -283,7 +286,7 @@ fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), KeyringFault> {
     let folder = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());
-    sync_folder(folder.unwrap_or(Path::new(".")))
+    sync_folder(folder.unwrap_or_else(|| Path::new(".")))
 }
 
 #[cfg(test)]

@@ -9,6 +9,8 @@ use crate::cli::terminal::Reader;
 use crate::cli::terminal::Talk;
 use crate::config::KeyFiles;
 
+type Pick = fn(&KeyFiles) -> &PathBuf;
+
 struct Place {
     root: tempfile::TempDir,
     config: Config,
@@ -66,7 +68,6 @@ fn all_faulty_files_are_told_at_once() {
 fn files_of_another_authority_are_noticed() {
     let other = place("bfj.example.de");
     let theirs = &other.config.identity;
-    type Pick = fn(&KeyFiles) -> &PathBuf;
     let cases: [(Pick, &[&str]); 6] = [
         (|it| &it.tls_key, &["identity.tls_key"]),
         (|it| &it.tls_ca_key, &["identity.tls_ca_key"]),

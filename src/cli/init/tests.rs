@@ -297,7 +297,7 @@ fn what_was_made_can_be_shown() {
 fn certificates_of_another_pki_are_taken() {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("certs/make-dev-pki.sh");
     let root = tempfile::tempdir().unwrap();
-    let make = |id: &str, out: &str| {
+    let certify = |id: &str, out: &str| {
         let out = root.path().join(out);
         let made = Command::new("sh").arg(&script).arg(id).arg(&out).output();
         let made = made.unwrap();
@@ -308,8 +308,8 @@ fn certificates_of_another_pki_are_taken() {
         );
         out.join("for-init")
     };
-    let own = make("mla.example.ie", "own");
-    let other = make("bfj.example.de", "other");
+    let own = certify("mla.example.ie", "own");
+    let other = certify("bfj.example.de", "other");
     let real_now = Timestamp::from_millis(jiff::Timestamp::now().as_millisecond());
 
     let mut args = args(&[]);
