@@ -131,8 +131,8 @@ pub(super) async fn wait(
     Query(wait): Query<Wait>,
 ) -> Answer<PackageView> {
     let xid = daemon.find(&name).await?;
-    let most = Duration::from_secs(wait.seconds.unwrap_or(30)).min(WAIT_MAX);
-    let until = tokio::time::Instant::now() + most;
+    let longest = Duration::from_secs(wait.seconds.unwrap_or(30)).min(WAIT_MAX);
+    let until = tokio::time::Instant::now() + longest;
     let mut changes = daemon.changes();
     loop {
         let row = daemon.exchange(&xid).await?;
