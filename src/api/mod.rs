@@ -1,5 +1,5 @@
 //! The local API on a Unix socket: types, server, client.
 
-pub mod server;
 pub mod client;
+pub mod server;
 pub mod types;

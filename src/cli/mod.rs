@@ -4,7 +4,10 @@
 
 pub mod dossier;
 pub mod failure;
+pub mod init;
 
+mod check;
+mod config;
 mod demo;
 mod folder;
 mod help;
@@ -15,6 +18,7 @@ mod policy;
 mod progress;
 mod receipt;
 mod remote;
+mod serve;
 mod status;
 mod terminal;
 mod text;
@@ -35,7 +39,7 @@ use crate::cli::terminal::{Reader, Talk, Terminal};
 const EXAMPLES: &str = "\
 Examples:
   rogatory demo --once
-  rogatory status --home ./ie";
+  rogatory init --home ./ie --authority mla.example.ie --name 'Central Authority' --country IE --listen 127.0.0.1:7443";
 
 /// Exchanges evidence packages between the central authorities of states: encrypted, bound to their purpose, receipted.
 #[derive(Debug, Parser)]
@@ -83,6 +87,14 @@ pub(crate) struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Init(init::InitArgs),
+    /// Run the daemon, until SIGTERM or Ctrl-C
+    #[command(after_help = serve::EXAMPLES)]
+    Serve,
+    #[command(subcommand)]
+    Check(check::CheckCommand),
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
     /// How the daemon is, problems first; exit code 0 while it serves, 10 while it does not
     #[command(after_help = status::EXAMPLES)]
     Status,
@@ -164,7 +176,12 @@ fn not_parsed(error: &clap::Error, terminal: Terminal) -> ExitCode {
 fn run(cli: &Cli, terminal: Terminal) -> Result<(), Failure> {
     let global = &cli.global;
     let call = || Call::new(global, terminal);
+    let home = || remote::home(global);
     match &cli.command {
+        Command::Init(args) => init::run(args, &home(), terminal),
+        Command::Check(command) => command.run(&home(), remote::environment(), terminal),
+        Command::Config(command) => command.run(&home(), remote::environment(), terminal),
+        Command::Serve => serve::run(global),
         Command::Status => status::run(&call()?),
         Command::Peer(command) => command.run(&call()?),
         Command::Package(command) => command.run(global, terminal),
@@ -246,7 +263,7 @@ mod tests {
             let examples: Vec<_> = lines.collect();
             assert_eq!(examples.len(), 2, "{path}");
             for example in examples {
-                assert!(example.starts_with("  rogatory"), "{path}: {example}");
+                assert!(example.starts_with("  "), "{path}: {example}");
                 assert!(example.contains(path), "{path}: {example}");
             }
             assert!(command.get_about().is_some(), "{path} says what it does");
@@ -261,7 +278,9 @@ mod tests {
                 .map(ToString::to_string)
                 .unwrap_or_default();
             for example in help.lines().skip(1) {
-                let words = words(example);
+                let mut words = words(example);
+                // Variables of the environment may stand before the program.
+                words.retain(|word| !word.to_string_lossy().starts_with("ROGATORY__"));
                 if let Err(error) = parse(words, true) {
                     assert_eq!(
                         error.kind(),

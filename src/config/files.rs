@@ -177,6 +177,13 @@ pub fn tls_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, SecretFaul
     good.then_some(chain).ok_or_else(malformed)
 }
 
+/// Whether this is the private key of this certificate, of a kind that TLS here can use.
+pub fn are_pair(key: &PrivateKeyDer<'_>, certificate: &CertificateDer<'_>) -> bool {
+    let public = public_key(key);
+    X509Certificate::from_der(certificate)
+        .is_ok_and(|(_, certificate)| public.is_some_and(|it| it == certificate.public_key().raw))
+}
+
 /// The public key (`SubjectPublicKeyInfo`, DER) of a TLS private key, if it is of a kind that TLS here can use.
 fn public_key(key: &PrivateKeyDer<'_>) -> Option<Vec<u8>> {
     let key = rustls::crypto::aws_lc_rs::sign::any_supported_type(key).ok()?;
@@ -308,16 +315,16 @@ impl Findings {
         }
     }
 
-    fn pair(&mut self, name: &str, key: &PrivateKeyDer<'_>, certificate: &[u8], path: &Path) {
-        let Some(public) = public_key(key) else {
-            return self.fault(
-                name,
-                "is of a kind that cannot be used; take ECDSA P-256, P-384 or Ed25519",
-            );
-        };
-        let same = X509Certificate::from_der(certificate)
-            .is_ok_and(|(_, certificate)| certificate.public_key().raw == public);
-        if !same {
+    fn pair(
+        &mut self,
+        name: &str,
+        key: &PrivateKeyDer<'_>,
+        certificate: &CertificateDer<'_>,
+        path: &Path,
+    ) {
+        if public_key(key).is_none() {
+            self.fault(name, "is of a kind that cannot be used; take ECDSA P-256");
+        } else if !are_pair(key, certificate) {
             let text = format!("is not the key of the certificate in {}", path.display());
             self.fault(name, text);
         }

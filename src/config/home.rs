@@ -41,7 +41,7 @@ impl Home {
 
     /// The home whose configuration is this file: the system's for a file in `/etc/rogatory`, else its folder.
     pub fn of_config(file: &Path) -> Self {
-        let folder = file.parent().unwrap_or(Path::new(""));
+        let folder = file.parent().unwrap_or_else(|| Path::new(""));
         let home = if folder == Path::new(SYSTEM_CONFIG) {
             Self::system()
         } else {
@@ -62,7 +62,7 @@ impl Home {
 
     /// The folder of the configuration; relative paths in it start here.
     pub fn folder(&self) -> &Path {
-        self.config.parent().unwrap_or(Path::new(""))
+        self.config.parent().unwrap_or_else(|| Path::new(""))
     }
 
     /// The socket of the local API for a client: as the configuration and `env` say, else the default.

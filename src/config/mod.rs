@@ -21,3 +21,5 @@ pub use raw::Source;
 pub use typed::{Config, Origin};
 pub use values::{Authority, Country, KeyFiles, Limits, Listen, LogFormat, LogLevel, Telemetry};
 
+#[cfg(test)]
+mod tests;

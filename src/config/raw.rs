@@ -208,7 +208,7 @@ impl Reading<'_> {
             let text = "must be a list: write [[peer]] on a line of its own";
             return self.fault(at, keys::PEER, text, None);
         };
-        for peer in list.iter() {
+        for peer in list {
             let at = peer.span().start;
             match peer.get_ref().as_table() {
                 Some(table) => self.peer(at, table),

@@ -428,7 +428,7 @@ fn line_of(source: &Source) -> Option<u32> {
     }
 }
 
-fn within<T: PartialOrd>(value: T, min: T, max: T, max_text: &str) -> Result<T, String> {
+fn within<T: PartialOrd + Copy>(value: T, min: T, max: T, max_text: &str) -> Result<T, String> {
     if value < min {
         Err("is too small".to_owned())
     } else if value > max {

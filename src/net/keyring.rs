@@ -25,6 +25,7 @@ use crate::config::files;
 use crate::identity::keys::KeyName;
 use crate::identity::keys::Role;
 use crate::identity::keys::SecretKey;
+use crate::net::brought::Brought;
 use crate::net::pki;
 use crate::net::pki::Ca;
 use crate::net::pki::PkiFault;
@@ -88,6 +89,16 @@ impl Keyring {
     ///
     /// `tls-ca.pem tls-ca.key tls.pem tls.key receipts.key log.key witness.key card.key age.key reset.key`
     pub fn create(dir: &Path, id: &AuthorityId, now: Timestamp) -> Result<Self, KeyringFault> {
+        Self::create_with(dir, id, now, None)
+    }
+
+    /// The same with TLS certificates of another PKI, where such are brought: then there is no `tls-ca.key`.
+    pub fn create_with(
+        dir: &Path,
+        id: &AuthorityId,
+        now: Timestamp,
+        brought: Option<&Brought>,
+    ) -> Result<Self, KeyringFault> {
         let not_written = |source| KeyringFault::NotWritten {
             path: dir.to_owned(),
             source,
@@ -97,12 +108,15 @@ impl Keyring {
             .mode(0o700)
             .create(dir)
             .map_err(not_written)?;
-        let ca = pki::make_ca(id, now)?;
-        let leaf = pki::issue_leaf(&ca, id, now, pki::LEAF_DAYS)?;
-        write_new(&files.tls_ca_cert, pem(ca.certificate()).as_bytes(), 0o600)?;
-        write_new(&files.tls_ca_key, ca.key_pem().as_bytes(), 0o600)?;
-        write_new(&files.tls_cert, pem(&leaf.certificate).as_bytes(), 0o600)?;
-        write_new(&files.tls_key, leaf.key_pem.as_bytes(), 0o600)?;
+        match brought {
+            Some(brought) => {
+                let chain: String = brought.chain.iter().map(pem).collect();
+                write_new(&files.tls_ca_cert, pem(&brought.ca).as_bytes(), 0o600)?;
+                write_new(&files.tls_cert, chain.as_bytes(), 0o600)?;
+                write_new(&files.tls_key, brought.key_pem.as_bytes(), 0o600)?;
+            }
+            None => build_pki(&files, id, now)?,
+        }
         for (_, path, role) in files.signing() {
             let seed = random::<32>()?;
             let name = KeyName::new(id.clone(), role);
@@ -185,6 +199,16 @@ impl Keyring {
     }
 }
 
+/// A CA and a leaf of our own making.
+fn build_pki(files: &KeyFiles, id: &AuthorityId, now: Timestamp) -> Result<(), KeyringFault> {
+    let ca = pki::make_ca(id, now)?;
+    let leaf = pki::issue_leaf(&ca, id, now, pki::LEAF_DAYS)?;
+    write_new(&files.tls_ca_cert, pem(ca.certificate()).as_bytes(), 0o600)?;
+    write_new(&files.tls_ca_key, ca.key_pem().as_bytes(), 0o600)?;
+    write_new(&files.tls_cert, pem(&leaf.certificate).as_bytes(), 0o600)?;
+    write_new(&files.tls_key, leaf.key_pem.as_bytes(), 0o600)
+}
+
 /// The file form of `age-keygen`, so that `age -d -i` reads it.
 fn age_file(identity: &age::x25519::Identity, now: Timestamp) -> Zeroizing<String> {
     Zeroizing::new(format!(
@@ -205,10 +229,13 @@ pub fn pem(certificate: &CertificateDer<'_>) -> String {
     use base64::Engine as _;
     let text = base64::engine::general_purpose::STANDARD.encode(certificate);
     let mut pem = "-----BEGIN CERTIFICATE-----\n".to_owned();
-    for line in text.as_bytes().chunks(64) {
-        pem.push_str(std::str::from_utf8(line).expect("base64 is ASCII"));
-        pem.push('\n');
+    for (at, letter) in text.chars().enumerate() {
+        if at > 0 && at % 64 == 0 {
+            pem.push('\n');
+        }
+        pem.push(letter);
     }
+    pem.push('\n');
     pem.push_str("-----END CERTIFICATE-----\n");
     pem
 }
@@ -259,7 +286,7 @@ fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), KeyringFault> {
     let folder = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());
-    sync_folder(folder.unwrap_or(Path::new(".")))
+    sync_folder(folder.unwrap_or_else(|| Path::new(".")))
 }
 
 #[cfg(test)]

@@ -1,0 +1,109 @@
+//! `check`: what is wrong, before the daemon finds it.
+
+use clap::Subcommand;
+use serde_json::json;
+
+use crate::cli::failure::Failure;
+use crate::cli::terminal::Terminal;
+use crate::cli::terminal::value;
+use crate::config::Config;
+use crate::config::Fault;
+use crate::config::Home;
+use crate::net::keyring::Keyring;
+
+const EXAMPLES: &str = "\
+Examples:
+  rogatory check config --home ./ie
+  rogatory check config --config /etc/rogatory/rogatory.toml";
+
+/// Look for what is wrong
+#[derive(Debug, Clone, Subcommand)]
+#[command(after_help = EXAMPLES)]
+pub(crate) enum CheckCommand {
+    /// The configuration and the files it names, judged by the very functions that the daemon calls at its start
+    #[command(after_help = EXAMPLES)]
+    Config,
+}
+
+impl CheckCommand {
+    /// Runs it; `env` is the environment.
+    pub(crate) fn run(
+        &self,
+        home: &Home,
+        env: impl Iterator<Item = (String, String)>,
+        terminal: Terminal,
+    ) -> Result<(), Failure> {
+        match self {
+            Self::Config => config(home, env, terminal),
+        }
+    }
+}
+
+fn config(
+    home: &Home,
+    env: impl Iterator<Item = (String, String)>,
+    terminal: Terminal,
+) -> Result<(), Failure> {
+    let config = match judge(home, env) {
+        Ok(config) => config,
+        Err(faults) => {
+            if terminal.json() {
+                faults.iter().for_each(tell);
+            }
+            return Err(invalid(home, &faults));
+        }
+    };
+    let summary = json!({
+        "type": "summary",
+        "config": config.file,
+        "id": config.authority.id,
+        "alias": config.authority.alias,
+        "ok": true,
+    });
+    terminal.show(&summary, |_, _| {
+        let (file, authority) = (config.file.display(), &config.authority);
+        format!("ok  {file}  {} ({})\n", authority.id, authority.alias)
+    });
+    Ok(())
+}
+
+/// The configuration, if the daemon could start with it.
+pub(crate) fn judge(
+    home: &Home,
+    env: impl Iterator<Item = (String, String)>,
+) -> Result<Config, Vec<Fault>> {
+    let config = Config::load(&home.config, env)?;
+    config.check_files()?;
+    match Keyring::load(&config.identity, &config.authority.id) {
+        Ok(_) => Ok(config),
+        Err(e) => Err(vec![Fault::of("identity", e.to_string())]),
+    }
+}
+
+fn tell(fault: &Fault) {
+    value(&json!({
+        "type": "fault",
+        "line": fault.line,
+        "key": fault.key,
+        "text": fault.text,
+        "suggestion": fault.suggestion,
+    }));
+}
+
+/// Every fault of a configuration as one failure, exit code 3.
+pub(crate) fn invalid(home: &Home, faults: &[Fault]) -> Failure {
+    let file = home.config.display();
+    let count = faults.len();
+    let noun = if count == 1 { "fault" } else { "faults" };
+    let mut text = format!("{file} has {count} {noun}");
+    for fault in faults {
+        text.push_str("\n  ");
+        text.push_str(&fault.to_string());
+    }
+    Failure::configuration("config-invalid", text).next(format!(
+        "correct {file}; config/rogatory.toml in the source is a sample"
+    ))
+}
+
+#[cfg(test)]
+mod tests;
