@@ -17,6 +17,7 @@ Examples:
 
 /// The configuration
 #[derive(Debug, Clone, Subcommand)]
+#[command(after_help = EXAMPLES)]
 pub(crate) enum ConfigCommand {
     /// Every value in force
     #[command(after_help = EXAMPLES)]
