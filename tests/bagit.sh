@@ -24,6 +24,8 @@ missing() {
 command -v age >/dev/null || missing "install age (Debian: apt-get install age)"
 if [ -n "${BAGIT:-}" ]; then
     bagit=$BAGIT
+elif [ -x tests/.venv/bin/bagit.py ]; then
+    bagit=tests/.venv/bin/bagit.py
 elif command -v bagit.py >/dev/null; then
     bagit=bagit.py
 else

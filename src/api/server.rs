@@ -57,13 +57,13 @@ impl Connected<IncomingStream<'_, UnixListener>> for Caller {
 
 /// A call that failed; turns into a response.
 #[derive(Debug, Clone)]
-pub struct ApiFailure(pub ApiError);
+pub struct ApiFailure(pub Box<ApiError>);
 
 macro_rules! failures {
     ($($(#[$doc:meta])* $name:ident = $code:literal;)*) => {$(
         $(#[$doc])*
         pub fn $name(error: &str, message: impl Into<String>) -> Self {
-            Self(ApiError { code: $code, error: error.to_owned(), message: message.into(), next: None, denial: None })
+            Self(Box::new(ApiError { code: $code, error: error.to_owned(), message: message.into(), next: None, denial: None }))
         }
     )*};
 }
@@ -104,13 +104,13 @@ impl ApiFailure {
             clause: denial.clause.clone(),
         };
         let error = view.reason.clone();
-        Self(ApiError {
+        Self(Box::new(ApiError {
             code: 4,
             error,
             message: denial.text.clone(),
             next: None,
             denial: Some(view),
-        })
+        }))
     }
 }
 
@@ -127,7 +127,7 @@ impl IntoResponse for ApiFailure {
             11 => StatusCode::INSUFFICIENT_STORAGE,
             _other => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        (status, Json(self.0)).into_response()
+        (status, Json(*self.0)).into_response()
     }
 }
 

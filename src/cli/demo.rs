@@ -1,6 +1,7 @@
 //! `demo`: the main job in one command. Two authorities as real processes on loopback; nothing is pretended.
 
 mod check;
+mod delivery;
 mod stage;
 mod story;
 
@@ -60,56 +61,68 @@ impl DemoArgs {
             terminal,
             runtime.handle().clone(),
         )?);
-        let end = self.show(&runtime, &stage);
+        let end = self.show(&runtime, &stage, watch);
         stage.clear();
-        let result = match end {
-            End::Shown(result) => result,
-            End::Interrupted if stage.is_complete() => Ok(()),
-            End::Interrupted => Err(Failure::failed("interrupted", "the demo was interrupted")),
+        let (result, keep) = match end {
+            End::Shown(result) => {
+                let failed = result.is_err();
+                (result, failed)
+            }
+            End::Interrupted if stage.is_complete() => (Ok(()), false),
+            End::Interrupted => {
+                let failure = Failure::failed("interrupted", "the demo was interrupted");
+                (Err(failure), false)
+            }
         };
-        if result.is_ok() {
-            stage.remove();
-            let summary = Summary {
-                r#type: "summary",
-                ok: true,
-                ms: watch.millis(),
-            };
-            terminal.show(&summary, |summary, _| {
-                format!("every step held, {} ms\n", summary.ms)
-            });
-        } else {
+        if keep {
             terminal.note(&format!("kept to look into: {}", stage.dir().display()));
+        } else {
+            stage.remove();
         }
         // Sleeping threads of an interrupted show end with the process.
         runtime.shutdown_background();
         result
     }
 
-    /// Runs the story in a thread of its own, so that a signal can end it at any moment.
-    fn show(&self, runtime: &Runtime, stage: &Arc<Stage>) -> End {
+    /// Performs in a thread of its own, so that a signal can end it at any moment.
+    fn show(&self, runtime: &Runtime, stage: &Arc<Stage>, watch: Stopwatch) -> End {
         let (to, ended) = oneshot::channel();
         let (paths, once, actor) = (self.paths.clone(), self.once, Arc::clone(stage));
         thread::spawn(move || {
-            let daemons = story::tell(&actor, &paths);
-            if daemons.is_ok() {
-                actor.complete();
-            }
-            if daemons.is_ok() && !once {
-                story::invite(&actor);
-                // Blocks until the process ends: its own other end lives as long.
-                let (_open, never) = mpsc::channel::<()>();
-                never.recv().unwrap_or_default();
-            }
             // Nobody listens any more after a signal.
-            drop(to.send(daemons.map(drop)));
+            drop(to.send(perform(&actor, &paths, once, watch)));
         });
         runtime.block_on(async {
             tokio::select! {
-                shown = ended => End::Shown(shown.unwrap_or_else(|_| Err(Failure::failed("demo-broke", "the demo stopped on a fault of its own")))),
+                shown = ended => {
+                    let broke = || Failure::failed("demo-broke", "the demo stopped on a fault of its own");
+                    End::Shown(shown.unwrap_or_else(|_| Err(broke())))
+                }
                 () = asked_to_end() => End::Interrupted,
             }
         })
     }
+}
+
+/// Tells the story; then ends, or leaves both daemons up for as long as the process lives.
+fn perform(stage: &Stage, paths: &[PathBuf], once: bool, watch: Stopwatch) -> Result<(), Failure> {
+    let daemons = story::tell(stage, paths)?;
+    stage.complete();
+    let summary = Summary {
+        r#type: "summary",
+        ok: true,
+        ms: watch.millis(),
+    };
+    stage.terminal().show(&summary, |summary, _| {
+        format!("every step held, {} ms\n", summary.ms)
+    });
+    if !once {
+        story::invite(stage, &daemons.package);
+        // Blocks until the process ends: its own other end lives as long.
+        let (_open, never) = mpsc::channel::<()>();
+        never.recv().unwrap_or_default();
+    }
+    Ok(())
 }
 
 /// Two threads: one waits for signals, one asks the daemons.

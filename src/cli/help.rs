@@ -73,7 +73,7 @@ impl HelpArgs {
                 .next("rogatory help")
             })?;
         }
-        terminal::raw(&command.render_long_help().to_string());
+        terminal::raw(&command.render_help().to_string());
         Ok(())
     }
 }

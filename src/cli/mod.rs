@@ -18,6 +18,7 @@ mod policy;
 mod progress;
 mod receipt;
 mod remote;
+mod serve;
 mod status;
 mod terminal;
 mod text;
@@ -86,6 +87,9 @@ pub(crate) struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run the daemon, until SIGTERM or Ctrl-C
+    #[command(after_help = serve::EXAMPLES)]
+    Serve,
     Init(init::InitArgs),
     #[command(subcommand)]
     Check(check::CheckCommand),
@@ -174,6 +178,7 @@ fn run(cli: &Cli, terminal: Terminal) -> Result<(), Failure> {
     let call = || Call::new(global, terminal);
     let home = || remote::home(global);
     match &cli.command {
+        Command::Serve => serve::run(global),
         Command::Init(args) => init::run(args, &home(), terminal),
         Command::Check(command) => command.run(&home(), remote::environment(), terminal),
         Command::Config(command) => command.run(&home(), remote::environment(), terminal),

@@ -20,9 +20,14 @@ const WORKERS: usize = 2;
 /// Serves until SIGTERM or SIGINT.
 pub(super) fn run(global: &Global) -> Result<(), Failure> {
     let home = remote::home(global);
-    let config = Config::load(&home.config, remote::environment()).map_err(|faults| invalid(&faults))?;
-    daemon::start_telemetry(&config.telemetry)
-        .map_err(|e| Failure::configuration("log-unusable", format!("logs cannot be written as configured: {e}")))?;
+    let config =
+        Config::load(&home.config, remote::environment()).map_err(|faults| invalid(&faults))?;
+    daemon::start_telemetry(&config.telemetry).map_err(|e| {
+        Failure::configuration(
+            "log-unusable",
+            format!("logs cannot be written as configured: {e}"),
+        )
+    })?;
     let runtime = Builder::new_multi_thread()
         .worker_threads(WORKERS)
         .enable_all()
@@ -31,6 +36,7 @@ pub(super) fn run(global: &Global) -> Result<(), Failure> {
     runtime.block_on(daemon::run(config)).map_err(stopped)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is named in map_err")]
 fn stopped(stop: Stop) -> Failure {
     if let Stop::Config(faults) = &stop {
         return invalid(faults);

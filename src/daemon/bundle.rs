@@ -1,7 +1,6 @@
 //! `receipt export`: the receipts of one package as a folder that openssl, sha256sum and Python can check.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -65,13 +64,9 @@ impl Daemon {
             "VERIFY.txt".to_owned(),
             instructions(exchange, &checks).into_bytes(),
         );
-        let manifest = files
-            .iter()
-            .fold(String::new(), |mut all, (path, content)| {
-                // Writing to a string does not fail.
-                drop(writeln!(all, "{}  {path}", Digest::of(content)));
-                all
-            });
+        let line =
+            |(path, content): (&String, &Vec<u8>)| format!("{}  {path}\n", Digest::of(content));
+        let manifest: String = files.iter().map(line).collect();
         files.insert("manifest-sha256.txt".to_owned(), manifest.into_bytes());
         Ok(Bundle {
             files: files
@@ -137,7 +132,7 @@ fn leaf_file(row: &StatementRow) -> Option<Vec<u8>> {
 }
 
 fn instructions(exchange: &Exchange, checks: &[Check]) -> String {
-    let mut text = format!(
+    let mut parts = vec![format!(
         "Receipts of exchange {}.\n\n\
          Everything here can be checked without the program that wrote it. Run these commands in this folder.\n\n\
          1. The files are complete and unchanged since the export:\n\n   sha256sum -c manifest-sha256.txt\n\n\
@@ -145,32 +140,29 @@ fn instructions(exchange: &Exchange, checks: &[Check]) -> String {
          publish or that you were given by another way. Nothing below proves anything without this step.\n\n\
          3. Each signature is good (OpenSSL 3.0 or later; each command must print \"Signature Verified Successfully\"):\n\n",
         exchange.xid
-    );
+    )];
     for check in checks {
-        // Writing to a string does not fail.
-        drop(writeln!(
-            text,
-            "   openssl pkeyutl -verify -pubin -inkey {} -rawin -in {} -sigfile {}",
+        parts.push(format!(
+            "   openssl pkeyutl -verify -pubin -inkey {} -rawin -in {} -sigfile {}\n",
             check.key, check.text, check.signature
         ));
     }
-    text.push_str(
+    parts.push(
         "\n4. Each text and signature above is what stands in its note. A note is its text, an empty line, and one line a\n   \
-         signature: \"— NAME BASE64\", where the decoded base64 is 4 bytes of key id and the 64 bytes of the signature:\n\n",
+         signature: \"— NAME BASE64\", where the decoded base64 is 4 bytes of key id and the 64 bytes of the signature:\n\n".to_owned(),
     );
     for check in checks {
-        drop(writeln!(
-            text,
+        parts.push(format!(
             "   python3 -c \"import base64,sys;n,t,s=[open(p,'rb').read() for p in sys.argv[1:4]];\
              assert n.startswith(t+b'\\n');l=[base64.b64decode(x.split(b' ')[2])[4:] for x in n[len(t)+1:].splitlines()];\
-             assert s in l;print('{} ok')\" {} {} {}",
+             assert s in l;print('{} ok')\" {} {} {}\n",
             check.statement, check.note, check.text, check.signature
         ));
     }
-    text.push_str(
+    parts.push(
         "\n5. The chain: \"prev\" in each text is the SHA-256 of the text one step before (sha256sum texts/*).\n\n\
          A note with two signatures was signed by both authorities. These are technically strong signatures over what both\n\
-         sides stated; they are not a qualified electronic registered delivery service.\n",
+         sides stated; they are not a qualified electronic registered delivery service.\n".to_owned(),
     );
-    text
+    parts.concat()
 }

@@ -224,11 +224,12 @@ impl Daemon {
                 Ok(addresses) => addresses,
                 Err(e) => {
                     let text = format!("{name} does not resolve: {e}");
-                    problem.get_or_insert(DialProblem {
+                    let unresolved = || DialProblem {
                         code: "unresolved".to_owned(),
                         text,
                         trust: false,
-                    });
+                    };
+                    problem.get_or_insert_with(unresolved);
                     continue;
                 }
             };
@@ -240,7 +241,7 @@ impl Daemon {
             }
         }
         let text = "its card names no endpoint".to_owned();
-        Err(problem.unwrap_or(DialProblem {
+        Err(problem.unwrap_or_else(|| DialProblem {
             code: "unreachable".to_owned(),
             text,
             trust: false,

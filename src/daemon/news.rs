@@ -23,10 +23,10 @@ pub(crate) async fn run(daemon: Arc<Daemon>, mut news: mpsc::Receiver<News>) {
         let adopted = adopt(&daemon, &paper).await;
         match &adopted {
             Ok(number) => {
-                tracing::info!(peer = %paper.peer, what = ?paper.what, number, "adopted the peer's newest")
+                tracing::info!(peer = %paper.peer, what = ?paper.what, number, "adopted the peer's newest");
             }
             Err(fault) => {
-                tracing::warn!(peer = %paper.peer, what = ?paper.what, code = %fault.code, "not adopted: {}", fault.text)
+                tracing::warn!(peer = %paper.peer, what = ?paper.what, code = %fault.code, "not adopted: {}", fault.text);
             }
         }
         // The connection may be gone; the paper stays adopted.

@@ -241,6 +241,12 @@ impl Daemon {
     ) -> Result<mpsc::Receiver<io::Result<Bytes>>, ApiFailure> {
         let (permit, xid) = self.openings.find(name, caller, self.station.clock())?;
         let exchange = self.held(xid).await?;
+        if !permit.covers(Action::Open, &exchange.body, self.station.clock()) {
+            return Err(ApiFailure::mismatch(
+                "other-package",
+                "the permission is not for this package, or has ended",
+            ));
+        }
         let header = self
             .station
             .ledger

@@ -72,7 +72,7 @@ impl Roster {
                     );
                 }
                 Err(e) => {
-                    tracing::error!(peer = %row.id, "its stored card is damaged, it is left out: {e}")
+                    tracing::error!(peer = %row.id, "its stored card is damaged, it is left out: {e}");
                 }
             }
         }

@@ -22,6 +22,7 @@ use crate::base::limits;
 use crate::daemon::Daemon;
 use crate::daemon::roster::Known;
 use crate::daemon::statements::{commit_failure, random, unsigned};
+use crate::identity::statement::Note;
 use crate::package::header;
 use crate::policy;
 use crate::policy::Action;
@@ -110,16 +111,6 @@ impl Seals {
             .map(|grant| grant.xid)
             .collect()
     }
-
-    /// Payloads that belong to grants, and so to no exchange yet.
-    pub(crate) fn xids(&self) -> Vec<Xid> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .values()
-            .map(|grant| grant.xid)
-            .collect()
-    }
 }
 
 fn text_ok(what: &str, text: &str, bytes_max: usize) -> Result<(), ApiFailure> {
@@ -129,6 +120,22 @@ fn text_ok(what: &str, text: &str, bytes_max: usize) -> Result<(), ApiFailure> {
         return Err(ApiFailure::usage("bad-text", message));
     }
     Ok(())
+}
+
+/// Free text within its limits, terms as they must be.
+fn check_request(request: &SealRequest) -> Result<(), ApiFailure> {
+    text_ok("the case reference", &request.case, limits::TEXT_BYTES_MAX)?;
+    for (what, text) in [
+        ("the request reference", &request.request),
+        ("the title", &request.title),
+    ] {
+        text.as_ref()
+            .map_or(Ok(()), |text| text_ok(what, text, limits::TEXT_BYTES_MAX))?;
+    }
+    request
+        .terms
+        .check()
+        .map_err(|e| ApiFailure::usage("bad-terms", e.to_string()))
 }
 
 impl Daemon {
@@ -159,18 +166,7 @@ impl Daemon {
                 )),
             );
         }
-        text_ok("the case reference", &request.case, limits::TEXT_BYTES_MAX)?;
-        for (what, text) in [
-            ("the request reference", &request.request),
-            ("the title", &request.title),
-        ] {
-            text.as_ref()
-                .map_or(Ok(()), |text| text_ok(what, text, limits::TEXT_BYTES_MAX))?;
-        }
-        request
-            .terms
-            .check()
-            .map_err(|e| ApiFailure::usage("bad-terms", e.to_string()))?;
+        check_request(&request)?;
         let (xid, now, actor) = (
             Xid::from_bytes(random()),
             self.station.clock(),
@@ -340,35 +336,10 @@ impl Daemon {
         let note = receipt
             .sign(&self.station.own.key)
             .map_err(|e| unsigned(&e))?;
+        let row = outgoing(&grant, &finish, &sealed, &note, now);
         let row = Exchange {
-            xid,
-            direction: Direction::Out,
-            peer: grant.peer.row.id.clone(),
-            phase: Phase::Dispatched,
-            created: now,
-            updated: now,
-            body: sealed.body,
-            hdr: Digest::of(&sealed.header),
-            len: sealed.len,
-            segments: sealed.segments,
-            terms: String::from_utf8(json::canonical(&grant.request.terms)).unwrap_or_default(),
-            case_ref: Some(grant.request.case.clone()),
-            request_ref: grant.request.request.clone(),
-            title: grant.request.title.clone(),
-            items: finish.items,
-            // Title and persons stay with the sender; the receiver reads them in the manifest.
-            disclosures: disclosures
-                .iter()
-                .filter(|d| d.name != "titles")
-                .map(Disclosure::encode)
-                .collect(),
-            have: Ranges::empty(),
-            inline: sealed.inline.is_some(),
-            attempts: 0,
-            next_try: None,
-            fault: None,
-            last_note: note.bytes().to_vec(),
-            steps: 1,
+            disclosures: sent(&disclosures),
+            ..row
         };
         let mut ops = vec![Op::Open(Box::new(row))];
         ops.extend(sealed.inline.map(|bytes| Op::Payload { xid, bytes }));
@@ -388,6 +359,51 @@ impl Daemon {
         self.changed(xid);
         Ok(xid)
     }
+}
+
+/// The row of a package that is about to be sent.
+fn outgoing(
+    grant: &Grant,
+    finish: &SealFinish,
+    sealed: &Sealed,
+    note: &Note,
+    now: Timestamp,
+) -> Exchange {
+    let xid = grant.xid;
+    Exchange {
+        xid,
+        direction: Direction::Out,
+        peer: grant.peer.row.id.clone(),
+        phase: Phase::Dispatched,
+        created: now,
+        updated: now,
+        body: sealed.body,
+        hdr: Digest::of(&sealed.header),
+        len: sealed.len,
+        segments: sealed.segments,
+        terms: String::from_utf8(json::canonical(&grant.request.terms)).unwrap_or_default(),
+        case_ref: Some(grant.request.case.clone()),
+        request_ref: grant.request.request.clone(),
+        title: grant.request.title.clone(),
+        items: finish.items,
+        disclosures: Vec::new(),
+        have: Ranges::empty(),
+        inline: sealed.inline.is_some(),
+        attempts: 0,
+        next_try: None,
+        fault: None,
+        last_note: note.bytes().to_vec(),
+        steps: 1,
+    }
+}
+
+/// What travels beside the offer. Titles and persons stay with the sender; the receiver reads them in the manifest.
+fn sent(disclosures: &[Disclosure]) -> Vec<String> {
+    disclosures
+        .iter()
+        .filter(|d| d.name != "titles")
+        .map(Disclosure::encode)
+        .collect()
 }
 
 fn disclosures(request: &SealRequest, finish: &SealFinish) -> Vec<Disclosure> {

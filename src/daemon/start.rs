@@ -315,11 +315,11 @@ async fn watch_ended(daemon: Arc<Daemon>, mut ended: mpsc::Receiver<session::End
         match end.attempt {
             Attempt::Broken(why) => daemon.fail(why),
             Attempt::Ended(outcome) => {
-                tracing::debug!(xid = ?end.xid, ?outcome, "incoming exchange ended")
+                tracing::debug!(xid = ?end.xid, ?outcome, "incoming exchange ended");
             }
             Attempt::Cut(why) => tracing::info!(xid = ?end.xid, "incoming exchange was cut: {why}"),
             Attempt::Local(fault) => {
-                tracing::warn!(xid = ?end.xid, code = %fault.code, "incoming exchange cannot go on: {}", fault.text)
+                tracing::warn!(xid = ?end.xid, code = %fault.code, "incoming exchange cannot go on: {}", fault.text);
             }
         }
         if let Some(xid) = end.xid {
@@ -351,7 +351,7 @@ async fn drain(daemon: &Daemon, api_stop: tokio::sync::oneshot::Sender<()>) {
     tracing::info!(grace_s = daemon.config.grace.as_secs(), "draining");
     daemon.phase.send_replace(Phase::Draining);
     // The API may have ended by itself.
-    drop(api_stop.send(()));
+    api_stop.send(()).unwrap_or_default();
     daemon.endpoint.stop_accepting();
     let couriers = std::mem::take(
         &mut *daemon
@@ -379,6 +379,10 @@ fn notify(states: &[sd_notify::NotifyState<'_>]) {
     }
 }
 
+#[expect(
+    clippy::infinite_loop,
+    reason = "it ends with the daemon, which aborts it"
+)]
 async fn watchdog() {
     let Some(every) = sd_notify::watchdog_enabled() else {
         return;

@@ -37,6 +37,7 @@ fn disclosures_key(note: &Note) -> String {
     format!("disclosures/{}", note.digest())
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is named in map_err")]
 pub(crate) fn commit_failure(fault: CommitFault) -> ApiFailure {
     let text = fault.to_string();
     match fault {

@@ -82,12 +82,12 @@ async fn expire(daemon: &Daemon, now: Timestamp) {
         match expired(daemon, &exchange, reason) {
             Ok(ops) => match daemon.station.ledger.commit(ops).await {
                 Ok(_) => {
-                    tracing::warn!(xid = %exchange.xid, code, "given up: the package was not consigned in time")
+                    tracing::warn!(xid = %exchange.xid, code, "given up: the package was not consigned in time");
                 }
                 Err(e) => tracing::warn!(xid = %exchange.xid, "cannot give the package up: {e}"),
             },
             Err(e) => {
-                tracing::error!(xid = %exchange.xid, "cannot state that the package expired: {e}")
+                tracing::error!(xid = %exchange.xid, "cannot state that the package expired: {e}");
             }
         }
         daemon.changed(exchange.xid);

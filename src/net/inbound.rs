@@ -6,14 +6,12 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::sleep_until;
 
-use crate::base::AuthorityId;
-use crate::base::Digest;
 use crate::base::Ranges;
 use crate::base::Xid;
 use crate::base::limits;
-use crate::identity::statement::Note;
 use crate::net::frames::write_frame;
 use crate::net::inbox::Arrival;
+use crate::net::incoming::{Recording, known, row, store_fault};
 use crate::net::intake::Intake;
 use crate::net::intake::IntakeFault;
 use crate::net::intake::Taken;
@@ -27,10 +25,7 @@ use crate::net::station::Meter;
 use crate::net::station::Station;
 use crate::net::station::Turn;
 use crate::package::header;
-use crate::package::segments;
-use crate::receipt::Disclosure;
 use crate::receipt::Kind;
-use crate::receipt::disclosure;
 use crate::seal;
 use crate::seal::SealError;
 use crate::store::CommitFault;
@@ -38,10 +33,9 @@ use crate::store::Direction;
 use crate::store::Exchange;
 use crate::store::Op;
 use crate::store::Phase;
-use crate::transfer::receiver::Admission;
+use crate::transfer::reception::Admission;
 use crate::transfer::{
-    Fault, Known, Machine, Outcome, Receiver, ReceiverCommit, ReceiverInput, ReceiverOutput,
-    Standing,
+    Fault, Machine, Outcome, Receiver, ReceiverCommit, ReceiverInput, ReceiverOutput,
 };
 
 /// A payload's nonce and its first whole chunk (age-encryption.org/v1, STREAM).
@@ -277,7 +271,13 @@ impl Running<'_> {
 
     async fn admit(&mut self, admission: Admission) -> Result<ReceiverInput, Attempt> {
         let station = Arc::clone(self.station());
-        let exchange = admitted(&station, self.session.peer_id(), &admission);
+        let exchange = row(
+            &station,
+            self.session.peer_id(),
+            &admission.dispatch,
+            &admission.disclosures,
+        )?;
+        self.session.heard(&admission.dispatch);
         let intake = match Intake::open(&station, &exchange).await {
             Ok(intake) => intake,
             Err(e) if e.is_full() => {
@@ -288,10 +288,9 @@ impl Running<'_> {
             Err(e) => return Err(intake_fault(&e)),
         };
         if !exchange.inline {
-            let ops = vec![
-                Op::Open(Box::new(exchange.clone())),
-                received(&station, Kind::Dispatch, &admission.dispatch, exchange.xid),
-            ];
+            let dispatch =
+                station.statement(Kind::Dispatch, &admission.dispatch, exchange.xid, false);
+            let ops = vec![Op::Open(Box::new(exchange.clone())), dispatch];
             match station.ledger.commit(ops).await {
                 Ok(_) => {}
                 Err(CommitFault::Full) => {
@@ -382,8 +381,14 @@ impl Running<'_> {
             return Err(Attempt::Local(Fault::new("internal", "nothing to commit")));
         };
         let discard = matches!(commit, ReceiverCommit::Lapsed(_));
-        let ops = ops(&station, self.session.peer_id(), work, self.phase, commit);
-        let (to, ops) = ops;
+        let recording = Recording {
+            station: &station,
+            peer: self.session.peer_id(),
+            xid: work.xid,
+            unrecorded: work.exchange.as_deref().filter(|_| self.phase.is_none()),
+            inline: work.intake.as_ref().and_then(Intake::inline_bytes),
+        };
+        let (to, ops) = recording.ops(commit)?;
         match station.ledger.commit(ops).await {
             Ok(_) => self.phase = Some(to),
             Err(CommitFault::Full) => {
@@ -437,261 +442,11 @@ async fn stopped(stop: Option<tokio_util::sync::CancellationToken>) {
     }
 }
 
-fn store_fault(e: &crate::store::StoreFault) -> Attempt {
-    Attempt::Local(Fault::new("store", e.to_string()))
-}
-
 fn intake_fault(e: &IntakeFault) -> Attempt {
     if e.is_broken() {
         Attempt::Broken(e.to_string())
     } else {
         Attempt::Local(Fault::new("payload-unwritable", e.to_string()))
-    }
-}
-
-/// What the ledger knows of an incoming exchange.
-async fn known(station: &Station, row: &Exchange) -> Result<Known, Attempt> {
-    let altered = |what: &str| {
-        Attempt::Local(Fault::new(
-            "ledger-altered",
-            format!("{what} of {} is missing or damaged", row.xid),
-        ))
-    };
-    let rows = station
-        .ledger
-        .statements(&row.xid)
-        .await
-        .map_err(|e| store_fault(&e))?;
-    let note = |kind: Kind| {
-        let row = rows
-            .iter()
-            .find(|row| row.kind == kind.as_str() && row.signatures == 1)?;
-        Note::parse(&row.note).ok()
-    };
-    let standing = match row.phase {
-        Phase::Receiving => Standing::Receiving(row.have.clone()),
-        Phase::Consigned => Standing::Consigned(
-            note(Kind::Consigned).ok_or_else(|| altered("the consigned receipt"))?,
-        ),
-        Phase::HandoverSigned => {
-            let answer = note(Kind::Handover).or_else(|| note(Kind::HandoverFailed));
-            Standing::Answered(answer.ok_or_else(|| altered("the handover receipt"))?)
-        }
-        Phase::Refused => {
-            Standing::Rejected(note(Kind::Rejected).ok_or_else(|| altered("the rejected receipt"))?)
-        }
-        Phase::Held
-        | Phase::Failed
-        | Phase::Lapsed
-        | Phase::Dispatched
-        | Phase::Delivered
-        | Phase::Closed
-        | Phase::Rejected
-        | Phase::Expired
-        | Phase::Withdrawn => Standing::Settled,
-    };
-    Ok(Known {
-        dispatch: note(Kind::Dispatch).ok_or_else(|| altered("the dispatch"))?,
-        standing,
-    })
-}
-
-/// The row of an admitted offer.
-fn admitted(station: &Station, peer: &AuthorityId, admission: &Admission) -> Exchange {
-    let now = station.clock();
-    let read: Vec<_> = admission
-        .disclosures
-        .iter()
-        .filter_map(|text| Disclosure::parse(text).ok())
-        .collect();
-    let disclosed = |name: &str| disclosure::text(&read, name).map(str::to_owned);
-    let receipt = crate::receipt::open(&admission.dispatch).ok();
-    let terms = receipt
-        .and_then(|receipt| receipt.terms)
-        .map(|terms| crate::base::json::canonical(&terms));
-    Exchange {
-        xid: admission.xid,
-        direction: Direction::In,
-        peer: peer.clone(),
-        phase: Phase::Receiving,
-        created: now,
-        updated: now,
-        body: admission.pkg.body,
-        hdr: admission.pkg.hdr,
-        len: admission.pkg.len,
-        segments: segments::count(admission.pkg.len),
-        terms: String::from_utf8(terms.unwrap_or_default()).unwrap_or_default(),
-        case_ref: disclosed("case"),
-        request_ref: disclosed("request"),
-        title: None,
-        items: 0,
-        disclosures: admission.disclosures.clone(),
-        have: Ranges::empty(),
-        inline: admission.pkg.len <= limits::INLINE_PAYLOAD_BYTES_MAX,
-        attempts: 0,
-        next_try: None,
-        fault: None,
-        last_note: admission.dispatch.bytes().to_vec(),
-        steps: 1,
-    }
-}
-
-/// A statement of the other side, or of ours, for the ledger. Only what we signed ourselves becomes a leaf of our log.
-fn statement(station: &Station, kind: Kind, note: &Note, xid: Xid, logged: bool) -> Op {
-    let issuer = note
-        .signatures()
-        .first()
-        .map(|line| line.name.authority().clone());
-    Op::Statement {
-        xid: Some(xid),
-        kind: kind.as_str().to_owned(),
-        issuer: issuer.unwrap_or_else(|| station.own.id.clone()),
-        signatures: u8::try_from(note.signatures().len()).unwrap_or(u8::MAX),
-        note: note.bytes().to_vec(),
-        at: station.clock(),
-        logged,
-    }
-}
-
-fn received(station: &Station, kind: Kind, note: &Note, xid: Xid) -> Op {
-    statement(station, kind, note, xid, false)
-}
-
-/// The ledger's operations for one step, and the phase they lead to.
-fn ops(
-    station: &Station,
-    peer: &AuthorityId,
-    work: &mut Work,
-    phase: Option<Phase>,
-    commit: ReceiverCommit,
-) -> (Phase, Vec<Op>) {
-    let (xid, at) = (work.xid, station.clock());
-    let own = |kind: Kind, note: &Note| statement(station, kind, note, xid, true);
-    let advance = |from: Phase, to: Phase, note: &Note| {
-        (
-            to,
-            Op::Advance {
-                xid,
-                from: vec![from],
-                to,
-                last_note: Some(note.bytes().to_vec()),
-                at,
-            },
-        )
-    };
-    match commit {
-        ReceiverCommit::Rejected { dispatch, note } => {
-            let mut row = refused(station, peer, xid, &dispatch);
-            row.last_note = note.bytes().to_vec();
-            (
-                Phase::Refused,
-                vec![
-                    Op::Open(Box::new(row)),
-                    received(station, Kind::Dispatch, &dispatch, xid),
-                    own(Kind::Rejected, &note),
-                ],
-            )
-        }
-        ReceiverCommit::Consigned(note) => {
-            let mut ops = Vec::new();
-            if let (None, Some(exchange)) = (phase, &work.exchange) {
-                let dispatch = Note::parse(&exchange.last_note).ok();
-                ops.push(Op::Open(exchange.clone()));
-                ops.extend(
-                    dispatch.map(|dispatch| received(station, Kind::Dispatch, &dispatch, xid)),
-                );
-            }
-            if let Some(bytes) = work.intake.as_mut().and_then(Intake::inline_bytes) {
-                ops.push(Op::Payload { xid, bytes });
-            }
-            let (to, step) = advance(Phase::Receiving, Phase::Consigned, &note);
-            ops.extend([own(Kind::Consigned, &note), step]);
-            (to, ops)
-        }
-        ReceiverCommit::Handover {
-            consigned,
-            header,
-            note,
-        } => {
-            let (to, step) = advance(Phase::Consigned, Phase::HandoverSigned, &note);
-            let header = Op::Header {
-                xid,
-                header: header.into(),
-            };
-            (
-                to,
-                vec![
-                    own(Kind::Consigned, &consigned),
-                    header,
-                    own(Kind::Handover, &note),
-                    step,
-                ],
-            )
-        }
-        ReceiverCommit::HandoverFailed { consigned, note } => {
-            let (to, step) = advance(Phase::Consigned, Phase::HandoverSigned, &note);
-            (
-                to,
-                vec![
-                    own(Kind::Consigned, &consigned),
-                    own(Kind::HandoverFailed, &note),
-                    step,
-                ],
-            )
-        }
-        ReceiverCommit::Held(note) => {
-            let (to, step) = advance(Phase::HandoverSigned, Phase::Held, &note);
-            (to, vec![own(Kind::Handover, &note), step])
-        }
-        ReceiverCommit::Failed(note) => {
-            let (to, step) = advance(Phase::HandoverSigned, Phase::Failed, &note);
-            (to, vec![own(Kind::HandoverFailed, &note), step])
-        }
-        ReceiverCommit::Lapsed(note) => {
-            let kind = crate::receipt::open(&note).map_or(Kind::Expired, |receipt| receipt.kind);
-            let mut ops = Vec::new();
-            if let (None, Some(exchange)) = (phase, &work.exchange) {
-                ops.push(Op::Open(exchange.clone()));
-            }
-            let (to, step) = advance(Phase::Receiving, Phase::Lapsed, &note);
-            ops.extend([received(station, kind, &note, xid), step]);
-            (to, ops)
-        }
-    }
-}
-
-/// The row of a rejected offer: it is remembered, so that the same offer gets the same answer.
-fn refused(station: &Station, peer: &AuthorityId, xid: Xid, dispatch: &Note) -> Exchange {
-    let receipt = crate::receipt::open(dispatch).ok();
-    let pkg = receipt.as_ref().and_then(|receipt| receipt.pkg.clone());
-    let terms = receipt
-        .and_then(|receipt| receipt.terms)
-        .map(|terms| crate::base::json::canonical(&terms));
-    let (zero, now) = (Digest::from_bytes([0; 32]), station.clock());
-    Exchange {
-        xid,
-        direction: Direction::In,
-        peer: peer.clone(),
-        phase: Phase::Refused,
-        created: now,
-        updated: now,
-        body: pkg.as_ref().map_or(zero, |pkg| pkg.body),
-        hdr: pkg.as_ref().map_or(zero, |pkg| pkg.hdr),
-        len: pkg.as_ref().map_or(0, |pkg| pkg.len),
-        segments: pkg.map_or(0, |pkg| segments::count(pkg.len)),
-        terms: String::from_utf8(terms.unwrap_or_default()).unwrap_or_default(),
-        case_ref: None,
-        request_ref: None,
-        title: None,
-        items: 0,
-        disclosures: Vec::new(),
-        have: Ranges::empty(),
-        inline: false,
-        attempts: 0,
-        next_try: None,
-        fault: None,
-        last_note: Vec::new(),
-        steps: 2,
     }
 }
 
@@ -703,14 +458,18 @@ fn check_header(
     recipients: usize,
 ) -> Result<(), String> {
     header::check(header, recipients).map_err(|e| e.code().to_owned())?;
-    seal::check_header(header, first, identity).map_err(|e| match e {
-        SealError::NotForUs => "not-for-us".to_owned(),
-        SealError::Mac => "header-mac".to_owned(),
-        SealError::Payload(_) => "payload-undecryptable".to_owned(),
-        other => {
-            tracing::warn!("the age header cannot be used: {other}");
-            "header-unusable".to_owned()
-        }
+    seal::check_header(header, first, identity).map_err(|e| {
+        tracing::warn!("an age header cannot be used: {e}");
+        let known = [
+            (matches!(e, SealError::NotForUs), "not-for-us"),
+            (matches!(e, SealError::Mac), "header-mac"),
+            (matches!(e, SealError::Payload(_)), "payload-undecryptable"),
+        ];
+        let code = known
+            .iter()
+            .find(|(is, _)| *is)
+            .map_or("header-unusable", |(_, code)| code);
+        code.to_owned()
     })
 }
 

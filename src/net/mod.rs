@@ -1,14 +1,17 @@
 //! QUIC between two authorities: endpoint, trust at the handshake, driver. The built-in PKI and the keyring.
 
+mod datastream;
 pub mod brought;
 pub mod endpoint;
 pub mod fault;
 pub mod frames;
 mod inbound;
 mod inbox;
+mod incoming;
 mod intake;
 pub mod keyring;
 pub mod outbound;
+mod part;
 pub mod pki;
 mod reader;
 mod seats;

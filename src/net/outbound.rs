@@ -1,23 +1,20 @@
 //! Runs a [`Sender`] on a connection.
 
 use std::io;
-use std::io::Read;
-use std::io::Seek;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::time::sleep_until;
 
-use crate::base::Range;
 use crate::base::Ranges;
 use crate::base::Xid;
 use crate::base::limits;
 use crate::identity::statement::Note;
 use crate::net::frames::write_frame;
+use crate::net::part::{Part, Payload, send_part};
 use crate::net::reader::FrameReader;
 use crate::net::session::Session;
-use crate::net::station::Meter;
 use crate::net::station::Station;
 use crate::receipt::Kind;
 use crate::store::CommitFault;
@@ -25,11 +22,12 @@ use crate::store::Exchange;
 use crate::store::Fault as StoredFault;
 use crate::store::Op;
 use crate::store::Phase;
+use crate::store::StatementRow;
+use crate::store::StoreFault;
 use crate::transfer::sender::Consignment;
 use crate::transfer::{
     Fault, Machine, Outcome, Progress, Sender, SenderCommit, SenderInput, SenderOutput,
 };
-use crate::wire::DataHead;
 
 /// How one attempt at an exchange ended.
 #[derive(Debug)]
@@ -66,72 +64,32 @@ pub(crate) struct Stored {
 
 /// Reads what is stored of an outgoing exchange.
 pub(crate) async fn load(station: &Station, exchange: &Exchange) -> Result<Stored, Attempt> {
-    let broken = |e: crate::store::StoreFault| Attempt::Local(Fault::new("store", e.to_string()));
-    let altered = |what: &str| {
-        Attempt::Local(Fault::new(
-            "ledger-altered",
-            format!("{what} of {} is missing or damaged", exchange.xid),
-        ))
-    };
+    let broken = |e: StoreFault| Attempt::Local(Fault::new("store", e.to_string()));
     let rows = station
         .ledger
         .statements(&exchange.xid)
         .await
         .map_err(broken)?;
-    let note = |kind: Kind, signatures: u8| {
-        let row = rows
-            .iter()
-            .rev()
-            .find(|row| row.kind == kind.as_str() && row.signatures == signatures)?;
-        Note::parse(&row.note).ok()
-    };
-    let progress = match exchange.phase {
-        Phase::Dispatched => Progress::Dispatched,
-        Phase::Consigned => Progress::Consigned(
-            note(Kind::Consigned, 2).ok_or_else(|| altered("the consigned receipt"))?,
-        ),
-        Phase::Delivered | Phase::Failed => Progress::Answered {
-            consigned: note(Kind::Consigned, 2).ok_or_else(|| altered("the consigned receipt"))?,
-            last: note(Kind::Handover, 2)
-                .or_else(|| note(Kind::HandoverFailed, 2))
-                .ok_or_else(|| altered("the handover receipt"))?,
-        },
-        Phase::Expired => {
-            Progress::Lapsed(note(Kind::Expired, 1).ok_or_else(|| altered("the expired receipt"))?)
-        }
-        Phase::Withdrawn => Progress::Lapsed(
-            note(Kind::Withdrawn, 1).ok_or_else(|| altered("the withdrawn receipt"))?,
-        ),
-        Phase::Closed
-        | Phase::Rejected
-        | Phase::Receiving
-        | Phase::HandoverSigned
-        | Phase::Held
-        | Phase::Refused
-        | Phase::Lapsed => {
-            return Err(Attempt::Local(Fault::new(
-                "conflict",
-                "the exchange has ended",
-            )));
-        }
-    };
+    let progress = progress(exchange, &rows)?;
     let header = match &progress {
         Progress::Dispatched | Progress::Consigned(_) => {
             station.ledger.header(&exchange.xid).await.map_err(broken)?
         }
         Progress::Answered { .. } | Progress::Lapsed(_) => None,
     };
-    let payload = match &progress {
-        Progress::Dispatched if exchange.inline => station
+    let unsent = matches!(progress, Progress::Dispatched) && exchange.inline;
+    let payload = if unsent {
+        station
             .ledger
             .payload(&exchange.xid)
             .await
-            .map_err(broken)?,
-        _later => None,
+            .map_err(broken)?
+    } else {
+        None
     };
     let consignment = Consignment {
         xid: exchange.xid,
-        dispatch: note(Kind::Dispatch, 1).ok_or_else(|| altered("the dispatch"))?,
+        dispatch: stored_note(&rows, Kind::Dispatch, 1)?,
         disclosures: exchange.disclosures.clone(),
         header,
         segments: exchange.segments,
@@ -143,6 +101,49 @@ pub(crate) async fn load(station: &Station, exchange: &Exchange) -> Result<Store
         payload,
         len: exchange.len,
     })
+}
+
+fn stored_note(rows: &[StatementRow], kind: Kind, signatures: u8) -> Result<Note, Attempt> {
+    let row = rows
+        .iter()
+        .rev()
+        .find(|row| row.kind == kind.as_str() && row.signatures == signatures);
+    let note = row.and_then(|row| Note::parse(&row.note).ok());
+    note.ok_or_else(|| {
+        Attempt::Local(Fault::new(
+            "ledger-altered",
+            format!("the stored {kind} is missing or damaged"),
+        ))
+    })
+}
+
+/// How far the exchange has come, with the notes that prove it.
+fn progress(exchange: &Exchange, rows: &[StatementRow]) -> Result<Progress, Attempt> {
+    let consigned = || stored_note(rows, Kind::Consigned, 2);
+    match exchange.phase {
+        Phase::Dispatched => Ok(Progress::Dispatched),
+        Phase::Consigned => Ok(Progress::Consigned(consigned()?)),
+        Phase::Delivered => Ok(Progress::Answered {
+            consigned: consigned()?,
+            last: stored_note(rows, Kind::Handover, 2)?,
+        }),
+        Phase::Failed => Ok(Progress::Answered {
+            consigned: consigned()?,
+            last: stored_note(rows, Kind::HandoverFailed, 2)?,
+        }),
+        Phase::Expired => Ok(Progress::Lapsed(stored_note(rows, Kind::Expired, 1)?)),
+        Phase::Withdrawn => Ok(Progress::Lapsed(stored_note(rows, Kind::Withdrawn, 1)?)),
+        Phase::Closed
+        | Phase::Rejected
+        | Phase::Receiving
+        | Phase::HandoverSigned
+        | Phase::Held
+        | Phase::Refused
+        | Phase::Lapsed => Err(Attempt::Local(Fault::new(
+            "conflict",
+            "the exchange has ended",
+        ))),
+    }
 }
 
 /// Runs one attempt to its end.
@@ -253,6 +254,9 @@ impl Running<'_> {
                 }
             }
             SenderOutput::Commit(commit) => {
+                if let SenderCommit::Consigned(note) | SenderCommit::Delivered(note) = &commit {
+                    self.session.heard(note);
+                }
                 let ops = ops(&self.session.station, self.payload.xid, commit);
                 self.session.station.ledger.commit(ops).await?;
                 self.feed(SenderInput::Committed);
@@ -303,62 +307,34 @@ fn bytes_in(ranges: &Ranges, len: u64) -> u64 {
 /// The ledger's operations for one step.
 fn ops(station: &Station, xid: Xid, commit: SenderCommit) -> Vec<Op> {
     let at = station.clock();
-    let step = |kind: Kind, note: Note, from: Vec<Phase>, to: Phase, own: bool| {
-        let issuer = note
-            .signatures()
-            .first()
-            .map(|line| line.name.authority().clone());
-        let statement = Op::Statement {
-            xid: Some(xid),
-            kind: kind.as_str().to_owned(),
-            issuer: issuer.unwrap_or_else(|| station.own.id.clone()),
-            signatures: u8::try_from(note.signatures().len()).unwrap_or(u8::MAX),
-            note: note.bytes().to_vec(),
-            at,
-            logged: own,
-        };
+    let step = |kind: Kind, note: &Note, from: Phase, to: Phase| {
+        // A rejection is signed by the receiver alone.
+        let statement = station.statement(kind, note, xid, kind != Kind::Rejected);
+        let last_note = Some(note.bytes().to_vec());
         vec![
             statement,
             Op::Advance {
                 xid,
-                from,
+                from: vec![from],
                 to,
-                last_note: Some(note.bytes().to_vec()),
+                last_note,
                 at,
             },
         ]
     };
     let mut ops = match commit {
         SenderCommit::Consigned(note) => {
-            return step(
-                Kind::Consigned,
-                note,
-                vec![Phase::Dispatched],
-                Phase::Consigned,
-                true,
-            );
+            return step(Kind::Consigned, &note, Phase::Dispatched, Phase::Consigned);
         }
-        SenderCommit::Delivered(note) => step(
-            Kind::Handover,
-            note,
-            vec![Phase::Consigned],
-            Phase::Delivered,
-            true,
-        ),
-        SenderCommit::Failed(note) => step(
-            Kind::HandoverFailed,
-            note,
-            vec![Phase::Consigned],
-            Phase::Failed,
-            true,
-        ),
-        SenderCommit::Rejected(note) => step(
-            Kind::Rejected,
-            note,
-            vec![Phase::Dispatched],
-            Phase::Rejected,
-            false,
-        ),
+        SenderCommit::Delivered(note) => {
+            step(Kind::Handover, &note, Phase::Consigned, Phase::Delivered)
+        }
+        SenderCommit::Failed(note) => {
+            step(Kind::HandoverFailed, &note, Phase::Consigned, Phase::Failed)
+        }
+        SenderCommit::Rejected(note) => {
+            step(Kind::Rejected, &note, Phase::Dispatched, Phase::Rejected)
+        }
         SenderCommit::Closed => {
             return vec![Op::Advance {
                 xid,
@@ -386,120 +362,3 @@ fn told(xid: Xid) -> Op {
         }),
     }
 }
-
-/// Where payload bytes come from.
-struct Payload {
-    xid: Xid,
-    len: u64,
-    inline: Option<Bytes>,
-    meter: Arc<Meter>,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Part {
-    List,
-    Segments(Range),
-}
-
-async fn send_part(
-    session: &Session,
-    payload: &Payload,
-    part: Part,
-    moved: &mpsc::Sender<()>,
-) -> io::Result<()> {
-    let reset = |e: String| io::Error::new(io::ErrorKind::ConnectionReset, e);
-    let mut stream = session
-        .link
-        .connection
-        .open_uni()
-        .await
-        .map_err(|e| reset(e.to_string()))?;
-    let (head, urgency) = match part {
-        Part::List => (DataHead::List { xid: payload.xid }, 1),
-        Part::Segments(run) => (
-            DataHead::Segments {
-                xid: payload.xid,
-                first: run.first,
-            },
-            0,
-        ),
-    };
-    // Small and large streams share a connection: lists and small payloads go first.
-    drop(stream.set_priority(if payload.inline.is_some() { 1 } else { urgency }));
-    stream
-        .write_all(&head.encode())
-        .await
-        .map_err(|e| reset(e.to_string()))?;
-    let mut pieces = pieces(&session.station, payload, part)?;
-    while let Some(piece) = pieces.recv().await {
-        let piece = piece?;
-        let length = piece.len() as u64;
-        stream
-            .write_chunk(piece)
-            .await
-            .map_err(|e| reset(e.to_string()))?;
-        if matches!(part, Part::Segments(_)) {
-            payload.meter.add(length);
-        }
-        // A full queue already tells the machine that bytes move.
-        drop(moved.try_send(()));
-    }
-    drop(stream.finish());
-    // The stream's end must be taken before its task may be dropped; a stop by the receiver is its right.
-    drop(stream.stopped().await);
-    Ok(())
-}
-
-/// The bytes of a part, read ahead on a thread of its own for payloads that are files.
-fn pieces(
-    station: &Station,
-    payload: &Payload,
-    part: Part,
-) -> io::Result<mpsc::Receiver<io::Result<Bytes>>> {
-    let (to, from) = mpsc::channel(2);
-    if let Some(inline) = &payload.inline {
-        let bytes = match part {
-            Part::List => {
-                Bytes::copy_from_slice(crate::package::segments::segment_hash(inline).as_bytes())
-            }
-            Part::Segments(_) => inline.clone(),
-        };
-        // The channel is empty.
-        drop(to.try_send(Ok(bytes)));
-        return Ok(from);
-    }
-    let (mut file, start, mut left) = match part {
-        Part::List => {
-            let file = station.blobs.list(&payload.xid)?;
-            let length = file.metadata()?.len();
-            (file, 0, length)
-        }
-        Part::Segments(run) => {
-            let start = run
-                .first
-                .saturating_mul(limits::SEGMENT_BYTES)
-                .min(payload.len);
-            let end = run
-                .end()
-                .saturating_mul(limits::SEGMENT_BYTES)
-                .min(payload.len);
-            (station.blobs.payload(&payload.xid)?, start, end - start)
-        }
-    };
-    file.seek(io::SeekFrom::Start(start))?;
-    tokio::task::spawn_blocking(move || {
-        while left > 0 {
-            let mut piece = vec![0; usize::try_from(left.min(PIECE_BYTES)).unwrap_or_default()];
-            left -= piece.len() as u64;
-            let piece = file.read_exact(&mut piece).map(|()| piece.into());
-            let failed = piece.is_err();
-            if to.blocking_send(piece).is_err() || failed {
-                return;
-            }
-        }
-    });
-    Ok(from)
-}
-
-/// Bytes read and put on the wire at a time.
-const PIECE_BYTES: u64 = 256 << 10;

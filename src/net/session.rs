@@ -17,6 +17,7 @@ use crate::base::Timestamp;
 use crate::base::Xid;
 use crate::base::limits;
 use crate::identity::keys::PublicKey;
+use crate::identity::statement::Note;
 use crate::net::Link;
 use crate::net::frames::read_data_head;
 use crate::net::frames::write_frame;
@@ -26,6 +27,7 @@ use crate::net::outbound;
 use crate::net::outbound::Attempt;
 use crate::net::reader::FrameReader;
 use crate::net::station::Station;
+use crate::receipt;
 use crate::receipt::Head;
 use crate::store::Exchange;
 use crate::transfer::{Fault, Other};
@@ -35,6 +37,8 @@ use crate::wire::{Ack, Announced, Frame, Hello};
 pub const VERSION: u64 = 1;
 /// How long the other side may take to say hello.
 const HELLO_WAIT: Duration = Duration::from_secs(10);
+/// What a machine without a timer waits for at most, in milliseconds.
+const WAIT_MS_MAX: u64 = 60 * 60 * 1_000;
 /// Close code: we are going away, nothing is wrong.
 pub const CLOSE_GOING: u32 = 0;
 /// Close code: the other side broke the protocol.
@@ -263,7 +267,7 @@ impl Session {
     pub(crate) fn deadline(&self, at: Option<Instant>) -> tokio::time::Instant {
         let now = self.station.instant();
         self.last_heard.store(now.0, Ordering::Relaxed);
-        let wait = at.map_or(u64::from(u32::MAX), |at| at.0.saturating_sub(now.0));
+        let wait = at.map_or(WAIT_MS_MAX, |at| at.0.saturating_sub(now.0));
         tokio::time::Instant::now() + Duration::from_millis(wait)
     }
 
@@ -310,9 +314,15 @@ impl Session {
         }
     }
 
-    /// The peer's newest head, read from a receipt of its own.
-    pub(crate) fn heard_head(&self, head: Head) {
-        *self.head.lock().unwrap_or_else(PoisonError::into_inner) = Some(head);
+    /// Remembers the peer's newest head, as a receipt of its own tells it; the receipt has been verified.
+    pub(crate) fn heard(&self, note: &Note) {
+        let Ok(receipt) = receipt::open(note) else {
+            return;
+        };
+        let origin = format!("{}/log", self.peer_id());
+        if let Some(head) = receipt.heads.into_iter().find(|head| head.origin == origin) {
+            *self.head.lock().unwrap_or_else(PoisonError::into_inner) = Some(head);
+        }
     }
 }
 
@@ -354,11 +364,10 @@ async fn control_loop(session: Session, mut control: Control, news: mpsc::Sender
     loop {
         let frame = match control.frames.next().await {
             Ok(Some(frame)) => frame,
-            Ok(None) => return,
             Err(e) if e.is_peers_fault() => {
                 return session.refuse(&Fault::new(e.code(), e.to_string()));
             }
-            Err(_) => return,
+            Ok(None) | Err(_) => return,
         };
         let answer = match frame {
             Frame::Card(bytes) => adopt(&session, &news, Announced::Card, bytes).await,

@@ -14,15 +14,21 @@ use crate::base::Digest;
 use crate::base::Instant;
 use crate::base::Timestamp;
 use crate::base::Xid;
+use crate::identity::statement::Note;
 use crate::receipt::Head;
+use crate::receipt::Kind;
 use crate::seal;
 use crate::store::Blobs;
 use crate::store::Ledger;
+use crate::store::Op;
 use crate::transfer::Moment;
 use crate::transfer::Own;
 
 /// Payloads that are written to disk at once, over all peers; each takes a few segments of memory.
 const WRITERS_MAX: usize = 8;
+
+/// Who works on an exchange: how to stop it, and the lock that it holds.
+type Claim = (CancellationToken, Arc<tokio::sync::Mutex<()>>);
 
 /// The ground that sessions and exchanges share.
 pub struct Station {
@@ -39,7 +45,7 @@ pub struct Station {
     /// Payload writers' places.
     pub(crate) writers: Arc<Semaphore>,
     meters: Mutex<HashMap<Xid, Arc<Meter>>>,
-    takeovers: Mutex<HashMap<Xid, (CancellationToken, Arc<tokio::sync::Mutex<()>>)>>,
+    takeovers: Mutex<HashMap<Xid, Claim>>,
     started: std::time::Instant,
 }
 
@@ -116,6 +122,19 @@ impl Station {
     /// Milliseconds since this station was made.
     pub fn instant(&self) -> Instant {
         Instant(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// A note of an exchange for the ledger. Only what this authority has signed becomes a leaf of its log.
+    pub(crate) fn statement(&self, kind: Kind, note: &Note, xid: Xid, logged: bool) -> Op {
+        Op::Statement {
+            xid: Some(xid),
+            kind: kind.as_str().to_owned(),
+            issuer: note.issuer().name.authority().clone(),
+            signatures: u8::try_from(note.signatures().len()).unwrap_or(u8::MAX),
+            note: note.bytes().to_vec(),
+            at: self.clock(),
+            logged,
+        }
     }
 
     /// The meter of an exchange, made if there is none.

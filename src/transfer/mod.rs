@@ -10,10 +10,12 @@
 
 mod checks;
 pub mod receiver;
+pub mod reception;
 pub mod sender;
 
 pub use checks::Fault;
-pub use receiver::{Known, Receiver, ReceiverCommit, ReceiverInput, ReceiverOutput, Standing};
+pub use receiver::Receiver;
+pub use reception::{Known, ReceiverCommit, ReceiverInput, ReceiverOutput, Standing};
 pub use sender::{Progress, Sender, SenderCommit, SenderInput, SenderOutput};
 
 use std::fmt;

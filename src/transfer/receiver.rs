@@ -7,7 +7,6 @@ use std::sync::Arc;
 use crate::base::Digest;
 use crate::base::Instant;
 use crate::base::Ranges;
-use crate::base::Xid;
 use crate::base::limits;
 use crate::identity::keys::PublicKey;
 use crate::identity::statement::Note;
@@ -15,7 +14,6 @@ use crate::package::segments;
 use crate::policy;
 use crate::policy::Action;
 use crate::policy::Facts;
-use crate::policy::Permit;
 use crate::receipt::Kind;
 use crate::receipt::Pkg;
 use crate::receipt::Reason;
@@ -26,139 +24,12 @@ use crate::transfer::checks::Keys;
 use crate::transfer::checks::Signed;
 use crate::transfer::checks::unexpected;
 use crate::transfer::checks::unexpected_kind;
+use crate::transfer::reception::{
+    Admission, Known, ReceiverCommit, ReceiverInput, ReceiverOutput, Standing,
+};
 use crate::transfer::{Fault, Machine, Moment, Other, Outcome, Own, PATIENCE_MS};
 use crate::wire::Frame;
 use crate::wire::Later;
-
-/// How far a known exchange has come here; notes are stored bytes.
-#[derive(Debug, Clone)]
-pub enum Standing {
-    /// Admitted; these segments are durable.
-    Receiving(Ranges),
-    /// `consigned` is signed by us.
-    Consigned(Note),
-    /// `handover` or `handover-failed` is signed by us.
-    Answered(Note),
-    /// That is countersigned, or the sender has ended the exchange: nothing is left to do.
-    Settled,
-    /// `rejected` is signed by us.
-    Rejected(Note),
-}
-
-/// What the ledger knows of an exchange.
-#[derive(Debug, Clone)]
-pub struct Known {
-    /// The dispatch that came first.
-    pub dispatch: Note,
-    /// How far it has come.
-    pub standing: Standing,
-}
-
-/// An admitted offer, to be recorded before anything is asked for.
-#[derive(Debug)]
-pub struct Admission {
-    /// The signed dispatch.
-    pub dispatch: Note,
-    /// What it says of the payload.
-    pub pkg: Pkg,
-    /// The exchange.
-    pub xid: Xid,
-    /// What was disclosed beside it.
-    pub disclosures: Vec<String>,
-    /// The decision to take it in.
-    pub permit: Permit,
-}
-
-/// What can happen to a receiver.
-#[derive(Debug)]
-pub enum ReceiverInput {
-    /// A frame came.
-    Frame(Frame),
-    /// The ledger's answer to [`ReceiverOutput::Lookup`].
-    Known(Option<Box<Known>>),
-    /// The exchange id belongs to an exchange with somebody else, or to one of ours.
-    Foreign,
-    /// The answer to [`ReceiverOutput::Admit`]: recorded, space promised.
-    Admitted,
-    /// There is no room now; nothing was recorded.
-    NoRoom {
-        /// Why.
-        code: String,
-    },
-    /// The list of segment hashes is durable, and its root is the body.
-    Listed,
-    /// These segments are there and right; durable where the shell has recorded them.
-    Stored(Ranges),
-    /// Bytes came that the list does not allow.
-    BadData(Fault),
-    /// Payload and list are durable.
-    Durable,
-    /// The header's MAC and first chunk are right, or why not.
-    HeaderChecked(Result<(), String>),
-    /// The last commit is durable.
-    Committed,
-    /// Payload bytes moved.
-    Moved,
-    /// Nothing happened for too long.
-    Timeout,
-}
-
-/// A step to make durable in one commit.
-#[derive(Debug)]
-pub enum ReceiverCommit {
-    /// Our `rejected`: the offer is remembered, so that it is answered with the same bytes for ever.
-    Rejected {
-        /// The offer.
-        dispatch: Note,
-        /// Our answer.
-        note: Note,
-    },
-    /// Our `consigned`.
-    Consigned(Note),
-    /// The countersigned `consigned`, the header, and our `handover`.
-    Handover {
-        /// `consigned`, signed by both.
-        consigned: Note,
-        /// The age header.
-        header: Vec<u8>,
-        /// Our `handover`.
-        note: Note,
-    },
-    /// The countersigned `consigned` and our `handover-failed`.
-    HandoverFailed {
-        /// `consigned`, signed by both.
-        consigned: Note,
-        /// Our `handover-failed`.
-        note: Note,
-    },
-    /// `handover`, signed by both.
-    Held(Note),
-    /// `handover-failed`, signed by both.
-    Failed(Note),
-    /// The sender's `expired` or `withdrawn`: what was received is dropped.
-    Lapsed(Note),
-}
-
-/// What a receiver asks for.
-#[derive(Debug)]
-pub enum ReceiverOutput {
-    /// Send this frame on the exchange's stream.
-    Send(Frame),
-    /// What does the ledger know of this exchange?
-    Lookup(Xid),
-    /// Record this and promise the space; make ready for list and segments.
-    Admit(Box<Admission>),
-    /// Make ready again for list and segments of a recorded exchange.
-    Resume(Ranges),
-    /// Make payload and list durable, then say [`ReceiverInput::Durable`].
-    Settle,
-    /// Check header, MAC and first chunk with the age identity, where it is here.
-    CheckHeader(Vec<u8>),
-    /// Make this durable, then say [`ReceiverInput::Committed`].
-    Commit(ReceiverCommit),
-    /// Over.
-    Close(Outcome),
-}
 
 #[derive(Debug)]
 enum State {
@@ -173,10 +44,7 @@ enum State {
         offer: Offer,
         have: Ranges,
     },
-    Collect {
-        offer: Offer,
-        have: Ranges,
-    },
+    Collect(Offer),
     Settling(Offer),
     AwaitCountersigned(Signed),
     AwaitHeader {
@@ -440,7 +308,7 @@ impl Receiver {
     }
 
     /// The list is there: ask for what is missing, unless it comes unasked or is all there.
-    fn listed(&mut self, offer: Offer, have: Ranges) -> State {
+    fn listed(&mut self, offer: Offer, have: &Ranges) -> State {
         let missing = have.missing(offer.segments, limits::MISSING_RANGES_MAX);
         if missing.is_empty() {
             self.outputs.push_back(ReceiverOutput::Settle);
@@ -449,12 +317,12 @@ impl Receiver {
         if !offer.inline {
             self.send(Frame::Accept { missing });
         }
-        State::Collect { offer, have }
+        State::Collect(offer)
     }
 
-    fn stored(&mut self, offer: Offer, have: Ranges) -> State {
+    fn stored(&mut self, offer: Offer, have: &Ranges) -> State {
         if have.len() < offer.segments {
-            return State::Collect { offer, have };
+            return State::Collect(offer);
         }
         self.outputs.push_back(ReceiverOutput::Settle);
         State::Settling(offer)
@@ -506,26 +374,27 @@ impl Receiver {
         receipt.reason = reason;
         let note = self.sign(&receipt)?;
         let then = vec![Frame::Receipt(note.bytes().to_vec())];
-        let commit = match kind {
-            Kind::Handover => ReceiverCommit::Handover {
+        let (signed, held) = (note.clone(), kind == Kind::Handover);
+        let commit = if held {
+            ReceiverCommit::Handover {
                 consigned,
                 header,
-                note: note.clone(),
-            },
-            _failed => ReceiverCommit::HandoverFailed {
-                consigned,
-                note: note.clone(),
-            },
+                note,
+            }
+        } else {
+            ReceiverCommit::HandoverFailed { consigned, note }
         };
+        let note = signed;
         let next = State::AwaitAnswerCountersigned(Signed { receipt, note });
         Ok(self.commit(commit, then, next))
     }
 
     fn answer_countersigned(&mut self, held: &Signed, bytes: &[u8]) -> Next {
         let note = self.countersigned(held, bytes)?;
-        let (commit, outcome) = match held.receipt.kind {
-            Kind::Handover => (ReceiverCommit::Held(note), Outcome::Delivered),
-            _failed => (ReceiverCommit::Failed(note), Outcome::Ended),
+        let (commit, outcome) = if held.receipt.kind == Kind::Handover {
+            (ReceiverCommit::Held(note), Outcome::Delivered)
+        } else {
+            (ReceiverCommit::Failed(note), Outcome::Ended)
         };
         Ok(self.commit(commit, vec![Frame::Done], State::Closing(outcome)))
     }
@@ -558,10 +427,9 @@ impl Receiver {
             (State::AwaitDisclosures(offer), Frame::Disclosures(disclosures)) => {
                 self.disclosed(offer, disclosures)
             }
-            (
-                State::AwaitList { offer, .. } | State::Collect { offer, .. },
-                Frame::Receipt(bytes),
-            ) => self.lapsed(&offer.dispatch, &bytes),
+            (State::AwaitList { offer, .. } | State::Collect(offer), Frame::Receipt(bytes)) => {
+                self.lapsed(&offer.dispatch, &bytes)
+            }
             (State::AwaitCountersigned(held), Frame::Receipt(bytes)) => {
                 let consigned = self.countersigned(&held, &bytes)?;
                 let hdr = held.receipt.pkg.as_ref().map(|pkg| pkg.hdr);
@@ -599,7 +467,7 @@ impl Receiver {
             (
                 State::AwaitAdmission(_)
                 | State::AwaitList { .. }
-                | State::Collect { .. }
+                | State::Collect(_)
                 | State::Settling(_),
                 ReceiverInput::NoRoom { code },
             ) => {
@@ -611,11 +479,9 @@ impl Receiver {
                 Ok(self.close(Outcome::Later { code, after_s }))
             }
             (State::AwaitList { offer, have }, ReceiverInput::Listed) => {
-                Ok(self.listed(offer, have))
+                Ok(self.listed(offer, &have))
             }
-            (State::Collect { offer, .. }, ReceiverInput::Stored(have)) => {
-                Ok(self.stored(offer, have))
-            }
+            (State::Collect(offer), ReceiverInput::Stored(have)) => Ok(self.stored(offer, &have)),
             (State::Settling(offer), ReceiverInput::Durable) => self.durable(now, &offer),
             (
                 State::CheckingHeader { consigned, header },
@@ -625,10 +491,10 @@ impl Receiver {
                 for frame in then {
                     self.send(frame);
                 }
-                match *next {
-                    State::Closing(outcome) => Ok(self.close(outcome)),
-                    next => Ok(next),
+                if let State::Closing(outcome) = *next {
+                    return Ok(self.close(outcome));
                 }
+                Ok(*next)
             }
             (state, _late) => Ok(state),
         }
@@ -642,7 +508,7 @@ impl State {
             Self::AwaitDisclosures(_) => "disclosures are awaited",
             Self::AwaitKnown { .. } | Self::AwaitAdmission(_) => "the offer is being looked at",
             Self::AwaitList { .. } => "the list of segments is awaited",
-            Self::Collect { .. } => "segments are awaited",
+            Self::Collect(_) => "segments are awaited",
             Self::Settling(_) | Self::Committing { .. } | Self::CheckingHeader { .. } => {
                 "something is being made durable"
             }

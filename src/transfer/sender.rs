@@ -109,7 +109,7 @@ enum State {
     /// The commit is under way; then say these frames and be in that state.
     Committing {
         then: Vec<Frame>,
-        next: Box<State>,
+        next: Box<Self>,
     },
     Closing(Outcome),
     Closed,
@@ -202,7 +202,7 @@ impl Sender {
         let step = match frame {
             Frame::Accept { missing } => return self.accepted(progress, missing),
             Frame::Receipt(bytes) => self.receipt(&progress, &bytes),
-            Frame::Done => self.done(&progress),
+            Frame::Done => Self::done(&progress),
             Frame::Later(later) => {
                 return self.close(Outcome::Later {
                     code: later.code,
@@ -224,7 +224,7 @@ impl Sender {
         };
         match step {
             Ok(Step::Stay) => State::Offered(progress),
-            Ok(Step::Commit { commit, then, next }) => self.commit(commit, then, next),
+            Ok(Step::Commit { commit, then, next }) => self.commit(commit, then, *next),
             Err(fault) => self.fault(fault),
         }
     }
@@ -285,7 +285,7 @@ impl Sender {
                 signed.follows(&self.dispatch)?;
                 let note = self.countersign(signed)?;
                 let then = self.countersigned_and_header(&note)?;
-                let next = State::Offered(Progress::Consigned(note.clone()));
+                let next = Box::new(State::Offered(Progress::Consigned(note.clone())));
                 Ok(Step::Commit {
                     commit: SenderCommit::Consigned(note),
                     then,
@@ -319,14 +319,15 @@ impl Sender {
                     consigned: consigned.clone(),
                     last: note.clone(),
                 };
-                let commit = match signed.receipt.kind {
-                    Kind::HandoverFailed => SenderCommit::Failed(note),
-                    _handover => SenderCommit::Delivered(note),
+                let commit = if signed.receipt.kind == Kind::HandoverFailed {
+                    SenderCommit::Failed(note)
+                } else {
+                    SenderCommit::Delivered(note)
                 };
                 Ok(Step::Commit {
                     commit,
                     then,
-                    next: State::Offered(last),
+                    next: Box::new(State::Offered(last)),
                 })
             }
             Progress::Answered { last, .. } => {
@@ -351,7 +352,7 @@ impl Sender {
         }
         signed.verify(&self.keys(), true)?;
         signed.follows(&self.dispatch)?;
-        let next = State::Closing(Outcome::Ended);
+        let next = Box::new(State::Closing(Outcome::Ended));
         Ok(Step::Commit {
             commit: SenderCommit::Rejected(signed.note),
             then: Vec::new(),
@@ -359,12 +360,15 @@ impl Sender {
         })
     }
 
-    fn done(&mut self, progress: &Progress) -> Result<Step, Fault> {
+    fn done(progress: &Progress) -> Result<Step, Fault> {
         let (commit, outcome) = match progress {
-            Progress::Answered { last, .. } => match Signed::of(last.clone())?.receipt.kind {
-                Kind::HandoverFailed => (SenderCommit::Told, Outcome::Ended),
-                _handover => (SenderCommit::Closed, Outcome::Delivered),
-            },
+            Progress::Answered { last, .. } => {
+                if Signed::of(last.clone())?.receipt.kind == Kind::HandoverFailed {
+                    (SenderCommit::Told, Outcome::Ended)
+                } else {
+                    (SenderCommit::Closed, Outcome::Delivered)
+                }
+            }
             Progress::Lapsed(_) => (SenderCommit::Told, Outcome::Ended),
             Progress::Dispatched | Progress::Consigned(_) => {
                 return Err(unexpected(
@@ -376,7 +380,7 @@ impl Sender {
         Ok(Step::Commit {
             commit,
             then: Vec::new(),
-            next: State::Closing(outcome),
+            next: Box::new(State::Closing(outcome)),
         })
     }
 
@@ -411,7 +415,7 @@ enum Step {
     Commit {
         commit: SenderCommit,
         then: Vec<Frame>,
-        next: State,
+        next: Box<State>,
     },
 }
 

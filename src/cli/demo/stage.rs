@@ -13,7 +13,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use serde_json::Value;
 use tokio::runtime::Handle;
 
@@ -24,7 +24,7 @@ use crate::cli::progress::Stopwatch;
 use crate::cli::terminal::Terminal;
 
 /// How often something is looked at that is waited for.
-const LOOK_EVERY: Duration = Duration::from_millis(10);
+const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 /// The folder, the processes, and how steps are said.
 pub(super) struct Stage {
@@ -251,6 +251,12 @@ impl Stage {
         for pid in &running.pids {
             kill(*pid, Signal::KILL);
         }
+        for pid in std::mem::take(&mut running.pids) {
+            if let Some(pid) = id(pid) {
+                // Gone, and reaped by whoever was first.
+                waitpid(Some(pid), WaitOptions::empty()).unwrap_or_default();
+            }
+        }
     }
 
     /// Removes the folder, if it is a temporary one.
@@ -324,8 +330,12 @@ impl Drop for Actor<'_> {
     }
 }
 
+fn id(pid: u32) -> Option<Pid> {
+    i32::try_from(pid).ok().and_then(Pid::from_raw)
+}
+
 fn kill(pid: u32, signal: Signal) {
-    if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+    if let Some(pid) = id(pid) {
         // Gone already is what is wanted.
         kill_process(pid, signal).unwrap_or_default();
     }

@@ -35,7 +35,7 @@ use crate::tlog::Frontier;
 /// Packages in one list.
 const LIST_MAX: u32 = 10_000;
 /// The longest wait in one call.
-const WAIT_MAX: Duration = Duration::from_secs(60);
+const WAIT_MAX: Duration = Duration::from_mins(1);
 /// Wrong segments that a verification names.
 const WRONG_MAX: usize = 16;
 
@@ -139,7 +139,7 @@ pub(super) async fn wait(
         if settled(row.phase) || tokio::time::Instant::now() >= until {
             return daemon.package_view(&row).map(Json).map_err(|e| stored(&e));
         }
-        wait_for(
+        change_of(
             &mut changes,
             xid,
             until.min(tokio::time::Instant::now() + Duration::from_secs(1)),
@@ -149,7 +149,7 @@ pub(super) async fn wait(
 }
 
 /// Returns when this exchange has changed, when changes were missed, or when the time is over.
-async fn wait_for(
+async fn change_of(
     changes: &mut tokio::sync::broadcast::Receiver<Xid>,
     xid: Xid,
     until: tokio::time::Instant,
@@ -291,7 +291,7 @@ async fn verify_receipts(
                     Some((_, before)) if before.text() == note.text() => {}
                     Some((before, before_note)) => {
                         receipt::continues(before, before_note, &receipt)
-                            .map_err(|e| e.to_string())?
+                            .map_err(|e| e.to_string())?;
                     }
                     None => {}
                 }
@@ -398,7 +398,7 @@ pub(super) async fn age(
     let (to, from) = mpsc::channel(4);
     let length = header.len() as u64 + row.len;
     tokio::task::spawn_blocking(move || {
-        openings::stream(io::Cursor::new(header.to_vec()).chain(payload), &to)
+        openings::stream(io::Cursor::new(header.to_vec()).chain(payload), &to);
     });
     let headers = [
         (header::CONTENT_TYPE, "application/octet-stream".to_owned()),

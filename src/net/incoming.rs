@@ -1,0 +1,223 @@
+//! Incoming exchanges in the ledger: rows made from offers, standings read back, commits as operations.
+
+use crate::base::AuthorityId;
+use crate::base::Ranges;
+use crate::base::Xid;
+use crate::base::json;
+use crate::base::limits;
+use crate::identity::statement::Note;
+use crate::net::outbound::Attempt;
+use crate::net::station::Station;
+use crate::package::segments;
+use crate::receipt;
+use crate::receipt::Disclosure;
+use crate::receipt::Kind;
+use crate::receipt::disclosure;
+use crate::store::Direction;
+use crate::store::Exchange;
+use crate::store::Op;
+use crate::store::Phase;
+use crate::store::StoreFault;
+use crate::transfer::{Fault, Known, ReceiverCommit, Standing};
+
+pub(crate) fn store_fault(e: &StoreFault) -> Attempt {
+    Attempt::Local(Fault::new("store", e.to_string()))
+}
+
+/// What the ledger knows of an incoming exchange.
+pub(crate) async fn known(station: &Station, row: &Exchange) -> Result<Known, Attempt> {
+    let rows = station.ledger.statements(&row.xid).await;
+    let rows = rows.map_err(|e| store_fault(&e))?;
+    let note = |kind: Kind| {
+        let found = rows
+            .iter()
+            .find(|row| row.kind == kind.as_str() && row.signatures == 1);
+        let found = found.and_then(|row| Note::parse(&row.note).ok());
+        let text = || format!("the {kind} of {} is missing or damaged", row.xid);
+        found.ok_or_else(|| Attempt::Local(Fault::new("ledger-altered", text())))
+    };
+    let standing = match row.phase {
+        Phase::Receiving => Standing::Receiving(row.have.clone()),
+        Phase::Consigned => Standing::Consigned(note(Kind::Consigned)?),
+        Phase::HandoverSigned => {
+            let answer = note(Kind::Handover).or_else(|_| note(Kind::HandoverFailed));
+            Standing::Answered(answer?)
+        }
+        Phase::Refused => Standing::Rejected(note(Kind::Rejected)?),
+        Phase::Held
+        | Phase::Failed
+        | Phase::Lapsed
+        | Phase::Dispatched
+        | Phase::Delivered
+        | Phase::Closed
+        | Phase::Rejected
+        | Phase::Expired
+        | Phase::Withdrawn => Standing::Settled,
+    };
+    let dispatch = note(Kind::Dispatch)?;
+    Ok(Known { dispatch, standing })
+}
+
+/// The row of an offer that was verified.
+pub(crate) fn row(
+    station: &Station,
+    peer: &AuthorityId,
+    dispatch: &Note,
+    disclosures: &[String],
+) -> Result<Exchange, Attempt> {
+    let unreadable = |what: &str| Attempt::Local(Fault::new("unreadable-offer", what));
+    let offer = receipt::open(dispatch).map_err(|e| unreadable(&e.to_string()))?;
+    let (Some(xid), Some(pkg), Some(terms)) = (offer.xid, offer.pkg, offer.terms) else {
+        return Err(unreadable("a field is missing"));
+    };
+    let terms = String::from_utf8(json::canonical(&terms));
+    let read: Vec<_> = disclosures
+        .iter()
+        .filter_map(|text| Disclosure::parse(text).ok())
+        .collect();
+    let disclosed = |name: &str| disclosure::text(&read, name).map(str::to_owned);
+    let now = station.clock();
+    Ok(Exchange {
+        xid,
+        direction: Direction::In,
+        peer: peer.clone(),
+        phase: Phase::Receiving,
+        created: now,
+        updated: now,
+        body: pkg.body,
+        hdr: pkg.hdr,
+        len: pkg.len,
+        segments: segments::count(pkg.len),
+        terms: terms.map_err(|e| unreadable(&e.to_string()))?,
+        case_ref: disclosed("case"),
+        request_ref: disclosed("request"),
+        title: None,
+        items: 0,
+        disclosures: disclosures.to_vec(),
+        have: Ranges::empty(),
+        inline: pkg.len <= limits::INLINE_PAYLOAD_BYTES_MAX,
+        attempts: 0,
+        next_try: None,
+        fault: None,
+        last_note: dispatch.bytes().to_vec(),
+        steps: 1,
+    })
+}
+
+/// What a commit needs to know of the exchange.
+pub(crate) struct Recording<'a> {
+    pub(crate) station: &'a Station,
+    pub(crate) peer: &'a AuthorityId,
+    pub(crate) xid: Xid,
+    /// The row and its dispatch, where they are not in the ledger yet: small payloads are recorded with their receipt.
+    pub(crate) unrecorded: Option<&'a Exchange>,
+    /// A small payload.
+    pub(crate) inline: Option<Vec<u8>>,
+}
+
+impl Recording<'_> {
+    fn own(&self, kind: Kind, note: &Note) -> Op {
+        self.station.statement(kind, note, self.xid, true)
+    }
+
+    /// What the sender alone has signed is kept, but is no leaf of our log.
+    fn received(&self, kind: Kind, note: &Note) -> Op {
+        self.station.statement(kind, note, self.xid, false)
+    }
+
+    fn advance(&self, from: Phase, to: Phase, note: &Note) -> Op {
+        let last_note = Some(note.bytes().to_vec());
+        Op::Advance {
+            xid: self.xid,
+            from: vec![from],
+            to,
+            last_note,
+            at: self.station.clock(),
+        }
+    }
+
+    fn first(&self) -> Vec<Op> {
+        let Some(row) = self.unrecorded else {
+            return Vec::new();
+        };
+        let mut ops = vec![Op::Open(Box::new(row.clone()))];
+        if let Ok(dispatch) = Note::parse(&row.last_note) {
+            ops.push(self.received(Kind::Dispatch, &dispatch));
+        }
+        ops
+    }
+
+    /// The ledger's operations for one step, and the phase they lead to.
+    pub(crate) fn ops(mut self, commit: ReceiverCommit) -> Result<(Phase, Vec<Op>), Attempt> {
+        let step = match commit {
+            ReceiverCommit::Rejected { dispatch, note } => {
+                let mut row = row(self.station, self.peer, &dispatch, &[])?;
+                row.phase = Phase::Refused;
+                row.last_note = note.bytes().to_vec();
+                row.steps = 2;
+                let ops = [
+                    self.received(Kind::Dispatch, &dispatch),
+                    self.own(Kind::Rejected, &note),
+                ];
+                let open = Op::Open(Box::new(row));
+                (Phase::Refused, std::iter::once(open).chain(ops).collect())
+            }
+            ReceiverCommit::Consigned(note) => {
+                let mut ops = self.first();
+                let xid = self.xid;
+                ops.extend(self.inline.take().map(|bytes| Op::Payload { xid, bytes }));
+                ops.push(self.own(Kind::Consigned, &note));
+                ops.push(self.advance(Phase::Receiving, Phase::Consigned, &note));
+                (Phase::Consigned, ops)
+            }
+            ReceiverCommit::Handover {
+                consigned,
+                header,
+                note,
+            } => {
+                let header = Op::Header {
+                    xid: self.xid,
+                    header: header.into(),
+                };
+                let ops = vec![
+                    self.own(Kind::Consigned, &consigned),
+                    header,
+                    self.own(Kind::Handover, &note),
+                    self.advance(Phase::Consigned, Phase::HandoverSigned, &note),
+                ];
+                (Phase::HandoverSigned, ops)
+            }
+            ReceiverCommit::HandoverFailed { consigned, note } => {
+                let ops = vec![
+                    self.own(Kind::Consigned, &consigned),
+                    self.own(Kind::HandoverFailed, &note),
+                    self.advance(Phase::Consigned, Phase::HandoverSigned, &note),
+                ];
+                (Phase::HandoverSigned, ops)
+            }
+            ReceiverCommit::Held(note) => (
+                Phase::Held,
+                self.answered(Kind::Handover, Phase::Held, &note),
+            ),
+            ReceiverCommit::Failed(note) => (
+                Phase::Failed,
+                self.answered(Kind::HandoverFailed, Phase::Failed, &note),
+            ),
+            ReceiverCommit::Lapsed(note) => {
+                let kind = receipt::open(&note).map_or(Kind::Expired, |receipt| receipt.kind);
+                let mut ops = self.first();
+                ops.push(self.received(kind, &note));
+                ops.push(self.advance(Phase::Receiving, Phase::Lapsed, &note));
+                (Phase::Lapsed, ops)
+            }
+        };
+        Ok(step)
+    }
+
+    fn answered(&self, kind: Kind, to: Phase, note: &Note) -> Vec<Op> {
+        vec![
+            self.own(kind, note),
+            self.advance(Phase::HandoverSigned, to, note),
+        ]
+    }
+}

@@ -1,0 +1,134 @@
+//! Putting payload on the wire: the list of segment hashes, runs of segments.
+
+use std::io;
+use std::io::Read;
+use std::io::Seek;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+use crate::base::Range;
+use crate::base::Xid;
+use crate::base::limits;
+use crate::net::session::Session;
+use crate::net::station::Meter;
+use crate::net::station::Station;
+use crate::wire::DataHead;
+
+/// Where payload bytes come from.
+pub(crate) struct Payload {
+    pub(crate) xid: Xid,
+    pub(crate) len: u64,
+    pub(crate) inline: Option<Bytes>,
+    pub(crate) meter: Arc<Meter>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Part {
+    List,
+    Segments(Range),
+}
+
+pub(crate) async fn send_part(
+    session: &Session,
+    payload: &Payload,
+    part: Part,
+    moved: &mpsc::Sender<()>,
+) -> io::Result<()> {
+    let reset = |e: String| io::Error::new(io::ErrorKind::ConnectionReset, e);
+    let mut stream = session
+        .link
+        .connection
+        .open_uni()
+        .await
+        .map_err(|e| reset(e.to_string()))?;
+    let (head, urgency) = match part {
+        Part::List => (DataHead::List { xid: payload.xid }, 1),
+        Part::Segments(run) => (
+            DataHead::Segments {
+                xid: payload.xid,
+                first: run.first,
+            },
+            0,
+        ),
+    };
+    // Small and large streams share a connection: lists and small payloads go first.
+    drop(stream.set_priority(if payload.inline.is_some() { 1 } else { urgency }));
+    stream
+        .write_all(&head.encode())
+        .await
+        .map_err(|e| reset(e.to_string()))?;
+    let mut pieces = pieces(&session.station, payload, part)?;
+    while let Some(piece) = pieces.recv().await {
+        let piece = piece?;
+        let length = piece.len() as u64;
+        stream
+            .write_chunk(piece)
+            .await
+            .map_err(|e| reset(e.to_string()))?;
+        if matches!(part, Part::Segments(_)) {
+            payload.meter.add(length);
+        }
+        // A full queue already tells the machine that bytes move.
+        moved.try_send(()).unwrap_or_default();
+    }
+    drop(stream.finish());
+    // The stream's end must be taken before its task may be dropped; a stop by the receiver is its right.
+    drop(stream.stopped().await);
+    Ok(())
+}
+
+/// The bytes of a part, read ahead on a thread of its own for payloads that are files.
+fn pieces(
+    station: &Station,
+    payload: &Payload,
+    part: Part,
+) -> io::Result<mpsc::Receiver<io::Result<Bytes>>> {
+    let (to, from) = mpsc::channel(2);
+    if let Some(inline) = &payload.inline {
+        let bytes = match part {
+            Part::List => {
+                Bytes::copy_from_slice(crate::package::segments::segment_hash(inline).as_bytes())
+            }
+            Part::Segments(_) => inline.clone(),
+        };
+        // The channel is empty.
+        drop(to.try_send(Ok(bytes)));
+        return Ok(from);
+    }
+    let (mut file, start, mut left) = match part {
+        Part::List => {
+            let file = station.blobs.list(&payload.xid)?;
+            let length = file.metadata()?.len();
+            (file, 0, length)
+        }
+        Part::Segments(run) => {
+            let start = run
+                .first
+                .saturating_mul(limits::SEGMENT_BYTES)
+                .min(payload.len);
+            let end = run
+                .end()
+                .saturating_mul(limits::SEGMENT_BYTES)
+                .min(payload.len);
+            (station.blobs.payload(&payload.xid)?, start, end - start)
+        }
+    };
+    file.seek(io::SeekFrom::Start(start))?;
+    tokio::task::spawn_blocking(move || {
+        while left > 0 {
+            let mut piece = vec![0; usize::try_from(left.min(PIECE_BYTES)).unwrap_or_default()];
+            left -= piece.len() as u64;
+            let piece = file.read_exact(&mut piece).map(|()| piece.into());
+            let failed = piece.is_err();
+            if to.blocking_send(piece).is_err() || failed {
+                return;
+            }
+        }
+    });
+    Ok(from)
+}
+
+/// Bytes read and put on the wire at a time.
+const PIECE_BYTES: u64 = 256 << 10;

@@ -1,0 +1,140 @@
+//! What a [`Receiver`](crate::transfer::Receiver) is told, and what it asks for.
+
+use crate::base::Ranges;
+use crate::base::Xid;
+use crate::identity::statement::Note;
+use crate::policy::Permit;
+use crate::receipt::Pkg;
+use crate::transfer::Fault;
+use crate::transfer::Outcome;
+use crate::wire::Frame;
+
+/// How far a known exchange has come here; notes are stored bytes.
+#[derive(Debug, Clone)]
+pub enum Standing {
+    /// Admitted; these segments are durable.
+    Receiving(Ranges),
+    /// `consigned` is signed by us.
+    Consigned(Note),
+    /// `handover` or `handover-failed` is signed by us.
+    Answered(Note),
+    /// That is countersigned, or the sender has ended the exchange: nothing is left to do.
+    Settled,
+    /// `rejected` is signed by us.
+    Rejected(Note),
+}
+
+/// What the ledger knows of an exchange.
+#[derive(Debug, Clone)]
+pub struct Known {
+    /// The dispatch that came first.
+    pub dispatch: Note,
+    /// How far it has come.
+    pub standing: Standing,
+}
+
+/// An admitted offer, to be recorded before anything is asked for.
+#[derive(Debug)]
+pub struct Admission {
+    /// The signed dispatch.
+    pub dispatch: Note,
+    /// What it says of the payload.
+    pub pkg: Pkg,
+    /// The exchange.
+    pub xid: Xid,
+    /// What was disclosed beside it.
+    pub disclosures: Vec<String>,
+    /// The decision to take it in.
+    pub permit: Permit,
+}
+
+/// What can happen to a receiver.
+#[derive(Debug)]
+pub enum ReceiverInput {
+    /// A frame came.
+    Frame(Frame),
+    /// The ledger's answer to [`ReceiverOutput::Lookup`].
+    Known(Option<Box<Known>>),
+    /// The exchange id belongs to an exchange with somebody else, or to one of ours.
+    Foreign,
+    /// The answer to [`ReceiverOutput::Admit`]: recorded, space promised.
+    Admitted,
+    /// There is no room now; nothing was recorded.
+    NoRoom {
+        /// Why.
+        code: String,
+    },
+    /// The list of segment hashes is durable, and its root is the body.
+    Listed,
+    /// These segments are there and right; durable where the shell has recorded them.
+    Stored(Ranges),
+    /// Bytes came that the list does not allow.
+    BadData(Fault),
+    /// Payload and list are durable.
+    Durable,
+    /// The header's MAC and first chunk are right, or why not.
+    HeaderChecked(Result<(), String>),
+    /// The last commit is durable.
+    Committed,
+    /// Payload bytes moved.
+    Moved,
+    /// Nothing happened for too long.
+    Timeout,
+}
+
+/// A step to make durable in one commit.
+#[derive(Debug)]
+pub enum ReceiverCommit {
+    /// Our `rejected`: the offer is remembered, so that it is answered with the same bytes for ever.
+    Rejected {
+        /// The offer.
+        dispatch: Note,
+        /// Our answer.
+        note: Note,
+    },
+    /// Our `consigned`.
+    Consigned(Note),
+    /// The countersigned `consigned`, the header, and our `handover`.
+    Handover {
+        /// `consigned`, signed by both.
+        consigned: Note,
+        /// The age header.
+        header: Vec<u8>,
+        /// Our `handover`.
+        note: Note,
+    },
+    /// The countersigned `consigned` and our `handover-failed`.
+    HandoverFailed {
+        /// `consigned`, signed by both.
+        consigned: Note,
+        /// Our `handover-failed`.
+        note: Note,
+    },
+    /// `handover`, signed by both.
+    Held(Note),
+    /// `handover-failed`, signed by both.
+    Failed(Note),
+    /// The sender's `expired` or `withdrawn`: what was received is dropped.
+    Lapsed(Note),
+}
+
+/// What a receiver asks for.
+#[derive(Debug)]
+pub enum ReceiverOutput {
+    /// Send this frame on the exchange's stream.
+    Send(Frame),
+    /// What does the ledger know of this exchange?
+    Lookup(Xid),
+    /// Record this and promise the space; make ready for list and segments.
+    Admit(Box<Admission>),
+    /// Make ready again for list and segments of a recorded exchange.
+    Resume(Ranges),
+    /// Make payload and list durable, then say [`ReceiverInput::Durable`].
+    Settle,
+    /// Check header, MAC and first chunk with the age identity, where it is here.
+    CheckHeader(Vec<u8>),
+    /// Make this durable, then say [`ReceiverInput::Committed`].
+    Commit(ReceiverCommit),
+    /// Over.
+    Close(Outcome),
+}
