@@ -13,7 +13,7 @@ use crate::config::Origin;
 const EXAMPLES: &str = "\
 Examples:
   rogatory config show --home ./ie --origin
-  ROGATORY__TELEMETRY__LEVEL=debug rogatory config show --home ./ie --origin --json";
+  rogatory config show --home ./ie --json";
 
 /// The configuration
 #[derive(Debug, Clone, Subcommand)]
