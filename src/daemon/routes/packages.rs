@@ -150,13 +150,13 @@ pub(super) async fn wait(
 
 /// Returns when this exchange has changed, when changes were missed, or when the time is over.
 async fn change_of(
-    changes: &mut tokio::sync::broadcast::Receiver<Xid>,
+    news: &mut tokio::sync::broadcast::Receiver<Xid>,
     xid: Xid,
     until: tokio::time::Instant,
 ) {
     let changed = async {
         loop {
-            match changes.recv().await {
+            match news.recv().await {
                 Ok(other) if other != xid => {}
                 Ok(_) | Err(_) => return,
             }
