@@ -11,6 +11,7 @@ use rogatory::identity::statement::{Context, Note};
 use rogatory::policy::{Evaluation, Handling, Onward, Purpose, Restriction, Source, Terms};
 use rogatory::receipt;
 use rogatory::receipt::{Head, Kind, Party, Pkg, Reason, Receipt, Stamp};
+use rogatory::wire::{Frame, FrameKind};
 use serde_json::{Value, json};
 
 fn read(name: &str) -> Value {
@@ -206,7 +207,7 @@ fn mutants(value: &Value) -> Vec<(String, Value)> {
                     ));
                 }
             }
-            Some(Value::Array(members)) => {
+            Some(Value::Array(members)) if !members.is_empty() => {
                 let again = members[0].clone();
                 let repeat = |place: &mut Value| {
                     if let Some(members) = place.as_array_mut() {
@@ -224,7 +225,7 @@ fn mutants(value: &Value) -> Vec<(String, Value)> {
                     mutants.push((what, changed(value, &at, |place| *place = json!(other))));
                 }
             }
-            Some(Value::Null | Value::Bool(_) | Value::Number(_)) | None => {}
+            Some(Value::Array(_) | Value::Null | Value::Bool(_) | Value::Number(_)) | None => {}
         }
     }
     mutants.retain(|(_, mutant)| mutant != value);
@@ -275,7 +276,7 @@ fn check(name: &str, example: &Value, schema: &Validator, code: impl Fn(&Value) 
 
 #[test]
 fn the_schemas_are_schemas() {
-    for name in ["terms", "receipt", "card", "manifest"] {
+    for name in ["terms", "receipt", "card", "manifest", "frames"] {
         let schema = read(name);
         assert!(jsonschema::meta::is_valid(&schema), "{name}");
         let draft = "https://json-schema.org/draft/2020-12/schema";
@@ -505,4 +506,67 @@ fn manifests() {
     let first = "/items/0/custody/0/action";
     let opened = changed(&manifest(), first, |place| *place = json!("opened"));
     assert!(!schema.is_valid(&opened), "the first event is the sealing");
+}
+
+/// The schema of the body of one kind of frame.
+fn frame_schema(name: &str) -> Validator {
+    let mut schema = read("frames");
+    schema.as_object_mut().map(|fields| fields.remove("anyOf"));
+    schema["$ref"] = json!(format!("#/$defs/{name}"));
+    jsonschema::options()
+        .with_draft(Draft::Draft202012)
+        .build(&schema)
+        .expect("a schema whose references resolve")
+}
+
+#[test]
+fn frames() {
+    let hello = json!({
+        "card": 1,
+        "crl": 7,
+        "now": "2026-11-23T09:00:00.000Z",
+        "peer_card": 1,
+        "peer_crl": 0,
+        "versions": [1],
+    });
+    for (kind, example) in [
+        (FrameKind::Hello, hello),
+        (FrameKind::Ack, json!({"number": 7, "what": "crl"})),
+        (FrameKind::Accept, json!({"missing": [[10, 3]]})),
+        (FrameKind::Later, json!({"after_s": 60, "code": "no-space"})),
+        (
+            FrameKind::Fault,
+            json!({"code": "list-root", "text": "Other hashes."}),
+        ),
+    ] {
+        let schema = frame_schema(kind.as_str());
+        check_frame(kind, &example, &schema);
+        for (what, mutant) in mutants(&example) {
+            let taken = schema.is_valid(&mutant);
+            assert!(
+                !(taken && what.ends_with("unknown field")),
+                "{kind}, {what}"
+            );
+        }
+    }
+    let schema = frame_schema("disclosures");
+    for count in [0, 1, 64, 65] {
+        check_frame(FrameKind::Disclosures, &json!(vec!["x"; count]), &schema);
+    }
+}
+
+/// Schema and code agree about this body and every change of it.
+fn check_frame(kind: FrameKind, example: &Value, schema: &Validator) {
+    let code = |body: &Value| Frame::decode(kind, &json::canonical(body)).is_ok();
+    let example_taken = (schema.is_valid(example), code(example));
+    assert_eq!(example_taken.0, example_taken.1, "{kind}: {example:#}");
+    let long = example.as_array().is_some_and(|list| list.len() > 2);
+    for (what, mutant) in mutants(example).into_iter().filter(|_| !long) {
+        let by_schema = schema.is_valid(&mutant);
+        let by_code = code(&mutant);
+        assert!(
+            by_schema == by_code,
+            "{kind}, {what}: the schema says {by_schema}, the code says {by_code}"
+        );
+    }
 }

@@ -11,6 +11,7 @@ use rogatory::receipt::{
 use serde_json::{Value, json};
 
 use crate::Files;
+use crate::log;
 use crate::parties::{Party, at, half, seed};
 use crate::sealed::Package;
 use crate::small::exporter;
@@ -232,12 +233,7 @@ pub(crate) fn story(de: &Party, ie: &Party, package: &Package) -> Story {
     }
     governance(&mut story);
     story.clock = 0;
-    let root = |label| Digest::from_bytes(seed(label));
-    story.heads = vec![Head {
-        origin: de.log_origin(),
-        size: 3,
-        root: root("a root"),
-    }];
+    story.heads = vec![log::head_before_exchange(de, &story)];
     dispatched(&mut story, package);
     story.heads.insert(
         0,

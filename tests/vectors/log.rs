@@ -2,6 +2,7 @@
 
 use rogatory::base::Digest;
 use rogatory::identity::keys::Role;
+use rogatory::receipt::Head;
 use rogatory::tlog::{Checkpoint, Frontier, commitment, leaf_entry, leaf_hash};
 use serde_json::{Value, json};
 
@@ -42,12 +43,20 @@ fn log<'a>(party: &'a Party, story: &Story, names: &[&str]) -> Log<'a> {
     }
 }
 
+const BEFORE_EXCHANGE: [&str; 3] = ["key-announce", "card-adopted", "policy-adopted"];
+
+/// The head of the sender's log when it dispatches.
+pub(crate) fn head_before_exchange(party: &Party, story: &Story) -> Head {
+    let log = log(party, story, &BEFORE_EXCHANGE);
+    Head::from(&log.head())
+}
+
 /// Each party logs what it signs as it stands when it signs; the issuer also the completed note.
 pub(crate) fn logs<'a>(de: &'a Party, ie: &'a Party, story: &Story) -> [Log<'a>; 2] {
     let sender = [
-        "key-announce",
-        "card-adopted",
-        "policy-adopted",
+        BEFORE_EXCHANGE[0],
+        BEFORE_EXCHANGE[1],
+        BEFORE_EXCHANGE[2],
         "dispatch",
         "consigned-2",
         "handover-2",
@@ -71,13 +80,17 @@ impl Log<'_> {
         format!("checkpoints/{}.note", self.party.id)
     }
 
-    pub(crate) fn checkpoint(&self) -> Vec<u8> {
-        let key = self.party.key(Role::Log);
-        let checkpoint = Checkpoint {
+    fn head(&self) -> Checkpoint {
+        Checkpoint {
             origin: self.party.log_origin(),
             size: self.leaves.len() as u64,
             root: *self.roots.last().expect("that of the empty tree at least"),
-        };
+        }
+    }
+
+    pub(crate) fn checkpoint(&self) -> Vec<u8> {
+        let key = self.party.key(Role::Log);
+        let checkpoint = self.head();
         let note = checkpoint.sign(&key);
         assert_eq!(Checkpoint::open(&note, &key.public()), Ok(checkpoint));
         note
