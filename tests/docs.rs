@@ -74,7 +74,10 @@ fn links_lead_somewhere() {
             let (file, fragment) = target.split_once('#').unwrap_or((target, ""));
             let path = match file {
                 "" => document.clone(),
-                file => document.parent().unwrap_or_else(|| Path::new("")).join(file),
+                file => document
+                    .parent()
+                    .unwrap_or_else(|| Path::new(""))
+                    .join(file),
             };
             let found = path.exists()
                 && (fragment.is_empty()

@@ -38,13 +38,21 @@ pub fn canonical<T: Serialize>(value: &T) -> Vec<u8> {
     serde_json_canonicalizer::to_vec(value).expect("our own types are JSON")
 }
 
-/// Reads a value from at most `limit` bytes that are its one spelling.
-pub fn parse_canonical<T: DeserializeOwned>(bytes: &[u8], limit: usize) -> Result<T, JsonFault> {
+/// Reads a value from at most `limit` bytes that are its one spelling. The value is written again and compared: an
+/// array where an object belongs, or a null where a field may be absent, would be another spelling.
+pub fn parse_canonical<T: DeserializeOwned + Serialize>(
+    bytes: &[u8],
+    limit: usize,
+) -> Result<T, JsonFault> {
     let value = parse_strict(bytes, limit)?;
     if canonical(&value) != bytes {
         return Err(JsonFault::NotCanonical);
     }
-    serde_json::from_value(value).map_err(|e| JsonFault::Content(e.to_string()))
+    let read: T = serde_json::from_value(value).map_err(|e| JsonFault::Content(e.to_string()))?;
+    if canonical(&read) != bytes {
+        return Err(JsonFault::NotCanonical);
+    }
+    Ok(read)
 }
 
 /// Reads JSON of any spelling with the same limits: length, depth, no double keys, no fractions, no integer beyond 2^53 − 1.
@@ -203,6 +211,10 @@ mod tests {
         );
         check(&"[".repeat(4000), Some("deep"));
         check(&format!("\"{}\"", "x".repeat(5000)), Some("at most 4096"));
+        assert!(
+            parse_canonical::<crate::base::Date>(br#""2031-12-31""#, 99).is_ok(),
+            "the one spelling of a type"
+        );
         assert!(parse_strict(b"\"\xff\"", 99).is_err(), "not UTF-8");
     }
 }

@@ -137,8 +137,19 @@ impl Daemon {
             eta_s: (rate > 0).then(|| row.len.saturating_sub(done_bytes) / rate),
             attempts: u64::from(row.attempts),
             next_try: row.next_try,
-            fault: row.fault.as_ref().map(fault),
+            fault: self.transfer_fault(row),
         }
+    }
+
+    /// Why a transfer does not go on: its own fault, or that its peer cannot be reached; nothing once it is over.
+    fn transfer_fault(&self, row: &Exchange) -> Option<FaultView> {
+        if matches!(row.phase, Phase::Closed | Phase::Held) {
+            return None;
+        }
+        let unreached = || self.roster.by_id(&row.peer)?.row.fault.as_ref().map(fault);
+        let connected = self.roster.session(&row.peer).is_some();
+        let unreached = if connected { None } else { unreached() };
+        unreached.or_else(|| row.fault.as_ref().map(fault))
     }
 
     pub(crate) fn log_status(&self) -> LogStatus {

@@ -294,7 +294,7 @@ impl Note {
     }
 
     /// The content as a value of this type.
-    pub fn body<T: DeserializeOwned>(&self) -> Result<T, StatementFault> {
+    pub fn body<T: DeserializeOwned + Serialize>(&self) -> Result<T, StatementFault> {
         let json = self.json().as_bytes();
         Ok(json::parse_canonical(json, limits::STATEMENT_BYTES_MAX)?)
     }
@@ -510,13 +510,13 @@ mod tests {
 
     #[test]
     fn content_is_of_its_type_or_refused() {
-        #[derive(Debug, PartialEq, serde::Deserialize)]
+        #[derive(Debug, PartialEq, serde::Deserialize, serde::Serialize)]
         #[serde(deny_unknown_fields)]
         struct Body {
             kind: String,
             v: u64,
         }
-        #[derive(Debug, serde::Deserialize)]
+        #[derive(Debug, serde::Deserialize, serde::Serialize)]
         #[serde(deny_unknown_fields)]
         struct Less {
             #[serde(rename = "kind")]

@@ -247,7 +247,7 @@ fn check_length(kind: FrameKind, length: usize) -> Result<(), WireFault> {
     Ok(())
 }
 
-fn parse<T: DeserializeOwned>(kind: FrameKind, body: &[u8]) -> Result<T, WireFault> {
+fn parse<T: DeserializeOwned + Serialize>(kind: FrameKind, body: &[u8]) -> Result<T, WireFault> {
     json::parse_canonical(body, *kind.length().end())
         .map_err(|fault| WireFault::Json { kind, fault })
 }
@@ -459,6 +459,20 @@ mod tests {
             {
                 prop_assert_eq!(frame.body(), body);
             }
+        }
+    }
+
+    #[test]
+    fn an_array_is_no_object() {
+        for (kind, body) in [
+            (FrameKind::Ack, r#"["crl",7]"#),
+            (FrameKind::Accept, "[[[0,3]]]"),
+            (FrameKind::Later, r#"["no-space",60]"#),
+        ] {
+            assert!(
+                Frame::decode(kind, body.as_bytes()).is_err(),
+                "{kind}: {body}"
+            );
         }
     }
 }
