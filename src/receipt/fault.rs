@@ -14,9 +14,6 @@ pub enum ReceiptFault {
     /// Another version of the format.
     #[error("receipt of version {0}, only version 1 is understood; update rogatory")]
     Version(u64),
-    /// A field spelled in a way that is not the one way: `null`, an empty list.
-    #[error("receipt is not spelled in the one way: a field is null or an empty list")]
-    Spelling,
     /// A field that the kind needs is missing.
     #[error("{kind} receipt without {field}")]
     Missing {
@@ -77,7 +74,6 @@ impl ReceiptFault {
         match self {
             Self::Statement(fault) => fault.code(),
             Self::Version(_) => "receipt-version",
-            Self::Spelling => "receipt-spelling",
             Self::Missing { .. } => "receipt-field-missing",
             Self::NotAllowed { .. } => "receipt-field-not-allowed",
             Self::Value { .. } => "receipt-field-value",

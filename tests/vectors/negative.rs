@@ -48,7 +48,6 @@ const CODES: &[&str] = &[
     "statement-bad-signature",
     // ReceiptFault
     "receipt-version",
-    "receipt-spelling",
     "receipt-field-missing",
     "receipt-field-not-allowed",
     "receipt-field-value",
