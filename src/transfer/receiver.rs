@@ -46,7 +46,10 @@ enum State {
     },
     Collect(Offer),
     Settling(Offer),
-    AwaitCountersigned(Signed),
+    AwaitCountersigned {
+        dispatch: Signed,
+        held: Signed,
+    },
     AwaitHeader {
         consigned: Note,
         hdr: Digest,
@@ -210,7 +213,10 @@ impl Receiver {
             }
             Standing::Consigned(note) => {
                 self.send(Frame::Receipt(note.bytes().to_vec()));
-                Ok(State::AwaitCountersigned(Signed::of(note)?))
+                Ok(State::AwaitCountersigned {
+                    dispatch: offer,
+                    held: Signed::of(note)?,
+                })
             }
             Standing::Answered(note) => {
                 self.send(Frame::Receipt(note.bytes().to_vec()));
@@ -328,14 +334,17 @@ impl Receiver {
         State::Settling(offer)
     }
 
-    fn durable(&mut self, now: &Moment, offer: &Offer) -> Next {
+    fn durable(&mut self, now: &Moment, offer: Offer) -> Next {
         let receipt = self.next_receipt(now, &offer.dispatch, Kind::Consigned);
         let note = self.sign(&receipt)?;
         let then = vec![Frame::Receipt(note.bytes().to_vec())];
-        let next = State::AwaitCountersigned(Signed {
-            receipt,
-            note: note.clone(),
-        });
+        let next = State::AwaitCountersigned {
+            dispatch: offer.dispatch,
+            held: Signed {
+                receipt,
+                note: note.clone(),
+            },
+        };
         Ok(self.commit(ReceiverCommit::Consigned(note), then, next))
     }
 
@@ -399,15 +408,32 @@ impl Receiver {
         Ok(self.commit(commit, vec![Frame::Done], State::Closing(outcome)))
     }
 
-    /// The sender may end the exchange for as long as we have not consigned.
-    fn lapsed(&mut self, dispatch: &Signed, bytes: &[u8]) -> Next {
+    /// What the sender says to our `consigned`: countersigned, or that it has ended the exchange before.
+    fn consigned_answered(&mut self, dispatch: &Signed, held: &Signed, bytes: &[u8]) -> Next {
         let signed = Signed::parse(bytes)?;
-        if !matches!(signed.receipt.kind, Kind::Expired | Kind::Withdrawn) {
-            return Err(unexpected_kind(
-                signed.receipt.kind,
-                "payload is being received",
-            ));
+        if ends(signed.receipt.kind) {
+            return self.lapsed(dispatch, signed);
         }
+        let consigned = self.countersigned(held, bytes)?;
+        let hdr = held.receipt.pkg.as_ref().map(|pkg| pkg.hdr);
+        let hdr = hdr.ok_or_else(|| Fault::new("missing-field", "a dispatch names its package"))?;
+        Ok(State::AwaitHeader { consigned, hdr })
+    }
+
+    /// A receipt while payload is being received.
+    fn receipt_early(&mut self, dispatch: &Signed, bytes: &[u8]) -> Next {
+        let signed = Signed::parse(bytes)?;
+        if ends(signed.receipt.kind) {
+            return self.lapsed(dispatch, signed);
+        }
+        Err(unexpected_kind(
+            signed.receipt.kind,
+            "payload is being received",
+        ))
+    }
+
+    /// The sender may end the exchange for as long as it has not countersigned `consigned`.
+    fn lapsed(&mut self, dispatch: &Signed, signed: Signed) -> Next {
         signed.verify(&self.keys(), true)?;
         signed.follows(dispatch)?;
         Ok(self.commit(
@@ -428,14 +454,10 @@ impl Receiver {
                 self.disclosed(offer, disclosures)
             }
             (State::AwaitList { offer, .. } | State::Collect(offer), Frame::Receipt(bytes)) => {
-                self.lapsed(&offer.dispatch, &bytes)
+                self.receipt_early(&offer.dispatch, &bytes)
             }
-            (State::AwaitCountersigned(held), Frame::Receipt(bytes)) => {
-                let consigned = self.countersigned(&held, &bytes)?;
-                let hdr = held.receipt.pkg.as_ref().map(|pkg| pkg.hdr);
-                let hdr =
-                    hdr.ok_or_else(|| Fault::new("missing-field", "a dispatch names its package"))?;
-                Ok(State::AwaitHeader { consigned, hdr })
+            (State::AwaitCountersigned { dispatch, held }, Frame::Receipt(bytes)) => {
+                self.consigned_answered(&dispatch, &held, &bytes)
             }
             (State::AwaitHeader { consigned, hdr }, Frame::Header(header)) => {
                 self.header(consigned, hdr, header)
@@ -468,7 +490,8 @@ impl Receiver {
                 State::AwaitAdmission(_)
                 | State::AwaitList { .. }
                 | State::Collect(_)
-                | State::Settling(_),
+                | State::Settling(_)
+                | State::Committing { .. },
                 ReceiverInput::NoRoom { code },
             ) => {
                 let after_s = 30;
@@ -478,11 +501,15 @@ impl Receiver {
                 }));
                 Ok(self.close(Outcome::Later { code, after_s }))
             }
+            // Less is there than was recorded.
+            (State::AwaitList { offer, .. }, ReceiverInput::Stored(have)) => {
+                Ok(State::AwaitList { offer, have })
+            }
             (State::AwaitList { offer, have }, ReceiverInput::Listed) => {
                 Ok(self.listed(offer, &have))
             }
             (State::Collect(offer), ReceiverInput::Stored(have)) => Ok(self.stored(offer, &have)),
-            (State::Settling(offer), ReceiverInput::Durable) => self.durable(now, &offer),
+            (State::Settling(offer), ReceiverInput::Durable) => self.durable(now, offer),
             (
                 State::CheckingHeader { consigned, header },
                 ReceiverInput::HeaderChecked(outcome),
@@ -501,6 +528,11 @@ impl Receiver {
     }
 }
 
+/// Whether the sender ends an exchange with it.
+const fn ends(kind: Kind) -> bool {
+    matches!(kind, Kind::Expired | Kind::Withdrawn)
+}
+
 impl State {
     const fn name(&self) -> &'static str {
         match self {
@@ -512,7 +544,7 @@ impl State {
             Self::Settling(_) | Self::Committing { .. } | Self::CheckingHeader { .. } => {
                 "something is being made durable"
             }
-            Self::AwaitCountersigned(_) => "the countersigned consigned receipt is awaited",
+            Self::AwaitCountersigned { .. } => "the countersigned consigned receipt is awaited",
             Self::AwaitHeader { .. } => "the age header is awaited",
             Self::AwaitAnswerCountersigned(_) => "the countersigned handover receipt is awaited",
             Self::Closing(_) | Self::Closed => "the exchange is closed",
