@@ -74,7 +74,13 @@ fn percent(transfer: &TransferView) -> String {
 
 /// What goes on, or what is waited for.
 fn doing(transfer: &TransferView) -> Cell {
-    let moves = ["dispatched", "receiving", "consigned", "handover-signed", "delivered"];
+    let moves = [
+        "dispatched",
+        "receiving",
+        "consigned",
+        "handover-signed",
+        "delivered",
+    ];
     if !moves.contains(&transfer.state.as_str()) {
         return Cell::new("over", Tone::Dim);
     }

@@ -1,7 +1,7 @@
 //! QUIC between two authorities: endpoint, trust at the handshake, driver. The built-in PKI and the keyring.
 
-mod datastream;
 pub mod brought;
+mod datastream;
 pub mod endpoint;
 pub mod fault;
 pub mod frames;
