@@ -19,7 +19,9 @@ use crate::policy::{Purpose, Terms};
 use crate::receipt::{Disclosure, Kind, Party, Pkg, Reason, Receipt, Stamp, disclosure};
 use crate::wire::{Ack, Announced, Frame, FrameKind, HEAD_BYTES, Hello, Later};
 
-mod alone;
+mod books;
+mod receiving;
+mod sending;
 mod together;
 
 const SENDER: &str = "bfj.example.de";
