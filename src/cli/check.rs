@@ -18,6 +18,7 @@ Examples:
 
 /// Look for what is wrong
 #[derive(Debug, Clone, Subcommand)]
+#[command(after_help = EXAMPLES)]
 pub(crate) enum CheckCommand {
     /// The configuration and the files it names, judged by the very functions that the daemon calls at its start
     #[command(after_help = EXAMPLES)]

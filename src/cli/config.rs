@@ -13,10 +13,11 @@ use crate::config::Origin;
 const EXAMPLES: &str = "\
 Examples:
   rogatory config show --home ./ie --origin
-  ROGATORY__TELEMETRY__LEVEL=debug rogatory config show --home ./ie --origin --json";
+  rogatory config show --home ./ie --json";
 
 /// The configuration
 #[derive(Debug, Clone, Subcommand)]
+#[command(after_help = EXAMPLES)]
 pub(crate) enum ConfigCommand {
     /// Every value in force
     #[command(after_help = EXAMPLES)]

@@ -142,6 +142,8 @@ impl Roster {
         if sessions.len() >= most {
             return false;
         }
+        // If the peer has restarted, the older connections are dead without knowing it.
+        sessions.iter().for_each(Session::probe);
         sessions.push(session.clone());
         true
     }

@@ -1,5 +1,6 @@
 //! From a configuration to a serving daemon, and down again.
 
+use std::collections::BTreeSet;
 use std::net::UdpSocket;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::api;
+use crate::base::AuthorityId;
 use crate::base::Timestamp;
 use crate::base::limits;
 use crate::config::Config;
@@ -32,7 +34,9 @@ use crate::policy::PolicySet;
 use crate::receipt::Kind;
 use crate::seal;
 use crate::store::Blobs;
+use crate::store::Direction;
 use crate::store::Ledger;
+use crate::store::Phase as StoredPhase;
 use crate::transfer::Own;
 
 /// Declared uncertainty of a clock kept by NTP, in milliseconds.
@@ -110,6 +114,7 @@ pub async fn run(config: Config) -> Result<(), Stop> {
         .await
         .map_err(|e| Stop::Store(e.to_string()))?;
     renew_papers(&daemon).await.map_err(Stop::Identity)?;
+    let unfinished = unfinished_senders(&daemon).await?;
     let mut tasks = JoinSet::new();
     let (api_stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let routes = routes::routes(Arc::clone(&daemon));
@@ -124,6 +129,7 @@ pub async fn run(config: Config) -> Result<(), Stop> {
     tasks.spawn(sweeper::run(Arc::clone(&daemon)));
     tasks.spawn(watch_ended(Arc::clone(&daemon), ends.ended));
     tasks.spawn(watchdog());
+    tasks.spawn(call_back(Arc::clone(&daemon), unfinished));
     notify(&[sd_notify::NotifyState::Ready]);
     tracing::info!(authority = %daemon.station.own.id, listen = %daemon.endpoint.local_addr().map(|a| a.to_string()).unwrap_or_default(), "serving");
     let broken = until_asked(&daemon, ends.broken).await;
@@ -250,6 +256,42 @@ fn read_papers(
     let ends = Timestamp::from_millis(leaf.validity().not_after.timestamp().saturating_mul(1_000));
     let shown = Shown::new(&card, note, crl, ends);
     Ok((card, shown))
+}
+
+/// Peers whose packages are half received.
+async fn unfinished_senders(daemon: &Daemon) -> Result<BTreeSet<AuthorityId>, Stop> {
+    let mut peers = BTreeSet::new();
+    for phase in [
+        StoredPhase::Receiving,
+        StoredPhase::Consigned,
+        StoredPhase::HandoverSigned,
+    ] {
+        let rows = daemon
+            .station
+            .ledger
+            .exchanges(
+                Some(Direction::In),
+                Some(phase),
+                limits::LEDGER_ROWS_MAX,
+                None,
+            )
+            .await;
+        peers.extend(
+            rows.map_err(|e| Stop::Store(e.to_string()))?
+                .into_iter()
+                .map(|row| row.peer),
+        );
+    }
+    Ok(peers)
+}
+
+/// After a restart: shows the senders of half received packages that this daemon is back, so that they go on at once.
+async fn call_back(daemon: Arc<Daemon>, peers: BTreeSet<AuthorityId>) {
+    for peer in peers {
+        if let Err(problem) = daemon.dial(&peer).await {
+            tracing::info!(%peer, code = %problem.code, "the sender of an unfinished package is not reached; it will come by itself");
+        }
+    }
 }
 
 /// Renews the own certificate and revocation list when two thirds of their time are over, where the built-in CA is here.

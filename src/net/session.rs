@@ -19,6 +19,7 @@ use crate::base::limits;
 use crate::identity::keys::PublicKey;
 use crate::identity::statement::Note;
 use crate::net::Link;
+use crate::net::frames::FrameFault;
 use crate::net::frames::read_data_head;
 use crate::net::frames::write_frame;
 use crate::net::inbound;
@@ -232,6 +233,18 @@ impl Session {
         self.link.connection.stable_id() == other.link.connection.stable_id()
     }
 
+    /// Makes the other end answer: one that restarted and no longer knows this connection resets it at once, where
+    /// silence would last until the next keep-alive.
+    pub fn probe(&self) {
+        let connection = self.link.connection.clone();
+        tokio::spawn(async move {
+            if let Ok(mut stream) = connection.open_uni().await {
+                // A stream that is gone already needs no reset.
+                drop(stream.reset(0_u32.into()));
+            }
+        });
+    }
+
     /// The certificates that the peer showed, its own first.
     pub fn certificates(&self) -> Vec<rustls_pki_types::CertificateDer<'static>> {
         let shown = self.link.connection.peer_identity();
@@ -337,8 +350,9 @@ async fn data_loop(session: Session) {
                 heads.spawn(async move {
                     match read_data_head(&mut stream).await {
                         Ok(head) => session.inbox.deliver(Arrival { head, stream }),
-                        Err(e) if e.is_peers_fault() => session.refuse(&Fault::new(e.code(), e.to_string())),
-                        Err(e) => tracing::warn!(code = e.code(), "data stream without a head: {e}"),
+                Err(FrameFault::Wire(e)) => session.refuse(&Fault::new(e.code(), e.to_string())),
+                // Given up before its head was said: an exchange that ended meanwhile, or a probe.
+                Err(_) => {}
                     }
                 });
             }

@@ -130,7 +130,9 @@ impl Group<'_> {
             Op::Header { xid, header } => self.header(xid, header),
             Op::Shred { xid } => {
                 let no = self.number(xid)?;
-                self.shred(no)
+                self.shred(no)?;
+                self.run(sql::PAYLOAD_DROP, [no])?;
+                Ok(())
             }
             Op::Have { xid, have } => {
                 let have = String::from_utf8(json::canonical(have)).expect("JSON is UTF-8");

@@ -248,7 +248,7 @@ impl Ledger {
         .await
     }
 
-    /// Ids of all exchanges, for [`crate::store::Blobs::sweep`].
+    /// Ids of the exchanges whose payload is still of use, for [`crate::store::Blobs::sweep`]: all but ended outgoing ones.
     pub async fn xids(&self) -> Result<Vec<Xid>, StoreFault> {
         self.read(|db| reader::rows(db, sql::XIDS, [], |row| reader::xid(row, 0)))
             .await

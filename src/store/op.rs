@@ -61,7 +61,8 @@ pub enum Op {
         /// The header.
         header: Zeroizing<Vec<u8>>,
     },
-    /// Makes the header unreadable for good, as soon as the rest is committed. Without a header nothing happens.
+    /// Makes the header unreadable for good, as soon as the rest is committed, and drops a payload that lives in the
+    /// ledger, which nobody can read without it. Without either nothing happens.
     Shred {
         /// Whose header.
         xid: Xid,

@@ -205,7 +205,8 @@ pub(crate) const OUTBOX_PEERS: &str = "
     GROUP BY peer ORDER BY peer";
 pub(crate) const COUNTS: &str =
     "SELECT direction, phase, COUNT(*) FROM exchange GROUP BY direction, phase";
-pub(crate) const XIDS: &str = "SELECT xid FROM exchange ORDER BY no";
+pub(crate) const XIDS: &str = "SELECT xid FROM exchange WHERE direction = 'in'
+     OR phase NOT IN ('closed', 'rejected', 'expired', 'withdrawn', 'failed')";
 pub(crate) const FIND: &str =
     "SELECT xid FROM exchange WHERE xid >= $1 AND xid <= $2 ORDER BY xid LIMIT $3";
 

@@ -12,6 +12,7 @@ mod checks;
 pub mod receiver;
 pub mod reception;
 pub mod sender;
+mod stage;
 
 pub use checks::Fault;
 pub use receiver::Receiver;

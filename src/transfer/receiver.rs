@@ -21,53 +21,10 @@ use crate::transfer::checks::Signed;
 use crate::transfer::checks::unexpected;
 use crate::transfer::checks::unexpected_kind;
 use crate::transfer::reception::{ReceiverCommit, ReceiverInput, ReceiverOutput};
+use crate::transfer::stage::{Offer, State};
 use crate::transfer::{Fault, Machine, Moment, Other, Outcome, Own, PATIENCE_MS};
 use crate::wire::Frame;
 use crate::wire::Later;
-
-#[derive(Debug)]
-enum State {
-    AwaitOffer,
-    AwaitDisclosures(Signed),
-    AwaitKnown {
-        offer: Signed,
-        disclosures: Vec<String>,
-    },
-    AwaitAdmission(Offer),
-    AwaitList {
-        offer: Offer,
-        have: Ranges,
-    },
-    Collect(Offer),
-    Settling(Offer),
-    AwaitCountersigned {
-        dispatch: Box<Signed>,
-        held: Signed,
-    },
-    AwaitHeader {
-        consigned: Note,
-        hdr: Digest,
-    },
-    CheckingHeader {
-        consigned: Note,
-        header: Vec<u8>,
-    },
-    AwaitAnswerCountersigned(Signed),
-    Committing {
-        then: Vec<Frame>,
-        next: Box<Self>,
-    },
-    Closing(Outcome),
-    Closed,
-}
-
-/// The verified dispatch.
-#[derive(Debug)]
-struct Offer {
-    dispatch: Signed,
-    segments: u64,
-    inline: bool,
-}
 
 /// The receiving side of one exchange on one connection.
 #[derive(Debug)]
@@ -361,25 +318,6 @@ impl Receiver {
 /// Whether the sender ends an exchange with it.
 const fn ends(kind: Kind) -> bool {
     matches!(kind, Kind::Expired | Kind::Withdrawn)
-}
-
-impl State {
-    const fn name(&self) -> &'static str {
-        match self {
-            Self::AwaitOffer => "an offer is awaited",
-            Self::AwaitDisclosures(_) => "disclosures are awaited",
-            Self::AwaitKnown { .. } | Self::AwaitAdmission(_) => "the offer is being looked at",
-            Self::AwaitList { .. } => "the list of segments is awaited",
-            Self::Collect(_) => "segments are awaited",
-            Self::Settling(_) | Self::Committing { .. } | Self::CheckingHeader { .. } => {
-                "something is being made durable"
-            }
-            Self::AwaitCountersigned { .. } => "the countersigned consigned receipt is awaited",
-            Self::AwaitHeader { .. } => "the age header is awaited",
-            Self::AwaitAnswerCountersigned(_) => "the countersigned handover receipt is awaited",
-            Self::Closing(_) | Self::Closed => "the exchange is closed",
-        }
-    }
 }
 
 impl Machine for Receiver {

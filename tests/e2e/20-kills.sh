@@ -15,7 +15,7 @@ RANDOM=$SEED
 SERVING_MS_MAX=1000
 RESENT_MIB_MAX=64
 echo "  seed $SEED, $KILLS kills, $KILL_MIB MiB a package"
-enough_disk $((KILL_MIB * KILLS * 2 / 1024 + 4))
+enough_disk $((KILL_MIB * KILLS * 3 / 1024 + 4))
 two_authorities
 
 declare -A CONTENT # id → SHA-256 of the one file in it, for every package that was acknowledged
@@ -123,6 +123,7 @@ for ((round = 1; done_kills < KILLS; round++)); do
     case "$victim:$before" in
         de:closed | ie:held)
             missed=$((missed + 1))
+            window=$((window * 7 / 8 + 10)) # it takes less time than the first one did
             printf '  --  round %d: %s died %d ms after the package was spooled, which was after its handover\n' "$round" "$victim" "$pause"
             ;;
         *)

@@ -17,6 +17,7 @@ SCRIPT=$(basename "$0" .sh)
 RSS_KIB_MAX=$((96 * 1024))
 CHECKS=0
 declare -A PID LISTEN PEAK
+MOUNTS=() # what the script has mounted below $WORK
 
 [ -x "$BIN" ] || { echo "$SCRIPT: no binary at $BIN: cargo build --release --locked" >&2; exit 1; }
 WORK=$(mktemp -d "${E2E_DIR:-/var/tmp}/rogatory-$SCRIPT.XXXXXX")
@@ -245,6 +246,9 @@ finish() {
     for name in "${!PID[@]}"; do
         kill -KILL "${PID[$name]}" 2>/dev/null || true
         wait "${PID[$name]}" 2>/dev/null || true
+    done
+    for name in "${MOUNTS[@]}"; do
+        umount -l "$name"
     done
     if [ "$code" -eq 0 ]; then
         echo "$SCRIPT: $CHECKS checks passed"

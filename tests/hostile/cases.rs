@@ -513,11 +513,10 @@ async fn strangers_data(attacker: &Attacker) {
     talk.say(&raw(99, b"x")).await;
     assert_eq!(talk.end().await, "unknown-frame");
     assert!(talk.link.connection.close_reason().is_none());
+    // Half a head is a stream that was given up, and no harm.
+    talk.data(&[1, 2, 3]).await;
     talk.data(&[9; 17]).await;
     assert_eq!(why_closed(&talk.link).await, "unknown-data");
-    let talk = Talk::open(attacker).await;
-    talk.data(&[1, 2, 3]).await;
-    assert_eq!(why_closed(&talk.link).await, "frame-truncated");
 }
 
 /// Frames and receipts after `consigned`.

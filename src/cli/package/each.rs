@@ -136,3 +136,28 @@ fn summary_text(summary: &Summary) -> String {
         summary.per_second
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_summary_of_many() {
+        let summary = Summary {
+            r#type: "summary",
+            packages: 3,
+            sent: 2,
+            failed: 1,
+            ms: 500,
+            per_second: 4,
+        };
+        assert_eq!(
+            serde_json::to_string(&summary).unwrap(),
+            r#"{"type":"summary","packages":3,"sent":2,"failed":1,"ms":500,"per_second":4}"#
+        );
+        assert_eq!(
+            summary_text(&summary),
+            "2 packages of 3 in 500 ms, 4 per second\n"
+        );
+    }
+}

@@ -283,3 +283,56 @@ pub(super) fn seal_failure(fault: &SealError) -> Failure {
         | SealError::Permit(_) => Failure::failed("not-sealed", text),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn sent() -> Sent {
+        let package = serde_json::from_value(json!({
+            "id": "00112233445566778899aabbccddeeff", "direction": "out", "state": "closed", "peer": "bfj.example.de",
+            "created": "2026-11-23T09:00:00.000Z", "updated": "2026-11-23T09:00:01.000Z", "len": 2_048,
+            "terms": {"instrument": "EIO", "purposes": ["prosecution"], "retain_until": "2031-12-31", "onward": "prohibited", "use_report": false},
+        }))
+        .unwrap();
+        Sent {
+            package,
+            items: 1,
+            plaintext_bytes: 1_024,
+            manifest: Digest::of(b""),
+            seal_ms: 7,
+        }
+    }
+
+    #[test]
+    fn the_summary_of_a_package_sent() {
+        let sent = sent();
+        let summary = sent.summary("summary", Some(9));
+        assert_eq!(
+            serde_json::to_string(&summary).unwrap(),
+            r#"{"type":"summary","id":"00112233445566778899aabbccddeeff","state":"closed","to":"bfj.example.de","items":1,"plaintext_bytes":1024,"len":2048,"manifest":"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","seal_ms":7,"handover_ms":9}"#
+        );
+        assert_eq!(
+            summary_text(&summary),
+            "00112233445566778899aabbccddeeff  closed  1 item, 2.00 KiB, sealed in 7 ms, handed over in 9 ms\n"
+        );
+        let line = serde_json::to_string(&sent.summary("package", None)).unwrap();
+        assert!(line.ends_with(r#""seal_ms":7}"#), "{line}");
+    }
+
+    #[test]
+    fn faults_of_sealing_have_their_exit_codes() {
+        let path = PathBuf::from("x");
+        for (fault, code) in [
+            (SealError::NoInput, 2),
+            (SealError::Symlink { path: path.clone() }, 2),
+            (SealError::Changed { path }, 5),
+            (SealError::NoRecipient, 6),
+            (SealError::Random, 1),
+        ] {
+            assert_eq!(seal_failure(&fault).code, code, "{fault}");
+        }
+    }
+}

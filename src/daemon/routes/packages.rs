@@ -131,8 +131,8 @@ pub(super) async fn wait(
     Query(wait): Query<Wait>,
 ) -> Answer<PackageView> {
     let xid = daemon.find(&name).await?;
-    let most = Duration::from_secs(wait.seconds.unwrap_or(30)).min(WAIT_MAX);
-    let until = tokio::time::Instant::now() + most;
+    let longest = Duration::from_secs(wait.seconds.unwrap_or(30)).min(WAIT_MAX);
+    let until = tokio::time::Instant::now() + longest;
     let mut changes = daemon.changes();
     loop {
         let row = daemon.exchange(&xid).await?;
@@ -150,13 +150,13 @@ pub(super) async fn wait(
 
 /// Returns when this exchange has changed, when changes were missed, or when the time is over.
 async fn change_of(
-    changes: &mut tokio::sync::broadcast::Receiver<Xid>,
+    news: &mut tokio::sync::broadcast::Receiver<Xid>,
     xid: Xid,
     until: tokio::time::Instant,
 ) {
     let changed = async {
         loop {
-            match changes.recv().await {
+            match news.recv().await {
                 Ok(other) if other != xid => {}
                 Ok(_) | Err(_) => return,
             }

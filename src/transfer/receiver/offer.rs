@@ -1,9 +1,7 @@
 //! What a receiver does with an offer, until it is admitted, rejected, or known already.
 
 use super::Next;
-use super::Offer;
 use super::Receiver;
-use super::State;
 use crate::base::limits;
 use crate::package::segments;
 use crate::policy;
@@ -16,6 +14,7 @@ use crate::receipt::disclosure;
 use crate::transfer::checks::Signed;
 use crate::transfer::checks::unexpected_kind;
 use crate::transfer::reception::{Admission, Known, ReceiverCommit, ReceiverOutput, Standing};
+use crate::transfer::stage::{Offer, State};
 use crate::transfer::{Fault, Moment, Outcome};
 use crate::wire::Frame;
 

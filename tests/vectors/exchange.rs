@@ -1,0 +1,366 @@
+//! Every statement: two cards, one exchange with each way it can end, and what an authority says outside exchanges.
+
+use rogatory::base::Digest;
+use rogatory::identity::card::fingerprint;
+use rogatory::identity::keys::{Role, SecretKey};
+use rogatory::identity::statement::Note;
+use rogatory::policy::Purpose;
+use rogatory::receipt::{
+    self, Disclosure, Head, Kind, Party as Signer, Reason, Receipt, Stamp, disclosure,
+};
+use serde_json::{Value, json};
+
+use crate::Files;
+use crate::parties::{Party, at, half, seed};
+use crate::sealed::Package;
+use crate::small::exporter;
+
+struct Statement {
+    name: &'static str,
+    what: &'static str,
+    note: Note,
+    after: Option<&'static str>,
+}
+
+/// Statements in the order in which they were made, and the disclosures beside them.
+pub(crate) struct Story {
+    statements: Vec<Statement>,
+    exchange: Vec<Disclosure>,
+    access: Vec<Disclosure>,
+    de: SecretKey,
+    ie: SecretKey,
+    clock: i64,
+    /// Heads of logs that the next receipts name.
+    heads: Vec<Head>,
+}
+
+fn stamp(story: &Story) -> Stamp {
+    Stamp {
+        t: at(story.clock),
+        clk: 50,
+        pol: Digest::from_bytes(seed("policy set")),
+        ses: Some(Digest::of(&exporter())),
+        heads: story.heads.clone(),
+    }
+}
+
+impl Story {
+    pub(crate) fn file(name: &str) -> String {
+        format!("statements/{name}.note")
+    }
+
+    pub(crate) fn note(&self, name: &str) -> &Note {
+        let found = self.statements.iter().find(|it| it.name == name);
+        &found.expect("there is such a statement").note
+    }
+
+    pub(crate) fn receipt(&self, name: &str) -> Receipt {
+        receipt::open(self.note(name)).expect("it is a receipt")
+    }
+
+    pub(crate) fn encoded(&self) -> Vec<String> {
+        self.exchange.iter().map(Disclosure::encode).collect()
+    }
+
+    /// A receipt like one that follows `after`, complete but for what only its kind has.
+    pub(crate) fn next(&self, after: &str, kind: Kind) -> Receipt {
+        let before = self.receipt(after);
+        let next = before.follow(self.note(after), kind);
+        next.stamped(&stamp(self))
+    }
+
+    fn push(
+        &mut self,
+        name: &'static str,
+        what: &'static str,
+        note: Note,
+        after: Option<&'static str>,
+    ) {
+        self.statements.push(Statement {
+            name,
+            what,
+            note,
+            after,
+        });
+    }
+
+    fn issuer(&self, receipt: &Receipt) -> &SecretKey {
+        let issuer = receipt.issuer().expect("every receipt has an issuer");
+        if *issuer == Signer::of(&self.de.public()) {
+            &self.de
+        } else {
+            &self.ie
+        }
+    }
+
+    fn add(
+        &mut self,
+        name: &'static str,
+        what: &'static str,
+        receipt: &Receipt,
+        after: Option<&'static str>,
+    ) {
+        let note = receipt.sign(self.issuer(receipt)).expect("it is complete");
+        if let Some(after) = after {
+            let before = self.receipt(after);
+            receipt::continues(&before, self.note(after), receipt).expect("it follows");
+        }
+        if receipt.kind.is_exchange() {
+            let (de, ie) = (self.de.public(), self.ie.public());
+            let whole = !receipt.kind.profile().countersigned;
+            receipt::verify(&note, receipt, &de, &ie, whole).expect("it is signed");
+        } else {
+            receipt::verify_own(&note, receipt, &self.de.public()).expect("it is signed");
+        }
+        self.push(name, what, note, after);
+        self.clock += 1;
+    }
+
+    /// The same with the sender's signature.
+    fn complete(&mut self, name: &'static str, what: &'static str, half: &'static str) {
+        let receipt = self.receipt(half);
+        let note = receipt.countersign(self.note(half), &self.de);
+        let note = note.expect("it may be countersigned");
+        let (de, ie) = (self.de.public(), self.ie.public());
+        receipt::verify(&note, &receipt, &de, &ie, true).expect("both signed");
+        let found = self.statements.iter().find(|it| it.name == half);
+        let after = found.and_then(|it| it.after);
+        self.push(name, what, note, after);
+    }
+
+    fn disclosing(&self, receipt: Receipt) -> Receipt {
+        receipt.disclosing(&self.access)
+    }
+
+    pub(crate) fn index(&self) -> Value {
+        let statements = self.statements.iter().map(|it| {
+            let fields = it.note.fields().expect("an object");
+            let names = it.note.signatures().iter().map(|one| &one.name);
+            json!({
+                "file": Self::file(it.name),
+                "what": it.what,
+                "context": it.note.context().line(),
+                "kind": fields.get("kind"),
+                "follows": it.after.map(Self::file),
+                "text_digest": it.note.text_digest(),
+                "note_digest": it.note.digest(),
+                "signed_by": names.collect::<Vec<_>>(),
+            })
+        });
+        statements.collect()
+    }
+
+    pub(crate) fn fingerprints(&self) -> Value {
+        let cards = ["card-bfj.example.de", "card-mla.example.ie"];
+        let words = cards.map(|name| {
+            let note = self.note(name);
+            json!({
+                "file": Self::file(name),
+                "text_digest": note.text_digest(),
+                "words": fingerprint(note),
+            })
+        });
+        json!(words)
+    }
+
+    pub(crate) fn disclosures(&self) -> Value {
+        let beside = [("dispatch", &self.exchange), ("access", &self.access)];
+        let listed = beside.into_iter().flat_map(|(name, disclosures)| {
+            disclosures.iter().map(move |one| {
+                json!({
+                    "receipt": Self::file(name),
+                    "salt": hex::encode(one.salt),
+                    "name": one.name,
+                    "value": one.value,
+                    "encoded": one.encode(),
+                    "digest": one.digest(),
+                })
+            })
+        });
+        listed.collect()
+    }
+
+    pub(crate) fn files(&self) -> Files {
+        let notes = self.statements.iter();
+        notes
+            .map(|it| (Self::file(it.name), it.note.bytes().to_vec()))
+            .collect()
+    }
+}
+
+fn salted(name: &str, value: impl Into<Value>) -> Disclosure {
+    Disclosure::new(half(&format!("salt of disclosure {name}")), name, value)
+}
+
+fn exchange_disclosures(package: &Package) -> Vec<Disclosure> {
+    let manifest = &package.manifest;
+    vec![
+        salted(disclosure::MANIFEST, manifest.digest().to_string()),
+        salted(disclosure::ITEM_ROOT, manifest.item_root().to_string()),
+        salted(disclosure::CASE, manifest.case.as_str()),
+        salted(disclosure::REQUEST, "IE/2026/000001"),
+        salted(disclosure::TITLE, "Fernmeldeaufstellung"),
+        salted(disclosure::OFFENCES, json!(["fraud", "money-laundering"])),
+        salted(disclosure::PERSONS, json!(["Ó Briain, S."])),
+    ]
+}
+
+fn reason(code: &str, clause: &str) -> Reason {
+    Reason {
+        code: code.to_owned(),
+        clause: clause.to_owned(),
+    }
+}
+
+pub(crate) fn story(de: &Party, ie: &Party, package: &Package) -> Story {
+    let mut story = Story {
+        statements: Vec::new(),
+        exchange: exchange_disclosures(package),
+        access: vec![
+            salted(disclosure::ACTOR, "s.murphy"),
+            salted(disclosure::ITEMS, json!(["calls/märz 2026.csv"])),
+            salted(disclosure::JUSTIFICATION, "Book of evidence, count 3"),
+        ],
+        de: de.key(Role::Receipts),
+        ie: ie.key(Role::Receipts),
+        clock: -3_600,
+        heads: Vec::new(),
+    };
+    for (party, name) in [(de, "card-bfj.example.de"), (ie, "card-mla.example.ie")] {
+        let note = party.card().issue(&party.key(Role::Card));
+        story.push(name, "a card", note.expect("a good card"), None);
+    }
+    governance(&mut story);
+    story.clock = 0;
+    let root = |label| Digest::from_bytes(seed(label));
+    story.heads = vec![Head {
+        origin: de.log_origin(),
+        size: 3,
+        root: root("a root"),
+    }];
+    dispatched(&mut story, package);
+    story.heads.insert(
+        0,
+        Head {
+            origin: ie.log_origin(),
+            size: 0,
+            root: Digest::of(b""),
+        },
+    );
+    delivered(&mut story);
+    opened(&mut story);
+    refused(&mut story);
+    story
+}
+
+fn governance(story: &mut Story) {
+    let card = story.note("card-mla.example.ie").digest();
+    let keys = story.note("card-bfj.example.de").digest();
+    let policy = Digest::from_bytes(seed("policy set"));
+    let kinds = [
+        (
+            "key-announce",
+            "keys come into use",
+            Kind::KeyAnnounce,
+            Some(keys),
+        ),
+        (
+            "card-adopted",
+            "the other's card is accepted",
+            Kind::CardAdopted,
+            Some(card),
+        ),
+        (
+            "policy-adopted",
+            "a policy comes into force",
+            Kind::PolicyAdopted,
+            Some(policy),
+        ),
+        ("clock-step", "the clock was set", Kind::ClockStep, None),
+        (
+            "recovered",
+            "work goes on after a restored backup",
+            Kind::Recovered,
+            None,
+        ),
+    ];
+    for (name, what, kind, subject) in kinds {
+        let from = Signer::of(&story.de.public());
+        let own = Receipt::own(kind, from, subject).stamped(&stamp(story));
+        story.add(name, what, &own, None);
+    }
+}
+
+fn dispatched(story: &mut Story, package: &Package) {
+    let from = Signer::of(&story.de.public());
+    let to = Signer::of(&story.ie.public());
+    let terms = package.manifest.terms.clone();
+    let dispatch = Receipt::dispatch(package.xid, from, to, package.pkg(), terms);
+    let dispatch = dispatch.disclosing(&story.exchange).stamped(&stamp(story));
+    story.add("dispatch", "the package is sealed", &dispatch, None);
+}
+
+fn delivered(story: &mut Story) {
+    let consigned = story.next("dispatch", Kind::Consigned);
+    let what = "the payload is there; signed by the receiver";
+    story.add("consigned-1", what, &consigned, Some("dispatch"));
+    story.complete("consigned-2", "the same, signed by both", "consigned-1");
+    let handover = story.next("consigned-2", Kind::Handover);
+    let what = "the header is there; signed by the receiver";
+    story.add("handover-1", what, &handover, Some("consigned-2"));
+    story.complete("handover-2", "the same, signed by both", "handover-1");
+}
+
+fn opened(story: &mut Story) {
+    let mut access = story.disclosing(story.next("handover-2", Kind::Access));
+    access.purpose = Some(Purpose::Trial);
+    story.add("access", "an item is opened", &access, Some("handover-2"));
+    let mut denied = story.next("access", Kind::AccessDenied);
+    denied.purpose = Some(Purpose::CivilClaim);
+    let why = reason("purpose-not-permitted", "Directive 2014/41/EU art. 19(3)");
+    let what = "an opening is refused";
+    story.add("access-denied", what, &denied.because(why), Some("access"));
+    let mismatch = story.next("access-denied", Kind::ContentMismatch);
+    let mismatch = mismatch.because(Reason::technical("item-digest"));
+    let what = "what is inside is not what the manifest says";
+    story.add("content-mismatch", what, &mismatch, Some("access-denied"));
+}
+
+/// The other ends that the same exchange could have had.
+fn refused(story: &mut Story) {
+    let failed = story.next("consigned-2", Kind::HandoverFailed);
+    let failed = failed.because(Reason::technical("header-mac"));
+    let what = "instead of handover: the header does not open the payload; signed by the receiver";
+    story.add("handover-failed-1", what, &failed, Some("consigned-2"));
+    story.complete(
+        "handover-failed-2",
+        "the same, signed by both",
+        "handover-failed-1",
+    );
+    let ends = [
+        (
+            "rejected",
+            "instead of consigned: not taken",
+            Kind::Rejected,
+            "not-requested",
+        ),
+        (
+            "expired",
+            "instead of consigned: a term ended",
+            Kind::Expired,
+            "retention-over",
+        ),
+        (
+            "withdrawn",
+            "instead of consigned: taken back",
+            Kind::Withdrawn,
+            "withdrawn",
+        ),
+    ];
+    for (name, what, kind, code) in ends {
+        let end = story
+            .next("dispatch", kind)
+            .because(Reason::technical(code));
+        story.add(name, what, &end, Some("dispatch"));
+    }
+}
