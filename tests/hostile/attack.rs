@@ -268,12 +268,10 @@ impl Talk {
 
 /// The reason for which a connection was closed.
 pub(crate) fn closed(lost: &ConnectionError) -> String {
-    match lost {
-        ConnectionError::ApplicationClosed(close) => {
-            String::from_utf8_lossy(&close.reason).into_owned()
-        }
-        other => other.to_string(),
+    if let ConnectionError::ApplicationClosed(close) = lost {
+        return String::from_utf8_lossy(&close.reason).into_owned();
     }
+    lost.to_string()
 }
 
 /// The reason for which this connection will be closed.

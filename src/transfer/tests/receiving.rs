@@ -151,7 +151,7 @@ fn offers_with_other_bytes_than_were_signed_are_refused() {
         assert!(text.contains(from), "{from} in {text}");
         check(text.replace(from, to).as_bytes(), code);
     }
-    check(b"", "statement-lines");
+    check(b"", "note-no-final-newline");
 }
 
 #[test]
