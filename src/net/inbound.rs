@@ -15,6 +15,7 @@ use crate::net::incoming::{Recording, known, row, store_fault};
 use crate::net::intake::Intake;
 use crate::net::intake::IntakeFault;
 use crate::net::intake::Taken;
+use crate::net::intake::discard_payload;
 use crate::net::outbound::Attempt;
 use crate::net::reader::FrameReader;
 use crate::net::reader::peers_fault;
@@ -214,8 +215,7 @@ impl Running<'_> {
                 self.feed(input);
             }
             ReceiverOutput::Resume(have) => {
-                let input = self.resume(have).await?;
-                if let Some(input) = input {
+                for input in self.resume(&have).await? {
                     self.feed(input);
                 }
             }
@@ -310,20 +310,20 @@ impl Running<'_> {
     }
 
     /// Opens the part file again; where its list is durable, says so at once.
-    async fn resume(&mut self, have: Ranges) -> Result<Option<ReceiverInput>, Attempt> {
+    async fn resume(&mut self, have: &Ranges) -> Result<Vec<ReceiverInput>, Attempt> {
         let station = Arc::clone(self.station());
         let Some(work) = &mut self.work else {
-            return Ok(None);
+            return Ok(Vec::new());
         };
         let Some(exchange) = &work.exchange else {
-            return Ok(None);
+            return Ok(Vec::new());
         };
         let intake = match Intake::open(&station, exchange).await {
             Ok(intake) => intake,
             Err(e) if e.is_full() => {
-                return Ok(Some(ReceiverInput::NoRoom {
+                return Ok(vec![ReceiverInput::NoRoom {
                     code: "storage-full".to_owned(),
-                }));
+                }]);
             }
             Err(e) => return Err(intake_fault(&e)),
         };
@@ -339,9 +339,10 @@ impl Running<'_> {
                 .saturating_mul(limits::SEGMENT_BYTES)
                 .min(exchange.len),
         );
-        let listed = intake.listed();
+        let lost = (intake.have != *have).then(|| ReceiverInput::Stored(intake.have.clone()));
+        let listed = intake.listed().then_some(ReceiverInput::Listed);
         work.intake = Some(intake);
-        Ok(listed.then_some(ReceiverInput::Listed))
+        Ok(lost.into_iter().chain(listed).collect())
     }
 
     async fn settle(&mut self) -> Result<ReceiverInput, Attempt> {
@@ -398,11 +399,12 @@ impl Running<'_> {
             }
             Err(fault) => return Err(fault.into()),
         }
-        if let (true, Some(intake)) = (discard, work.intake.take()) {
-            intake
-                .discard(&station, work.xid)
-                .await
-                .map_err(|e| intake_fault(&e))?;
+        if discard {
+            let discarded = match work.intake.take() {
+                Some(intake) => intake.discard(&station, work.xid).await,
+                None => discard_payload(&station, work.xid).await,
+            };
+            discarded.map_err(|e| intake_fault(&e))?;
         }
         Ok(ReceiverInput::Committed)
     }

@@ -126,10 +126,14 @@ impl Recording<'_> {
     }
 
     fn advance(&self, from: Phase, to: Phase, note: &Note) -> Op {
+        self.advance_from(vec![from], to, note)
+    }
+
+    fn advance_from(&self, from: Vec<Phase>, to: Phase, note: &Note) -> Op {
         let last_note = Some(note.bytes().to_vec());
         Op::Advance {
             xid: self.xid,
-            from: vec![from],
+            from,
             to,
             last_note,
             at: self.station.clock(),
@@ -207,7 +211,8 @@ impl Recording<'_> {
                 let kind = receipt::open(&note).map_or(Kind::Expired, |receipt| receipt.kind);
                 let mut ops = self.first();
                 ops.push(self.received(kind, &note));
-                ops.push(self.advance(Phase::Receiving, Phase::Lapsed, &note));
+                let before = vec![Phase::Receiving, Phase::Consigned];
+                ops.push(self.advance_from(before, Phase::Lapsed, &note));
                 (Phase::Lapsed, ops)
             }
         };

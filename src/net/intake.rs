@@ -269,11 +269,19 @@ impl Intake {
         xid: crate::base::Xid,
     ) -> Result<(), IntakeFault> {
         self.tasks.shutdown().await;
-        let station = Arc::clone(station);
-        Ok(joined(
-            tokio::task::spawn_blocking(move || station.blobs.remove(&xid)).await,
-        )??)
+        discard_payload(station, xid).await
     }
+}
+
+/// Drops payload and list of an exchange that is no longer received.
+pub(crate) async fn discard_payload(
+    station: &Arc<Station>,
+    xid: crate::base::Xid,
+) -> Result<(), IntakeFault> {
+    let station = Arc::clone(station);
+    Ok(joined(
+        tokio::task::spawn_blocking(move || station.blobs.remove(&xid)).await,
+    )??)
 }
 
 fn joined<T>(outcome: Result<T, tokio::task::JoinError>) -> Result<T, IntakeFault> {

@@ -19,6 +19,7 @@ use crate::base::limits;
 use crate::identity::keys::PublicKey;
 use crate::identity::statement::Note;
 use crate::net::Link;
+use crate::net::frames::FrameFault;
 use crate::net::frames::read_data_head;
 use crate::net::frames::write_frame;
 use crate::net::inbound;
@@ -136,7 +137,7 @@ pub async fn open(
         }
     };
     if !theirs.versions.contains(&VERSION) {
-        link.close(CLOSE_FAULT, "no common version");
+        link.close(CLOSE_FAULT, "no-common-version");
         return Err(fault(
             "no-common-version",
             format!(
@@ -147,7 +148,7 @@ pub async fn open(
     }
     let now = station.clock();
     if now.distance_ms(theirs.now) > limits::CLOCK_SKEW_MS_MAX {
-        link.close(CLOSE_FAULT, "clocks are more than 5 minutes apart");
+        link.close(CLOSE_FAULT, "clock-skew");
         let text = format!(
             "its clock says {}, ours {now}: more than 5 minutes apart; set the clock that is wrong",
             theirs.now
@@ -345,15 +346,13 @@ async fn data_loop(session: Session) {
         tokio::select! {
             stream = session.link.connection.accept_uni() => {
                 let Ok(mut stream) = stream else { return };
-                let inbox = Arc::clone(&session.inbox);
+                let session = session.clone();
                 heads.spawn(async move {
                     match read_data_head(&mut stream).await {
-                        Ok(head) => inbox.deliver(Arrival { head, stream }),
-                        Err(e) if e.is_peers_fault() => {
-                            tracing::warn!(code = e.code(), "data stream without a head: {e}");
-                        }
-                        // A probe is reset before it says anything.
-                        Err(_) => {}
+                        Ok(head) => session.inbox.deliver(Arrival { head, stream }),
+                Err(FrameFault::Wire(e)) => session.refuse(&Fault::new(e.code(), e.to_string())),
+                // Given up before its head was said: an exchange that ended meanwhile, or a probe.
+                Err(_) => {}
                     }
                 });
             }

@@ -111,3 +111,6 @@ pub trait Machine {
     /// When to call [`Machine::handle`] with the timeout, if nothing else happens.
     fn poll_timeout(&self) -> Option<Instant>;
 }
+
+#[cfg(test)]
+mod tests;

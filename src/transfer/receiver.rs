@@ -1,5 +1,7 @@
 //! The receiving side of an exchange.
 
+mod offer;
+
 use std::collections::VecDeque;
 use std::mem;
 use std::sync::Arc;
@@ -10,23 +12,15 @@ use crate::base::Ranges;
 use crate::base::limits;
 use crate::identity::keys::PublicKey;
 use crate::identity::statement::Note;
-use crate::package::segments;
-use crate::policy;
-use crate::policy::Action;
-use crate::policy::Facts;
 use crate::receipt::Kind;
-use crate::receipt::Pkg;
 use crate::receipt::Reason;
 use crate::receipt::Receipt;
 use crate::receipt::Stamp;
-use crate::receipt::disclosure;
 use crate::transfer::checks::Keys;
 use crate::transfer::checks::Signed;
 use crate::transfer::checks::unexpected;
 use crate::transfer::checks::unexpected_kind;
-use crate::transfer::reception::{
-    Admission, Known, ReceiverCommit, ReceiverInput, ReceiverOutput, Standing,
-};
+use crate::transfer::reception::{ReceiverCommit, ReceiverInput, ReceiverOutput};
 use crate::transfer::stage::{Offer, State};
 use crate::transfer::{Fault, Machine, Moment, Other, Outcome, Own, PATIENCE_MS};
 use crate::wire::Frame;
@@ -89,167 +83,6 @@ impl Receiver {
         }
     }
 
-    fn offered(&mut self, now: &Moment, bytes: &[u8]) -> Next {
-        let offer = Signed::parse(bytes)?;
-        if offer.receipt.kind != Kind::Dispatch {
-            return Err(unexpected_kind(
-                offer.receipt.kind,
-                "an offer begins with a dispatch",
-            ));
-        }
-        let party =
-            |party: &Option<crate::receipt::Party>| party.as_ref().map(|p| (p.id.clone(), p.key));
-        if party(&offer.receipt.from) != Some((self.other.id.clone(), self.other.key.id())) {
-            return Err(Fault::new(
-                "wrong-sender",
-                "the dispatch is not from the authority at the other end, or names another key",
-            ));
-        }
-        if party(&offer.receipt.to) != Some((self.own.id.clone(), self.own_public.id())) {
-            return Err(Fault::new(
-                "wrong-recipient",
-                "the dispatch is not for this authority, or names another key",
-            ));
-        }
-        offer.verify(&self.keys(), true)?;
-        if offer.receipt.t
-            > now
-                .clock
-                .plus_millis(i64::try_from(limits::CLOCK_SKEW_MS_MAX).unwrap_or(i64::MAX))
-        {
-            return Err(Fault::new(
-                "clock-skew",
-                "the dispatch is dated more than 5 minutes ahead of this clock",
-            ));
-        }
-        Ok(State::AwaitDisclosures(offer))
-    }
-
-    fn disclosed(&mut self, offer: Signed, disclosures: Vec<String>) -> Next {
-        disclosure::check_against(&offer.receipt.sd, &disclosures)
-            .map_err(|e| Fault::new(e.code(), e.to_string()))?;
-        let xid = offer
-            .receipt
-            .xid
-            .ok_or_else(|| Fault::new("missing-field", "a dispatch has an xid"))?;
-        self.outputs.push_back(ReceiverOutput::Lookup(xid));
-        Ok(State::AwaitKnown { offer, disclosures })
-    }
-
-    fn known(
-        &mut self,
-        now: &Moment,
-        offer: Signed,
-        disclosures: Vec<String>,
-        known: Option<Known>,
-    ) -> Next {
-        let pkg = offer
-            .receipt
-            .pkg
-            .clone()
-            .ok_or_else(|| Fault::new("missing-field", "a dispatch names its package"))?;
-        let verified = |dispatch| Offer {
-            dispatch,
-            segments: segments::count(pkg.len),
-            inline: pkg.len <= limits::INLINE_PAYLOAD_BYTES_MAX,
-        };
-        let Some(known) = known else {
-            return self.decide(now, verified(offer), disclosures, pkg);
-        };
-        if known.dispatch != offer.note {
-            return Err(Fault::new(
-                "xid-taken",
-                "another dispatch has this exchange id",
-            ));
-        }
-        match known.standing {
-            Standing::Receiving(have) => {
-                let offer = verified(offer);
-                self.outputs.push_back(ReceiverOutput::Resume(have.clone()));
-                Ok(State::AwaitList { offer, have })
-            }
-            Standing::Consigned(note) => {
-                self.send(Frame::Receipt(note.bytes().to_vec()));
-                Ok(State::AwaitCountersigned(Signed::of(note)?))
-            }
-            Standing::Answered(note) => {
-                self.send(Frame::Receipt(note.bytes().to_vec()));
-                Ok(State::AwaitAnswerCountersigned(Signed::of(note)?))
-            }
-            Standing::Rejected(note) => {
-                self.send(Frame::Receipt(note.bytes().to_vec()));
-                Ok(self.close(Outcome::Ended))
-            }
-            Standing::Settled => {
-                self.send(Frame::Done);
-                Ok(self.close(Outcome::Delivered))
-            }
-        }
-    }
-
-    fn decide(&mut self, now: &Moment, offer: Offer, disclosures: Vec<String>, pkg: Pkg) -> Next {
-        if pkg.len > self.own.package_max {
-            let reason = Reason::technical("too-large");
-            return self.reject(now, offer, reason);
-        }
-        let terms = offer
-            .dispatch
-            .receipt
-            .terms
-            .clone()
-            .ok_or_else(|| Fault::new("missing-field", "a dispatch has terms"))?;
-        let facts = Facts {
-            action: Action::Admit,
-            own: &self.own.id,
-            from: &self.other.id,
-            to: &self.own.id,
-            actor: self.other.id.as_str(),
-            purpose: None,
-            terms: &terms,
-            package: pkg.body,
-            now: now.clock,
-        };
-        match policy::decide(&self.own.policy, &facts) {
-            Ok(permit) => {
-                let xid = offer
-                    .dispatch
-                    .receipt
-                    .xid
-                    .ok_or_else(|| Fault::new("missing-field", "a dispatch has an xid"))?;
-                let dispatch = offer.dispatch.note.clone();
-                self.outputs
-                    .push_back(ReceiverOutput::Admit(Box::new(Admission {
-                        dispatch,
-                        pkg,
-                        xid,
-                        disclosures,
-                        permit,
-                    })));
-                Ok(State::AwaitAdmission(offer))
-            }
-            Err(denial) => {
-                let reason = Reason {
-                    code: denial.reason.to_string(),
-                    clause: denial.clause,
-                };
-                self.reject(now, offer, reason)
-            }
-        }
-    }
-
-    fn reject(&mut self, now: &Moment, offer: Offer, reason: Reason) -> Next {
-        let receipt = self
-            .next_receipt(now, &offer.dispatch, Kind::Rejected)
-            .because(reason);
-        let note = self.sign(&receipt)?;
-        let then = vec![Frame::Receipt(note.bytes().to_vec())];
-        let commit = ReceiverCommit::Rejected {
-            dispatch: offer.dispatch.note,
-            note,
-        };
-        Ok(self.commit(commit, then, State::Closing(Outcome::Ended)))
-    }
-
     fn next_receipt(&self, now: &Moment, earlier: &Signed, kind: Kind) -> Receipt {
         let stamp = Stamp {
             t: now.clock,
@@ -288,14 +121,17 @@ impl Receiver {
         State::Settling(offer)
     }
 
-    fn durable(&mut self, now: &Moment, offer: &Offer) -> Next {
+    fn durable(&mut self, now: &Moment, offer: Offer) -> Next {
         let receipt = self.next_receipt(now, &offer.dispatch, Kind::Consigned);
         let note = self.sign(&receipt)?;
         let then = vec![Frame::Receipt(note.bytes().to_vec())];
-        let next = State::AwaitCountersigned(Signed {
-            receipt,
-            note: note.clone(),
-        });
+        let next = State::AwaitCountersigned {
+            dispatch: Box::new(offer.dispatch),
+            held: Signed {
+                receipt,
+                note: note.clone(),
+            },
+        };
         Ok(self.commit(ReceiverCommit::Consigned(note), then, next))
     }
 
@@ -359,15 +195,32 @@ impl Receiver {
         Ok(self.commit(commit, vec![Frame::Done], State::Closing(outcome)))
     }
 
-    /// The sender may end the exchange for as long as we have not consigned.
-    fn lapsed(&mut self, dispatch: &Signed, bytes: &[u8]) -> Next {
+    /// What the sender says to our `consigned`: countersigned, or that it has ended the exchange before.
+    fn consigned_answered(&mut self, dispatch: &Signed, held: &Signed, bytes: &[u8]) -> Next {
         let signed = Signed::parse(bytes)?;
-        if !matches!(signed.receipt.kind, Kind::Expired | Kind::Withdrawn) {
-            return Err(unexpected_kind(
-                signed.receipt.kind,
-                "payload is being received",
-            ));
+        if ends(signed.receipt.kind) {
+            return self.lapsed(dispatch, signed);
         }
+        let consigned = self.countersigned(held, bytes)?;
+        let hdr = held.receipt.pkg.as_ref().map(|pkg| pkg.hdr);
+        let hdr = hdr.ok_or_else(|| Fault::new("missing-field", "a dispatch names its package"))?;
+        Ok(State::AwaitHeader { consigned, hdr })
+    }
+
+    /// A receipt while payload is being received.
+    fn receipt_early(&mut self, dispatch: &Signed, bytes: &[u8]) -> Next {
+        let signed = Signed::parse(bytes)?;
+        if ends(signed.receipt.kind) {
+            return self.lapsed(dispatch, signed);
+        }
+        Err(unexpected_kind(
+            signed.receipt.kind,
+            "payload is being received",
+        ))
+    }
+
+    /// The sender may end the exchange for as long as it has not countersigned `consigned`.
+    fn lapsed(&mut self, dispatch: &Signed, signed: Signed) -> Next {
         signed.verify(&self.keys(), true)?;
         signed.follows(dispatch)?;
         Ok(self.commit(
@@ -388,14 +241,10 @@ impl Receiver {
                 self.disclosed(offer, disclosures)
             }
             (State::AwaitList { offer, .. } | State::Collect(offer), Frame::Receipt(bytes)) => {
-                self.lapsed(&offer.dispatch, &bytes)
+                self.receipt_early(&offer.dispatch, &bytes)
             }
-            (State::AwaitCountersigned(held), Frame::Receipt(bytes)) => {
-                let consigned = self.countersigned(&held, &bytes)?;
-                let hdr = held.receipt.pkg.as_ref().map(|pkg| pkg.hdr);
-                let hdr =
-                    hdr.ok_or_else(|| Fault::new("missing-field", "a dispatch names its package"))?;
-                Ok(State::AwaitHeader { consigned, hdr })
+            (State::AwaitCountersigned { dispatch, held }, Frame::Receipt(bytes)) => {
+                self.consigned_answered(&dispatch, &held, &bytes)
             }
             (State::AwaitHeader { consigned, hdr }, Frame::Header(header)) => {
                 self.header(consigned, hdr, header)
@@ -428,7 +277,8 @@ impl Receiver {
                 State::AwaitAdmission(_)
                 | State::AwaitList { .. }
                 | State::Collect(_)
-                | State::Settling(_),
+                | State::Settling(_)
+                | State::Committing { .. },
                 ReceiverInput::NoRoom { code },
             ) => {
                 let after_s = 30;
@@ -438,11 +288,15 @@ impl Receiver {
                 }));
                 Ok(self.close(Outcome::Later { code, after_s }))
             }
+            // Less is there than was recorded.
+            (State::AwaitList { offer, .. }, ReceiverInput::Stored(have)) => {
+                Ok(State::AwaitList { offer, have })
+            }
             (State::AwaitList { offer, have }, ReceiverInput::Listed) => {
                 Ok(self.listed(offer, &have))
             }
             (State::Collect(offer), ReceiverInput::Stored(have)) => Ok(self.stored(offer, &have)),
-            (State::Settling(offer), ReceiverInput::Durable) => self.durable(now, &offer),
+            (State::Settling(offer), ReceiverInput::Durable) => self.durable(now, offer),
             (
                 State::CheckingHeader { consigned, header },
                 ReceiverInput::HeaderChecked(outcome),
@@ -459,6 +313,11 @@ impl Receiver {
             (state, _late) => Ok(state),
         }
     }
+}
+
+/// Whether the sender ends an exchange with it.
+const fn ends(kind: Kind) -> bool {
+    matches!(kind, Kind::Expired | Kind::Withdrawn)
 }
 
 impl Machine for Receiver {

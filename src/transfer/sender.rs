@@ -124,6 +124,8 @@ pub struct Sender {
     consignment: Consignment,
     dispatch: Signed,
     state: State,
+    /// Whether the receiver has said what it wants; it may do so once.
+    accepted: bool,
     outputs: VecDeque<SenderOutput>,
     deadline: Option<Instant>,
 }
@@ -149,6 +151,7 @@ impl Sender {
             consignment,
             dispatch,
             state,
+            accepted: false,
             outputs,
             deadline: None,
         })
@@ -244,11 +247,15 @@ impl Sender {
                 "contradicts-earlier",
                 "the receiver asks for a payload that it has signed for",
             )),
+            Progress::Dispatched | Progress::Lapsed(_) if self.accepted => {
+                Some(unexpected("accept", "it was said already"))
+            }
             Progress::Dispatched | Progress::Lapsed(_) => None,
         };
         if let Some(fault) = refused {
             return self.fault(fault);
         }
+        self.accepted = true;
         if matches!(progress, Progress::Dispatched) && !missing.is_empty() {
             self.outputs.push_back(SenderOutput::SendSegments(missing));
         }
@@ -303,8 +310,8 @@ impl Sender {
                 "contradicts-earlier",
                 "the receiver asks for a header that it has signed for",
             )),
-            // It consigned while we ended the exchange: ours was signed first and stands.
-            Progress::Lapsed(_) => Err(Fault::new("lapsed", "the sender has ended this exchange")),
+            // It consigned before it heard that we ended the exchange, which we said beside the offer: ours stands.
+            Progress::Lapsed(_) => Ok(Step::Stay),
         }
     }
 
@@ -344,17 +351,22 @@ impl Sender {
     }
 
     fn rejected(&mut self, progress: &Progress, signed: Signed) -> Result<Step, Fault> {
-        if !matches!(progress, Progress::Dispatched) {
-            return Err(unexpected_kind(
-                Kind::Rejected,
-                "the receiver has signed for the payload, or we ended it",
-            ));
-        }
         signed.verify(&self.keys(), true)?;
         signed.follows(&self.dispatch)?;
+        let commit = match progress {
+            Progress::Dispatched => SenderCommit::Rejected(signed.note),
+            // It would not have taken what we have ended: neither side waits for anything.
+            Progress::Lapsed(_) => SenderCommit::Told,
+            Progress::Consigned(_) | Progress::Answered { .. } => {
+                return Err(unexpected_kind(
+                    Kind::Rejected,
+                    "the receiver has signed for the payload",
+                ));
+            }
+        };
         let next = Box::new(State::Closing(Outcome::Ended));
         Ok(Step::Commit {
-            commit: SenderCommit::Rejected(signed.note),
+            commit,
             then: Vec::new(),
             next,
         })

@@ -23,7 +23,10 @@ pub(crate) enum State {
     },
     Collect(Offer),
     Settling(Offer),
-    AwaitCountersigned(Signed),
+    AwaitCountersigned {
+        dispatch: Box<Signed>,
+        held: Signed,
+    },
     AwaitHeader {
         consigned: Note,
         hdr: Digest,
@@ -61,7 +64,7 @@ impl State {
             Self::Settling(_) | Self::Committing { .. } | Self::CheckingHeader { .. } => {
                 "something is being made durable"
             }
-            Self::AwaitCountersigned(_) => "the countersigned consigned receipt is awaited",
+            Self::AwaitCountersigned { .. } => "the countersigned consigned receipt is awaited",
             Self::AwaitHeader { .. } => "the age header is awaited",
             Self::AwaitAnswerCountersigned(_) => "the countersigned handover receipt is awaited",
             Self::Closing(_) | Self::Closed => "the exchange is closed",

@@ -1,0 +1,281 @@
+//! The attacker: a good certificate and the keys of an accepted peer, and every frame made by hand.
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use quinn::{ConnectionError, RecvStream, SendStream};
+use rogatory::base::{Digest, Timestamp, Xid, limits};
+use rogatory::config::KeyFiles;
+use rogatory::identity::{Card, Note, PublicKey, Trust};
+use rogatory::net::frames::{FrameFault, read_frame};
+use rogatory::net::keyring::Keyring;
+use rogatory::net::{Endpoint, Link, NetLimits, TlsIdentity, station};
+use rogatory::package::{header, segments};
+use rogatory::policy::{PolicySet, Purpose, Terms};
+use rogatory::receipt::{Disclosure, Party, Pkg, Receipt, Stamp, disclosure};
+use rogatory::wire::{DataHead, Frame, Hello};
+
+use crate::victim::{DE, IE};
+
+/// How long an answer may take.
+const ANSWER: Duration = Duration::from_secs(20);
+
+pub(crate) struct Attacker {
+    pub(crate) keys: Keyring,
+    pub(crate) victim: Card,
+    endpoint: Endpoint,
+    address: SocketAddr,
+    drawn: AtomicU8,
+}
+
+/// A package as the attacker would send it.
+pub(crate) struct Parcel {
+    pub(crate) receipt: Receipt,
+    pub(crate) header: Vec<u8>,
+    pub(crate) payload: Vec<u8>,
+}
+
+impl Parcel {
+    pub(crate) fn xid(&self) -> Xid {
+        self.receipt.xid.unwrap()
+    }
+
+    pub(crate) fn hashes(&self) -> Vec<u8> {
+        let size = usize::try_from(limits::SEGMENT_BYTES).unwrap();
+        let hashes = self.payload.chunks(size).map(segments::segment_hash);
+        hashes.flat_map(|hash| *hash.as_bytes()).collect()
+    }
+
+    pub(crate) fn list(&self) -> Vec<u8> {
+        [DataHead::List { xid: self.xid() }.encode(), self.hashes()].concat()
+    }
+
+    pub(crate) fn segments(&self, first: u64, bytes: &[u8]) -> Vec<u8> {
+        let xid = self.xid();
+        [DataHead::Segments { xid, first }.encode(), bytes.to_vec()].concat()
+    }
+}
+
+pub(crate) fn case() -> Disclosure {
+    Disclosure::new([7; 16], disclosure::CASE, "DE/2026/000042")
+}
+
+pub(crate) fn disclosures() -> Vec<u8> {
+    Frame::Disclosures(vec![case().encode()]).encode()
+}
+
+/// A frame of any kind and length.
+pub(crate) fn raw(kind: u8, body: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(body.len()).unwrap().to_be_bytes();
+    [&[kind], &length[..], body].concat()
+}
+
+impl Attacker {
+    pub(crate) fn new(folder: &Path, address: SocketAddr) -> Self {
+        let home = folder.join("de");
+        let files = KeyFiles::standard(
+            &home.join("keys"),
+            home.join("de.card"),
+            home.join("de.crl"),
+        );
+        let keys = Keyring::load(&files, &DE.parse().unwrap()).unwrap();
+        let card = std::fs::read(folder.join("ie/ie.card")).unwrap();
+        let (victim, _) = Card::open(&card).unwrap();
+        let crl = std::fs::read(folder.join("ie/ie.crl")).unwrap();
+        let tls = TlsIdentity {
+            chain: keys.chain.clone(),
+            key: keys.tls_key.clone_key(),
+        };
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let own = DE.parse().unwrap();
+        let endpoint = Endpoint::bind(socket, own, tls, &keys.reset, NetLimits::default()).unwrap();
+        let peers = vec![victim.trusted(Some(crl.into()), false)];
+        endpoint.set_trust(Arc::new(Trust::new(DE.parse().unwrap(), peers)));
+        Self {
+            keys,
+            victim,
+            endpoint,
+            address,
+            drawn: AtomicU8::new(1),
+        }
+    }
+
+    pub(crate) fn victim_key(&self) -> &PublicKey {
+        &self.victim.keys.receipts
+    }
+
+    pub(crate) async fn dial(&self) -> Link {
+        let victim = IE.parse().unwrap();
+        self.endpoint.dial(self.address, &victim).await.unwrap()
+    }
+
+    /// A connection that is up, and its control stream.
+    pub(crate) async fn up(&self) -> (Link, SendStream, RecvStream) {
+        let link = self.dial().await;
+        let (mut send, mut recv) = link.connection.open_bi().await.unwrap();
+        send.write_all(&Frame::Hello(hello()).encode())
+            .await
+            .unwrap();
+        assert!(matches!(
+            read_frame(&mut recv).await,
+            Ok(Some(Frame::Hello(_)))
+        ));
+        (link, send, recv)
+    }
+
+    pub(crate) fn parcel(&self, header: Vec<u8>, payload: Vec<u8>) -> Parcel {
+        let size = usize::try_from(limits::SEGMENT_BYTES).unwrap();
+        let body = segments::root_of(payload.chunks(size).map(segments::segment_hash));
+        let pkg = Pkg::new(body, Digest::of(&header), payload.len() as u64);
+        let terms = Terms::new(
+            "EIO".parse().unwrap(),
+            [Purpose::Prosecution],
+            "2090-12-31".parse().unwrap(),
+        );
+        let xid = Xid::from_bytes([self.drawn.fetch_add(1, Ordering::Relaxed); 16]);
+        let parties = (
+            Party::of(&self.keys.receipts.public()),
+            Party::of(self.victim_key()),
+        );
+        let stamp = Stamp {
+            t: station::clock(),
+            clk: 50,
+            pol: PolicySet::new(None).digest(),
+            ses: None,
+            heads: Vec::new(),
+        };
+        let receipt = Receipt::dispatch(xid, parties.0, parties.1, pkg, terms)
+            .disclosing(&[case()])
+            .stamped(&stamp);
+        Parcel {
+            receipt,
+            header,
+            payload,
+        }
+    }
+
+    /// A small age file for the victim.
+    pub(crate) fn honest(&self) -> Parcel {
+        let recipient: age::x25519::Recipient = self.victim.age[0].parse().unwrap();
+        let recipients = std::iter::once(&recipient as &dyn age::Recipient);
+        let encryptor = age::Encryptor::with_recipients(recipients).unwrap();
+        let mut file = Vec::new();
+        let mut writer = encryptor.wrap_output(&mut file).unwrap();
+        writer.write_all(b"evidence").unwrap();
+        writer.finish().unwrap();
+        let at = header::split(&file).unwrap().unwrap();
+        let payload = file.split_off(at);
+        self.parcel(file, payload)
+    }
+
+    /// One whose payload goes in segments: two whole ones and five bytes.
+    pub(crate) fn large(&self) -> Parcel {
+        let size = usize::try_from(limits::SEGMENT_BYTES).unwrap();
+        let payload = (0..2 * size + 5).map(|i| u8::try_from(i % 251).unwrap());
+        self.parcel(b"age-encryption.org/v1\n".to_vec(), payload.collect())
+    }
+
+    pub(crate) fn sign(&self, receipt: &Receipt) -> Note {
+        receipt.sign(&self.keys.receipts).unwrap()
+    }
+
+    pub(crate) fn offer(&self, receipt: &Receipt) -> Vec<u8> {
+        Frame::Offer(self.sign(receipt).bytes().to_vec()).encode()
+    }
+}
+
+pub(crate) fn hello() -> Hello {
+    Hello {
+        versions: vec![1],
+        now: station::clock(),
+        card: 1,
+        crl: 1,
+        peer_card: 1,
+        peer_crl: 1,
+    }
+}
+
+pub(crate) fn minutes(now: Timestamp, minutes: i64) -> Timestamp {
+    now.plus_millis(minutes * 60_000)
+}
+
+/// One exchange stream on one connection.
+pub(crate) struct Talk {
+    pub(crate) link: Link,
+    _control: (SendStream, RecvStream),
+    pub(crate) send: SendStream,
+    recv: RecvStream,
+}
+
+impl Talk {
+    pub(crate) async fn open(attacker: &Attacker) -> Self {
+        let (link, control, control_recv) = attacker.up().await;
+        let (send, recv) = link.connection.open_bi().await.unwrap();
+        Self {
+            link,
+            _control: (control, control_recv),
+            send,
+            recv,
+        }
+    }
+
+    /// Writes; that the other end no longer listens is for the answer to tell.
+    pub(crate) async fn say(&mut self, bytes: &[u8]) {
+        drop(self.send.write_all(bytes).await);
+    }
+
+    /// A data stream, whole.
+    pub(crate) async fn data(&self, bytes: &[u8]) {
+        let mut stream = self.link.connection.open_uni().await.unwrap();
+        drop(stream.write_all(bytes).await);
+        drop(stream.finish());
+    }
+
+    pub(crate) async fn answer(&mut self) -> Result<Option<Frame>, FrameFault> {
+        let answer = tokio::time::timeout(ANSWER, read_frame(&mut self.recv)).await;
+        answer.expect("no answer")
+    }
+
+    /// The next receipt.
+    pub(crate) async fn receipt(&mut self) -> Note {
+        loop {
+            match self.answer().await {
+                Ok(Some(Frame::Receipt(bytes))) => return Note::parse(&bytes).unwrap(),
+                Ok(Some(Frame::Accept { .. })) => {}
+                other => panic!("{other:?} in place of a receipt"),
+            }
+        }
+    }
+
+    /// How the other end ends it, in a word.
+    pub(crate) async fn end(&mut self) -> String {
+        loop {
+            match self.answer().await {
+                Ok(Some(Frame::Accept { .. })) => {}
+                Ok(Some(Frame::Fault(fault))) => return fault.code,
+                Ok(Some(other)) => return other.kind().to_string(),
+                Ok(None) => return "finished".to_owned(),
+                Err(FrameFault::Lost(lost)) => return closed(&lost),
+                Err(fault) => return fault.code().to_owned(),
+            }
+        }
+    }
+}
+
+/// The reason for which a connection was closed.
+pub(crate) fn closed(lost: &ConnectionError) -> String {
+    if let ConnectionError::ApplicationClosed(close) = lost {
+        return String::from_utf8_lossy(&close.reason).into_owned();
+    }
+    lost.to_string()
+}
+
+/// The reason for which this connection will be closed.
+pub(crate) async fn why_closed(link: &Link) -> String {
+    let lost = tokio::time::timeout(ANSWER, link.connection.closed()).await;
+    lost.map_or_else(|_| "still open".to_owned(), |lost| closed(&lost))
+}
