@@ -86,5 +86,7 @@ pub const COMMIT_GROUP_BATCHES_MAX: usize = 256;
 pub const COMMIT_QUEUE_BYTES_MAX: usize = 16 << 20;
 /// Exchanges, statements or ids in one answer of the ledger.
 pub const LEDGER_ROWS_MAX: u32 = 1_024;
+/// Offers of one peer that are rejected with a signed statement in a row; after that, one a second.
+pub const REJECTIONS_BURST: u64 = 64;
 /// Items that one opening may name.
 pub const OPEN_ITEMS_MAX: usize = 1_000;

@@ -10,6 +10,7 @@ use crate::base::Ranges;
 use crate::base::Xid;
 use crate::base::limits;
 use crate::net::frames::write_frame;
+use crate::net::headercheck::{check_header, first_chunk};
 use crate::net::inbox::Arrival;
 use crate::net::incoming::{Recording, known, row, store_fault};
 use crate::net::intake::Intake;
@@ -25,10 +26,7 @@ use crate::net::station::Active;
 use crate::net::station::Meter;
 use crate::net::station::Station;
 use crate::net::station::Turn;
-use crate::package::header;
 use crate::receipt::Kind;
-use crate::seal;
-use crate::seal::SealError;
 use crate::store::CommitFault;
 use crate::store::Direction;
 use crate::store::Exchange;
@@ -38,9 +36,6 @@ use crate::transfer::reception::Admission;
 use crate::transfer::{
     Fault, Machine, Outcome, Receiver, ReceiverCommit, ReceiverInput, ReceiverOutput,
 };
-
-/// A payload's nonce and its first whole chunk (age-encryption.org/v1, STREAM).
-const FIRST_CHUNK_BYTES: u64 = 16 + (64 << 10) + 16;
 
 /// Runs one incoming exchange to the end of its stream.
 pub(crate) async fn run(
@@ -382,9 +377,14 @@ impl Running<'_> {
             return Err(Attempt::Local(Fault::new("internal", "nothing to commit")));
         };
         let discard = matches!(commit, ReceiverCommit::Lapsed(_));
+        let peer = self.session.peer_id();
+        if matches!(commit, ReceiverCommit::Rejected { .. }) && !station.may_reject(peer) {
+            let code = "too-many-rejections".to_owned();
+            return Ok(ReceiverInput::NoRoom { code });
+        }
         let recording = Recording {
             station: &station,
-            peer: self.session.peer_id(),
+            peer,
             xid: work.xid,
             unrecorded: work.exchange.as_deref().filter(|_| self.phase.is_none()),
             inline: work.intake.as_ref().and_then(Intake::inline_bytes),
@@ -450,51 +450,4 @@ fn intake_fault(e: &IntakeFault) -> Attempt {
     } else {
         Attempt::Local(Fault::new("payload-unwritable", e.to_string()))
     }
-}
-
-/// Why a header does not open its payload, as a reason code.
-fn check_header(
-    header: &[u8],
-    first: &[u8],
-    identity: &seal::Identity,
-    recipients: usize,
-) -> Result<(), String> {
-    header::check(header, recipients).map_err(|e| e.code().to_owned())?;
-    seal::check_header(header, first, identity).map_err(|e| {
-        tracing::warn!("an age header cannot be used: {e}");
-        let known = [
-            (matches!(e, SealError::NotForUs), "not-for-us"),
-            (matches!(e, SealError::Mac), "header-mac"),
-            (matches!(e, SealError::Payload(_)), "payload-undecryptable"),
-        ];
-        let code = known
-            .iter()
-            .find(|(is, _)| *is)
-            .map_or("header-unusable", |(_, code)| code);
-        code.to_owned()
-    })
-}
-
-/// The payload's nonce and first chunk: enough to check a header against.
-async fn first_chunk(station: &Arc<Station>, xid: Xid) -> Result<Vec<u8>, Attempt> {
-    if let Some(payload) = station
-        .ledger
-        .payload(&xid)
-        .await
-        .map_err(|e| store_fault(&e))?
-    {
-        return Ok(payload);
-    }
-    let station = Arc::clone(station);
-    let read = tokio::task::spawn_blocking(move || -> std::io::Result<Vec<u8>> {
-        let mut first = Vec::new();
-        let file = station.blobs.payload(&xid)?;
-        std::io::Read::read_to_end(
-            &mut std::io::Read::take(file, FIRST_CHUNK_BYTES),
-            &mut first,
-        )?;
-        Ok(first)
-    });
-    let read = read.await.map_err(|e| Attempt::Cut(e.to_string()))?;
-    read.map_err(|e| Attempt::Local(Fault::new("payload-unreadable", e.to_string())))
 }

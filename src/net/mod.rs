@@ -5,6 +5,7 @@ mod datastream;
 pub mod endpoint;
 pub mod fault;
 pub mod frames;
+mod headercheck;
 mod inbound;
 mod inbox;
 mod incoming;

@@ -10,10 +10,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use crate::base::AuthorityId;
 use crate::base::Digest;
 use crate::base::Instant;
 use crate::base::Timestamp;
 use crate::base::Xid;
+use crate::base::limits;
 use crate::identity::statement::Note;
 use crate::receipt::Head;
 use crate::receipt::Kind;
@@ -45,6 +47,7 @@ pub struct Station {
     /// Payload writers' places.
     pub(crate) writers: Arc<Semaphore>,
     meters: Mutex<HashMap<Xid, Arc<Meter>>>,
+    rejections: Mutex<HashMap<AuthorityId, Allowance>>,
     takeovers: Mutex<HashMap<Xid, Claim>>,
     started: std::time::Instant,
 }
@@ -73,6 +76,7 @@ impl Station {
             recipients,
             writers: Arc::new(Semaphore::new(WRITERS_MAX)),
             meters: Mutex::default(),
+            rejections: Mutex::default(),
             takeovers: Mutex::default(),
             started: std::time::Instant::now(),
         }
@@ -135,6 +139,21 @@ impl Station {
             at: self.clock(),
             logged,
         }
+    }
+
+    /// Whether an offer of this peer may be rejected with a statement now. Every rejection costs a signature and a place
+    /// in the log for ever, so a peer gets a burst of them and then one a second.
+    pub(crate) fn may_reject(&self, peer: &AuthorityId) -> bool {
+        let now = self.instant();
+        let mut rejections = self
+            .rejections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let fresh = Allowance {
+            spent: 0,
+            since: now,
+        };
+        rejections.entry(peer.clone()).or_insert(fresh).take(now)
     }
 
     /// The meter of an exchange, made if there is none.
@@ -271,5 +290,41 @@ pub(crate) struct Active(Arc<Meter>);
 impl Drop for Active {
     fn drop(&mut self) {
         self.0.active.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// How many signed rejections a peer has had; one comes back every second.
+#[derive(Debug)]
+struct Allowance {
+    spent: u64,
+    since: Instant,
+}
+
+impl Allowance {
+    fn take(&mut self, now: Instant) -> bool {
+        let seconds = now.0.saturating_sub(self.since.0) / 1_000;
+        self.spent = self.spent.saturating_sub(seconds);
+        self.since = self.since.plus_ms(seconds * 1_000);
+        let may = self.spent < limits::REJECTIONS_BURST;
+        self.spent += u64::from(may);
+        may
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_of_rejections_then_one_a_second() {
+        let mut allowance = Allowance {
+            spent: 0,
+            since: Instant(0),
+        };
+        let mut taken =
+            |from: u64, to: u64| (from..to).filter(|ms| allowance.take(Instant(*ms))).count();
+        assert_eq!(taken(0, 500), 64);
+        assert_eq!(taken(500, 5_500), 5);
+        assert_eq!(taken(1_000_000, 1_000_500), 64);
     }
 }

@@ -383,8 +383,16 @@ fn notes_that_are_no_receipts() {
             serde_json::json!("onward"),
             "statement-json-content",
         ),
-        ("ses", serde_json::Value::Null, "statement-json-not-canonical"),
-        ("heads", serde_json::json!([]), "statement-json-not-canonical"),
+        (
+            "ses",
+            serde_json::Value::Null,
+            "statement-json-not-canonical",
+        ),
+        (
+            "heads",
+            serde_json::json!([]),
+            "statement-json-not-canonical",
+        ),
         ("v", serde_json::json!(2), "receipt-version"),
     ] {
         let got = read(Context::Receipt, &|body| body[field] = value.clone());

@@ -21,7 +21,7 @@ impl Bench<'_> {
         let content = "statement-json-content";
         let upper = good["pkg"]["hdr"].as_str().expect("text").to_uppercase();
         let from = json!([good["from"]["id"], good["from"]["key"]]);
-        let spelling = "receipt-spelling";
+        let spelling = "statement-json-not-canonical";
         self.changed(&[
             ("version 2", "receipt-version", "/v", json!(2)),
             ("null for an absent field", spelling, "/ses", Value::Null),

@@ -1,0 +1,60 @@
+//! Whether an age header opens the payload it came for: stanzas, file key, MAC, first chunk.
+
+use std::io::Read;
+use std::sync::Arc;
+
+use crate::base::Xid;
+use crate::net::incoming::store_fault;
+use crate::net::outbound::Attempt;
+use crate::net::station::Station;
+use crate::package::header;
+use crate::seal;
+use crate::seal::SealError;
+use crate::transfer::Fault;
+
+/// A payload's nonce and its first whole chunk (age-encryption.org/v1, STREAM).
+const FIRST_CHUNK_BYTES: u64 = 16 + (64 << 10) + 16;
+
+/// Why a header does not open its payload, as a reason code.
+pub(crate) fn check_header(
+    header: &[u8],
+    first: &[u8],
+    identity: &seal::Identity,
+    recipients: usize,
+) -> Result<(), String> {
+    header::check(header, recipients).map_err(|e| e.code().to_owned())?;
+    seal::check_header(header, first, identity).map_err(|e| {
+        tracing::warn!("an age header cannot be used: {e}");
+        let known = [
+            (matches!(e, SealError::NotForUs), "not-for-us"),
+            (matches!(e, SealError::Mac), "header-mac"),
+            (matches!(e, SealError::Payload(_)), "payload-undecryptable"),
+        ];
+        let code = known
+            .iter()
+            .find(|(is, _)| *is)
+            .map_or("header-unusable", |(_, code)| code);
+        code.to_owned()
+    })
+}
+
+/// The payload's nonce and first chunk: enough to check a header against.
+pub(crate) async fn first_chunk(station: &Arc<Station>, xid: Xid) -> Result<Vec<u8>, Attempt> {
+    if let Some(payload) = station
+        .ledger
+        .payload(&xid)
+        .await
+        .map_err(|e| store_fault(&e))?
+    {
+        return Ok(payload);
+    }
+    let station = Arc::clone(station);
+    let read = tokio::task::spawn_blocking(move || -> std::io::Result<Vec<u8>> {
+        let mut first = Vec::new();
+        let file = station.blobs.payload(&xid)?;
+        Read::read_to_end(&mut Read::take(file, FIRST_CHUNK_BYTES), &mut first)?;
+        Ok(first)
+    });
+    let read = read.await.map_err(|e| Attempt::Cut(e.to_string()))?;
+    read.map_err(|e| Attempt::Local(Fault::new("payload-unreadable", e.to_string())))
+}
