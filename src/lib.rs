@@ -26,7 +26,7 @@
 //!
 //! # The way of a package
 //!
-//! 1. `cli::package` asks the daemon for a grant ([`policy::decide`], action send), seals the officer's files with the
+//! 1. `cli::package` asks the daemon for a grant ([`policy::decide()`], action send), seals the officer's files with the
 //!    officer's rights ([`seal::seal()`]) and streams the ciphertext to the daemon, which spools it ([`store::Spool`]),
 //!    signs the `dispatch` and commits both. From here on nothing is lost.
 //! 2. The peer's courier in [`daemon`] finds it in the outbox, dials if no [`net::session::Session`] is up, and runs a

@@ -58,7 +58,7 @@ pub struct InitArgs {
     /// Its short name [default: the country in lower case]
     #[arg(long)]
     pub alias: Option<Alias>,
-    /// Where peers reach it, host:port, up to 8 times [default: the listen address, or its id where that is [::] or 0.0.0.0]
+    /// Where peers reach it, host:port, up to 8 times [default: the listen address, or its id where that is `[::]` or 0.0.0.0]
     #[arg(long, value_name = "HOST:PORT")]
     pub endpoint: Vec<String>,
     /// A folder with tls-ca.pem, tls.pem, tls.key and tls-ca.crl of your own CA [default: a built-in CA]
