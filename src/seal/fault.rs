@@ -184,7 +184,7 @@ pub enum UnpackError {
     #[error("{0} does not agree with the manifest: content mismatch")]
     Tag(&'static str),
     /// Items asked for that the package does not have.
-    #[error("the package has no item {0}; `package show` lists them")]
+    #[error("the package has no item {0}")]
     NoSuchItem(String),
 }
 

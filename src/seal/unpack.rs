@@ -15,6 +15,8 @@ use crate::policy::Terms;
 use crate::seal::fault::UnpackError;
 use crate::seal::tree::{self, Tree};
 
+/// Paths that are named when one was asked for that does not exist.
+const ITEMS_NAMED: usize = 10;
 const BUFFER_BYTES: usize = 256 << 10;
 /// Small tag files: `bag-info.txt`, `tagmanifest-sha256.txt`.
 const TAG_BYTES_MAX: u64 = 4 << 10;
@@ -141,7 +143,20 @@ pub fn unpack_items(
         .iter()
         .find(|name| !wanted.iter().any(|item| item.path.is_within(name)))
     {
-        return Err(UnpackError::NoSuchItem(format!("{missing:?}")));
+        let some = manifest.items.iter().take(ITEMS_NAMED);
+        let some: Vec<_> = some
+            .map(|item| format!("{:?}", item.path.as_str()))
+            .collect();
+        let total = manifest.items.len();
+        let more = if total > some.len() {
+            format!(", … ({total} in all)")
+        } else {
+            String::new()
+        };
+        let has = some.join(", ") + &more;
+        return Err(UnpackError::NoSuchItem(format!(
+            "{missing:?}; it has {has}"
+        )));
     }
     let mut unpacking = Unpacking::new(plaintext, out)?;
     let mut count = 0;
