@@ -6,6 +6,7 @@ use std::io::Seek;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use quinn::WriteError;
 use tokio::sync::mpsc;
 
 use crate::base::Range;
@@ -55,18 +56,16 @@ pub(crate) async fn send_part(
     };
     // Small and large streams share a connection: lists and small payloads go first.
     drop(stream.set_priority(if payload.inline.is_some() { 1 } else { urgency }));
-    stream
-        .write_all(&head.encode())
-        .await
-        .map_err(|e| reset(e.to_string()))?;
+    if let Err(e) = stream.write_all(&head.encode()).await {
+        return unless_stopped(e);
+    }
     let mut pieces = pieces(&session.station, payload, part)?;
     while let Some(piece) = pieces.recv().await {
         let piece = piece?;
         let length = piece.len() as u64;
-        stream
-            .write_chunk(piece)
-            .await
-            .map_err(|e| reset(e.to_string()))?;
+        if let Err(e) = stream.write_chunk(piece).await {
+            return unless_stopped(e);
+        }
         if matches!(part, Part::Segments(_)) {
             payload.meter.add(length);
         }
@@ -74,9 +73,19 @@ pub(crate) async fn send_part(
         moved.try_send(()).unwrap_or_default();
     }
     drop(stream.finish());
-    // The stream's end must be taken before its task may be dropped; a stop by the receiver is its right.
+    // The stream's end must be taken before its task may be dropped.
     drop(stream.stopped().await);
     Ok(())
+}
+
+/// A receiver that stops a stream has what it carries: after a resumption the list, or a small payload. The exchange goes on.
+fn unless_stopped(e: WriteError) -> io::Result<()> {
+    match e {
+        WriteError::Stopped(_) => Ok(()),
+        WriteError::ConnectionLost(_) | WriteError::ClosedStream | WriteError::ZeroRttRejected => {
+            Err(io::Error::new(io::ErrorKind::ConnectionReset, e))
+        }
+    }
 }
 
 /// The bytes of a part, read ahead on a thread of its own for payloads that are files.
@@ -132,3 +141,21 @@ fn pieces(
 
 /// Bytes read and put on the wire at a time.
 const PIECE_BYTES: u64 = 256 << 10;
+
+#[cfg(test)]
+mod tests {
+    use quinn::ConnectionError;
+
+    use super::*;
+
+    #[test]
+    fn only_a_lost_connection_ends_the_attempt() {
+        for (fault, goes_on) in [
+            (WriteError::Stopped(0_u32.into()), true),
+            (WriteError::ConnectionLost(ConnectionError::TimedOut), false),
+            (WriteError::ClosedStream, false),
+        ] {
+            assert_eq!(unless_stopped(fault.clone()).is_ok(), goes_on, "{fault}");
+        }
+    }
+}
