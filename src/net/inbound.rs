@@ -58,7 +58,8 @@ pub(crate) async fn run(
     let work = running.work.take();
     let xid = work.as_ref().map(|work| work.xid);
     if let Some(work) = work {
-        work.leave(session).await;
+        let settled = matches!(attempt, Ok(Outcome::Delivered | Outcome::Ended));
+        work.leave(session, settled).await;
     }
     Ended {
         xid,
@@ -78,8 +79,8 @@ struct Work {
 }
 
 impl Work {
-    async fn leave(self, session: &Session) {
-        session.inbox.release(self.xid);
+    async fn leave(self, session: &Session, settled: bool) {
+        session.inbox.release(self.xid, settled);
         if let Some(intake) = self.intake {
             intake.abandon(&session.station, self.xid).await;
         }

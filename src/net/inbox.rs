@@ -14,7 +14,7 @@ use crate::base::Xid;
 use crate::wire::DataHead;
 
 /// How long a data stream waits for its offer.
-const WAIT: Duration = Duration::from_secs(20);
+pub(crate) const WAIT: Duration = Duration::from_secs(20);
 /// Ended exchanges whose late streams are turned away at once.
 const OVER_MAX: usize = 1_024;
 /// Data streams that one exchange may have open.
@@ -52,7 +52,6 @@ impl Inbox {
             turn_away(&mut arrival);
             return;
         }
-        slots.drop_stale();
         let fresh = || Slot::Waiting(Vec::new(), tokio::time::Instant::now());
         match slots.by_xid.entry(xid).or_insert_with(fresh) {
             Slot::Waiting(waiting, _) if waiting.len() < STREAMS_MAX => waiting.push(arrival),
@@ -83,26 +82,27 @@ impl Inbox {
         from
     }
 
-    /// An exchange has ended on this connection.
-    pub(crate) fn release(&self, xid: Xid) {
+    /// Drops streams whose offer has not come; to be called from time to time.
+    pub(crate) fn drop_stale(&self) {
+        let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        slots.by_xid.retain(|_, slot| match slot {
+            Slot::Waiting(_, since) => since.elapsed() < WAIT,
+            Slot::Claimed(_) => true,
+        });
+    }
+
+    /// An attempt at an exchange has ended. Where the exchange is `settled`, its late streams are turned away from now on;
+    /// where it is not, the sender may offer it again on this connection, and streams of that attempt may come first.
+    pub(crate) fn release(&self, xid: Xid, settled: bool) {
         let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         slots.by_xid.remove(&xid);
+        if !settled {
+            return;
+        }
         if slots.over.len() == OVER_MAX {
             slots.over.pop_front();
         }
         slots.over.push_back(xid);
-    }
-}
-
-impl Slots {
-    fn drop_stale(&mut self) {
-        if self.by_xid.len() < STREAMS_MAX {
-            return;
-        }
-        self.by_xid.retain(|_, slot| match slot {
-            Slot::Waiting(_, since) => since.elapsed() < WAIT,
-            Slot::Claimed(_) => true,
-        });
     }
 }
 

@@ -23,7 +23,7 @@ use crate::net::frames::FrameFault;
 use crate::net::frames::read_data_head;
 use crate::net::frames::write_frame;
 use crate::net::inbound;
-use crate::net::inbox::{Arrival, Inbox};
+use crate::net::inbox::{Arrival, Inbox, WAIT};
 use crate::net::outbound;
 use crate::net::outbound::Attempt;
 use crate::net::reader::FrameReader;
@@ -342,8 +342,10 @@ impl Session {
 /// Data streams: read their heads, sort them to their exchanges.
 async fn data_loop(session: Session) {
     let mut heads = JoinSet::new();
+    let mut stale = tokio::time::interval(WAIT / 2);
     loop {
         tokio::select! {
+            _ = stale.tick() => session.inbox.drop_stale(),
             stream = session.link.connection.accept_uni() => {
                 let Ok(mut stream) = stream else { return };
                 let session = session.clone();
