@@ -47,10 +47,17 @@ pub mod tlog;
 pub mod transfer;
 pub mod wire;
 
+#[cfg(feature = "shell")]
 pub mod api;
+#[cfg(feature = "shell")]
 pub mod cli;
+#[cfg(feature = "shell")]
 pub mod config;
+#[cfg(feature = "shell")]
 pub mod daemon;
+#[cfg(feature = "shell")]
 pub mod net;
+#[cfg(feature = "shell")]
 pub mod seal;
+#[cfg(feature = "shell")]
 pub mod store;

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use bech32::FromBase32 as _;
+use bech32::Variant;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::CertificateRevocationListDer;
 use serde::{Deserialize, Serialize};
@@ -318,37 +320,25 @@ const LOW_ORDER: [&str; 7] = [
 
 /// What is wrong with an age recipient, if anything: not X25519 in lower-case bech32, or of low order.
 pub fn recipient_fault(recipient: &str) -> Option<&'static str> {
-    const NOT_ONE: &str = "a recipient is an age X25519 recipient, age1...";
-    let lower = recipient.bytes().all(|b| !b.is_ascii_uppercase());
-    if !lower || recipient.parse::<age::x25519::Recipient>().is_err() {
-        return Some(NOT_ONE);
-    }
-    let Some(mut point) = bech32_point(recipient) else {
-        return Some(NOT_ONE);
+    let Some(mut point) = recipient_point(recipient) else {
+        return Some("a recipient is an age X25519 recipient, age1...");
     };
     point[31] &= 0x7f;
     let weak = LOW_ORDER.contains(&hex::encode(point).as_str());
     weak.then_some("a recipient is weak (a point of low order): anybody could open the package")
 }
 
-/// The 32 bytes in a bech32 text whose checksum is already known to be good.
-fn bech32_point(text: &str) -> Option<[u8; 32]> {
-    const ALPHABET: &[u8] = b"qpzry9x8gf2tvdw0s3jn54khce6mua7l";
-    let symbols = text.strip_prefix("age1")?.as_bytes();
-    let symbols = symbols.get(..symbols.len().checked_sub(6)?)?;
-    let mut bytes = Vec::with_capacity(32);
-    let (mut bits, mut held) = (0_u32, 0);
-    for symbol in symbols {
-        let value = ALPHABET.iter().position(|known| known == symbol)?;
-        bits = (bits << 5) | u32::try_from(value).ok()?;
-        held += 5;
-        if held >= 8 {
-            held -= 8;
-            bytes.push(u8::try_from((bits >> held) & 0xff).ok()?);
-        }
-        bits &= 0xff;
+/// The public key of an age X25519 recipient: bech32, lower case, `age`, 32 bytes.
+fn recipient_point(recipient: &str) -> Option<[u8; 32]> {
+    if recipient.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return None;
     }
-    bytes.try_into().ok()
+    match bech32::decode(recipient).ok()? {
+        (prefix, symbols, Variant::Bech32) if prefix == "age" => {
+            Vec::from_base32(&symbols).ok()?.try_into().ok()
+        }
+        (_, _, Variant::Bech32 | Variant::Bech32m) => None,
+    }
 }
 
 #[cfg(test)]
