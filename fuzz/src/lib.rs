@@ -1,0 +1,252 @@
+//! What each fuzz target checks: the parser neither panics nor takes two spellings for one value, and what it takes it can
+//! write again, byte for byte where the protocol has one spelling.
+
+mod machines;
+
+pub use machines::{receiver, sender};
+
+use rogatory::base::Digest;
+use rogatory::base::Timestamp;
+use rogatory::base::json;
+use rogatory::base::limits;
+use rogatory::identity::Card;
+use rogatory::identity::PeerSide;
+use rogatory::identity::PublicKey;
+use rogatory::identity::Trust;
+use rogatory::identity::TrustedPeer;
+use rogatory::identity::revocation;
+use rogatory::identity::statement::Note;
+use rogatory::package::Manifest;
+use rogatory::package::PathSet;
+use rogatory::package::bag;
+use rogatory::package::header;
+use rogatory::package::path::ItemPath;
+use rogatory::package::tape;
+use rogatory::policy::Terms;
+use rogatory::receipt;
+use rogatory::receipt::Disclosure;
+use rogatory::tlog::Checkpoint;
+use rogatory::tlog::Frontier;
+use rogatory::wire::{DataHead, Frame, HEAD_BYTES};
+use rustls_pki_types::CertificateDer;
+
+fn now() -> Timestamp {
+    Timestamp::from_millis(1_795_000_000_000)
+}
+
+/// A signed note of two lines.
+pub fn statement(bytes: &[u8]) {
+    let Ok(note) = Note::parse(bytes) else { return };
+    assert_eq!(note.bytes(), bytes, "what is stored is what was read");
+    assert!(bytes.len() <= limits::STATEMENT_BYTES_MAX, "a limit");
+    assert_eq!(note.text_digest(), Digest::of(note.text().as_bytes()));
+    let alone = note.without_countersignature();
+    assert_eq!(alone.text(), note.text(), "a signature changes no text");
+    assert_eq!(Note::parse(alone.bytes()).as_ref(), Ok(&alone));
+    assert!(note.fields().is_ok(), "the second line is an object");
+}
+
+/// A receipt in a note.
+pub fn receipt(bytes: &[u8]) {
+    let Ok(note) = Note::parse(bytes) else { return };
+    let Ok(opened) = receipt::open(&note) else {
+        return;
+    };
+    assert_eq!(opened.check(), Ok(()), "what is opened has been checked");
+    let again = json::canonical(&opened);
+    assert_eq!(again, note.json().as_bytes(), "one spelling");
+}
+
+/// A salted disclosure (RFC 9901).
+pub fn disclosure(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    if let Ok(disclosure) = Disclosure::parse(text) {
+        assert_eq!(disclosure.encode(), text, "one spelling");
+    }
+}
+
+/// A card: a signed note that an authority brings about itself; and the keys that it may name.
+pub fn card(bytes: &[u8]) {
+    if let Ok((card, note)) = Card::open(bytes) {
+        assert_eq!(note.bytes(), bytes, "what is kept is what was signed");
+        assert_eq!(json::canonical(&card), note.json().as_bytes());
+    }
+    if let Ok(text) = std::str::from_utf8(bytes)
+        && let Ok(key) = PublicKey::parse_vkey(text)
+    {
+        assert_eq!(key.to_vkey(), text, "one spelling");
+    }
+}
+
+/// The chain of certificates that a peer shows in the handshake, split at the first byte.
+pub fn certificate(bytes: &[u8]) {
+    let Some((&split, der)) = bytes.split_first() else {
+        return;
+    };
+    let (leaf, rest) = der.split_at(der.len().min(usize::from(split) * 16));
+    let own = "mla.example.ie".parse().expect("a name");
+    let peer = TrustedPeer {
+        id: "bfj.example.de".parse().expect("a name"),
+        alias: "de".parse().expect("a name"),
+        cas: vec![CertificateDer::from(rest.to_vec())],
+        crl: None,
+        allow_classic: false,
+    };
+    let trust = Trust::new(own, vec![peer]);
+    let chain = [CertificateDer::from(rest)];
+    for side in [PeerSide::Client, PeerSide::Server] {
+        let shown = trust.authenticate(&CertificateDer::from(leaf), &chain, side, None, now());
+        assert!(shown.is_err(), "without a revocation list nobody is let in");
+    }
+    let _judged: Result<(), _> = rogatory::identity::trust::check_ca(der);
+}
+
+/// A revocation list that a peer sends.
+pub fn crl(bytes: &[u8]) {
+    let judged = revocation::check_crl(bytes, &[], now());
+    assert!(judged.is_err(), "a list that no CA signed is refused");
+    let number = revocation::crl_number(bytes);
+    assert!(number.is_none_or(|number| number < 1 << 53), "a limit");
+    let _date: Option<Timestamp> = revocation::crl_next_update(bytes);
+}
+
+/// A signed tree head.
+pub fn checkpoint(bytes: &[u8]) {
+    let Ok((checkpoint, signatures)) = Checkpoint::parse(bytes) else {
+        return;
+    };
+    let lines: String = signatures.iter().map(|line| line.encode()).collect();
+    let again = format!("{}\n{lines}", checkpoint.text());
+    assert_eq!(again.as_bytes(), bytes, "one spelling");
+}
+
+/// A stored frontier of the log, as little-endian size and peaks.
+pub fn tlog(bytes: &[u8]) {
+    let Some((size, rest)) = bytes.split_first_chunk::<8>() else {
+        return;
+    };
+    let peaks = rest.chunks_exact(32).map(|peak| {
+        let peak: [u8; 32] = peak.try_into().expect("chunks of 32");
+        Digest::from_bytes(peak)
+    });
+    let size = u64::from_le_bytes(*size) >> 1;
+    let Some(mut frontier) = Frontier::from_parts(size, peaks.collect()) else {
+        return;
+    };
+    frontier.append(Digest::of(bytes));
+    assert_eq!(frontier.size(), size + 1, "one leaf more");
+}
+
+/// A frame: head, then a body of the length that it says.
+pub fn frame(bytes: &[u8]) {
+    let Some((head, body)) = bytes.split_first_chunk::<HEAD_BYTES>() else {
+        return;
+    };
+    let Ok(head) = Frame::head(head) else { return };
+    assert!(head.kind.length().contains(&head.length), "a limit");
+    let Some(body) = body.get(..head.length) else {
+        return;
+    };
+    if let Ok(frame) = Frame::decode(head.kind, body) {
+        assert_eq!(frame.encode(), &bytes[..HEAD_BYTES + head.length]);
+    }
+}
+
+/// The head of a data stream.
+pub fn data_head(bytes: &[u8]) {
+    if let Ok(head) = DataHead::decode(bytes) {
+        assert_eq!(head.encode(), bytes, "one spelling");
+    }
+}
+
+/// The header of an age file, as it arrives and as it is checked.
+pub fn header(bytes: &[u8]) {
+    if let Ok(Some(end)) = header::split(bytes) {
+        assert!(end <= bytes.len() && end <= limits::HEADER_BYTES_MAX);
+    }
+    let allowed = (0..4).filter(|recipients| header::check(bytes, *recipients).is_ok());
+    let allowed = allowed.count();
+    assert!(allowed <= 1, "a header has one number of recipients");
+    if allowed == 1 {
+        assert_eq!(header::check_grammar(bytes), Ok(()));
+        assert_eq!(header::split(bytes), Ok(Some(bytes.len())));
+    }
+}
+
+/// The manifest of a package.
+pub fn manifest(bytes: &[u8]) {
+    if let Ok(manifest) = Manifest::parse(bytes) {
+        assert_eq!(manifest.encode(), bytes, "one spelling");
+    }
+}
+
+/// Entries of the tar in a package, one after the other; and the index at its end.
+pub fn tape(bytes: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(bytes)
+        && let Some((offset, length)) = bag::parse_index(text)
+    {
+        assert_eq!(bag::index_text(offset, length), text, "one spelling");
+    }
+    let mut rest = bytes;
+    loop {
+        let before = rest;
+        let Ok(Some(entry)) = tape::Entry::read(&mut rest) else {
+            return;
+        };
+        let head = entry.head();
+        assert_eq!(&before[..head.len()], head, "one spelling");
+        let content = usize::try_from(entry.size).unwrap_or(usize::MAX);
+        let Some(after) = rest.get(content..) else {
+            return;
+        };
+        rest = after;
+        if tape::read_padding(&mut rest, entry.size).is_err() {
+            return;
+        }
+    }
+}
+
+/// Paths of items, one a line.
+pub fn path(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    let mut paths = PathSet::new();
+    for line in text.split('\n') {
+        let Ok(path) = ItemPath::parse(line) else {
+            continue;
+        };
+        assert_eq!(path.as_str(), line, "one spelling");
+        assert!(!line.starts_with('/') && line.split('/').all(|part| part != ".."));
+        let again = paths.insert(&path).is_ok() && paths.insert(&path).is_ok();
+        assert!(!again, "a path is taken once");
+    }
+}
+
+/// JSON, where depth, double keys and numbers are checked while it is read.
+pub fn json(bytes: &[u8]) {
+    let Ok(value) = json::parse_strict(bytes, limits::FRAME_BYTES_MAX) else {
+        return;
+    };
+    let canonical = json::canonical(&value);
+    let again: Result<_, _> = json::parse_strict(&canonical, canonical.len());
+    assert_eq!(again.as_ref(), Ok(&value), "the same value");
+    let same = json::parse_canonical::<rogatory::wire::Fault>(bytes, limits::FRAME_BYTES_MAX);
+    if same.is_ok() {
+        assert_eq!(canonical, bytes, "one spelling");
+    }
+}
+
+/// Terms of a package.
+pub fn terms(bytes: &[u8]) {
+    let Ok(terms) = json::parse_canonical::<Terms>(bytes, limits::FRAME_BYTES_MAX) else {
+        return;
+    };
+    assert_eq!(json::canonical(&terms), bytes, "one spelling");
+    if terms.check().is_ok() {
+        assert!(!terms.purposes_text().is_empty(), "a purpose is named");
+        let _until: Timestamp = terms.usable_until();
+    }
+}
