@@ -80,12 +80,12 @@ pub fn card(bytes: &[u8]) {
     }
 }
 
-/// The chain of certificates that a peer shows in the handshake, split at the first byte.
+/// The chain of certificates that a peer shows in the handshake; the first two bytes say how long the leaf is.
 pub fn certificate(bytes: &[u8]) {
-    let Some((&split, der)) = bytes.split_first() else {
+    let Some((&split, der)) = bytes.split_first_chunk() else {
         return;
     };
-    let (leaf, rest) = der.split_at(der.len().min(usize::from(split) * 16));
+    let (leaf, rest) = der.split_at(der.len().min(usize::from(u16::from_be_bytes(split))));
     let own = "mla.example.ie".parse().expect("a name");
     let peer = TrustedPeer {
         id: "bfj.example.de".parse().expect("a name"),

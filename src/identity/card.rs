@@ -527,7 +527,7 @@ mod tests {
 
     #[test]
     fn recipients_of_low_order_are_weak() {
-        let key = bech32_point(RECIPIENT).unwrap();
+        let key = recipient_point(RECIPIENT).unwrap();
         let alphabet = b"qpzry9x8gf2tvdw0s3jn54khce6mua7l";
         for (point, low) in LOW_ORDER
             .map(|hex| (hex::decode(hex).unwrap(), true))

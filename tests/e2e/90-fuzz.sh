@@ -1,0 +1,5 @@
+#!/usr/bin/env bash
+# Every parser of what outsiders send, under libFuzzer, 10 seconds each from the kept corpus; see fuzz/run.
+# limit: 900 s
+set -euo pipefail
+exec "$(dirname "${BASH_SOURCE[0]}")/../../fuzz/run" "${FUZZ_SECONDS:-10}"
