@@ -90,3 +90,11 @@ pub const LEDGER_ROWS_MAX: u32 = 1_024;
 pub const REJECTIONS_BURST: u64 = 64;
 /// Items that one opening may name.
 pub const OPEN_ITEMS_MAX: usize = 1_000;
+/// Hashes in an inclusion or consistency proof (C2SP tlog-witness).
+pub const PROOF_HASHES_MAX: usize = 63;
+/// An entry of a log of this protocol, as tiles hold it.
+pub const LOG_ENTRY_BYTES_MAX: usize = 256;
+/// A submitted checkpoint with its consistency proof.
+pub const ADD_CHECKPOINT_BYTES_MAX: usize = STATEMENT_BYTES_MAX + (4 << 10);
+/// A file that proves that an entry is in a log.
+pub const PROOF_FILE_BYTES_MAX: usize = STATEMENT_BYTES_MAX + (16 << 10);

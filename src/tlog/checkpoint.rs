@@ -1,8 +1,5 @@
 //! Checkpoints (C2SP tlog-checkpoint): a signed tree head.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
 use crate::base::Digest;
 use crate::base::limits;
 use crate::identity::keys::KeyName;
@@ -12,6 +9,7 @@ use crate::identity::keys::SecretKey;
 use crate::identity::note;
 use crate::identity::note::NoteFault;
 use crate::identity::note::SignatureLine;
+use crate::tlog::lines;
 
 /// A tree head: which log, how many leaves, which root.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,7 +75,7 @@ impl CheckpointFault {
 impl Checkpoint {
     /// What is signed: three lines, the last with its newline.
     pub fn text(&self) -> String {
-        let root = STANDARD.encode(self.root.as_bytes());
+        let root = lines::write_hash(&self.root);
         format!("{}\n{}\n{root}\n", self.origin, self.size)
     }
 
@@ -106,16 +104,10 @@ impl Checkpoint {
             let origin = origin.chars().take(80).collect();
             return Err(CheckpointFault::Origin(origin));
         }
-        let number: u64 = size.parse().map_err(|_| CheckpointFault::Size)?;
-        if number.to_string() != size || number > limits::JSON_INTEGER_MAX.unsigned_abs() {
-            return Err(CheckpointFault::Size);
-        }
-        let root = STANDARD.decode(root).map_err(|_| CheckpointFault::Root)?;
-        let root = <[u8; 32]>::try_from(root).map_err(|_| CheckpointFault::Root)?;
         let checkpoint = Self {
             origin: origin.to_owned(),
-            size: number,
-            root: Digest::from_bytes(root),
+            size: lines::decimal(size).ok_or(CheckpointFault::Size)?,
+            root: lines::hash(root).ok_or(CheckpointFault::Root)?,
         };
         Ok((checkpoint, signatures))
     }

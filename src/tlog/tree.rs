@@ -24,6 +24,15 @@ pub fn leaf_entry(commitment: &Digest) -> Vec<u8> {
     .into_bytes()
 }
 
+/// The commitment in a leaf entry; none if it is not one.
+pub fn parse_leaf_entry(entry: &[u8]) -> Option<Digest> {
+    let text = entry
+        .strip_prefix(b"rogatory/leaf/v1\n")?
+        .strip_suffix(b"\n")?;
+    let bytes = STANDARD.decode(text).ok()?;
+    Some(Digest::from_bytes(bytes.try_into().ok()?))
+}
+
 /// The hash of a leaf: SHA-256(0x00, entry).
 pub fn leaf_hash(entry: &[u8]) -> Digest {
     let mut hasher = Hasher::new();
