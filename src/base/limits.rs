@@ -98,3 +98,5 @@ pub const LOG_ENTRY_BYTES_MAX: usize = 256;
 pub const ADD_CHECKPOINT_BYTES_MAX: usize = STATEMENT_BYTES_MAX + (4 << 10);
 /// A file that proves that an entry is in a log.
 pub const PROOF_FILE_BYTES_MAX: usize = STATEMENT_BYTES_MAX + (16 << 10);
+/// Disk space that is set aside for the ledger alone, for the time when the disk is full.
+pub const LEDGER_RESERVE_BYTES: u64 = 4 << 20;

@@ -133,7 +133,11 @@ pub async fn run(config: Config) -> Result<(), Stop> {
     notify(&[sd_notify::NotifyState::Ready]);
     tracing::info!(authority = %daemon.station.own.id, listen = %daemon.endpoint.local_addr().map(|a| a.to_string()).unwrap_or_default(), "serving");
     let broken = until_asked(&daemon, ends.broken).await;
-    drain(&daemon, api_stop).await;
+    // Nothing can come to a step's end on a store that has failed.
+    let grace = broken
+        .as_ref()
+        .map_or(daemon.config.grace, |_| Duration::ZERO);
+    drain(&daemon, api_stop, grace).await;
     tasks.abort_all();
     match broken {
         Some(why) => Err(Stop::Store(format!(
@@ -384,13 +388,14 @@ async fn until_asked(daemon: &Daemon, mut broken: mpsc::Receiver<String>) -> Opt
         _ = int.recv() => None,
         why = broken.recv() => why,
         why = daemon.station.ledger.broken() => Some(why),
+        why = daemon.station.blobs.broken() => Some(why),
     }
 }
 
 /// Takes nothing new, lets what is under way come to a step's end, and closes.
-async fn drain(daemon: &Daemon, api_stop: tokio::sync::oneshot::Sender<()>) {
+async fn drain(daemon: &Daemon, api_stop: tokio::sync::oneshot::Sender<()>, grace: Duration) {
     notify(&[sd_notify::NotifyState::Stopping]);
-    tracing::info!(grace_s = daemon.config.grace.as_secs(), "draining");
+    tracing::info!(grace_s = grace.as_secs(), "draining");
     daemon.phase.send_replace(Phase::Draining);
     // The API may have ended by itself.
     api_stop.send(()).unwrap_or_default();
@@ -402,10 +407,7 @@ async fn drain(daemon: &Daemon, api_stop: tokio::sync::oneshot::Sender<()>) {
             .unwrap_or_else(std::sync::PoisonError::into_inner),
     );
     let ended = async { couriers.join_all().await };
-    if tokio::time::timeout(daemon.config.grace, ended)
-        .await
-        .is_err()
-    {
+    if tokio::time::timeout(grace, ended).await.is_err() {
         tracing::warn!("the grace is over; what was under way goes on at the next start");
     }
     daemon.endpoint.close(session::CLOSE_GOING, "going away");

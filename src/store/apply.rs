@@ -51,8 +51,22 @@ impl From<rusqlite::Error> for Stop {
                 Self::Batch(CommitFault::Unfit(error.to_string()))
             }
             None if is_number => Self::Batch(CommitFault::Unfit(error.to_string())),
-            Some(_) | None => Self::Broken(format!("SQLite: {error}")),
+            Some(code) => Self::Broken(format!(
+                "the ledger's database {}: {error}",
+                could_not(code.extended_code)
+            )),
+            None => Self::Broken(format!("the ledger's database: {error}")),
         }
+    }
+}
+
+/// What SQLite could not do.
+const fn could_not(extended_code: i32) -> &'static str {
+    match extended_code {
+        ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC => "cannot be flushed",
+        ffi::SQLITE_IOERR_WRITE | ffi::SQLITE_IOERR_TRUNCATE => "cannot be written",
+        ffi::SQLITE_IOERR_READ | ffi::SQLITE_IOERR_SHORT_READ => "cannot be read",
+        _ => "cannot be used",
     }
 }
 
@@ -376,4 +390,30 @@ fn random() -> Result<[u8; 32], Stop> {
     aws_lc_rs::rand::fill(&mut bytes)
         .map_err(|_| Stop::Broken("the system's random generator failed".to_owned()))?;
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_failure_but_a_full_disk_is_final() {
+        for (code, is_full, says) in [
+            (ffi::SQLITE_FULL, true, ""),
+            (ffi::SQLITE_IOERR_SHMSIZE, true, ""),
+            (ffi::SQLITE_IOERR_FSYNC, false, "cannot be flushed"),
+            (ffi::SQLITE_IOERR_DIR_FSYNC, false, "cannot be flushed"),
+            (ffi::SQLITE_IOERR_WRITE, false, "cannot be written"),
+            (ffi::SQLITE_IOERR_READ, false, "cannot be read"),
+            (ffi::SQLITE_CORRUPT, false, "cannot be used"),
+            (ffi::SQLITE_READONLY, false, "cannot be used"),
+        ] {
+            let error = rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
+            match Stop::from(error) {
+                Stop::Full => assert!(is_full, "{code}"),
+                Stop::Broken(why) => assert!(!is_full && why.contains(says), "{code}: {why}"),
+                Stop::Batch(fault) => panic!("{code}: {fault}"),
+            }
+        }
+    }
 }

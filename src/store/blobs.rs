@@ -11,9 +11,10 @@ use std::num::NonZeroU64;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::OnceLock;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
+
+use tokio::sync::watch;
 
 use crate::base::Digest;
 use crate::base::Hasher;
@@ -36,7 +37,7 @@ struct Inner {
     reserve: u64,
     promised: AtomicU64,
     spooled: AtomicU64,
-    broken: OnceLock<String>,
+    broken: watch::Sender<Option<String>>,
 }
 
 /// Disk space set aside until dropped.
@@ -65,7 +66,7 @@ impl Blobs {
             reserve,
             promised: AtomicU64::new(0),
             spooled: AtomicU64::new(0),
-            broken: OnceLock::new(),
+            broken: watch::Sender::new(None),
         }));
         for name in ["blobs", "incoming", "spool"] {
             durable::create_dir(&folder.join(name))?;
@@ -169,35 +170,51 @@ impl Blobs {
         self.0.folder.join("spool").join(number.to_string())
     }
 
-    /// Fails for ever once a flush has failed: what the kernel dropped then is in no later flush.
+    /// Fails for ever once a flush or a write has failed: what the kernel dropped then is in no later flush.
     pub(crate) fn check(&self) -> Result<(), DiskFault> {
-        match self.0.broken.get() {
+        match self.0.broken.borrow().clone() {
             None => Ok(()),
             Some(cause) => Err(DiskFault::Broken {
                 doing: "rely on",
                 path: self.0.folder.clone(),
-                cause: cause.clone(),
+                cause,
             }),
+        }
+    }
+
+    /// Resolves, with the reason, when the disk has failed and the process must end; never otherwise.
+    pub async fn broken(&self) -> String {
+        let mut broken = self.0.broken.subscribe();
+        let why = broken.wait_for(Option::is_some).await;
+        match why.ok().and_then(|why| why.clone()) {
+            Some(why) => why,
+            None => std::future::pending().await,
         }
     }
 
     /// Flushes a file's bytes.
     pub(crate) fn flush(&self, file: &File, path: &Path) -> Result<(), DiskFault> {
         self.check()?;
-        self.note(durable::sync_data(file, path))
+        self.noted(durable::sync_data(file, path))
     }
 
     /// Flushes the names in one of the folders.
     pub(crate) fn flush_folder(&self, folder: &str) -> Result<(), DiskFault> {
         self.check()?;
-        self.note(durable::sync_dir(&self.0.folder.join(folder)))
+        self.noted(durable::sync_dir(&self.0.folder.join(folder)))
     }
 
-    fn note(&self, flushed: Result<(), DiskFault>) -> Result<(), DiskFault> {
-        if let Err(fault) = &flushed {
-            self.0.broken.get_or_init(|| fault.to_string());
+    /// Passes on how a change of the disk went. If the disk failed, [`Self::broken`] says so to whoever ends the process,
+    /// though the one who asked for the change may have gone.
+    pub(crate) fn noted<T>(&self, changed: Result<T, DiskFault>) -> Result<T, DiskFault> {
+        if let Err(fault @ DiskFault::Broken { .. }) = &changed {
+            self.0.broken.send_if_modified(|broken| {
+                let is_first = broken.is_none();
+                broken.get_or_insert_with(|| fault.to_string());
+                is_first
+            });
         }
-        flushed
+        changed
     }
 }
 
@@ -250,6 +267,36 @@ mod tests {
         assert!(blobs.room_for(free / 2), "a refused promise is not kept");
         let blobs = Blobs::open(dir.path(), free * 2).unwrap();
         assert!(!blobs.room_for(0));
+    }
+
+    #[tokio::test]
+    async fn after_a_failed_flush_nothing_is_flushed_and_the_process_must_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let blobs = Blobs::open(dir.path(), 0).unwrap();
+        let path = dir.path().join("sound");
+        let sound = durable::create_new(&path).unwrap();
+        blobs.flush(&sound, &path).unwrap();
+        // A device that cannot be flushed.
+        let null = File::open("/dev/null").unwrap();
+        let elsewhere = blobs.clone();
+        let ended = tokio::spawn(async move { elsewhere.broken().await });
+        let fault = blobs.flush(&null, Path::new("/dev/null")).unwrap_err();
+        assert!(matches!(fault, DiskFault::Broken { doing: "flush", .. }));
+        assert_eq!(ended.await.unwrap(), fault.to_string());
+        for refused in [blobs.flush(&sound, &path), blobs.flush_folder("blobs")] {
+            let fault = refused.unwrap_err();
+            assert!(matches!(
+                fault,
+                DiskFault::Broken {
+                    doing: "rely on",
+                    ..
+                }
+            ));
+        }
+        let full = DiskFault::Full { path };
+        let blobs = Blobs::open(dir.path(), 0).unwrap();
+        assert!(blobs.noted::<()>(Err(full)).is_err());
+        blobs.check().unwrap();
     }
 
     #[test]

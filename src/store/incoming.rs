@@ -119,7 +119,9 @@ impl Incoming {
                 durable::rename(&complete, &blobs.path("incoming", xid, ending))?;
             }
         }
+        // What a part file holds already was set aside for it before.
         let is_new = !path.exists();
+        let room = if is_new { blobs.promise(len) } else { None };
         let file = durable::open_or_create(&path)?;
         let about = file.metadata();
         let about = about.map_err(|e| DiskFault::of("examine", &path, &e))?;
@@ -127,12 +129,17 @@ impl Incoming {
             file.set_len(0)
                 .map_err(|e| DiskFault::of("shorten", &path, &e))?;
         }
-        let Ok(reservation) = set_aside(&blobs, &file, len) else {
+        let aside = match room {
+            None if is_new => Err(NoSpace),
+            Some(_) | None => set_aside(&blobs, &file, len),
+        };
+        let Ok(reservation) = aside else {
             if is_new {
                 durable::remove(&path)?;
             }
             return Err(DiskFault::Full { path });
         };
+        drop(room);
         let segments = len.div_ceil(limits::SEGMENT_BYTES);
         let list = OnceLock::new();
         let listed = File::open(blobs.path("incoming", xid, ".list")).ok();
@@ -263,9 +270,9 @@ impl Incoming {
         if blobs::segment_hash(bytes) != listed {
             return Err(SegmentFault::WrongHash(segment));
         }
-        self.file
-            .write_all_at(bytes, first)
-            .map_err(|e| DiskFault::of("write", &self.path, &e))?;
+        let written = self.file.write_all_at(bytes, first);
+        let written = written.map_err(|e| DiskFault::of("write", &self.path, &e));
+        self.blobs.noted(written)?;
         self.written(first, first + got);
         Ok(())
     }
@@ -304,7 +311,8 @@ impl Incoming {
         self.sync()?;
         for ending in [".list", ""] {
             let from = self.blobs.path("incoming", &self.xid, ending);
-            durable::rename(&from, &self.blobs.path("blobs", &self.xid, ending))?;
+            let to = self.blobs.path("blobs", &self.xid, ending);
+            self.blobs.noted(durable::rename(&from, &to))?;
         }
         Ok(self.blobs.flush_folder("blobs")?)
     }
@@ -571,6 +579,23 @@ mod tests {
         let incoming = blobs.incoming(&XID, LEN as u64).unwrap();
         assert!(!incoming.has_list());
         assert!(incoming.held(&recorded).unwrap().is_empty());
+    }
+
+    #[test]
+    fn an_offer_does_not_take_the_reserve() {
+        let dir = tempfile::tempdir().unwrap();
+        let blobs = Blobs::open(dir.path(), u64::MAX).unwrap();
+        let fault = blobs.incoming(&XID, LEN as u64).unwrap_err();
+        assert!(matches!(fault, DiskFault::Full { .. }), "{fault}");
+        let left = std::fs::read_dir(dir.path().join("incoming")).unwrap();
+        assert_eq!(left.count(), 0);
+        // What was accepted before the reserve was touched goes on.
+        drop(
+            Blobs::open(dir.path(), 0)
+                .unwrap()
+                .incoming(&XID, LEN as u64),
+        );
+        blobs.incoming(&XID, LEN as u64).unwrap();
     }
 
     #[test]

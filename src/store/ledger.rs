@@ -85,6 +85,7 @@ impl Ledger {
         let writer = Writer {
             db: opened.db,
             slots: opened.slots,
+            reserve: opened.reserve,
             key: log_key,
             tree: opened.tree,
             seq: opened.seq,

@@ -15,6 +15,7 @@ mod ledger;
 mod op;
 mod opening;
 mod reader;
+mod reserve;
 mod rows;
 mod slots;
 mod sql;

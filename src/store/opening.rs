@@ -12,6 +12,7 @@ use crate::identity::keys::SecretKey;
 use crate::store::durable;
 use crate::store::durable::DiskFault;
 use crate::store::reader;
+use crate::store::reserve::Reserve;
 use crate::store::slots::Slots;
 use crate::store::sql;
 use crate::store::writer::Signed;
@@ -60,6 +61,7 @@ pub(crate) struct Opened {
     pub(crate) lock: File,
     pub(crate) db: Connection,
     pub(crate) slots: Slots,
+    pub(crate) reserve: Reserve,
     pub(crate) tree: Frontier,
     pub(crate) seq: i64,
     pub(crate) no: i64,
@@ -77,6 +79,7 @@ pub(crate) fn open(folder: &Path, key: &SecretKey) -> Result<Opened, StoreFault>
     let db = Connection::open(&path)?;
     db.set_prepared_statement_cache_capacity(128);
     db.execute_batch(sql::WRITER)?;
+    fold_all(&db)?;
     migrate(&db)?;
     let (tree, signed) = log(&db, key)?;
     let seq = db.query_row(sql::STATEMENT_LAST, [], |row| row.get(0))?;
@@ -84,10 +87,12 @@ pub(crate) fn open(folder: &Path, key: &SecretKey) -> Result<Opened, StoreFault>
     db.execute(sql::HEADERS_SPENT, [])?;
     let used = reader::rows(&db, sql::HEADER_SLOTS, [], |row| row.get(0))?;
     let slots = Slots::open(&folder.join(SLOTS), &used)?;
+    let reserve = Reserve::open(folder)?;
     Ok(Opened {
         lock,
         db,
         slots,
+        reserve,
         tree,
         seq,
         no,
@@ -104,6 +109,18 @@ fn lock(folder: &Path) -> Result<File, StoreFault> {
             folder: folder.to_owned(),
         }),
         Err(e) => Err(DiskFault::of("lock", &path, &e.into()).into()),
+    }
+}
+
+/// Writes again what an earlier process left in the write-ahead log, and flushes it: it may have ended before its flush,
+/// or because that failed, and then the kernel shows bytes that the disk does not have. Only on a full disk the log stays.
+fn fold_all(db: &Connection) -> Result<(), StoreFault> {
+    match db.query_row(sql::FOLD_ALL, [], |_| Ok(())) {
+        Err(e) if e.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull) => {
+            tracing::warn!("no space to fold the ledger's log into its database at the start");
+            Ok(())
+        }
+        folded => Ok(folded?),
     }
 }
 

@@ -92,10 +92,15 @@ impl Spool {
         }
         self.len = len;
         self.hash(bytes);
+        let kept = self.keep(bytes);
+        Ok(self.blobs.noted(kept)?)
+    }
+
+    fn keep(&mut self, bytes: &[u8]) -> Result<(), DiskFault> {
         if self.buffer.len() + bytes.len() > BUFFER_BYTES {
             self.spill()?;
             if bytes.len() >= BUFFER_BYTES {
-                return Ok(self.files()?.write(bytes)?);
+                return self.files()?.write(bytes);
             }
         }
         self.buffer.extend_from_slice(bytes);
@@ -171,23 +176,32 @@ impl Spool {
             inline: None,
         };
         if self.files.is_none() {
+            if !self.blobs.room_for(self.len) {
+                let path = self.blobs.spool_path();
+                return Err(DiskFault::Full { path }.into());
+            }
             spooled.inline = Some(std::mem::take(&mut self.buffer));
             return Ok(spooled);
         }
+        let settled = self.settle(xid);
+        self.blobs.noted(settled)?;
+        self.files = None;
+        Ok(spooled)
+    }
+
+    fn settle(&mut self, xid: &Xid) -> Result<(), DiskFault> {
         self.spill()?;
         let hashes = std::mem::take(&mut self.hashes);
         let files = self.files()?;
         files.write_list(&hashes)?;
         let Some(files) = &self.files else {
-            return Ok(spooled);
+            return Ok(());
         };
         self.blobs.flush(&files.payload, &files.payload_path)?;
         self.blobs.flush(&files.list, &files.list_path)?;
         durable::rename(&files.list_path, &self.blobs.path("blobs", xid, ".list"))?;
         durable::rename(&files.payload_path, &self.blobs.path("blobs", xid, ""))?;
-        self.blobs.flush_folder("blobs")?;
-        self.files = None;
-        Ok(spooled)
+        self.blobs.flush_folder("blobs")
     }
 }
 
@@ -319,9 +333,12 @@ mod tests {
     fn the_reserve_is_not_written_to() {
         let dir = tempfile::tempdir().unwrap();
         let blobs = Blobs::open(dir.path(), u64::MAX).unwrap();
+        let full = |fault: &SpoolFault| matches!(fault, SpoolFault::Disk(DiskFault::Full { .. }));
         let mut spool = blobs.spool();
         spool.write(&[1; 1_000]).unwrap();
-        let fault = spool.write(&vec![1; 2 << 20]).unwrap_err();
-        assert!(matches!(fault, SpoolFault::Disk(DiskFault::Full { .. })));
+        assert!(full(&spool.write(&vec![1; 2 << 20]).unwrap_err()));
+        let mut small = blobs.spool();
+        small.write(&[1; 1_000]).unwrap();
+        assert!(full(&small.finish(&XID).unwrap_err()));
     }
 }

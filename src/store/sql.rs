@@ -2,7 +2,7 @@
 //!
 //! Kept to what SQLite and PostgreSQL both understand: parameters `$1`, `$2`… first used in ascending order, no
 //! automatic numbering, no functions of one of them. The types of the schema translate one to one:
-//! INTEGER is BIGINT, BLOB is BYTEA. What is SQLite's alone (`PRAGMA`) is in [`WRITER`], [`READER`] and [`FOLD`].
+//! INTEGER is BIGINT, BLOB is BYTEA. What is SQLite's alone (`PRAGMA`) is in [`WRITER`], [`READER`], [`FOLD`] and [`FOLD_ALL`].
 
 /// Settings of the writing connection. The log is folded into the database by [`FOLD`] alone, because SQLite's own way
 /// to do so hides a failed flush.
@@ -26,6 +26,9 @@ pub(crate) const READER: &str = "
 
 /// Moves what the write-ahead log holds into the database file, as far as readers permit.
 pub(crate) const FOLD: &str = "PRAGMA wal_checkpoint(PASSIVE)";
+
+/// Moves all that the write-ahead log holds into the database file and empties it; for a time without readers.
+pub(crate) const FOLD_ALL: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
 
 pub(crate) const BEGIN: &str = "BEGIN IMMEDIATE";
 pub(crate) const COMMIT: &str = "COMMIT";

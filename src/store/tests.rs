@@ -1,5 +1,7 @@
 //! The ledger as a whole, on a real disk.
 
+use std::io::Seek;
+use std::io::Write;
 use std::path::Path;
 
 use zeroize::Zeroizing;
@@ -23,6 +25,7 @@ use crate::store::PeerRow;
 use crate::store::PeerState;
 use crate::store::Phase;
 use crate::store::StoreFault;
+use crate::store::durable;
 use crate::tlog;
 use crate::tlog::Checkpoint;
 use crate::tlog::Frontier;
@@ -792,4 +795,57 @@ async fn after_any_other_failure_nothing_is_written() {
     ledger.close().await;
     let ledger = open(dir.path());
     assert_eq!(ledger.commit(vec![meta()]).await.unwrap().size, 1);
+}
+
+#[tokio::test]
+async fn on_a_full_disk_the_ledger_goes_on_with_its_reserve() {
+    let Some(disk) = Tiny::mount("16m") else {
+        return;
+    };
+    let ledger = open(disk.path());
+    let aside = || disk.path().join("reserve").metadata().unwrap().len();
+    assert_eq!(aside(), limits::LEDGER_RESERVE_BYTES);
+    let filler = disk.path().join("filler");
+    for piece in [1 << 16, 1] {
+        let mut file = durable::open_or_create(&filler).unwrap();
+        file.seek(std::io::SeekFrom::End(0)).unwrap();
+        while file.write(&vec![7; piece]).is_ok_and(|count| count > 0) {}
+    }
+    for number in 0..40 {
+        let ops = vec![
+            opened(number, Direction::In, Phase::Receiving),
+            header(number),
+            statement(number, &[number], true),
+        ];
+        ledger.commit(ops).await.unwrap();
+    }
+    assert_eq!(aside(), 0);
+    ledger.checkpoint().await.unwrap();
+    std::fs::remove_file(&filler).unwrap();
+    ledger
+        .commit(vec![statement(40, &[40], true)])
+        .await
+        .unwrap();
+    assert_eq!(
+        aside(),
+        limits::LEDGER_RESERVE_BYTES,
+        "it is set aside again"
+    );
+}
+
+/// What a process that ended before its flush left is in the kernel's memory, perhaps nowhere else.
+#[tokio::test]
+async fn at_the_start_the_write_ahead_log_is_written_to_the_database_anew() {
+    let (dir, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let ledger = open(dir.path());
+    ledger.commit(vec![statement(1, &[1], true)]).await.unwrap();
+    // The files as a kill leaves them.
+    for name in ["ledger.db", "ledger.db-wal", "slots"] {
+        std::fs::copy(dir.path().join(name), copy.path().join(name)).unwrap();
+    }
+    let log = || copy.path().join("ledger.db-wal").metadata().unwrap().len();
+    let left = log();
+    let again = open(copy.path());
+    assert!(log() < left, "{left} bytes, then {}", log());
+    assert_eq!(again.size(), 1);
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
@@ -18,6 +19,7 @@ use crate::store::apply::Stop;
 use crate::store::op::Commit;
 use crate::store::op::CommitFault;
 use crate::store::op::Op;
+use crate::store::reserve::Reserve;
 use crate::store::slots::Slots;
 use crate::store::sql;
 use crate::tlog::Checkpoint;
@@ -64,6 +66,7 @@ pub(crate) struct Shown {
 pub(crate) struct Writer {
     pub(crate) db: Connection,
     pub(crate) slots: Slots,
+    pub(crate) reserve: Reserve,
     pub(crate) key: SecretKey,
     pub(crate) tree: Frontier,
     pub(crate) seq: i64,
@@ -134,6 +137,11 @@ impl Writer {
     /// Says that nothing will be written any more, to everybody who waits and to everybody who asks later.
     fn stop(&self, why: &str, queue: &mut mpsc::Receiver<Work>) {
         self.shown.broken.send_replace(Some(why.to_owned()));
+        // Closing would fold, and so flush again what could not be flushed.
+        let no_fold = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+        if let Err(e) = self.db.set_db_config(no_fold, true) {
+            tracing::error!("the ledger is folded when it is closed: {e}");
+        }
         queue.close();
         while let Ok(work) = queue.try_recv() {
             let fault = CommitFault::Broken(why.to_owned());
@@ -155,6 +163,7 @@ impl Writer {
         if self.pages >= FOLD_PAGES {
             self.fold()?;
         }
+        self.reserve.retake();
         Ok(())
     }
 
@@ -168,7 +177,7 @@ impl Writer {
             rooms.push(room);
             todo.push(ops);
         }
-        let outcome = self.commit(&todo);
+        let outcome = self.with_reserve(|writer| writer.commit(&todo));
         drop((todo, rooms));
         let fault = match outcome {
             Ok(results) => {
@@ -183,6 +192,17 @@ impl Writer {
             told(answer.send(Err(fault.clone())));
         }
         self.after(fault)
+    }
+
+    /// Writes; on a full disk once more, with the space that was set aside for that.
+    fn with_reserve<T>(
+        &mut self,
+        mut write: impl FnMut(&mut Self) -> Result<T, Stop>,
+    ) -> Result<T, Stop> {
+        match write(self) {
+            Err(Stop::Full) if self.reserve.give()? => write(self),
+            written => written,
+        }
     }
 
     /// What to answer when a whole group failed. That nothing will be written any more is known before the answer is.
@@ -256,7 +276,8 @@ impl Writer {
 
     /// Signs the committed head, unless that is done, keeps the checkpoint and answers.
     fn checkpoint(&mut self, answers: Vec<Answer<Checkpoint>>) -> Result<(), String> {
-        let result = self.sign().map_err(|stop| self.failed(stop));
+        let signed = self.with_reserve(Self::sign);
+        let result = signed.map_err(|stop| self.failed(stop));
         for answer in answers {
             told(answer.send(result.clone()));
         }

@@ -247,6 +247,7 @@ finish() {
         kill -KILL "${PID[$name]}" 2>/dev/null || true
         wait "${PID[$name]}" 2>/dev/null || true
     done
+    ! declare -F at_end >/dev/null || at_end # a script's own
     for name in "${MOUNTS[@]}"; do
         umount -l "$name"
     done
