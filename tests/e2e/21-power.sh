@@ -14,12 +14,12 @@ SEED=${SEED:-$SRANDOM}
 SMALL=10000 STREAMED=3000000 LARGE=12000000
 case ${POWER:-} in
     all)
-        RECEIVER=(sweep:$SMALL sweep:$STREAMED sweep:$LARGE sample:$LARGE:200 stale:$SMALL:50 stale:$STREAMED:50)
+        RECEIVER=("sweep:$SMALL" "sweep:$STREAMED" "sweep:$LARGE" "sample:$LARGE:200" "stale:$SMALL:50" "stale:$STREAMED:50")
         SENDER=("${RECEIVER[@]}")
         ;;
     *)
-        RECEIVER=(sweep:$STREAMED sample:$SMALL:8 sample:$LARGE:4 stale:$SMALL:8)
-        SENDER=(sample:$SMALL:25 sample:$STREAMED:35 sample:$LARGE:4 stale:$STREAMED:8)
+        RECEIVER=("sweep:$STREAMED" "sample:$SMALL:8" "sample:$LARGE:4" "stale:$SMALL:5")
+        SENDER=("sample:$SMALL:25" "sample:$STREAMED:35" "sample:$LARGE:4" "stale:$STREAMED:5")
         ;;
 esac
 echo "  seed $SEED"

@@ -12,12 +12,12 @@ source "$(dirname "$0")/faults/lib.sh"
 
 SEED=${SEED:-$SRANDOM}
 SMALL=10000 STREAMED=3000000
-COMMON=(seen:$STREAMED strace:$STREAMED:all)
+COMMON=("seen:$STREAMED" "strace:$STREAMED:all")
 for size in $SMALL $STREAMED; do
-    COMMON+=(eio:flush:$size:all eio:name:$size:all full:name:$size:all)
+    COMMON+=("eio:flush:$size:all" "eio:name:$size:all" "full:name:$size:all")
     case ${INJECT:-} in
-        all) COMMON+=(eio:write:$size:all full:write:$size:all short:$size:all) ;;
-        *) COMMON+=(eio:write:$size:80:12 full:write:$size:80:15 short:$size:80:10) ;;
+        all) COMMON+=("eio:write:$size:all" "full:write:$size:all" "short:$size:all") ;;
+        *) COMMON+=("eio:write:$size:80:12" "full:write:$size:80:15" "short:$size:80:10") ;;
     esac
 done
 echo "  seed $SEED"

@@ -153,7 +153,7 @@ class Cuts:
 
 def lying(series, cuts):
     """The disk says that it has flushed, and has not: if these cuts went unnoticed, the others would prove nothing."""
-    series.patience = 5
+    series.patience = 10
     series.victim.control.put("lies", 1)
     try:
         series.sample(3_000_000, cuts)
