@@ -107,6 +107,12 @@ static enum verdict point(enum class class, const char *call, const char *path) 
     return FAIL;
 }
 
+/* Overwriting and shortening take no space: no disk is too full for them. */
+static int takes_none(int fd, off64_t end) {
+    struct stat about;
+    return control && atomic_load(&control->what) == ENOSPC && fstat(fd, &about) == 0 && end <= about.st_size;
+}
+
 static const char *name_of(int fd) {
     return fd >= 0 && fd < FILES ? names[fd] : NULL;
 }
@@ -155,13 +161,17 @@ ssize_t writev(int fd, const struct iovec *parts, int count) {
 }
 
 ssize_t pwrite64(int fd, const void *bytes, size_t count, off64_t at) {
-    enum verdict verdict = point(WRITES, "pwrite", name_of(fd));
+    const char *name = name_of(fd);
+    if (name && takes_none(fd, at + (off64_t)count)) name = NULL;
+    enum verdict verdict = point(WRITES, "pwrite", name);
     if (verdict == FAIL) return -1;
     return REAL(pwrite64)(fd, bytes, verdict == CUT_SHORT ? (count + 1) / 2 : count, at);
 }
 
 int ftruncate64(int fd, off64_t length) {
-    return point(WRITES, "ftruncate", name_of(fd)) == FAIL ? -1 : REAL(ftruncate64)(fd, length);
+    const char *name = name_of(fd);
+    if (name && takes_none(fd, length)) name = NULL;
+    return point(WRITES, "ftruncate", name) == FAIL ? -1 : REAL(ftruncate64)(fd, length);
 }
 
 int fsync(int fd) {
