@@ -10,6 +10,7 @@ mod check;
 mod config;
 mod demo;
 mod folder;
+mod fsck;
 mod help;
 mod log;
 mod package;
@@ -110,6 +111,7 @@ enum Command {
     Log(log::LogCommand),
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
+    Fsck(fsck::FsckArgs),
     /// Show the whole of it on this machine: two authorities, a package cut off and resumed, receipts checked with openssl
     #[command(after_help = demo::EXAMPLES)]
     Demo(demo::DemoArgs),
@@ -192,6 +194,7 @@ fn run(cli: &Cli, terminal: Terminal) -> Result<(), Failure> {
             command.run(terminal);
             Ok(())
         }
+        Command::Fsck(args) => args.run(global, terminal),
         Command::Demo(args) => args.run(terminal),
         Command::Help(args) => args.run(Cli::command(), terminal),
     }

@@ -15,6 +15,7 @@ use crate::store::durable::DiskFault;
 use crate::store::op::Commit;
 use crate::store::op::CommitFault;
 use crate::store::op::Op;
+use crate::store::reader;
 use crate::store::rows::Direction;
 use crate::store::rows::Exchange;
 use crate::store::rows::Fault;
@@ -23,6 +24,7 @@ use crate::store::rows::PeerState;
 use crate::store::rows::Phase;
 use crate::store::slots::Slots;
 use crate::store::sql;
+use crate::store::sums;
 use crate::tlog;
 
 /// Why a change was not made, and whom it concerns.
@@ -149,8 +151,9 @@ impl Group<'_> {
                 Ok(())
             }
             Op::Have { xid, have } => {
+                let sum = sums::had(xid, have);
                 let have = String::from_utf8(json::canonical(have)).expect("JSON is UTF-8");
-                self.one(sql::EXCHANGE_HAVE, params![have, xid.as_bytes()])
+                self.one(sql::EXCHANGE_HAVE, params![have, sum, xid.as_bytes()])
             }
             Op::Retry {
                 xid,
@@ -158,29 +161,73 @@ impl Group<'_> {
                 next_try,
                 fault,
             } => {
+                let sum = sums::tried(xid, *attempts, *next_try, fault.as_ref());
                 let next_try = next_try.map(Timestamp::millis);
                 let (code, text) = parts(fault.as_ref());
-                let values = params![attempts, next_try, code, text, xid.as_bytes()];
+                let values = params![attempts, next_try, code, text, sum, xid.as_bytes()];
                 self.one(sql::EXCHANGE_RETRY, values)
             }
             Op::DropIncoming { xid } => self.drop_incoming(xid),
-            Op::PeerPut(peer) => self.peer(peer),
-            Op::PeerState { id, state, at } => match state {
-                PeerState::Accepted => {
-                    self.one(sql::PEER_ACCEPTED, params![at.millis(), id.as_str()])
-                }
-                PeerState::Added | PeerState::Paused | PeerState::Revoked => {
-                    self.one(sql::PEER_STATE, params![state.as_str(), id.as_str()])
-                }
-            },
-            Op::PeerCrl { id, crl, number } => {
-                self.one(sql::PEER_CRL, params![crl, number, id.as_str()])
+            Op::PeerPut(_)
+            | Op::PeerState { .. }
+            | Op::PeerCrl { .. }
+            | Op::PeerSeen { .. }
+            | Op::PeerHead { .. }
+            | Op::PeerFault { .. } => self.of_peer(op),
+            Op::Meta { key, value } => {
+                let sum = sums::named(key, value);
+                self.one(sql::META_PUT, params![key, value, sum])
             }
-            Op::PeerSeen { id, at } => self.one(sql::PEER_SEEN, params![at.millis(), id.as_str()]),
-            Op::PeerHead { id, head } => self.one(sql::PEER_HEAD, params![head, id.as_str()]),
-            Op::PeerFault { id, fault } => self.peer_fault(id, fault.as_ref()),
-            Op::Meta { key, value } => self.one(sql::META_PUT, params![key, value]),
         }
+    }
+
+    /// A change of what is known of a peer, and the checksum of its row as it is then.
+    fn of_peer(&mut self, op: &Op) -> Result<(), Stop> {
+        let id = match op {
+            Op::PeerPut(peer) => {
+                self.peer(peer)?;
+                &peer.id
+            }
+            Op::PeerState { id, state, at } => {
+                match state {
+                    PeerState::Accepted => {
+                        self.one(sql::PEER_ACCEPTED, params![at.millis(), id.as_str()])?;
+                    }
+                    PeerState::Added | PeerState::Paused | PeerState::Revoked => {
+                        self.one(sql::PEER_STATE, params![state.as_str(), id.as_str()])?;
+                    }
+                }
+                id
+            }
+            Op::PeerCrl { id, crl, number } => {
+                self.one(sql::PEER_CRL, params![crl, number, id.as_str()])?;
+                id
+            }
+            Op::PeerSeen { id, at } => {
+                self.one(sql::PEER_SEEN, params![at.millis(), id.as_str()])?;
+                id
+            }
+            Op::PeerHead { id, head } => {
+                self.one(sql::PEER_HEAD, params![head, id.as_str()])?;
+                id
+            }
+            Op::PeerFault { id, fault } => {
+                self.peer_fault(id, fault.as_ref())?;
+                id
+            }
+            Op::Statement { .. }
+            | Op::Open(_)
+            | Op::Advance { .. }
+            | Op::Payload { .. }
+            | Op::Header { .. }
+            | Op::Shred { .. }
+            | Op::Have { .. }
+            | Op::Retry { .. }
+            | Op::DropIncoming { .. }
+            | Op::Meta { .. } => return Ok(()),
+        };
+        let row = reader::row(self.db, sql::PEER, [id.as_str()], reader::peer)?.ok_or(UNKNOWN)?;
+        self.one(sql::PEER_SUM, params![sums::peer(&row), id.as_str()])
     }
 
     fn statement(&mut self, op: &Op) -> Result<(), Stop> {
@@ -199,6 +246,7 @@ impl Group<'_> {
         let digest = Digest::of(note);
         let r = logged.then(random).transpose()?;
         let leaf = logged.then_some(self.tree.size());
+        let sum = sums::kept(self.seq + 1, &digest, *at, leaf, r.as_ref());
         let stored = self.run(
             sql::STATEMENT_PUT,
             params![
@@ -211,7 +259,8 @@ impl Group<'_> {
                 at.millis(),
                 leaf,
                 r,
-                signatures
+                signatures,
+                sum
             ],
         )?;
         if stored == 0 {
@@ -229,6 +278,8 @@ impl Group<'_> {
 
     fn open(&mut self, exchange: &Exchange) -> Result<(), Stop> {
         let (code, text) = parts(exchange.fault.as_ref());
+        let fault = exchange.fault.as_ref();
+        let tried = sums::tried(&exchange.xid, exchange.attempts, exchange.next_try, fault);
         let disclosures = json::canonical(&exchange.disclosures);
         let have = json::canonical(&exchange.have);
         let stored = self.run(
@@ -258,7 +309,11 @@ impl Group<'_> {
                 code,
                 text,
                 exchange.last_note,
-                exchange.steps
+                exchange.steps,
+                sums::opened(self.no + 1, exchange),
+                sums::stepped(&exchange.xid, exchange.phase, exchange.updated),
+                sums::had(&exchange.xid, &exchange.have),
+                tried
             ],
         )?;
         if stored == 0 {
@@ -286,10 +341,11 @@ impl Group<'_> {
             let current = Some(current);
             return Err(CommitFault::Conflict { current }.into());
         }
+        let sum = sums::stepped(xid, *to, *at);
         let (to, at) = (to.as_str(), at.millis());
         match last_note {
-            Some(note) => self.one(sql::EXCHANGE_STEP, params![to, at, note, no]),
-            None => self.one(sql::EXCHANGE_PHASE, params![to, at, no]),
+            Some(note) => self.one(sql::EXCHANGE_STEP, params![to, at, sum, note, no]),
+            None => self.one(sql::EXCHANGE_PHASE, params![to, at, sum, no]),
         }
     }
 

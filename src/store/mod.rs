@@ -6,6 +6,7 @@
 //! database is SQLite.
 
 pub mod blobs;
+pub mod check;
 pub mod durable;
 pub mod incoming;
 pub mod spool;
@@ -19,6 +20,7 @@ mod reserve;
 mod rows;
 mod slots;
 mod sql;
+mod sums;
 mod writer;
 
 #[cfg(test)]

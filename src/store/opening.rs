@@ -15,6 +15,7 @@ use crate::store::reader;
 use crate::store::reserve::Reserve;
 use crate::store::slots::Slots;
 use crate::store::sql;
+use crate::store::sums;
 use crate::store::writer::Signed;
 use crate::store::writer::execute;
 use crate::tlog::Checkpoint;
@@ -22,7 +23,7 @@ use crate::tlog::Frontier;
 
 /// The database within the state folder.
 pub(crate) const DATABASE: &str = "ledger.db";
-const SLOTS: &str = "slots";
+pub(crate) const SLOTS: &str = "slots";
 const LOCK: &str = "lock";
 
 /// Why the ledger cannot be opened or read.
@@ -100,7 +101,8 @@ pub(crate) fn open(folder: &Path, key: &SecretKey) -> Result<Opened, StoreFault>
     })
 }
 
-fn lock(folder: &Path) -> Result<File, StoreFault> {
+/// The one right to the folder, held while the file is open.
+pub(crate) fn lock(folder: &Path) -> Result<File, StoreFault> {
     let path = folder.join(LOCK);
     let file = durable::open_or_create(&path)?;
     match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
@@ -124,7 +126,8 @@ fn fold_all(db: &Connection) -> Result<(), StoreFault> {
     }
 }
 
-fn migrate(db: &Connection) -> Result<(), StoreFault> {
+/// Brings the schema up to this program's.
+pub(crate) fn migrate(db: &Connection) -> Result<(), StoreFault> {
     db.execute(sql::MIGRATION_TABLE, [])?;
     let found: i64 = db.query_row(sql::MIGRATION_LAST, [], |row| row.get(0))?;
     let known = i64::try_from(sql::MIGRATIONS.len()).unwrap_or(i64::MAX);
@@ -138,6 +141,10 @@ fn migrate(db: &Connection) -> Result<(), StoreFault> {
         execute(db, sql::BEGIN)?;
         let done = db
             .execute_batch(steps)
+            .and_then(|()| match *name {
+                sql::CHECKSUMS => sums::fill(db),
+                _ => Ok(()),
+            })
             .and_then(|()| db.execute(sql::MIGRATION_DONE, params![no, name]))
             .and_then(|_| execute(db, sql::COMMIT));
         if let Err(error) = done {

@@ -24,9 +24,9 @@ use crate::store::durable;
 use crate::store::durable::DiskFault;
 
 /// Bytes of one cell: no sector or page boundary divides it.
-const CELL_BYTES: usize = 64;
-const KEY_BYTES: usize = 32;
-const CHECK_BYTES: usize = 16;
+pub(crate) const CELL_BYTES: usize = 64;
+pub(crate) const KEY_BYTES: usize = 32;
+pub(crate) const CHECK_BYTES: usize = 16;
 const NONCE_BYTES: usize = aead::NONCE_LEN;
 /// The file grows by so many cells at once: one flush of its length serves a thousand headers.
 const GROWTH_CELLS: u32 = 1_024;
@@ -191,6 +191,11 @@ impl Slots {
 }
 
 impl SlotKeys {
+    /// Opens the file for reading keys, without looking after any cell.
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        Ok(Self(Arc::new(File::open(path)?)))
+    }
+
     /// Decrypts a wrapped header; `None` if its key was shredded.
     pub(crate) fn unwrap(
         &self,

@@ -2,7 +2,8 @@
 //!
 //! Kept to what SQLite and PostgreSQL both understand: parameters `$1`, `$2`… first used in ascending order, no
 //! automatic numbering, no functions of one of them. The types of the schema translate one to one:
-//! INTEGER is BIGINT, BLOB is BYTEA. What is SQLite's alone (`PRAGMA`) is in [`WRITER`], [`READER`], [`FOLD`] and [`FOLD_ALL`].
+//! INTEGER is BIGINT, BLOB is BYTEA. What is SQLite's alone (`PRAGMA`) is in [`WRITER`], [`READER`], [`CHECKER`], [`FOLD`], [`FOLD_ALL`]
+//! and the four after `CHECKER`.
 
 /// Settings of the writing connection. The log is folded into the database by [`FOLD`] alone, because SQLite's own way
 /// to do so hides a failed flush.
@@ -24,6 +25,19 @@ pub(crate) const READER: &str = "
     PRAGMA trusted_schema = OFF;
     PRAGMA busy_timeout = 10000;";
 
+/// Settings of the connection that checks everything.
+pub(crate) const CHECKER: &str = "
+    PRAGMA query_only = ON;
+    PRAGMA trusted_schema = OFF;
+    PRAGMA cell_size_check = ON;
+    PRAGMA temp_store = MEMORY;";
+/// All that SQLite has to say of its own file.
+pub(crate) const INTEGRITY: &str = "PRAGMA integrity_check";
+/// Builds every index anew.
+pub(crate) const REINDEX: &str = "REINDEX";
+/// Tables and indexes as the database describes them.
+pub(crate) const SCHEMA: &str = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY name";
+
 /// Moves what the write-ahead log holds into the database file, as far as readers permit.
 pub(crate) const FOLD: &str = "PRAGMA wal_checkpoint(PASSIVE)";
 
@@ -40,12 +54,14 @@ pub(crate) const SAVE_UNDO: &str = "ROLLBACK TO SAVEPOINT one";
 pub(crate) const MIGRATION_TABLE: &str =
     "CREATE TABLE IF NOT EXISTS migration (no INTEGER PRIMARY KEY, name TEXT NOT NULL)";
 pub(crate) const MIGRATION_LAST: &str = "SELECT COALESCE(MAX(no), 0) FROM migration";
+pub(crate) const MIGRATIONS_DONE: &str = "SELECT no, name FROM migration ORDER BY no";
 pub(crate) const MIGRATION_DONE: &str = "INSERT INTO migration (no, name) VALUES ($1, $2)";
 
 /// The schema, as the steps that lead to it; each is carried out once, in its own transaction, and never edited.
-pub(crate) const MIGRATIONS: &[(&str, &str)] = &[(
-    "exchanges, statements, log, peers",
-    "
+pub(crate) const MIGRATIONS: &[(&str, &str)] = &[
+    (
+        "exchanges, statements, log, peers",
+        "
     CREATE TABLE exchange (
         no INTEGER PRIMARY KEY,
         xid BLOB NOT NULL UNIQUE,
@@ -118,7 +134,23 @@ pub(crate) const MIGRATIONS: &[(&str, &str)] = &[(
     );
     CREATE TABLE meta (key TEXT NOT NULL PRIMARY KEY, value BLOB NOT NULL);
     ",
-)];
+    ),
+    (
+        CHECKSUMS,
+        "
+    ALTER TABLE exchange ADD COLUMN sum_open INTEGER;
+    ALTER TABLE exchange ADD COLUMN sum_step INTEGER;
+    ALTER TABLE exchange ADD COLUMN sum_have INTEGER;
+    ALTER TABLE exchange ADD COLUMN sum_try INTEGER;
+    ALTER TABLE statement ADD COLUMN sum INTEGER;
+    ALTER TABLE peer ADD COLUMN sum INTEGER;
+    ALTER TABLE meta ADD COLUMN sum INTEGER;
+    ",
+    ),
+];
+
+/// The step after which [`crate::store::sums::fill`] is carried out.
+pub(crate) const CHECKSUMS: &str = "checksums of rows";
 
 // The log.
 
@@ -130,12 +162,16 @@ pub(crate) const LEAF_PUT: &str = "INSERT INTO leaf (idx, commitment) VALUES ($1
 pub(crate) const LEAF_COUNT: &str = "SELECT COALESCE(MAX(idx) + 1, 0) FROM leaf";
 pub(crate) const LEAVES: &str =
     "SELECT commitment FROM leaf WHERE idx >= $1 AND idx < $2 ORDER BY idx";
+pub(crate) const LEAVES_ALL: &str = "SELECT idx, commitment FROM leaf ORDER BY idx";
+pub(crate) const LEAVES_CLEAR: &str = "DELETE FROM leaf";
+pub(crate) const LEAVES_UNOWNED: &str = "
+    SELECT COUNT(*) FROM leaf WHERE idx NOT IN (SELECT leaf FROM statement WHERE leaf IS NOT NULL)";
 
 // Statements.
 
 pub(crate) const STATEMENT_PUT: &str = "
-    INSERT INTO statement (seq, digest, xid, kind, issuer, note, at, leaf, r, signatures)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+    INSERT INTO statement (seq, digest, xid, kind, issuer, note, at, leaf, r, signatures, sum)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
     ON CONFLICT (digest) DO NOTHING";
 pub(crate) const STATEMENT_LAST: &str = "SELECT COALESCE(MAX(seq), 0) FROM statement";
 pub(crate) const STATEMENTS: &str = "
@@ -147,6 +183,15 @@ pub(crate) const STATEMENT_LIST: &str = "
 pub(crate) const STATEMENT_BY_DIGEST: &str = "
     SELECT seq, xid, kind, issuer, note, digest, at, leaf, r, signatures
     FROM statement WHERE digest = $1";
+pub(crate) const STATEMENTS_CHECK: &str = "
+    SELECT s.seq, s.xid, s.kind, s.issuer, s.note, s.digest, s.at, s.leaf, s.r, s.signatures, s.sum, l.commitment
+    FROM statement s LEFT JOIN leaf l ON l.idx = s.leaf ORDER BY s.seq";
+pub(crate) const STATEMENTS_LOGGED: &str =
+    "SELECT leaf, r, digest FROM statement WHERE leaf IS NOT NULL ORDER BY leaf";
+pub(crate) const STATEMENTS_ORPHANED: &str = "
+    SELECT DISTINCT xid FROM statement WHERE xid IS NOT NULL AND xid NOT IN (SELECT xid FROM exchange)";
+pub(crate) const STATEMENT_DIGESTS: &str = "SELECT digest FROM statement ORDER BY seq";
+pub(crate) const STATEMENT_SUM: &str = "UPDATE statement SET sum = $1 WHERE seq = $2";
 
 // Exchanges.
 
@@ -156,30 +201,55 @@ pub(crate) const EXCHANGE_NO: &str = "SELECT no FROM exchange WHERE xid = $1";
 pub(crate) const EXCHANGE_PUT: &str = "
     INSERT INTO exchange (no, xid, direction, peer, phase, created, updated, body, hdr, len, segments, terms,
         case_ref, request_ref, title, items, disclosures, have, is_inline, attempts, next_try,
-        fault_code, fault_text, last_note, steps)
+        fault_code, fault_text, last_note, steps, sum_open, sum_step, sum_have, sum_try)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
-        $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)
+        $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29)
     ON CONFLICT (xid) DO NOTHING";
 pub(crate) const EXCHANGE_PHASE: &str =
-    "UPDATE exchange SET phase = $1, updated = $2 WHERE no = $3";
+    "UPDATE exchange SET phase = $1, updated = $2, sum_step = $3 WHERE no = $4";
 pub(crate) const EXCHANGE_STEP: &str = "
-    UPDATE exchange SET phase = $1, updated = $2, last_note = $3, steps = steps + 1 WHERE no = $4";
-pub(crate) const EXCHANGE_HAVE: &str = "UPDATE exchange SET have = $1 WHERE xid = $2";
+    UPDATE exchange SET phase = $1, updated = $2, sum_step = $3, last_note = $4, steps = steps + 1
+    WHERE no = $5";
+pub(crate) const EXCHANGE_HAVE: &str =
+    "UPDATE exchange SET have = $1, sum_have = $2 WHERE xid = $3";
 pub(crate) const EXCHANGE_RETRY: &str = "
-    UPDATE exchange SET attempts = $1, next_try = $2, fault_code = $3, fault_text = $4 WHERE xid = $5";
+    UPDATE exchange SET attempts = $1, next_try = $2, fault_code = $3, fault_text = $4, sum_try = $5
+    WHERE xid = $6";
+pub(crate) const EXCHANGE_SUMS: &str = "
+    UPDATE exchange SET sum_open = $1, sum_step = $2, sum_have = $3, sum_try = $4 WHERE no = $5";
+pub(crate) const EXCHANGE_XIDS: &str = "SELECT xid FROM exchange ORDER BY no";
 pub(crate) const EXCHANGE_DROP: &str = "DELETE FROM exchange WHERE no = $1";
 
 /// The columns of an exchange, in the order that rows are read, before the given rest of a query.
 macro_rules! exchanges {
     ($rest:literal) => {
+        exchanges!("", $rest)
+    };
+    ($more:literal, $rest:literal) => {
         concat!(
             "SELECT xid, direction, peer, phase, created, updated, body, hdr, len, segments, terms, case_ref, \
              request_ref, title, items, disclosures, have, is_inline, attempts, next_try, fault_code, fault_text, \
-             last_note, steps FROM exchange ",
+             last_note, steps",
+            $more,
+            " FROM exchange ",
             $rest
         )
     };
 }
+
+pub(crate) const EXCHANGES_CHECK: &str =
+    exchanges!(", no, sum_open, sum_step, sum_have, sum_try", "ORDER BY no");
+pub(crate) const EXCHANGE_CHECK: &str = exchanges!(
+    ", no, sum_open, sum_step, sum_have, sum_try",
+    "WHERE no = $1"
+);
+pub(crate) const EXCHANGE_XID: &str = "SELECT xid FROM exchange WHERE no = $1";
+pub(crate) const EXCHANGE_REWRITE: &str = "
+    UPDATE exchange SET direction = $1, peer = $2, phase = $3, created = $4, updated = $5, body = $6, hdr = $7,
+        len = $8, segments = $9, terms = $10, case_ref = $11, request_ref = $12, title = $13, items = $14,
+        disclosures = $15, have = $16, is_inline = $17, attempts = $18, next_try = $19, fault_code = $20,
+        fault_text = $21, last_note = $22, steps = $23
+    WHERE no = $24";
 
 pub(crate) const EXCHANGE: &str = exchanges!("WHERE xid = $1");
 pub(crate) const EXCHANGES: &str = exchanges!("WHERE no < $1 ORDER BY no DESC LIMIT $2");
@@ -220,6 +290,10 @@ pub(crate) const PAYLOAD_PUT: &str = "
 pub(crate) const PAYLOAD: &str =
     "SELECT p.bytes FROM payload p JOIN exchange e ON e.no = p.no WHERE e.xid = $1";
 pub(crate) const PAYLOAD_DROP: &str = "DELETE FROM payload WHERE no = $1";
+pub(crate) const PAYLOADS_ORPHANED: &str =
+    "SELECT no FROM payload WHERE no NOT IN (SELECT no FROM exchange)";
+pub(crate) const HEADERS_ORPHANED: &str =
+    "SELECT no FROM header WHERE no NOT IN (SELECT no FROM exchange)";
 pub(crate) const HEADER_PUT: &str = "INSERT INTO header (no, slot, wrapped) VALUES ($1, $2, $3)";
 pub(crate) const HEADER: &str =
     "SELECT h.slot, h.wrapped FROM header h JOIN exchange e ON e.no = h.no WHERE e.xid = $1";
@@ -249,22 +323,32 @@ pub(crate) const PEER_SEEN: &str =
 pub(crate) const PEER_HEAD: &str = "UPDATE peer SET head = $1 WHERE id = $2";
 pub(crate) const PEER_FAULT: &str =
     "UPDATE peer SET fault_code = $1, fault_text = $2 WHERE id = $3";
+pub(crate) const PEER_SUM: &str = "UPDATE peer SET sum = $1 WHERE id = $2";
 
 /// The columns of a peer, in the order that rows are read, before the given rest of a query.
 macro_rules! peers {
     ($rest:literal) => {
+        peers!("", $rest)
+    };
+    ($more:literal, $rest:literal) => {
         concat!(
             "SELECT id, alias, card, number, crl, crl_number, state, classic, added, accepted, last_seen, head, \
-             fault_code, fault_text FROM peer ",
+             fault_code, fault_text",
+            $more,
+            " FROM peer ",
             $rest
         )
     };
 }
 
 pub(crate) const PEER: &str = peers!("WHERE id = $1");
+pub(crate) const PEERS_CHECK: &str = peers!(", sum", "ORDER BY alias");
 pub(crate) const PEERS: &str = peers!("ORDER BY alias");
 pub(crate) const META_PUT: &str = "
-    INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+    INSERT INTO meta (key, value, sum) VALUES ($1, $2, $3)
+    ON CONFLICT (key) DO UPDATE SET value = excluded.value, sum = excluded.sum";
+pub(crate) const META_SUM: &str = "UPDATE meta SET sum = $1 WHERE key = $2";
+pub(crate) const METAS: &str = "SELECT key, value, sum FROM meta ORDER BY key";
 pub(crate) const META: &str = "SELECT value FROM meta WHERE key = $1";
 
 #[cfg(test)]

@@ -115,7 +115,7 @@ impl Writer {
             let close = taken.close.take();
             let served = self.serve(taken);
             let served = match &close {
-                Some(_) => served.and_then(|()| self.fold()),
+                Some(_) => served.and_then(|()| self.fold(sql::FOLD_ALL)),
                 None => served,
             };
             if let Err(why) = served {
@@ -129,7 +129,7 @@ impl Writer {
             }
             return;
         }
-        if let Err(why) = self.fold() {
+        if let Err(why) = self.fold(sql::FOLD_ALL) {
             tracing::error!("{why}");
         }
     }
@@ -161,7 +161,7 @@ impl Writer {
             self.checkpoint(taken.checkpoints)?;
         }
         if self.pages >= FOLD_PAGES {
-            self.fold()?;
+            self.fold(sql::FOLD)?;
         }
         self.reserve.retake();
         Ok(())
@@ -219,7 +219,7 @@ impl Writer {
     /// On a full disk folding makes the write-ahead log's own space usable again; anything else ends the thread.
     fn after(&mut self, fault: CommitFault) -> Result<(), String> {
         match fault {
-            CommitFault::Full => self.fold(),
+            CommitFault::Full => self.fold(sql::FOLD),
             CommitFault::Broken(why) => Err(why),
             CommitFault::Conflict { .. } | CommitFault::Unfit(_) => Ok(()),
         }
@@ -316,9 +316,9 @@ impl Writer {
     }
 
     /// Folds the write-ahead log into the database. A full disk postpones it.
-    fn fold(&mut self) -> Result<(), String> {
+    fn fold(&mut self, how: &'static str) -> Result<(), String> {
         self.pages = 0;
-        let folded = self.db.query_row(sql::FOLD, [], |_| Ok(()));
+        let folded = self.db.query_row(how, [], |_| Ok(()));
         match folded.map_err(Stop::from) {
             Ok(()) => Ok(()),
             Err(Stop::Full) => {

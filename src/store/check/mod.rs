@@ -1,0 +1,254 @@
+//! `fsck`: whether what is stored is what was written, and what the statements say.
+//!
+//! Everything is compared with something else: exchanges with the statements they are a projection of, statements with
+//! their digests and signatures, the log with the statements it commits to and with the last checkpoint, payloads with the
+//! digests that were signed, headers with theirs, columns that no statement holds with their checksums, the schema with
+//! the one this program makes. Reading changes nothing; the folder's lock is held meanwhile.
+
+mod database;
+mod exchanges;
+mod files;
+mod peers;
+mod project;
+mod repair;
+mod statements;
+mod wal;
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use rusqlite::Connection;
+use serde::Serialize;
+
+use crate::base::AuthorityId;
+use crate::base::KeyId;
+use crate::identity::card::Card;
+use crate::identity::keys::KeyName;
+use crate::identity::keys::PublicKey;
+use crate::store::opening;
+use crate::store::opening::StoreFault;
+
+pub use repair::repair;
+
+/// Findings that are kept; more are only counted.
+const FINDINGS_MAX: usize = 10_000;
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// Something is not what was written.
+    Damage,
+    /// What a process that was killed left behind; the next start of the daemon clears it away.
+    Leftover,
+}
+
+/// One difference.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// Damage or leftover.
+    pub severity: Severity,
+    /// A stable kebab-case code.
+    pub code: &'static str,
+    /// Which table and row, or which file.
+    pub place: String,
+    /// What should be there.
+    pub expected: String,
+    /// What is there.
+    pub found: String,
+    /// Whether [`repair()`] can set it right from the statements.
+    pub repairable: bool,
+}
+
+/// What was looked at, and what is wrong.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// The differences, in the order they were found; at most 10,000.
+    pub findings: Vec<Finding>,
+    /// How many more there were.
+    pub more: u64,
+    /// Statements read.
+    pub statements: u64,
+    /// Signatures that were verified.
+    pub signatures: u64,
+    /// Signatures by keys that are on no card here, so that they could not be verified.
+    pub unverified: u64,
+    /// Leaves of the log.
+    pub leaves: u64,
+    /// Exchanges compared with their statements.
+    pub exchanges: u64,
+    /// Payloads hashed, in files and in the ledger.
+    pub payloads: u64,
+    /// Bytes of these payloads.
+    pub payload_bytes: u64,
+    /// Headers decrypted.
+    pub headers: u64,
+    /// Peers.
+    pub peers: u64,
+}
+
+impl Report {
+    /// Whether something is damaged; leftovers are not damage.
+    pub fn is_damaged(&self) -> bool {
+        let damaged = |finding: &Finding| finding.severity == Severity::Damage;
+        self.more > 0 || self.findings.iter().any(damaged)
+    }
+
+    fn add(&mut self, finding: Finding) {
+        if self.findings.len() < FINDINGS_MAX {
+            self.findings.push(finding);
+        } else {
+            self.more += 1;
+        }
+    }
+}
+
+/// How a difference can be set right.
+pub(crate) enum Fix {
+    /// Write the row of this exchange anew from its statements.
+    Exchange(i64),
+    /// Write leaves and frontier anew from the statements.
+    Log,
+    /// Build the indexes anew.
+    Indexes,
+    /// Write this list of segment hashes anew from its payload.
+    List(std::path::PathBuf),
+    /// Remove this file.
+    File(std::path::PathBuf),
+    /// Overwrite this cell of the slot file.
+    Cell(u32),
+}
+
+/// One run: where it looks, what it trusts, what it found.
+pub(crate) struct Check<'a> {
+    pub(crate) db: &'a Connection,
+    pub(crate) folder: &'a Path,
+    pub(crate) own: &'a AuthorityId,
+    pub(crate) keys: HashMap<(KeyName, KeyId), PublicKey>,
+    pub(crate) report: Report,
+    pub(crate) fixes: Vec<Fix>,
+}
+
+impl Check<'_> {
+    /// Notes damage.
+    pub(crate) fn damage(
+        &mut self,
+        code: &'static str,
+        place: impl Into<String>,
+        expected: impl ToString,
+        found: impl ToString,
+    ) {
+        self.note(Severity::Damage, code, place.into(), expected, found);
+    }
+
+    /// Notes damage that can be set right.
+    pub(crate) fn repairable(
+        &mut self,
+        fix: Fix,
+        code: &'static str,
+        place: impl Into<String>,
+        (expected, found): (impl ToString, impl ToString),
+    ) {
+        self.note(Severity::Damage, code, place.into(), expected, found);
+        if let Some(last) = self.report.findings.last_mut() {
+            last.repairable = true;
+        }
+        self.fixes.push(fix);
+    }
+
+    /// Notes what a killed process left.
+    pub(crate) fn leftover(
+        &mut self,
+        fix: Option<Fix>,
+        code: &'static str,
+        place: String,
+        found: &str,
+    ) {
+        let repairable = fix.is_some();
+        self.fixes.extend(fix);
+        self.note(Severity::Leftover, code, place, "nothing", found);
+        if let Some(last) = self.report.findings.last_mut() {
+            last.repairable = repairable;
+        }
+    }
+
+    fn note(
+        &mut self,
+        severity: Severity,
+        code: &'static str,
+        place: String,
+        expected: impl ToString,
+        found: impl ToString,
+    ) {
+        self.report.add(Finding {
+            severity,
+            code,
+            place,
+            expected: expected.to_string(),
+            found: found.to_string(),
+            repairable: false,
+        });
+    }
+
+    /// The public key of this name and id, if a card here has it.
+    pub(crate) fn key(&self, name: &KeyName, id: KeyId) -> Option<&PublicKey> {
+        self.keys.get(&(name.clone(), id))
+    }
+
+    fn trust(&mut self, card: &Card) {
+        for (_, key) in card.keys.all() {
+            self.keys
+                .insert((key.name().clone(), key.id()), key.clone());
+        }
+    }
+
+    fn everything(&mut self) -> Result<(), StoreFault> {
+        database::schema(self)?;
+        database::integrity(self)?;
+        peers::peers(self)?;
+        peers::named_values(self)?;
+        statements::statements(self)?;
+        statements::log(self)?;
+        exchanges::exchanges(self)?;
+        files::slots(self)?;
+        files::folders(self)
+    }
+}
+
+/// Compares everything in this state folder of the authority whose card this is, and changes nothing. The daemon must
+/// not be running.
+///
+/// # Errors
+/// [`StoreFault::Locked`] while another process has the folder; any other if it cannot be read far enough to compare.
+pub fn check(folder: &Path, card: &Card) -> Result<Report, StoreFault> {
+    let _lock = locked(folder)?;
+    look(folder, card).map(|(report, _)| report)
+}
+
+/// The folder's lock, if there is a ledger in it.
+fn locked(folder: &Path) -> Result<std::fs::File, StoreFault> {
+    let path = folder.join(opening::DATABASE);
+    if !path.is_file() {
+        let why = format!("there is no {}", path.display());
+        return Err(StoreFault::Damaged(why));
+    }
+    opening::lock(folder)
+}
+
+fn look(folder: &Path, card: &Card) -> Result<(Report, Vec<Fix>), StoreFault> {
+    let mut report = Report::default();
+    let tail = database::header(folder, &mut report)?;
+    let db = database::open(folder, tail)?;
+    let mut check = Check {
+        db: &db,
+        folder,
+        own: &card.id,
+        keys: HashMap::new(),
+        report,
+        fixes: Vec::new(),
+    };
+    check.trust(card);
+    check.everything()?;
+    let Check { report, fixes, .. } = check;
+    Ok((report, fixes))
+}

@@ -1,0 +1,92 @@
+//! Peers and named values.
+
+use super::Check;
+use crate::identity::card::Card;
+use crate::identity::revocation;
+use crate::store::opening::StoreFault;
+use crate::store::reader;
+use crate::store::rows::PeerRow;
+use crate::store::sql;
+use crate::store::sums;
+
+/// Every peer's card is signed and says what the row says; its keys are those that statements are verified with.
+pub(super) fn peers(check: &mut Check<'_>) -> Result<(), StoreFault> {
+    let db = check.db;
+    let mut query = db.prepare(sql::PEERS_CHECK)?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        check.report.peers += 1;
+        let read = reader::peer(row).and_then(|peer| Ok((peer, row.get(14)?)));
+        match read {
+            Ok((peer, sum)) => one(check, &peer, sum),
+            Err(e) => check.damage("row-unreadable", "table peer", "values of their types", e),
+        }
+    }
+    Ok(())
+}
+
+fn one(check: &mut Check<'_>, peer: &PeerRow, sum: Option<i64>) {
+    let place = format!("peer {}", peer.id);
+    let wanted = sums::peer(peer);
+    if sum != Some(wanted) {
+        let found = sum.map_or_else(|| "none".to_owned(), |sum| sum.to_string());
+        check.damage("peer-checksum", place.clone(), wanted, found);
+    }
+    match Card::open(&peer.card) {
+        Ok((card, _)) => {
+            if (&card.id, card.number) != (&peer.id, peer.number) {
+                let found = format!("{} number {}", peer.id, peer.number);
+                check.damage(
+                    "peer-card",
+                    place.clone(),
+                    format!("{} number {}", card.id, card.number),
+                    found,
+                );
+            }
+            check.trust(&card);
+        }
+        Err(e) => check.damage(
+            "peer-card",
+            place.clone(),
+            "a card signed by its own key",
+            e,
+        ),
+    }
+    let number = peer.crl.as_deref().and_then(revocation::crl_number);
+    if number != peer.crl_number {
+        check.damage(
+            "peer-crl",
+            place,
+            format!("list {number:?}"),
+            format!("list {:?}", peer.crl_number),
+        );
+    }
+}
+
+/// Every named value has its checksum.
+pub(super) fn named_values(check: &mut Check<'_>) -> Result<(), StoreFault> {
+    let db = check.db;
+    let mut query = db.prepare(sql::METAS)?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        let read = (|| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))();
+        let (key, value, sum): (String, Vec<u8>, Option<i64>) = match read {
+            Ok(read) => read,
+            Err(e) => {
+                let e: rusqlite::Error = e;
+                check.damage("row-unreadable", "table meta", "values of their types", e);
+                continue;
+            }
+        };
+        let wanted = sums::named(&key, &value);
+        if sum != Some(wanted) {
+            check.damage(
+                "value-checksum",
+                format!("named value {key}"),
+                wanted,
+                format!("{sum:?}"),
+            );
+        }
+    }
+    Ok(())
+}

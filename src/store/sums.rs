@@ -1,0 +1,232 @@
+//! Checksums of the columns that no statement can give back: times, counts, faults, decisions about peers.
+//!
+//! SQLite keeps no checksums of its pages. What a statement says can be computed anew from it; of the rest only a number
+//! written together with it shows that it is still what was written. Columns that are written together have one such
+//! number: the first 8 bytes of SHA-256 over a label, what the row is about, and the values. They show rot and mistakes,
+//! not a forger, who can compute them too.
+
+use rusqlite::Connection;
+use rusqlite::params;
+
+use crate::base::Digest;
+use crate::base::Hasher;
+use crate::base::Ranges;
+use crate::base::Timestamp;
+use crate::base::Xid;
+use crate::base::json;
+use crate::store::reader;
+use crate::store::rows::Exchange;
+use crate::store::rows::Fault;
+use crate::store::rows::PeerRow;
+use crate::store::rows::Phase;
+use crate::store::rows::StatementRow;
+use crate::store::sql;
+
+/// A checksum in the making: every value with its length, so that no two rows give the same bytes.
+struct Sum(Hasher);
+
+impl Sum {
+    fn of(label: &str) -> Self {
+        let mut hasher = Hasher::new();
+        hasher.update(b"rogatory/row/v1\0");
+        Self(hasher).bytes(label.as_bytes())
+    }
+
+    fn bytes(mut self, bytes: &[u8]) -> Self {
+        self.0.update(&(bytes.len() as u64).to_be_bytes());
+        self.0.update(bytes);
+        self
+    }
+
+    fn number(self, number: impl Into<i128>) -> Self {
+        self.bytes(&number.into().to_be_bytes())
+    }
+
+    fn time(self, time: Timestamp) -> Self {
+        self.number(time.millis())
+    }
+
+    fn maybe<T>(self, value: Option<T>, add: impl FnOnce(Self, T) -> Self) -> Self {
+        match value {
+            None => self.number(0),
+            Some(value) => add(self.number(1), value),
+        }
+    }
+
+    fn fault(self, fault: Option<&Fault>) -> Self {
+        self.maybe(fault, |sum, fault| {
+            sum.bytes(fault.code.as_bytes())
+                .bytes(fault.text.as_bytes())
+        })
+    }
+
+    fn finish(self) -> i64 {
+        let [a, b, c, d, e, f, g, h, ..] = *self.0.finish().as_bytes();
+        i64::from_be_bytes([a, b, c, d, e, f, g, h])
+    }
+}
+
+/// Of what never changes in the row of an exchange, and its number in the ledger.
+pub(crate) fn opened(no: i64, row: &Exchange) -> i64 {
+    let text = |sum: Sum, text: &str| sum.bytes(text.as_bytes());
+    Sum::of("exchange")
+        .number(no)
+        .bytes(row.xid.as_bytes())
+        .bytes(row.direction.as_str().as_bytes())
+        .bytes(row.peer.as_str().as_bytes())
+        .time(row.created)
+        .bytes(row.body.as_bytes())
+        .bytes(row.hdr.as_bytes())
+        .number(row.len)
+        .number(row.segments)
+        .bytes(row.terms.as_bytes())
+        .maybe(row.case_ref.as_deref(), text)
+        .maybe(row.request_ref.as_deref(), text)
+        .maybe(row.title.as_deref(), text)
+        .number(row.items)
+        .bytes(&json::canonical(&row.disclosures))
+        .number(u8::from(row.inline))
+        .finish()
+}
+
+/// Of how far an exchange has come.
+pub(crate) fn stepped(xid: &Xid, phase: Phase, updated: Timestamp) -> i64 {
+    Sum::of("exchange step")
+        .bytes(xid.as_bytes())
+        .bytes(phase.as_str().as_bytes())
+        .time(updated)
+        .finish()
+}
+
+/// Of the segments that are durable.
+pub(crate) fn had(xid: &Xid, have: &Ranges) -> i64 {
+    Sum::of("exchange have")
+        .bytes(xid.as_bytes())
+        .bytes(&json::canonical(have))
+        .finish()
+}
+
+/// Of the attempts.
+pub(crate) fn tried(
+    xid: &Xid,
+    attempts: u32,
+    next_try: Option<Timestamp>,
+    fault: Option<&Fault>,
+) -> i64 {
+    Sum::of("exchange try")
+        .bytes(xid.as_bytes())
+        .number(attempts)
+        .maybe(next_try, Sum::time)
+        .fault(fault)
+        .finish()
+}
+
+/// Of what the ledger adds to a statement.
+pub(crate) fn kept(
+    seq: i64,
+    digest: &Digest,
+    at: Timestamp,
+    leaf: Option<u64>,
+    r: Option<&[u8; 32]>,
+) -> i64 {
+    Sum::of("statement")
+        .number(seq)
+        .bytes(digest.as_bytes())
+        .time(at)
+        .maybe(leaf, Sum::number)
+        .maybe(r, |sum, r| sum.bytes(r))
+        .finish()
+}
+
+/// Of all that is known of a peer.
+pub(crate) fn peer(row: &PeerRow) -> i64 {
+    Sum::of("peer")
+        .bytes(row.id.as_str().as_bytes())
+        .bytes(row.alias.as_str().as_bytes())
+        .bytes(&row.card)
+        .number(row.number)
+        .maybe(row.crl.as_deref(), Sum::bytes)
+        .maybe(row.crl_number, Sum::number)
+        .bytes(row.state.as_str().as_bytes())
+        .number(u8::from(row.classic))
+        .time(row.added)
+        .maybe(row.accepted, Sum::time)
+        .maybe(row.last_seen, Sum::time)
+        .maybe(row.head.as_deref(), Sum::bytes)
+        .fault(row.fault.as_ref())
+        .finish()
+}
+
+/// Of a named value.
+pub(crate) fn named(key: &str, value: &[u8]) -> i64 {
+    Sum::of("meta").bytes(key.as_bytes()).bytes(value).finish()
+}
+
+/// Gives every row of a ledger that had no checksums its own, inside the transaction that adds the columns.
+pub(crate) fn fill(db: &Connection) -> rusqlite::Result<()> {
+    let xids = reader::rows(db, sql::EXCHANGE_XIDS, [], |row| reader::xid(row, 0))?;
+    for xid in xids {
+        let no = db
+            .prepare_cached(sql::EXCHANGE_NO)?
+            .query_row([xid.as_bytes()], |row| row.get(0))?;
+        let found = reader::row(db, sql::EXCHANGE, [xid.as_bytes()], reader::exchange)?;
+        if let Some(row) = found {
+            exchange(db, no, &row)?;
+        }
+    }
+    let digests = reader::rows(db, sql::STATEMENT_DIGESTS, [], |row| reader::digest(row, 0))?;
+    for digest in digests {
+        let values = [digest.as_bytes()];
+        let found = reader::row(db, sql::STATEMENT_BY_DIGEST, values, reader::statement)?;
+        if let Some(row) = found {
+            let StatementRow {
+                seq, at, leaf, r, ..
+            } = row;
+            let sum = kept(seq, &digest, at, leaf, r.as_ref());
+            db.prepare_cached(sql::STATEMENT_SUM)?
+                .execute(params![sum, seq])?;
+        }
+    }
+    for row in reader::rows(db, sql::PEERS, [], reader::peer)? {
+        db.prepare_cached(sql::PEER_SUM)?
+            .execute(params![peer(&row), row.id.as_str()])?;
+    }
+    let named_rows = reader::rows(db, sql::METAS, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    for (key, value) in named_rows {
+        let (key, value): (String, Vec<u8>) = (key, value);
+        db.prepare_cached(sql::META_SUM)?
+            .execute(params![named(&key, &value), key])?;
+    }
+    Ok(())
+}
+
+/// Writes the checksums of an exchange's row as it stands.
+pub(crate) fn exchange(db: &Connection, no: i64, row: &Exchange) -> rusqlite::Result<()> {
+    db.prepare_cached(sql::EXCHANGE_SUMS)?.execute(params![
+        opened(no, row),
+        stepped(&row.xid, row.phase, row.updated),
+        had(&row.xid, &row.have),
+        tried(&row.xid, row.attempts, row.next_try, row.fault.as_ref()),
+        no
+    ])?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_a_value_ends_counts() {
+        let sum = |parts: &[&[u8]]| {
+            let sum = parts.iter().fold(Sum::of("x"), |sum, part| sum.bytes(part));
+            sum.finish()
+        };
+        assert_eq!(sum(&[b"ab", b"c"]), sum(&[b"ab", b"c"]));
+        assert_ne!(sum(&[b"ab", b"c"]), sum(&[b"a", b"bc"]));
+        assert_ne!(sum(&[b"", b"abc"]), sum(&[b"abc"]));
+        let maybe = |value: Option<&[u8]>| Sum::of("x").maybe(value, Sum::bytes).finish();
+        assert_ne!(maybe(None), maybe(Some(b"")));
+        assert_ne!(Sum::of("x").finish(), Sum::of("y").finish());
+    }
+}

@@ -1,0 +1,5 @@
+//! What is checked without a daemon, on what real daemons left: the state with `fsck`, an exported bundle with
+//! `rogatory-audit`.
+
+mod fsck;
+mod stage;
