@@ -17,6 +17,7 @@
 //! | [`transfer`] | the exchange of one package as two machines, [`transfer::Sender`] and [`transfer::Receiver`] |
 //! | *shell* | |
 //! | [`seal`] | sealing files into packages and opening them, with age |
+//! | [`audit`] | offline verification of exported receipts: reads files, nothing else |
 //! | [`config`] | what is configured, and what is meant by it |
 //! | [`store`] | ledger (statements, exchanges, log), payload files, shreddable keys |
 //! | [`net`] | QUIC: endpoint, trust at the handshake, sessions that run the machines; own PKI and keys |
@@ -49,6 +50,8 @@ pub mod wire;
 
 #[cfg(feature = "shell")]
 pub mod api;
+#[cfg(feature = "shell")]
+pub mod audit;
 #[cfg(feature = "shell")]
 pub mod cli;
 #[cfg(feature = "shell")]

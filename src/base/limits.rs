@@ -100,3 +100,9 @@ pub const ADD_CHECKPOINT_BYTES_MAX: usize = STATEMENT_BYTES_MAX + (4 << 10);
 pub const PROOF_FILE_BYTES_MAX: usize = STATEMENT_BYTES_MAX + (16 << 10);
 /// Disk space that is set aside for the ledger alone, for the time when the disk is full.
 pub const LEDGER_RESERVE_BYTES: u64 = 4 << 20;
+/// Files of an exported bundle.
+pub const BUNDLE_FILES_MAX: usize = 16_384;
+/// Bytes of one file of an exported bundle.
+pub const BUNDLE_FILE_BYTES_MAX: u64 = 4 << 20;
+/// Bytes of all files of an exported bundle.
+pub const BUNDLE_BYTES_MAX: u64 = 128 << 20;

@@ -2,6 +2,7 @@
 //!
 //! Exit codes stand in [`failure::Failure`]. What others wrote reaches a terminal only with its control characters spelled out.
 
+pub mod audit;
 pub mod dossier;
 pub mod failure;
 pub mod init;

@@ -1,6 +1,8 @@
 //! `receipt export`: the receipts of one package as a folder that openssl, sha256sum and Python can check.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,9 +13,11 @@ use crate::daemon::Daemon;
 use crate::identity::keys::PublicKey;
 use crate::identity::statement::Note;
 use crate::store::Exchange;
+use crate::store::Ledger;
 use crate::store::StatementRow;
 use crate::store::StoreFault;
 use crate::tlog;
+use crate::tlog::Checkpoint;
 
 /// One signature that VERIFY.txt tells how to check.
 struct Check {
@@ -30,6 +34,10 @@ impl Daemon {
     pub(crate) async fn bundle(&self, exchange: &Exchange) -> Result<Bundle, StoreFault> {
         let rows = self.station.ledger.statements(&exchange.xid).await?;
         let keys = self.keys_of(exchange);
+        // A full disk leaves the last one: what was logged after it has no proof yet.
+        drop(self.station.ledger.checkpoint().await);
+        let head = self.station.ledger.last_checkpoint();
+        let proofs = Proofs::read(&self.station.ledger, head.as_deref()).await?;
         let mut files = BTreeMap::new();
         let mut checks = Vec::new();
         for (index, row) in (1..).zip(&rows) {
@@ -41,6 +49,9 @@ impl Daemon {
             checks.extend(signatures(&note, &base, &keys, &mut files));
             if let Some(leaf) = leaf_file(row) {
                 files.insert(format!("log/{base}.leaf.json"), leaf);
+            }
+            if let Some(proof) = row.leaf.and_then(|leaf| proofs.file(leaf)) {
+                files.insert(format!("log/{base}.tlog-proof"), proof);
             }
         }
         for key in &keys {
@@ -55,7 +66,7 @@ impl Daemon {
                 .fold(String::new(), |all, key| all + &key.to_vkey() + "\n")
                 .into_bytes(),
         );
-        if let Some(checkpoint) = self.station.ledger.last_checkpoint() {
+        if let Some(checkpoint) = head {
             files.insert("log/checkpoint".to_owned(), checkpoint.to_vec());
         }
         let disclosures = exchange.disclosures.join("\n") + "\n";
@@ -83,6 +94,54 @@ impl Daemon {
             keys.push(peer.card.keys.log.clone());
         }
         keys
+    }
+}
+
+/// What inclusion proofs under one checkpoint are made from.
+struct Proofs {
+    checkpoint: Vec<u8>,
+    leaves: Vec<Digest>,
+    /// Hashes of complete subtrees that were asked for before: neighbours share most of theirs.
+    known: RefCell<HashMap<(u8, u64), Digest>>,
+}
+
+impl Proofs {
+    async fn read(ledger: &Ledger, note: Option<&[u8]>) -> Result<Self, StoreFault> {
+        let head = note.and_then(|note| Checkpoint::parse(note).ok());
+        let size = head.map_or(0, |(head, _)| head.size);
+        Ok(Self {
+            checkpoint: note.unwrap_or_default().to_vec(),
+            leaves: ledger.leaf_hashes(size).await?,
+            known: RefCell::default(),
+        })
+    }
+
+    fn subtree(&self, level: u8, index: u64) -> Option<Digest> {
+        if let Some(known) = self.known.borrow().get(&(level, index)) {
+            return Some(*known);
+        }
+        let first = usize::try_from(index.checked_shl(level.into())?).ok()?;
+        let end = first.checked_add(1_usize.checked_shl(level.into())?)?;
+        let mut tree = tlog::Frontier::new();
+        for leaf in self.leaves.get(first..end)? {
+            tree.append(*leaf);
+        }
+        let root = tree.root();
+        self.known.borrow_mut().insert((level, index), root);
+        Some(root)
+    }
+
+    /// The proof file of a leaf; none if the checkpoint does not cover it.
+    fn file(&self, leaf: u64) -> Option<Vec<u8>> {
+        let size = self.leaves.len() as u64;
+        let subtrees = |level, index| self.subtree(level, index);
+        let file = tlog::ProofFile {
+            extra: None,
+            index: leaf,
+            proof: tlog::proof::inclusion(size, leaf, &subtrees).ok()?,
+            checkpoint: self.checkpoint.clone(),
+        };
+        Some(file.encode())
     }
 }
 

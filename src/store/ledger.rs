@@ -427,6 +427,20 @@ impl Ledger {
     }
 }
 
+impl Ledger {
+    /// The hashes of the log's first `size` leaves, in order.
+    pub async fn leaf_hashes(&self, size: u64) -> Result<Vec<Digest>, StoreFault> {
+        self.read(move |db| {
+            let leaves = reader::rows(db, sql::LEAVES, params![0, size], |row| {
+                let commitment = reader::digest(row, 0)?;
+                Ok(tlog::leaf_hash(&tlog::leaf_entry(&commitment)))
+            })?;
+            Ok(leaves)
+        })
+        .await
+    }
+}
+
 impl fmt::Debug for Ledger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Ledger({} leaves)", self.size())

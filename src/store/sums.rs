@@ -61,8 +61,9 @@ impl Sum {
     }
 
     fn finish(self) -> i64 {
-        let [a, b, c, d, e, f, g, h, ..] = *self.0.finish().as_bytes();
-        i64::from_be_bytes([a, b, c, d, e, f, g, h])
+        let digest = self.0.finish();
+        let first = digest.as_bytes().first_chunk::<8>();
+        i64::from_be_bytes(*first.expect("a digest has 32 bytes"))
     }
 }
 

@@ -306,15 +306,15 @@ fn what_rots_or_is_edited_is_found_or_harmless() {
     let stage = stage.stopped();
     let mut random = Random(SEED);
     for authority in [&stage.ie, &stage.de] {
-        let state = State::of(authority);
-        let report = state.check().expect("a state that can be read");
+        let kept = State::of(authority);
+        let report = kept.check().expect("a state that can be read");
         assert!(report.findings.is_empty(), "{:#?}", report.findings);
         assert_eq!(report.unverified, 0);
         assert!(
-            report.payloads >= 4 && report.headers >= 1 && report.statements >= 10,
+            report.payloads >= 2 && report.headers >= 1 && report.statements >= 10,
             "{report:?}"
         );
-        let (found, harmless, missed) = flips(&state, FLIPS / 2, &mut random);
+        let (found, harmless, missed) = flips(&kept, FLIPS / 2, &mut random);
         println!(
             "fsck, {}: {} bits flipped (seed {SEED:#x}): {found} found, {harmless} harmless, {} missed",
             authority.alias,
@@ -322,14 +322,14 @@ fn what_rots_or_is_edited_is_found_or_harmless() {
             missed.len()
         );
         assert!(missed.is_empty(), "{missed:#?}");
-        let (made, missed) = edits(&state);
+        let (made, missed) = edits(&kept);
         println!(
             "fsck, {}: {made} values edited, {} missed",
             authority.alias,
             missed.len()
         );
         assert!(missed.is_empty() && made > 300, "{missed:#?}");
-        repaired(&state);
+        repaired(&kept);
     }
 }
 

@@ -1,5 +1,6 @@
 //! What is checked without a daemon, on what real daemons left: the state with `fsck`, an exported bundle with
 //! `rogatory-audit`.
 
+mod audit;
 mod fsck;
 mod stage;

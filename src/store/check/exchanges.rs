@@ -223,12 +223,12 @@ fn header(
         Ok(found)
     })?;
     let Some((slot, wrapped)) = found else {
-        if wanted.header == Some(true) {
+        if wanted.header {
             check.damage("header-missing", place(), wanted.pkg.hdr, "none");
         }
         return Ok(());
     };
-    if wanted.header == Some(false) {
+    if !wanted.header {
         let found = format!("one in cell {slot}, number {no}");
         check.damage("header-not-shredded", place(), "none any more", found);
         return Ok(());

@@ -261,7 +261,7 @@ pub(super) fn folders(check: &mut Check<'_>) -> Result<(), StoreFault> {
                 continue;
             }
             let ours = xid.is_some() || name == "spool";
-            let fix = ours.then(|| Fix::File(path));
+            let fix = ours.then_some(Fix::File(path));
             check.leftover(fix, "file-orphaned", place, "a file of no exchange");
         }
     }

@@ -135,10 +135,17 @@ impl Check<'_> {
         &mut self,
         code: &'static str,
         place: impl Into<String>,
-        expected: impl ToString,
-        found: impl ToString,
+        expected: impl std::fmt::Display,
+        found: impl std::fmt::Display,
     ) {
-        self.note(Severity::Damage, code, place.into(), expected, found);
+        self.report.add(Finding {
+            severity: Severity::Damage,
+            code,
+            place: place.into(),
+            expected: format!("{expected}"),
+            found: format!("{found}"),
+            repairable: false,
+        });
     }
 
     /// Notes damage that can be set right.
@@ -147,12 +154,16 @@ impl Check<'_> {
         fix: Fix,
         code: &'static str,
         place: impl Into<String>,
-        (expected, found): (impl ToString, impl ToString),
+        (expected, found): (impl std::fmt::Display, impl std::fmt::Display),
     ) {
-        self.note(Severity::Damage, code, place.into(), expected, found);
-        if let Some(last) = self.report.findings.last_mut() {
-            last.repairable = true;
-        }
+        self.report.add(Finding {
+            severity: Severity::Damage,
+            code,
+            place: place.into(),
+            expected: format!("{expected}"),
+            found: format!("{found}"),
+            repairable: true,
+        });
         self.fixes.push(fix);
     }
 
@@ -164,30 +175,15 @@ impl Check<'_> {
         place: String,
         found: &str,
     ) {
-        let repairable = fix.is_some();
-        self.fixes.extend(fix);
-        self.note(Severity::Leftover, code, place, "nothing", found);
-        if let Some(last) = self.report.findings.last_mut() {
-            last.repairable = repairable;
-        }
-    }
-
-    fn note(
-        &mut self,
-        severity: Severity,
-        code: &'static str,
-        place: String,
-        expected: impl ToString,
-        found: impl ToString,
-    ) {
         self.report.add(Finding {
-            severity,
+            severity: Severity::Leftover,
             code,
             place,
-            expected: expected.to_string(),
-            found: found.to_string(),
-            repairable: false,
+            expected: "nothing".to_owned(),
+            found: found.to_owned(),
+            repairable: fix.is_some(),
         });
+        self.fixes.extend(fix);
     }
 
     /// The public key of this name and id, if a card here has it.

@@ -38,8 +38,8 @@ pub(super) struct Projected {
     pub(super) steps: u32,
     pub(super) created: Timestamp,
     pub(super) updated: Timestamp,
-    /// Whether the header must be here; neither while it may be.
-    pub(super) header: Option<bool>,
+    /// Whether the header must be here; if not, it must be gone.
+    pub(super) header: bool,
     /// Whether the payload must be here; neither while it may be.
     pub(super) payload: Option<bool>,
 }
@@ -180,11 +180,11 @@ fn count(steps: &[Step], direction: Direction) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 
-fn header(direction: Direction, phase: Phase, failed: bool) -> Option<bool> {
+fn header(direction: Direction, phase: Phase, failed: bool) -> bool {
     match phase {
-        Phase::Dispatched => Some(true),
-        Phase::Consigned => Some(direction == Direction::Out),
-        Phase::HandoverSigned | Phase::Held => Some(!failed),
+        Phase::Dispatched => true,
+        Phase::Consigned => direction == Direction::Out,
+        Phase::HandoverSigned | Phase::Held => !failed,
         Phase::Delivered
         | Phase::Closed
         | Phase::Rejected
@@ -193,7 +193,7 @@ fn header(direction: Direction, phase: Phase, failed: bool) -> Option<bool> {
         | Phase::Withdrawn
         | Phase::Receiving
         | Phase::Refused
-        | Phase::Lapsed => Some(false),
+        | Phase::Lapsed => false,
     }
 }
 

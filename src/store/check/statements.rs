@@ -172,48 +172,13 @@ fn signatures(check: &mut Check<'_>, row: &StatementRow, note: &Note, receipt: &
 
 /// The leaves are without gaps, give the stored frontier, and at its size the root that the last checkpoint signs.
 pub(super) fn log(check: &mut Check<'_>) -> Result<(), StoreFault> {
-    let db = check.db;
     let (size, peaks, note): (u64, Vec<u8>, Option<Vec<u8>>) =
-        db.query_row(sql::LOG, [], |row| {
+        check.db.query_row(sql::LOG, [], |row| {
             Ok((row.get(0)?, row.get(1)?, row.get(2)?))
         })?;
     let checkpoint = note.as_deref().and_then(|note| signed(check, note));
-    let mut tree = Frontier::new();
-    let mut at_checkpoint = checkpoint
-        .as_ref()
-        .filter(|last| last.size == 0)
-        .map(|_| tree.root());
-    let mut query = db.prepare(sql::LEAVES_ALL)?;
-    let mut rows = query.query([])?;
-    while let Some(row) = rows.next()? {
-        let read = (|| Ok((row.get(0)?, reader::digest(row, 1)?)))();
-        let (index, commitment): (u64, Digest) = match read {
-            Ok(read) => read,
-            Err(e) => {
-                let e: rusqlite::Error = e;
-                let place = format!("leaf {}", tree.size());
-                check.repairable(Fix::Log, "row-unreadable", place, ("a commitment", e));
-                break;
-            }
-        };
-        if index != tree.size() {
-            let place = format!("leaf {}", tree.size());
-            check.repairable(
-                Fix::Log,
-                "leaf",
-                place,
-                ("a leaf", format!("the next is {index}")),
-            );
-            break;
-        }
-        tree.append(tlog::leaf_hash(&tlog::leaf_entry(&commitment)));
-        if checkpoint
-            .as_ref()
-            .is_some_and(|last| last.size == tree.size())
-        {
-            at_checkpoint = Some(tree.root());
-        }
-    }
+    let signed_size = checkpoint.as_ref().map(|last| last.size);
+    let (tree, at_checkpoint) = leaves(check, signed_size)?;
     check.report.leaves = tree.size();
     let (wanted, wanted_peaks) = tree.parts();
     let wanted_peaks: Vec<u8> = wanted_peaks
@@ -236,17 +201,48 @@ pub(super) fn log(check: &mut Check<'_>) -> Result<(), StoreFault> {
         );
         check.damage("log-root", "table leaf", expected, found);
     }
-    let unowned: u64 = db.query_row(sql::LEAVES_UNOWNED, [], |row| row.get(0))?;
+    let unowned: u64 = check
+        .db
+        .query_row(sql::LEAVES_UNOWNED, [], |row| row.get(0))?;
     if unowned > 0 {
         let found = format!("{unowned} leaves without one");
-        check.damage(
-            "leaf-unowned",
-            "table leaf",
-            "a statement for each leaf",
-            found,
-        );
+        let expected = "a statement for each leaf";
+        check.damage("leaf-unowned", "table leaf", expected, found);
     }
     Ok(())
+}
+
+/// The tree of the stored leaves up to the first gap, and its root at this size.
+fn leaves(
+    check: &mut Check<'_>,
+    size: Option<u64>,
+) -> Result<(Frontier, Option<Digest>), StoreFault> {
+    let mut tree = Frontier::new();
+    let mut root = size.filter(|size| *size == 0).map(|_| tree.root());
+    let db = check.db;
+    let mut query = db.prepare(sql::LEAVES_ALL)?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        let place = format!("leaf {}", tree.size());
+        let index: rusqlite::Result<u64> = row.get(0);
+        let commitment = match (index, reader::digest(row, 1)) {
+            (Ok(index), Ok(commitment)) if index == tree.size() => commitment,
+            (Ok(index), Ok(_)) => {
+                let told = ("a leaf", format!("the next is {index}"));
+                check.repairable(Fix::Log, "leaf", place, told);
+                break;
+            }
+            (Err(e), _) | (_, Err(e)) => {
+                check.repairable(Fix::Log, "row-unreadable", place, ("a commitment", e));
+                break;
+            }
+        };
+        tree.append(tlog::leaf_hash(&tlog::leaf_entry(&commitment)));
+        if size == Some(tree.size()) {
+            root = Some(tree.root());
+        }
+    }
+    Ok((tree, root))
 }
 
 /// The last checkpoint, if the own log key signed it.

@@ -38,23 +38,20 @@ struct Sums {
 impl Sums {
     /// Takes whole pairs of 32-bit words.
     fn take(&mut self, bytes: &[u8]) {
-        let (pairs, _) = bytes.as_chunks::<8>();
-        for pair in pairs {
-            let [p, q, r, s, t, u, v, w] = *pair;
-            let (first, second) = if self.big {
-                (
-                    u32::from_be_bytes([p, q, r, s]),
-                    u32::from_be_bytes([t, u, v, w]),
-                )
+        let read = |bytes: [u8; 4]| {
+            if self.big {
+                u32::from_be_bytes(bytes)
             } else {
-                (
-                    u32::from_le_bytes([p, q, r, s]),
-                    u32::from_le_bytes([t, u, v, w]),
-                )
-            };
-            self.a = self.a.wrapping_add(first).wrapping_add(self.b);
-            self.b = self.b.wrapping_add(second).wrapping_add(self.a);
+                u32::from_le_bytes(bytes)
+            }
+        };
+        let (mut a, mut b) = (self.a, self.b);
+        let (words, _) = bytes.as_chunks::<4>();
+        for pair in words.chunks_exact(2) {
+            a = a.wrapping_add(read(pair[0])).wrapping_add(b);
+            b = b.wrapping_add(read(pair[1])).wrapping_add(a);
         }
+        (self.a, self.b) = (a, b);
     }
 
     fn is(&self, bytes: &[u8]) -> bool {

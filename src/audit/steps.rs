@@ -1,0 +1,152 @@
+//! Whether the receipts of a bundle tell one story.
+
+use std::collections::BTreeMap;
+
+use crate::audit::folder::Files;
+use crate::audit::verdict::Fault;
+use crate::base::Digest;
+use crate::identity::statement::Note;
+use crate::receipt;
+use crate::receipt::Disclosure;
+use crate::receipt::Receipt;
+use crate::tlog::Checkpoint;
+
+/// The values that travelled beside the dispatch, one a line.
+const DISCLOSURES: &str = "disclosures.txt";
+
+/// A receipt of the bundle.
+pub(crate) struct Read {
+    /// Its file.
+    pub(crate) path: String,
+    /// The name that its other files share.
+    pub(crate) base: String,
+    /// As it was stored.
+    pub(crate) note: Note,
+    /// What it says.
+    pub(crate) receipt: Receipt,
+}
+
+impl Read {
+    /// Reads one by all byte rules, in a file whose name says what it is.
+    pub(crate) fn new(path: &str, base: &str, content: &[u8]) -> Result<Self, Fault> {
+        let note = Note::parse(content).map_err(|e| Fault::new(path, e.code(), e.to_string()))?;
+        let receipt =
+            receipt::open(&note).map_err(|e| Fault::new(path, e.code(), e.to_string()))?;
+        let named = base
+            .split_once('-')
+            .filter(|(number, _)| number.len() >= 2 && number.bytes().all(|b| b.is_ascii_digit()))
+            .map(|(_, rest)| rest);
+        let wanted = format!("{}-{}", receipt.kind, note.signatures().len());
+        if named != Some(wanted.as_str()) {
+            let meaning = format!("its name should end in {wanted}.note");
+            return Err(Fault::new(path, "receipt-name", meaning));
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            base: base.to_owned(),
+            note,
+            receipt,
+        })
+    }
+}
+
+/// Each receipt but the dispatch follows one that is there; disclosures are those that were signed; no log shows two heads
+/// of one size.
+pub(crate) fn check(files: &Files, receipts: &[Read], faults: &mut Vec<Fault>) {
+    let by_text: BTreeMap<Digest, &Read> = receipts
+        .iter()
+        .map(|read| (read.note.text_digest(), read))
+        .collect();
+    let dispatches: Vec<_> = by_text
+        .values()
+        .filter(|read| read.receipt.kind.is_first())
+        .collect();
+    if dispatches.len() != 1 && !receipts.is_empty() {
+        let meaning = format!(
+            "{} dispatches; a bundle is about one exchange",
+            dispatches.len()
+        );
+        faults.push(Fault::new("receipts", "dispatch-count", meaning));
+    }
+    for read in receipts {
+        let Some(prev) = &read.receipt.prev else {
+            if !read.receipt.kind.is_exchange() {
+                let meaning = "it is about no exchange";
+                faults.push(Fault::new(&read.path, "receipt-foreign", meaning));
+            }
+            continue;
+        };
+        match by_text.get(prev) {
+            None => {
+                let meaning = "the receipt that it follows is not here, or was changed";
+                faults.push(Fault::new(&read.path, "receipt-prev", meaning));
+            }
+            Some(before) => {
+                let follows = receipt::continues(&before.receipt, &before.note, &read.receipt);
+                if let Err(e) = follows {
+                    faults.push(Fault::new(&read.path, e.code(), e.to_string()));
+                }
+            }
+        }
+    }
+    if let Some(dispatch) = dispatches.first() {
+        disclosures(files, &dispatch.receipt.sd, faults);
+    }
+    heads(files, receipts, faults);
+}
+
+fn disclosures(files: &Files, sd: &[Digest], faults: &mut Vec<Fault>) {
+    let mut fault = |rule: &str, meaning: String| {
+        faults.push(Fault::new(DISCLOSURES, rule, meaning));
+    };
+    // Whoever passes the bundle on may leave the values out; the manifest then says that the file is missing.
+    let Some(content) = files.get(DISCLOSURES) else {
+        return;
+    };
+    let Ok(text) = std::str::from_utf8(content) else {
+        return fault("disclosure-encoding", "it is not text".to_owned());
+    };
+    for line in text.split_terminator('\n').filter(|line| !line.is_empty()) {
+        if let Err(e) = Disclosure::parse(line) {
+            fault(e.code(), e.to_string());
+        } else if !sd.contains(&Digest::of(line.as_bytes())) {
+            let meaning = "the dispatch does not hold the digest of a value: it was changed, or belongs to another exchange";
+            fault("disclosure-not-in-receipt", meaning.to_owned());
+        }
+    }
+}
+
+/// Heads of one log and one size must have one root, wherever they are named: two are the proof of a fork.
+fn heads(files: &Files, receipts: &[Read], faults: &mut Vec<Fault>) {
+    let mut seen: BTreeMap<(String, u64), (Digest, String)> = BTreeMap::new();
+    let mut add = |origin: &str, size: u64, root: Digest, path: &str| {
+        let before = seen
+            .entry((origin.to_owned(), size))
+            .or_insert_with(|| (root, path.to_owned()));
+        if before.0 != root {
+            let meaning = format!(
+                "it names another root of {origin} at {size} leaves than {}: that log was forked",
+                before.1
+            );
+            faults.push(Fault::new(path, "log-forked", meaning));
+        }
+    };
+    for read in receipts {
+        for head in &read.receipt.heads {
+            add(&head.origin, head.size, head.root, &read.path);
+        }
+    }
+    for (path, content) in files.iter().filter(|(path, _)| path.starts_with("log/")) {
+        let note = if path.ends_with(".tlog-proof") {
+            crate::tlog::ProofFile::parse(content)
+                .map(|file| file.checkpoint)
+                .ok()
+        } else {
+            Some(content.clone())
+        };
+        let head = note.and_then(|note| Checkpoint::parse(&note).ok());
+        if let Some((head, _)) = head {
+            add(&head.origin, head.size, head.root, path);
+        }
+    }
+}

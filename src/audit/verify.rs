@@ -1,0 +1,288 @@
+//! Judging a bundle.
+
+use std::collections::BTreeSet;
+
+use crate::audit::anchors::Anchors;
+use crate::audit::folder::Files;
+use crate::audit::included;
+use crate::audit::steps;
+use crate::audit::steps::Read;
+use crate::audit::verdict::{Fault, Judgement, Outcome, Shown};
+use crate::base::Digest;
+use crate::identity::keys::{KeyName, PublicKey, Role};
+use crate::receipt;
+use crate::receipt::Party;
+
+/// The file that lists the others.
+const MANIFEST: &str = "manifest-sha256.txt";
+const VKEYS: &str = "keys/vkeys.txt";
+
+/// Judges these files by these keys; `quorum` witnesses must have cosigned.
+pub fn verify(files: &Files, anchors: &Anchors, quorum: usize) -> Judgement {
+    let mut faults = intact(files);
+    let whole = outcome(&faults, 0);
+    let mut missing = BTreeSet::new();
+    let before = faults.len();
+    let receipts = receipts(files, &mut faults);
+    derived(files, &receipts, &mut faults);
+    keys(files, &mut faults);
+    let parsed = faults.len() == before;
+    let before = faults.len();
+    let judged = signatures(&receipts, anchors, &mut faults, &mut missing);
+    let signatures = match (parsed && faults.len() == before, judged) {
+        (false, _) => Outcome::Bad,
+        (true, false) => Outcome::Unjudged,
+        (true, true) => Outcome::Good,
+    };
+    let before = faults.len();
+    steps::check(files, &receipts, &mut faults);
+    let steps = outcome(&faults, before);
+    let steps = if parsed || steps == Outcome::Bad {
+        steps
+    } else {
+        Outcome::Unjudged
+    };
+    let (included, witnessed, cosigned) = {
+        let log = included::judge(files, &receipts, anchors, quorum);
+        faults.extend(log.faults);
+        missing.extend(log.missing);
+        (log.included, log.witnessed, log.cosigned)
+    };
+    Judgement {
+        xid: receipts
+            .iter()
+            .find_map(|read| read.receipt.xid)
+            .map(|xid| xid.to_string()),
+        files: whole,
+        signatures,
+        steps,
+        included,
+        witnessed,
+        cosigned,
+        receipts: receipts.iter().map(shown).collect(),
+        faults,
+        missing: missing.into_iter().collect(),
+    }
+}
+
+fn outcome(faults: &[Fault], before: usize) -> Outcome {
+    if faults.len() == before {
+        Outcome::Good
+    } else {
+        Outcome::Bad
+    }
+}
+
+fn shown(read: &Read) -> Shown {
+    let names = read.note.signatures().iter();
+    Shown {
+        file: read.path.clone(),
+        kind: read.receipt.kind.to_string(),
+        t: read.receipt.t.to_string(),
+        signed_by: names
+            .map(|line| line.name.authority().to_string())
+            .collect(),
+    }
+}
+
+/// Whether the files are those that the manifest lists, no more and no fewer, each with its digest; the manifest itself
+/// is written in one way only, so that no byte of it can change either.
+pub fn intact(files: &Files) -> Vec<Fault> {
+    let Some(manifest) = files.get(MANIFEST) else {
+        return vec![Fault::new(
+            MANIFEST,
+            "manifest-missing",
+            "nothing says which files were exported",
+        )];
+    };
+    let mut faults = Vec::new();
+    let Ok(text) = std::str::from_utf8(manifest) else {
+        return vec![Fault::new(MANIFEST, "manifest-changed", "it is not text")];
+    };
+    let listed: Vec<_> = text.split_inclusive('\n').map(line).collect();
+    let mut last = "";
+    for (at, entry) in listed.iter().enumerate() {
+        let Some((digest, path)) = *entry else {
+            let meaning = format!(
+                "line {} is not a digest, two spaces, a path and a line end",
+                at + 1
+            );
+            faults.push(Fault::new(MANIFEST, "manifest-changed", meaning));
+            continue;
+        };
+        if path <= last {
+            let meaning = format!("line {} is out of order: paths ascend, each once", at + 1);
+            faults.push(Fault::new(MANIFEST, "manifest-changed", meaning));
+        }
+        last = path;
+        match files.get(path) {
+            None => faults.push(Fault::new(
+                path,
+                "file-missing",
+                "it is in the manifest and not in the folder",
+            )),
+            Some(content) if Digest::of(content) != digest => {
+                let meaning = "it is not the file that was exported: its SHA-256 is another than in the manifest";
+                faults.push(Fault::new(path, "file-changed", meaning));
+            }
+            Some(_) => {}
+        }
+    }
+    let known: BTreeSet<&str> = listed.iter().flatten().map(|(_, path)| *path).collect();
+    for path in files
+        .keys()
+        .filter(|path| *path != MANIFEST && !known.contains(path.as_str()))
+    {
+        faults.push(Fault::new(
+            path,
+            "file-added",
+            "it is in the folder and not in the manifest",
+        ));
+    }
+    faults
+}
+
+fn line(line: &str) -> Option<(Digest, &str)> {
+    let (digest, path) = line.strip_suffix('\n')?.split_once("  ")?;
+    (path != MANIFEST && !path.is_empty()).then_some((Digest::parse(digest)?, path))
+}
+
+fn receipts(files: &Files, faults: &mut Vec<Fault>) -> Vec<Read> {
+    let mut read = Vec::new();
+    for (path, content) in files {
+        let Some(base) = path.strip_prefix("receipts/") else {
+            continue;
+        };
+        let Some(base) = base.strip_suffix(".note") else {
+            faults.push(Fault::new(
+                path,
+                "file-foreign",
+                "only .note files are in receipts/",
+            ));
+            continue;
+        };
+        match Read::new(path, base, content) {
+            Ok(one) => read.push(one),
+            Err(fault) => faults.push(fault),
+        }
+    }
+    if read.is_empty() {
+        faults.push(Fault::new(
+            "receipts",
+            "receipts-missing",
+            "there is no receipt that can be read",
+        ));
+    }
+    read
+}
+
+/// Texts and signatures are those of the notes they were taken from, and every file belongs to something.
+fn derived(files: &Files, receipts: &[Read], faults: &mut Vec<Fault>) {
+    let find = |base: &str| receipts.iter().find(|read| read.base == base);
+    for (path, content) in files {
+        if let Some(name) = path.strip_prefix("texts/") {
+            let read = name.strip_suffix(".txt").and_then(find);
+            if read.is_none_or(|read| read.note.text().as_bytes() != content) {
+                let meaning = "it is not the signed text of the receipt of the same name";
+                faults.push(Fault::new(path, "text-differs", meaning));
+            }
+        } else if let Some(name) = path.strip_prefix("signatures/") {
+            if !is_signature(name, content, receipts) {
+                let meaning = "it is not a signature of the receipt of the same name";
+                faults.push(Fault::new(path, "signature-differs", meaning));
+            }
+        } else if let Some(name) = path.strip_prefix("log/") {
+            let base = name
+                .strip_suffix(".leaf.json")
+                .or_else(|| name.strip_suffix(".tlog-proof"));
+            if name != "checkpoint" && base.and_then(find).is_none() {
+                faults.push(Fault::new(path, "file-foreign", "it belongs to no receipt"));
+            }
+        }
+    }
+}
+
+fn is_signature(name: &str, content: &[u8], receipts: &[Read]) -> bool {
+    receipts.iter().any(|read| {
+        let lines = read.note.signatures().iter();
+        lines.into_iter().any(|line| {
+            let key = line.name.to_string().replace('/', "_");
+            name == format!("{}.{key}.sig", read.base) && line.signature == content
+        })
+    })
+}
+
+/// The copies of keys agree with each other. They are not trusted for that.
+fn keys(files: &Files, faults: &mut Vec<Fault>) {
+    let text = files
+        .get(VKEYS)
+        .and_then(|bytes| std::str::from_utf8(bytes).ok());
+    let Some(text) = text else {
+        faults.push(Fault::new(
+            VKEYS,
+            "keys-missing",
+            "there is no list of the keys",
+        ));
+        return;
+    };
+    let mut known = BTreeSet::new();
+    for line in text.lines() {
+        match PublicKey::parse_vkey(line) {
+            Ok(key) => {
+                known.insert((pem_path(&key), key.to_spki_pem()));
+            }
+            Err(e) => faults.push(Fault::new(VKEYS, e.code(), e.to_string())),
+        }
+    }
+    let pem = |path: &&String| path.starts_with("keys/") && path.as_str() != VKEYS;
+    for path in files.keys().filter(pem) {
+        let content = files
+            .get(path)
+            .map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+        if !known.contains(&(path.clone(), content.unwrap_or_default())) {
+            let meaning = "it is not the key of that name in vkeys.txt";
+            faults.push(Fault::new(path, "key-differs", meaning));
+        }
+    }
+    for (path, _) in known.iter().filter(|(path, _)| !files.contains_key(path)) {
+        faults.push(Fault::new(path, "file-missing", "its key is in vkeys.txt"));
+    }
+}
+
+fn pem_path(key: &PublicKey) -> String {
+    format!("keys/{}.pem", key.name().to_string().replace('/', "_"))
+}
+
+/// Verifies every signature by the given keys; whether all of them could be judged.
+fn signatures(
+    receipts: &[Read],
+    anchors: &Anchors,
+    faults: &mut Vec<Fault>,
+    missing: &mut BTreeSet<String>,
+) -> bool {
+    let mut judged = !receipts.is_empty();
+    for read in receipts {
+        let mut key = |party: Option<&Party>| {
+            let party = party?;
+            let name = KeyName::new(party.id.clone(), Role::Receipts);
+            let found = anchors.find(&name, party.key);
+            if found.is_none() {
+                missing.insert(format!("the key {name}+{}", party.key));
+            }
+            found
+        };
+        let (from, to) = (
+            key(read.receipt.from.as_ref()),
+            key(read.receipt.to.as_ref()),
+        );
+        let (Some(from), Some(to)) = (from, to) else {
+            judged = false;
+            continue;
+        };
+        let complete = read.note.signatures().len() > 1;
+        if let Err(e) = receipt::verify(&read.note, &read.receipt, from, to, complete) {
+            faults.push(Fault::new(&read.path, e.code(), e.to_string()));
+        }
+    }
+    judged
+}

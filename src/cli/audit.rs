@@ -1,0 +1,293 @@
+//! `rogatory-audit`: the auditor's program. It reads the files it is given and nothing else.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
+use serde::Serialize;
+
+use crate::audit::folder;
+use crate::audit::{Anchors, Fault, FolderFault, Judgement, Outcome};
+use crate::base::limits;
+use crate::cli::failure::Failure;
+use crate::cli::terminal::{self, Reader, Talk, Terminal};
+use crate::cli::text;
+
+const EXAMPLES: &str = "\
+Examples:
+  rogatory-audit verify ./bundle --keys keys.txt
+  rogatory-audit explain ./bundle/receipts/05-handover-2.note";
+const VERIFY_EXAMPLES: &str = "\
+Examples:
+  rogatory-audit verify ./bundle --keys keys.txt
+  rogatory-audit verify ./bundle --keys keys.txt --quorum 1 --json";
+const EXPLAIN_EXAMPLES: &str = "\
+Examples:
+  rogatory-audit explain ./bundle/receipts/05-handover-2.note
+  rogatory-audit explain ./bundle/log/05-handover-2.tlog-proof --keys keys.txt";
+
+/// Check exported receipts: offline, without a daemon, by keys that you got another way
+#[derive(Debug, Parser)]
+#[command(name = "rogatory-audit", version, after_help = EXAMPLES)]
+struct Audit {
+    /// Print JSON; errors on standard error
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Verify(VerifyArgs),
+    Explain(ExplainArgs),
+}
+
+/// Judge an exported bundle. Exit code 0 all good, 7 something is wrong, 3 something cannot be judged
+#[derive(Debug, Args)]
+#[command(after_help = VERIFY_EXAMPLES)]
+struct VerifyArgs {
+    /// The exported folder
+    dir: PathBuf,
+    /// The keys that you trust: a file of vkeys of receipts, logs and witnesses, one a line
+    #[arg(long, value_name = "FILE")]
+    keys: PathBuf,
+    /// How many witnesses must have cosigned
+    #[arg(long, value_name = "K", default_value_t = 0)]
+    quorum: usize,
+}
+
+/// Say what a receipt, checkpoint, proof or leaf file means, and which openssl and Python commands check it
+#[derive(Debug, Args)]
+#[command(after_help = EXPLAIN_EXAMPLES)]
+struct ExplainArgs {
+    /// The file
+    file: PathBuf,
+    /// Keys to put into the commands
+    #[arg(long, value_name = "FILE")]
+    keys: Option<PathBuf>,
+}
+
+#[derive(Debug, Serialize)]
+struct Summary<'a> {
+    r#type: &'static str,
+    exit_code: u8,
+    #[serde(flatten)]
+    judgement: &'a Judgement,
+}
+
+/// Runs one command line and gives the exit code.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args: Vec<_> = args.into_iter().collect();
+    let json = args.iter().any(|arg| arg == "--json");
+    let reader = if json {
+        Reader::Machines
+    } else {
+        Reader::People
+    };
+    let terminal = Terminal::new(reader, Talk::Normal, true);
+    let parsed = Audit::command()
+        .color(ColorChoice::Never)
+        .try_get_matches_from(args)
+        .and_then(|matches| Audit::from_arg_matches(&matches));
+    let result = match parsed {
+        Ok(audit) => match audit.command {
+            Command::Verify(args) => args.run(terminal),
+            Command::Explain(args) => args.run(terminal),
+        },
+        Err(error) => return not_parsed(&error, terminal),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            terminal.failure(&failure);
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+fn not_parsed(error: &clap::Error, terminal: Terminal) -> ExitCode {
+    let asked = matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+    );
+    if terminal.json() && !asked {
+        let text = error.to_string();
+        terminal.failure(&Failure::usage(
+            "usage",
+            text.trim_start_matches("error: ").trim_end(),
+        ));
+    } else {
+        // A closed stream leaves nothing to say.
+        drop(error.print());
+    }
+    ExitCode::from(if asked { 0 } else { 2 })
+}
+
+fn anchors(path: &Path) -> Result<Anchors, Failure> {
+    let unusable = |why: String| {
+        Failure::configuration("keys-unusable", format!("{}: {why}", path.display())).next(
+            "one vkey a line: NAME+ID+KEY, as `rogatory log keys` of an authority that you trust prints them",
+        )
+    };
+    let bytes =
+        folder::read_file(path, limits::KEY_FILE_BYTES_MAX).map_err(|e| unusable(e.to_string()))?;
+    Anchors::parse(&bytes).map_err(|e| unusable(e.to_string()))
+}
+
+impl VerifyArgs {
+    fn run(&self, terminal: Terminal) -> Result<(), Failure> {
+        let anchors = anchors(&self.keys)?;
+        let files = match folder::read(&self.dir) {
+            Ok(files) => files,
+            Err(e @ FolderFault::Unreadable { .. }) => {
+                return Err(Failure::configuration("bundle-unreadable", e.to_string()));
+            }
+            Err(FolderFault::Foreign(file, why) | FolderFault::TooMuch(file, why)) => {
+                let fault = Fault::new(&file, "file-foreign", why);
+                told(&[fault], terminal);
+                let text = format!("{} is not as it was exported", self.dir.display());
+                return Err(Failure::verification("bundle-changed", text));
+            }
+        };
+        let judgement = crate::audit::verify(&files, &anchors, self.quorum);
+        let exit_code = judgement.exit_code();
+        let summary = Summary {
+            r#type: "summary",
+            exit_code,
+            judgement: &judgement,
+        };
+        if !terminal.json() {
+            told(&judgement.faults, terminal);
+        }
+        terminal.show(&summary, |summary, _| verdicts(summary.judgement));
+        match exit_code {
+            0 => Ok(()),
+            7 => {
+                let count = text::count(judgement.faults.len() as u64, "thing does", "things do");
+                let text = format!("{}: {count} not hold", self.dir.display());
+                Err(Failure::verification("bundle-refused", text))
+            }
+            _ => {
+                let text = format!(
+                    "{} cannot be judged without {}",
+                    self.dir.display(),
+                    judgement.missing.join(", ")
+                );
+                Err(Failure::configuration("not-judged", text)
+                    .next("get these keys from their owners, compare them, and add them to the file of keys"))
+            }
+        }
+    }
+}
+
+fn told(faults: &[Fault], terminal: Terminal) {
+    for fault in faults {
+        if terminal.json() {
+            terminal::value(&serde_json::json!({
+                "type": "fault", "file": fault.file, "rule": fault.rule, "meaning": fault.meaning,
+            }));
+        } else {
+            terminal.line(&format!(
+                "wrong  {}: {}: {}",
+                fault.file, fault.rule, fault.meaning
+            ));
+        }
+    }
+}
+
+fn verdicts(judgement: &Judgement) -> String {
+    let mut table = text::Table::new();
+    table.field_if("exchange", judgement.xid.clone());
+    for receipt in &judgement.receipts {
+        let by = receipt.signed_by.join(" and ");
+        table.field(
+            &receipt.kind,
+            format!("{}, signed by {by}  ({})", receipt.t, receipt.file),
+        );
+    }
+    let cosigned = &judgement.cosigned;
+    let named = |outcome: Outcome, what: &str| format!("{}  {what}", outcome.as_str());
+    table.field(
+        "files",
+        named(judgement.files, "each is the one that was exported"),
+    );
+    table.field(
+        "signatures",
+        named(judgement.signatures, "by the keys you gave"),
+    );
+    table.field(
+        "steps",
+        named(judgement.steps, "each receipt follows the one before it"),
+    );
+    table.field(
+        "included",
+        named(
+            judgement.included,
+            "in the log of the authority that exported them",
+        ),
+    );
+    let count = format!(
+        "by {} of {} witnesses, {} demanded",
+        cosigned.k, cosigned.n, cosigned.quorum
+    );
+    table.field("cosigned", named(judgement.witnessed, &count));
+    table.render(false)
+}
+
+impl ExplainArgs {
+    fn run(&self, terminal: Terminal) -> Result<(), Failure> {
+        let keys = match &self.keys {
+            Some(path) => anchors(path)?,
+            None => Anchors::default(),
+        };
+        let content =
+            folder::read_file(&self.file, limits::BUNDLE_FILE_BYTES_MAX).map_err(|e| {
+                Failure::configuration("file-unreadable", format!("{}: {e}", self.file.display()))
+            })?;
+        let explained =
+            crate::audit::explain::explain(&self.file, &content, &keys).map_err(|e| {
+                Failure::verification("not-explained", format!("{}: {e}", self.file.display()))
+            })?;
+        if terminal.json() {
+            terminal::value(&explained);
+            return Ok(());
+        }
+        for sentence in &explained.words {
+            terminal.line(sentence);
+        }
+        terminal.line("");
+        terminal.line("The same without this program (POSIX shell, openssl 3, python3):");
+        terminal.line("");
+        terminal::raw(&explained.commands);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound_and_every_help_has_two_examples() {
+        Audit::command().debug_assert();
+        let mut command = Audit::command();
+        command.build();
+        for command in std::iter::once(&command).chain(command.get_subcommands()) {
+            if command.get_name() == "help" {
+                continue;
+            }
+            let help = command
+                .get_after_help()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            let examples: Vec<_> = help.lines().skip(1).collect();
+            assert_eq!(examples.len(), 2, "{}", command.get_name());
+            for example in examples {
+                Audit::try_parse_from(example.split_whitespace()).unwrap();
+            }
+        }
+    }
+}
