@@ -216,6 +216,47 @@ pub(crate) fn exchange(db: &Connection, no: i64, row: &Exchange) -> rusqlite::Re
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::opening;
+
+    #[test]
+    fn rows_of_an_older_ledger_get_their_checksums() {
+        let db = Connection::open_in_memory().unwrap();
+        db.execute(sql::MIGRATION_TABLE, []).unwrap();
+        let (name, steps) = sql::MIGRATIONS[0];
+        db.execute_batch(steps).unwrap();
+        db.execute(sql::MIGRATION_DONE, params![1, name]).unwrap();
+        db.execute_batch(
+            "INSERT INTO meta (key, value) VALUES ('a', x'01');
+            INSERT INTO statement (seq, digest, kind, issuer, note, at, signatures)
+            VALUES (7, zeroblob(32), 'dispatch', 'mla.example.ie', x'00', 5, 1);
+            INSERT INTO peer (id, alias, card, number, state, classic, added)
+            VALUES ('mla.example.fr', 'fr', x'00', 3, 'accepted', 0, 9);
+            INSERT INTO exchange VALUES (4, zeroblob(16), 'in', 'mla.example.fr', 'held', 1, 2, zeroblob(32),
+                zeroblob(32), 10, 1, '{}', NULL, NULL, NULL, 0, '[]', '[]', 1, 0, NULL, NULL, NULL, x'00', 1);",
+        )
+        .unwrap();
+        opening::migrate(&db).unwrap();
+        let number = |query: &str| -> i64 { db.query_row(query, [], |row| row.get(0)).unwrap() };
+        assert_eq!(number("SELECT sum FROM meta"), named("a", &[1]));
+        let zeros = Digest::from_bytes([0; 32]);
+        let at = Timestamp::from_millis(5);
+        assert_eq!(
+            number("SELECT sum FROM statement"),
+            kept(7, &zeros, at, None, None)
+        );
+        let xid = Xid::from_bytes([0; 16]);
+        let updated = Timestamp::from_millis(2);
+        assert_eq!(
+            number("SELECT sum_step FROM exchange"),
+            stepped(&xid, Phase::Held, updated)
+        );
+        for query in [
+            "SELECT COUNT(*) FROM peer WHERE sum IS NULL",
+            "SELECT COUNT(*) FROM exchange WHERE sum_open IS NULL OR sum_have IS NULL OR sum_try IS NULL",
+        ] {
+            assert_eq!(number(query), 0, "{query}");
+        }
+    }
 
     #[test]
     fn where_a_value_ends_counts() {
