@@ -87,6 +87,17 @@ for name in ie de; do
     expect 0 "fsck of $name" r "$name" fsck --json
     equal "damaged" false "$(jq -r 'select(.type == "summary") | .damaged' "$WORK/out")"
 done
+start ie
+start de
+wait_serving ie
+wait_serving de
+id=$(send ie de "$WORK/records.bin")
+wait_state de "$id" held
+kill_hard ie
+kill_hard de
+for name in ie de; do
+    expect 0 "fsck of $name, which was killed" r "$name" fsck
+done
 python3 - "$WORK/de/state/ledger.db" <<'PY'
 import sqlite3, sys
 with sqlite3.connect(sys.argv[1]) as ledger:
@@ -109,3 +120,5 @@ with open(sys.argv[1], "r+b") as slots:
 PY
 expect 7 "one bit of a key has rotted" r de fsck
 says 'header-unreadable' "is found"
+mv "$WORK/de/state/ledger.db" "$WORK/de/state/ledger.away"
+expect 11 "a state without its ledger" r de fsck
