@@ -139,6 +139,15 @@ impl Client {
         self.call(Method::PUT, path, upload.into_body()).await
     }
 
+    /// `PUT path` with a body of bytes.
+    pub async fn put_bytes<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        bytes: Vec<u8>,
+    ) -> Result<T, CallFault> {
+        self.call(Method::PUT, path, Outgoing::once(bytes)).await
+    }
+
     /// `GET path`, an answer in bytes that is read while it comes.
     pub async fn download(&self, path: &str) -> Result<Download, CallFault> {
         let answer = self

@@ -7,6 +7,10 @@ use serde::{Deserialize, Serialize};
 use crate::base::{Alias, AuthorityId, Digest, Timestamp, Xid};
 use crate::policy::terms::Terms;
 
+mod many;
+
+pub use many::{GRANTS_AT_ONCE, SealMany, WAITED_AT_ONCE, WaitMany, Waited};
+
 /// Requests and answers are JSON of at most this many bytes.
 pub const BODY_BYTES_MAX: usize = 4 << 20;
 

@@ -8,6 +8,8 @@ use serde_json::{Map, Value};
 
 use crate::base::limits;
 
+mod scan;
+
 /// Why bytes are not the canonical JSON of a value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum JsonFault {
@@ -32,10 +34,24 @@ pub enum JsonFault {
 
 /// The one spelling of a value (RFC 8785).
 ///
+/// A type that writes its fields in the order of their names is written once; any other is written again in order.
+///
 /// # Panics
 /// When a type of ours cannot be written as JSON, which its own tests would show.
 pub fn canonical<T: Serialize>(value: &T) -> Vec<u8> {
+    let written = serde_json::to_vec(value).expect("our own types are JSON");
+    if scan::is_canonical(&written) {
+        return written;
+    }
     serde_json_canonicalizer::to_vec(value).expect("our own types are JSON")
+}
+
+/// Refuses what is not the one spelling of some value in at most `limit` bytes.
+pub fn check_canonical(bytes: &[u8], limit: usize) -> Result<(), JsonFault> {
+    if bytes.len() <= limit && scan::is_canonical(bytes) {
+        return Ok(());
+    }
+    parse_canonical::<Value>(bytes, limit).map(drop)
 }
 
 /// Reads a value from at most `limit` bytes that are its one spelling. The value is written again and compared: an
@@ -44,11 +60,16 @@ pub fn parse_canonical<T: DeserializeOwned + Serialize>(
     bytes: &[u8],
     limit: usize,
 ) -> Result<T, JsonFault> {
-    let value = parse_strict(bytes, limit)?;
-    if canonical(&value) != bytes {
-        return Err(JsonFault::NotCanonical);
-    }
-    let read: T = serde_json::from_value(value).map_err(|e| JsonFault::Content(e.to_string()))?;
+    let content = |e: serde_json::Error| JsonFault::Content(e.to_string());
+    let read: T = if bytes.len() <= limit && scan::is_canonical(bytes) {
+        serde_json::from_slice(bytes).map_err(content)?
+    } else {
+        let value = parse_strict(bytes, limit)?;
+        if canonical(&value) != bytes {
+            return Err(JsonFault::NotCanonical);
+        }
+        serde_json::from_value(value).map_err(content)?
+    };
     if canonical(&read) != bytes {
         return Err(JsonFault::NotCanonical);
     }
@@ -188,6 +209,80 @@ mod tests {
             (Some(want), Some(got)) if got.contains(want) => {}
             (want, got) => panic!("{json:.80}: expected {want:?}, got {got:?}"),
         }
+    }
+
+    /// What the scan takes, the slow way takes too; and it takes everything that we write ourselves.
+    #[test]
+    fn the_scan_takes_nothing_that_the_slow_way_refuses() {
+        let slow = |bytes: &[u8]| {
+            parse_strict(bytes, 4096)
+                .is_ok_and(|value| serde_json_canonicalizer::to_vec(&value).unwrap() == bytes)
+        };
+        let check = |bytes: &[u8]| {
+            if scan::is_canonical(bytes) {
+                assert!(slow(bytes), "{}", String::from_utf8_lossy(bytes));
+            }
+        };
+        let good: &[&str] = &[
+            r#"{"a":1,"b":["x",true,null,false],"c":{},"d":[]}"#,
+            r#"{"":0,"a":-1,"aa":9007199254740991,"b":-9007199254740991}"#,
+            r#"["\"","\\","\n\t\b\f\r","é – €","/",""]"#,
+            "0",
+            "\"x\"",
+        ];
+        for text in good {
+            assert!(scan::is_canonical(text.as_bytes()), "{text}");
+            let alphabet = "{}[]\",:\\0129-.eEtrufalsn \n\u{e9}x".as_bytes();
+            for at in 0..text.len() {
+                let mut changed = text.as_bytes().to_vec();
+                changed.remove(at);
+                check(&changed);
+                for &byte in alphabet {
+                    changed.clone_from(&text.as_bytes().to_vec());
+                    changed[at] = byte;
+                    check(&changed);
+                    changed.clone_from(&text.as_bytes().to_vec());
+                    changed.insert(at, byte);
+                    check(&changed);
+                }
+            }
+            for end in 0..text.len() {
+                check(&text.as_bytes()[..end]);
+            }
+        }
+        for bad in [
+            "-0",
+            "00",
+            "01",
+            "1 ",
+            " 1",
+            "-",
+            "",
+            "{",
+            "[1,]",
+            "[,1]",
+            r#"{"a"}"#,
+            r#"{"a":1,}"#,
+            r#"{"b":1,"a":1}"#,
+            r#"{"a":1,"a":1}"#,
+            "9007199254740992",
+            "-9007199254740992",
+            "99999999999999999999",
+            "1.0",
+            "1e1",
+            r#""\/""#,
+            r#""\u0061""#,
+            "\"\u{1}\"",
+            "nul",
+            "\"\n\"",
+            "[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]",
+            "1,2",
+            "\"x",
+            "\"x\\\"",
+        ] {
+            assert!(!scan::is_canonical(bad.as_bytes()), "{bad}");
+        }
+        assert!(!scan::is_canonical(b"\"\xff\""));
     }
 
     #[test]

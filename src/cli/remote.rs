@@ -43,6 +43,20 @@ impl Remote {
         })
     }
 
+    /// The same daemon for a thread of its own: its calls run on that thread alone, on a connection of their own.
+    pub(crate) fn lane(&self) -> Result<Self, Failure> {
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|e| Failure::failed("no-threads", format!("no thread can be started: {e}")))?;
+        Ok(Self {
+            runtime,
+            client: Client::new(self.client.socket()),
+            timeout: self.timeout,
+            start_hint: self.start_hint.clone(),
+        })
+    }
+
     /// The client, for calls of a thread that has the [`Remote::runtime`].
     pub(crate) const fn client(&self) -> &Client {
         &self.client

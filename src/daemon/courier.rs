@@ -1,6 +1,7 @@
 //! Takes mail to one peer: several exchanges at once, again and again until it is handed over or its time is over.
 
 use std::collections::HashSet;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,11 +18,17 @@ use crate::net::session::Session;
 use crate::store::Exchange;
 use crate::store::Fault;
 use crate::store::Op;
+use crate::store::Outgoing;
 use crate::store::PeerState;
+use crate::store::StoreFault;
 use crate::transfer::Outcome;
 
 /// Exchanges with one peer at once; the peer's limit on streams, less the control stream and some air.
 const AT_ONCE: usize = 56;
+/// Exchanges read from the outbox at once, with their small payloads.
+const READ_AT_ONCE: u32 = 64;
+/// Every so many reads the whole outbox is looked at, so that what is new does not keep back what is tried again.
+const WHOLE_EVERY: u32 = 16;
 /// The first wait after a failure, in milliseconds; doubles each time.
 const BACKOFF_MS: u64 = 500;
 /// The longest wait, in milliseconds.
@@ -46,6 +53,11 @@ pub(crate) struct Courier {
     bell: Arc<Notify>,
     failures: u64,
     under_way: HashSet<Xid>,
+    /// Read and not yet begun.
+    ready: VecDeque<Outgoing>,
+    /// The last one that was read; what is due before it is found by looking at the whole outbox.
+    read_to: Option<Xid>,
+    reads: u32,
     attempts: JoinSet<(Box<Exchange>, Attempt)>,
     next_dial: Option<tokio::time::Instant>,
 }
@@ -58,6 +70,9 @@ impl Courier {
             bell,
             failures: 0,
             under_way: HashSet::new(),
+            ready: VecDeque::new(),
+            read_to: None,
+            reads: 0,
             attempts: JoinSet::new(),
             next_dial: None,
         }
@@ -84,28 +99,57 @@ impl Courier {
     /// Starts what can be started; answers when to look again.
     async fn round(&mut self) -> Option<Duration> {
         let known = self.daemon.roster.by_id(&self.peer)?;
-        if known.row.state != PeerState::Accepted || self.under_way.len() >= AT_ONCE / 2 {
+        if known.row.state != PeerState::Accepted {
+            self.ready.clear();
+            self.read_to = None;
             return None;
         }
-        let ledger = &self.daemon.station.ledger;
-        let limit = u32::try_from(AT_ONCE + self.under_way.len()).unwrap_or(u32::MAX);
-        let now = self.daemon.station.clock();
-        let mut due = match ledger.outbox_due(&self.peer, now, limit).await {
-            Ok(due) => due,
-            Err(e) => {
+        while self.under_way.len() < AT_ONCE {
+            let now = self.daemon.station.clock();
+            if let Err(e) = self.read(now).await {
                 tracing::error!(peer = %self.peer, "cannot read the outbox: {e}");
                 return None;
             }
-        };
-        due.retain(|exchange| !self.under_way.contains(&exchange.xid));
-        if due.is_empty() {
-            return self.next_try(now).await;
-        }
-        match self.session().await {
-            Some(session) => self.start(&session, due),
-            None => return self.next_dial.map(|at| at - tokio::time::Instant::now()),
+            if self.ready.is_empty() {
+                return self.next_try(now).await;
+            }
+            match self.session().await {
+                Some(session) => self.start(&session),
+                None => {
+                    // It may be long until the next connection: then it is read again.
+                    self.ready.clear();
+                    self.read_to = None;
+                    return self.next_dial.map(|at| at - tokio::time::Instant::now());
+                }
+            }
         }
         None
+    }
+
+    /// Reads what is due, if nothing is ready: mostly what is new; everything, now and then or once there is nothing new.
+    async fn read(&mut self, now: Timestamp) -> Result<(), StoreFault> {
+        if !self.ready.is_empty() {
+            return Ok(());
+        }
+        let ledger = &self.daemon.station.ledger;
+        let mut due = Vec::new();
+        self.reads = self.reads.wrapping_add(1);
+        if self.read_to.is_some() && !self.reads.is_multiple_of(WHOLE_EVERY) {
+            due = ledger
+                .outbox_due(&self.peer, now, self.read_to, READ_AT_ONCE)
+                .await?;
+        }
+        if due.is_empty() {
+            let under_way = u32::try_from(self.under_way.len()).unwrap_or(u32::MAX);
+            let limit = READ_AT_ONCE.saturating_add(under_way);
+            due = ledger.outbox_due(&self.peer, now, None, limit).await?;
+        }
+        if let Some(last) = due.last() {
+            self.read_to = Some(last.exchange.xid);
+        }
+        due.retain(|outgoing| !self.under_way.contains(&outgoing.exchange.xid));
+        self.ready.extend(due);
+        Ok(())
     }
 
     /// How long until the first exchange that waits is due.
@@ -122,15 +166,15 @@ impl Courier {
         (first.next_try > now).then_some(wait)
     }
 
-    fn start(&mut self, session: &Session, due: Vec<Exchange>) {
-        for exchange in due {
-            if self.under_way.len() >= AT_ONCE {
+    fn start(&mut self, session: &Session) {
+        while self.under_way.len() < AT_ONCE {
+            let Some(Outgoing { exchange, ahead }) = self.ready.pop_front() else {
                 return;
-            }
+            };
             self.under_way.insert(exchange.xid);
             let session = session.clone();
             self.attempts.spawn(async move {
-                let attempt = session.send(&exchange).await;
+                let attempt = session.send(&exchange, ahead).await;
                 (Box::new(exchange), attempt)
             });
         }

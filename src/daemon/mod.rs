@@ -11,6 +11,7 @@ mod openings;
 mod papers;
 mod roster;
 mod routes;
+mod sealed;
 mod seals;
 mod start;
 mod statements;

@@ -9,10 +9,9 @@ use axum::body::Body;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use tokio::sync::mpsc;
-use zeroize::Zeroizing;
 
 use crate::api::server::{ApiFailure, Caller};
-use crate::api::types::{SealFinish, SealGrant, SealRequest, Spooled};
+use crate::api::types::{GRANTS_AT_ONCE, SealFinish, SealGrant, SealRequest, Spooled};
 use crate::base::Digest;
 use crate::base::Ranges;
 use crate::base::Timestamp;
@@ -21,9 +20,9 @@ use crate::base::json;
 use crate::base::limits;
 use crate::daemon::Daemon;
 use crate::daemon::roster::Known;
+use crate::daemon::sealed::{Sealed, whole, write_sealed};
 use crate::daemon::statements::{commit_failure, random, unsigned};
 use crate::identity::statement::Note;
-use crate::package::header;
 use crate::policy;
 use crate::policy::Action;
 use crate::policy::Facts;
@@ -39,8 +38,6 @@ use crate::store::Exchange;
 use crate::store::Op;
 use crate::store::PeerState;
 use crate::store::Phase;
-use crate::store::Spool;
-use crate::store::SpoolFault;
 
 /// Grants that may wait for their bytes at once.
 const GRANTS_MAX: usize = 256;
@@ -56,15 +53,6 @@ struct Grant {
     peer: Arc<Known>,
     made: Timestamp,
     spooled: Option<Sealed>,
-}
-
-/// The bytes of a sealed package, durable.
-struct Sealed {
-    header: Zeroizing<Vec<u8>>,
-    body: Digest,
-    len: u64,
-    segments: u64,
-    inline: Option<Vec<u8>>,
 }
 
 /// The grants that are out.
@@ -145,6 +133,39 @@ impl Daemon {
         caller: &Caller,
         request: SealRequest,
     ) -> Result<SealGrant, ApiFailure> {
+        self.grant_to(caller, caller.actor(), request)
+    }
+
+    /// Decides for each of several packages; each has a permit of its own.
+    pub(crate) fn grants(
+        &self,
+        caller: &Caller,
+        request: &SealRequest,
+        count: usize,
+    ) -> Result<Vec<SealGrant>, ApiFailure> {
+        if !(1..=GRANTS_AT_ONCE).contains(&count) {
+            let message = format!("1 to {GRANTS_AT_ONCE} packages are granted at once");
+            return Err(ApiFailure::usage("bad-count", message));
+        }
+        let actor = caller.actor();
+        let mut granted: Vec<SealGrant> = Vec::with_capacity(count);
+        while granted.len() < count {
+            match self.grant_to(caller, actor.clone(), request.clone()) {
+                Ok(grant) => granted.push(grant),
+                // Fewer than were asked for are of use too.
+                Err(_) if !granted.is_empty() => break,
+                Err(failure) => return Err(failure),
+            }
+        }
+        Ok(granted)
+    }
+
+    fn grant_to(
+        &self,
+        caller: &Caller,
+        actor: String,
+        request: SealRequest,
+    ) -> Result<SealGrant, ApiFailure> {
         let unknown = || {
             ApiFailure::trust(
                 "unknown-peer",
@@ -167,11 +188,7 @@ impl Daemon {
             );
         }
         check_request(&request)?;
-        let (xid, now, actor) = (
-            Xid::from_bytes(random()),
-            self.station.clock(),
-            caller.actor(),
-        );
+        let (xid, now) = (Xid::from_bytes(random()), self.station.clock());
         let facts = Facts {
             action: Action::Send,
             own: &self.station.own.id,
@@ -239,10 +256,7 @@ impl Daemon {
         let mut grant = self.seals.take(name, caller)?;
         if grant.spooled.is_some() {
             self.seals.put(name.to_owned(), grant);
-            return Err(ApiFailure::usage(
-                "already-spooled",
-                "this grant has its bytes already",
-            ));
+            return Err(already_spooled());
         }
         let sealed = self.take_bytes(&grant, body).await?;
         let answer = Spooled {
@@ -252,6 +266,30 @@ impl Daemon {
         grant.spooled = Some(sealed);
         self.seals.put(name.to_owned(), grant);
         Ok(answer)
+    }
+
+    /// Takes the sealed bytes of a small package, which stay in memory until its dispatch is committed.
+    pub(crate) fn take_whole(
+        &self,
+        caller: &Caller,
+        name: &str,
+        age_file: &[u8],
+    ) -> Result<(), ApiFailure> {
+        let mut grant = self.seals.take(name, caller)?;
+        if grant.spooled.is_some() {
+            self.seals.put(name.to_owned(), grant);
+            return Err(already_spooled());
+        }
+        let recipients = grant.peer.card.age.len();
+        let blobs = &self.station.blobs;
+        if !blobs.room_for(age_file.len() as u64) {
+            let full = "no space left for the package";
+            return Err(ApiFailure::storage("storage-full", full));
+        }
+        let most = self.config.limits.package_max;
+        grant.spooled = Some(whole(blobs, grant.xid, recipients, most, age_file)?);
+        self.seals.put(name.to_owned(), grant);
+        Ok(())
     }
 
     async fn take_bytes(&self, grant: &Grant, body: Body) -> Result<Sealed, ApiFailure> {
@@ -307,7 +345,7 @@ impl Daemon {
         caller: &Caller,
         name: &str,
         finish: SealFinish,
-    ) -> Result<Xid, ApiFailure> {
+    ) -> Result<Exchange, ApiFailure> {
         let mut grant = self.seals.take(name, caller)?;
         let xid = grant.xid;
         let Some(sealed) = grant.spooled.take() else {
@@ -341,7 +379,7 @@ impl Daemon {
             disclosures: sent(&disclosures),
             ..row
         };
-        let mut ops = vec![Op::Open(Box::new(row))];
+        let mut ops = vec![Op::Open(Box::new(row.clone()))];
         ops.extend(sealed.inline.map(|bytes| Op::Payload { xid, bytes }));
         ops.extend([
             Op::Header {
@@ -357,7 +395,7 @@ impl Daemon {
             .map_err(commit_failure)?;
         self.ring(&grant.peer.row.id);
         self.changed(xid);
-        Ok(xid)
+        Ok(row)
     }
 }
 
@@ -434,61 +472,6 @@ pub(crate) fn disk_failure(fault: &DiskFault) -> ApiFailure {
     }
 }
 
-fn spool_failure(fault: &SpoolFault) -> ApiFailure {
-    match fault {
-        SpoolFault::Disk(fault) => disk_failure(fault),
-        SpoolFault::TooLong => ApiFailure::usage("too-large", fault.to_string()),
-    }
-}
-
-/// Splits header from payload and spools the payload. An empty piece marks the end; without it the bytes were cut.
-fn write_sealed(
-    blobs: &crate::store::Blobs,
-    xid: Xid,
-    recipients: usize,
-    most: u64,
-    mut from: mpsc::Receiver<Bytes>,
-) -> Result<Sealed, ApiFailure> {
-    let cut = || ApiFailure::failed("cut", "the sealed bytes stopped coming");
-    let bad = |e: &header::HeaderFault| {
-        ApiFailure::usage(e.code(), format!("not a sealed package for this peer: {e}"))
-    };
-    let mut start = Vec::new();
-    let split = loop {
-        if let Some(at) = header::split(&start).map_err(|e| bad(&e))? {
-            break at;
-        }
-        let piece = from
-            .blocking_recv()
-            .filter(|piece| !piece.is_empty())
-            .ok_or_else(cut)?;
-        start.extend_from_slice(&piece);
-    };
-    let payload = start.split_off(split);
-    header::check(&start, recipients).map_err(|e| bad(&e))?;
-    let mut spool: Spool = blobs.spool();
-    spool.write(&payload).map_err(|e| spool_failure(&e))?;
-    let mut length = payload.len() as u64;
-    loop {
-        let piece = from.blocking_recv().ok_or_else(cut)?;
-        if piece.is_empty() {
-            break;
-        }
-        length += piece.len() as u64;
-        if length > most {
-            let message = format!(
-                "the package is longer than the {most} bytes that limits.package_max allows"
-            );
-            return Err(ApiFailure::usage("too-large", message));
-        }
-        spool.write(&piece).map_err(|e| spool_failure(&e))?;
-    }
-    let done = spool.finish(&xid).map_err(|e| spool_failure(&e))?;
-    Ok(Sealed {
-        header: Zeroizing::new(start),
-        body: done.body,
-        len: done.len,
-        segments: done.segments,
-        inline: done.inline,
-    })
+fn already_spooled() -> ApiFailure {
+    ApiFailure::usage("already-spooled", "this grant has its bytes already")
 }

@@ -140,6 +140,7 @@ impl KeyFault {
 #[derive(Clone, PartialEq, Eq)]
 pub struct PublicKey {
     name: KeyName,
+    id: KeyId,
     point: ed25519_dalek::VerifyingKey,
 }
 
@@ -166,7 +167,12 @@ impl PublicKey {
         if point.to_edwards().compress().as_bytes() != bytes {
             return Err(KeyFault::NotCanonical(name));
         }
-        Ok(Self { name, point })
+        Ok(Self::of(name, point))
+    }
+
+    fn of(name: KeyName, point: ed25519_dalek::VerifyingKey) -> Self {
+        let id = note::key_id(&name.to_string(), note::ED25519, point.as_bytes());
+        Self { name, id, point }
     }
 
     /// The key's name.
@@ -175,8 +181,8 @@ impl PublicKey {
     }
 
     /// The key's id (C2SP signed-note).
-    pub fn id(&self) -> KeyId {
-        note::key_id(&self.name.to_string(), note::ED25519, self.bytes())
+    pub const fn id(&self) -> KeyId {
+        self.id
     }
 
     /// The 32 bytes of the point.
@@ -282,7 +288,7 @@ as_text! { KeyName PublicKey }
 /// An Ed25519 secret key and its name. Zeroized when dropped; neither printed nor copied.
 #[expect(missing_debug_implementations, reason = "a secret has no printed form")]
 pub struct SecretKey {
-    name: KeyName,
+    public: PublicKey,
     key: ed25519_dalek::SigningKey,
 }
 
@@ -290,20 +296,18 @@ impl SecretKey {
     /// The key of this seed (RFC 8032 §5.1.5); the seed must be random.
     pub fn from_seed(name: KeyName, seed: &[u8; 32]) -> Self {
         let key = ed25519_dalek::SigningKey::from_bytes(seed);
-        Self { name, key }
+        let public = PublicKey::of(name, key.verifying_key());
+        Self { public, key }
     }
 
     /// The key's name.
     pub const fn name(&self) -> &KeyName {
-        &self.name
+        &self.public.name
     }
 
     /// The public half.
     pub fn public(&self) -> PublicKey {
-        PublicKey {
-            name: self.name.clone(),
-            point: self.key.verifying_key(),
-        }
+        self.public.clone()
     }
 
     /// Signs a message (RFC 8032, Ed25519 without context or pre-hash).

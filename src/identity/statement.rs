@@ -215,8 +215,8 @@ impl Note {
             return Err(StatementFault::UnknownContext(first));
         };
         let json = second.trim_end_matches('\n');
-        let value: Value = json::parse_canonical(json.as_bytes(), limits::STATEMENT_BYTES_MAX)?;
-        if !value.is_object() {
+        json::check_canonical(json.as_bytes(), limits::STATEMENT_BYTES_MAX)?;
+        if !json.starts_with('{') {
             return Err(StatementFault::NotAnObject);
         }
         let mut signatures: Vec<NoteSignature> = Vec::with_capacity(lines.len());
@@ -346,20 +346,39 @@ impl Note {
                 got: self.signatures.len(),
             });
         }
-        for (key, signature) in keys.iter().zip(&self.signatures) {
-            if key.name() != &signature.name || key.id() != signature.id {
-                return Err(StatementFault::WrongSigner {
-                    wanted_name: key.name().clone(),
-                    wanted: key.id(),
-                    got_name: signature.name.clone(),
-                    got: signature.id,
-                });
+        let mut signed = keys.iter().zip(&self.signatures);
+        signed.try_for_each(|(key, signature)| self.verify_one(key, signature))
+    }
+
+    /// Whether this is `held`, byte for byte, with a good signature of `key` added and nothing else. What is held was
+    /// verified when it was taken, or is our own, and is not verified again.
+    pub fn verify_added(&self, held: &Self, key: &PublicKey) -> Result<(), StatementFault> {
+        let (wanted, got) = (held.signatures.len() + 1, self.signatures.len());
+        match self.signatures.last() {
+            Some(added) if wanted == got && self.whole.starts_with(&held.whole) => {
+                self.verify_one(key, added)
             }
-            if !key.verify(self.text().as_bytes(), &signature.signature) {
-                return Err(StatementFault::BadSignature(key.name().clone()));
+            Some(_) if wanted == got => {
+                Err(StatementFault::BadSignature(held.issuer().name.clone()))
             }
+            Some(_) | None => Err(StatementFault::SignatureCount { wanted, got }),
         }
-        Ok(())
+    }
+
+    fn verify_one(&self, key: &PublicKey, signature: &NoteSignature) -> Result<(), StatementFault> {
+        if key.name() != &signature.name || key.id() != signature.id {
+            return Err(StatementFault::WrongSigner {
+                wanted_name: key.name().clone(),
+                wanted: key.id(),
+                got_name: signature.name.clone(),
+                got: signature.id,
+            });
+        }
+        if key.verify(self.text().as_bytes(), &signature.signature) {
+            Ok(())
+        } else {
+            Err(StatementFault::BadSignature(key.name().clone()))
+        }
     }
 }
 
@@ -408,6 +427,24 @@ mod tests {
             both.countersign(&fr).unwrap_err().code(),
             "statement-signed-twice"
         );
+        let added = |both: &Note, held: &Note, key: &SecretKey| {
+            both.verify_added(held, &key.public()).map_err(|e| e.code())
+        };
+        assert_eq!(added(&both, &note, &fr), Ok(()));
+        assert_eq!(added(&both, &note, &ie), Err("statement-wrong-signer"));
+        assert_eq!(added(&note, &note, &fr), Err("statement-signature-count"));
+        assert_eq!(added(&both, &both, &fr), Err("statement-signature-count"));
+        let mut other = both.clone();
+        other.signatures[0].signature[5] ^= 1;
+        other.whole = note.text().to_owned() + "\n";
+        for signature in &other.signatures {
+            other.whole += &signature.line();
+        }
+        assert_eq!(added(&other, &note, &fr), Err("statement-bad-signature"));
+        other.signatures[1].signature[5] ^= 1;
+        let text = note.text().to_owned() + "\n" + &note.signatures[0].line();
+        other.whole = text + &other.signatures[1].line();
+        assert_eq!(added(&other, &note, &fr), Err("statement-bad-signature"));
         let verify = |keys: &[&PublicKey]| both.verify(keys).unwrap_err().code();
         assert_eq!(verify(&[&ie.public()]), "statement-signature-count");
         assert_eq!(

@@ -17,6 +17,7 @@ use crate::net::reader::FrameReader;
 use crate::net::session::Session;
 use crate::net::station::Station;
 use crate::receipt::Kind;
+use crate::store::Ahead;
 use crate::store::CommitFault;
 use crate::store::Exchange;
 use crate::store::Fault as StoredFault;
@@ -60,6 +61,26 @@ pub(crate) struct Stored {
     progress: Progress,
     payload: Option<Vec<u8>>,
     len: u64,
+}
+
+/// Everything that a sender needs, from what was read ahead.
+fn at_hand(exchange: &Exchange, ahead: Ahead) -> Result<Stored, Attempt> {
+    // While nothing was sent, the newest statement of the chain is the dispatch.
+    let dispatch = Note::parse(&exchange.last_note).map_err(|_| altered(Kind::Dispatch))?;
+    let consignment = Consignment {
+        xid: exchange.xid,
+        dispatch,
+        disclosures: exchange.disclosures.clone(),
+        header: Some(ahead.header),
+        segments: exchange.segments,
+        inline: exchange.inline,
+    };
+    Ok(Stored {
+        consignment,
+        progress: Progress::Dispatched,
+        payload: Some(ahead.payload),
+        len: exchange.len,
+    })
 }
 
 /// Reads what is stored of an outgoing exchange.
@@ -109,12 +130,14 @@ fn stored_note(rows: &[StatementRow], kind: Kind, signatures: u8) -> Result<Note
         .rev()
         .find(|row| row.kind == kind.as_str() && row.signatures == signatures);
     let note = row.and_then(|row| Note::parse(&row.note).ok());
-    note.ok_or_else(|| {
-        Attempt::Local(Fault::new(
-            "ledger-altered",
-            format!("the stored {kind} is missing or damaged"),
-        ))
-    })
+    note.ok_or_else(|| altered(kind))
+}
+
+fn altered(kind: Kind) -> Attempt {
+    Attempt::Local(Fault::new(
+        "ledger-altered",
+        format!("the stored {kind} is missing or damaged"),
+    ))
 }
 
 /// How far the exchange has come, with the notes that prove it.
@@ -147,16 +170,23 @@ fn progress(exchange: &Exchange, rows: &[StatementRow]) -> Result<Progress, Atte
 }
 
 /// Runs one attempt to its end.
-pub(crate) async fn run(session: &Session, exchange: &Exchange) -> Attempt {
-    match attempt(session, exchange).await {
+pub(crate) async fn run(session: &Session, exchange: &Exchange, ahead: Option<Ahead>) -> Attempt {
+    match attempt(session, exchange, ahead).await {
         Ok(outcome) => Attempt::Ended(outcome),
         Err(attempt) => attempt,
     }
 }
 
-async fn attempt(session: &Session, exchange: &Exchange) -> Result<Outcome, Attempt> {
+async fn attempt(
+    session: &Session,
+    exchange: &Exchange,
+    ahead: Option<Ahead>,
+) -> Result<Outcome, Attempt> {
     let station = &session.station;
-    let stored = load(station, exchange).await?;
+    let stored = match ahead {
+        Some(ahead) => at_hand(exchange, ahead)?,
+        None => load(station, exchange).await?,
+    };
     let (send, recv) = session
         .link
         .connection

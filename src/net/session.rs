@@ -30,6 +30,7 @@ use crate::net::reader::FrameReader;
 use crate::net::station::Station;
 use crate::receipt;
 use crate::receipt::Head;
+use crate::store::Ahead;
 use crate::store::Exchange;
 use crate::transfer::{Fault, Other};
 use crate::wire::{Ack, Announced, Frame, Hello};
@@ -284,9 +285,9 @@ impl Session {
         tokio::time::Instant::now() + Duration::from_millis(wait)
     }
 
-    /// One attempt at sending a package.
-    pub async fn send(&self, exchange: &Exchange) -> Attempt {
-        outbound::run(self, exchange).await
+    /// One attempt at sending a package; what was read `ahead` of it need not be read again.
+    pub async fn send(&self, exchange: &Exchange, ahead: Option<Ahead>) -> Attempt {
+        outbound::run(self, exchange, ahead).await
     }
 
     /// Serves what the peer opens until the connection ends; every finished incoming attempt is reported.

@@ -85,6 +85,20 @@ pub struct Evaluation {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Terms {
+    /// The evaluation of source and information.
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub evaluation: Option<Evaluation>,
+    /// The handling code.
+    #[serde(
+        default,
+        deserialize_with = "present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub handling: Option<Handling>,
     /// The legal instrument under which the package is sent.
     pub instrument: Code,
     /// The address (ELI) of the provision that the sender relies on.
@@ -94,23 +108,18 @@ pub struct Terms {
         skip_serializing_if = "Option::is_none"
     )]
     pub legal_basis: Option<String>,
+    /// Whether it may be passed on.
+    pub onward: Onward,
     /// What it may be used for: 1 to 32.
     #[serde(deserialize_with = "ascending")]
     pub purposes: Vec<Purpose>,
-    /// The handling code.
+    /// Further restrictions: at most 32, not written when there are none.
     #[serde(
         default,
-        deserialize_with = "present",
-        skip_serializing_if = "Option::is_none"
+        deserialize_with = "ascending",
+        skip_serializing_if = "Vec::is_empty"
     )]
-    pub handling: Option<Handling>,
-    /// The evaluation of source and information.
-    #[serde(
-        default,
-        deserialize_with = "present",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub evaluation: Option<Evaluation>,
+    pub restrictions: Vec<Restriction>,
     /// The last day on which it may be kept.
     pub retain_until: Date,
     /// The day on which somebody has to look whether it is still needed; not after `retain_until`.
@@ -127,15 +136,6 @@ pub struct Terms {
         skip_serializing_if = "Option::is_none"
     )]
     pub sunset: Option<Date>,
-    /// Whether it may be passed on.
-    pub onward: Onward,
-    /// Further restrictions: at most 32, not written when there are none.
-    #[serde(
-        default,
-        deserialize_with = "ascending",
-        skip_serializing_if = "Vec::is_empty"
-    )]
-    pub restrictions: Vec<Restriction>,
     /// Whether the sender wants to be told of the use made.
     pub use_report: bool,
 }

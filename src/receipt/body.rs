@@ -32,56 +32,56 @@ pub struct Stamp {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Receipt {
-    /// The version of the format: 1.
-    pub v: u64,
-    /// What it states.
-    pub kind: Kind,
-    /// The exchange.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub xid: Option<Xid>,
-    /// Its place in the exchange; `dispatch` is 1.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub step: Option<u32>,
-    /// SHA-256 of the text of the receipt before it in the exchange.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub prev: Option<Digest>,
+    /// Its declared uncertainty, in milliseconds.
+    pub clk: u64,
     /// The sender of the package; outside exchanges, the issuer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Party>,
-    /// The receiver of the package.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub to: Option<Party>,
-    /// The package.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pkg: Option<Pkg>,
-    /// The terms that bind it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub terms: Option<Terms>,
-    /// Digests of salted disclosures, ascending (RFC 9901): the exchange's; of a receipt about access, its own.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub sd: Vec<Digest>,
-    /// The digest of the policy set in force at the issuer.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pol: Option<Digest>,
-    /// The session: SHA-256 of the TLS exporter; only where it was issued while connected.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ses: Option<Digest>,
-    /// The issuer's time.
-    pub t: Timestamp,
-    /// Its declared uncertainty, in milliseconds.
-    pub clk: u64,
     /// Heads of logs: the issuer's own last checkpoint, and the peer's last seen.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub heads: Vec<Head>,
-    /// Why something was not done.
+    /// What it states.
+    pub kind: Kind,
+    /// The package.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<Reason>,
+    pub pkg: Option<Pkg>,
+    /// The digest of the policy set in force at the issuer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pol: Option<Digest>,
+    /// SHA-256 of the text of the receipt before it in the exchange.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prev: Option<Digest>,
     /// For what it was opened, or was to be opened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub purpose: Option<Purpose>,
+    /// Why something was not done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// Digests of salted disclosures, ascending (RFC 9901): the exchange's; of a receipt about access, its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sd: Vec<Digest>,
+    /// The session: SHA-256 of the TLS exporter; only where it was issued while connected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ses: Option<Digest>,
+    /// Its place in the exchange; `dispatch` is 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<u32>,
     /// What a receipt outside exchanges is about: digest of a card's note, of a policy's description, of a key list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<Digest>,
+    /// The issuer's time.
+    pub t: Timestamp,
+    /// The terms that bind it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terms: Option<Terms>,
+    /// The receiver of the package.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Party>,
+    /// The version of the format: 1.
+    pub v: u64,
+    /// The exchange.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub xid: Option<Xid>,
 }
 
 /// Whether a kind has a field.

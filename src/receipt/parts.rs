@@ -32,7 +32,9 @@ impl Party {
 
     /// Whether this is the party's receipts key.
     pub fn owns(&self, key: &PublicKey) -> bool {
-        key.name().role() == Role::Receipts && *self == Self::of(key)
+        key.name().role() == Role::Receipts
+            && self.key == key.id()
+            && self.id == *key.name().authority()
     }
 }
 
@@ -42,14 +44,14 @@ impl Party {
 pub struct Pkg {
     /// The digest algorithm; always `sha-256`.
     pub alg: String,
-    /// Bytes of a segment; always 1,048,576.
-    pub seg: u64,
     /// RFC 6962 root over the hashes of the payload's segments.
     pub body: Digest,
     /// SHA-256 of the age header.
     pub hdr: Digest,
     /// Bytes of the payload.
     pub len: u64,
+    /// Bytes of a segment; always 1,048,576.
+    pub seg: u64,
 }
 
 impl Pkg {
@@ -85,10 +87,10 @@ impl Pkg {
 pub struct Head {
     /// `<authority id>/log`.
     pub origin: String,
-    /// Leaves in the log.
-    pub size: u64,
     /// The RFC 6962 root over them.
     pub root: Digest,
+    /// Leaves in the log.
+    pub size: u64,
 }
 
 impl From<&Checkpoint> for Head {
@@ -105,10 +107,10 @@ impl From<&Checkpoint> for Head {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reason {
-    /// A stable word of at most 64 letters, digits, inner `.` and `-`.
-    pub code: String,
     /// The clause of law or of the terms: at most 128 printable ASCII characters; empty where the reason is technical.
     pub clause: String,
+    /// A stable word of at most 64 letters, digits, inner `.` and `-`.
+    pub code: String,
 }
 
 impl Reason {

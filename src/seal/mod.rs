@@ -18,7 +18,7 @@ pub use identity::{Identity, IdentityFault, check_recipient};
 pub use inputs::{Survey, survey};
 pub use plaintext::{Plaintext, check_header};
 pub use sandbox::{Sandbox, SandboxFault, sandbox};
-pub use sealing::{SealPlan, Sealed, seal};
+pub use sealing::{SMALL_BYTES_MAX, SealPlan, Sealed, seal, seal_small};
 pub use unpack::{Expect, Unpacked, unpack, unpack_items};
 
 #[cfg(test)]

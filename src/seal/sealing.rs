@@ -30,6 +30,8 @@ use crate::seal::inputs::{self, Found};
 
 const BLOCK_BYTES: usize = 1 << 20;
 const BLOCKS: usize = 8;
+/// The longest file that [`seal_small`] takes, in bytes.
+pub const SMALL_BYTES_MAX: u64 = 128 << 10;
 /// Beginnings, pieces and ends of files in one block.
 const PARTS_MAX: usize = 4_096;
 
@@ -81,6 +83,21 @@ pub fn seal(
     out: impl Write,
     progress: &mut dyn FnMut(u64),
 ) -> Result<Sealed, SealError> {
+    seal_as(plan, out, |tape, custody| {
+        seal_items(inputs, custody, tape, progress)
+    })
+}
+
+/// As [`seal()`], for one file of at most [`SMALL_BYTES_MAX`]: without threads, which would cost more than they save.
+pub fn seal_small(input: &PathBuf, plan: SealPlan, out: impl Write) -> Result<Sealed, SealError> {
+    seal_as(plan, out, |tape, custody| seal_alone(input, custody, tape))
+}
+
+fn seal_as<W: Write>(
+    plan: SealPlan,
+    out: W,
+    items: impl FnOnce(&mut Tape<W>, &CustodyEvent) -> Result<Vec<Item>, SealError>,
+) -> Result<Sealed, SealError> {
     let custody = CustodyEvent {
         action: SEALED.to_owned(),
         instrument: None,
@@ -102,7 +119,7 @@ pub fn seal(
     };
     manifest.check_head().map_err(SealError::Plan)?;
     let mut tape = Tape::begin(encrypted(&plan.recipients, out)?, plan.created)?;
-    manifest.items = seal_items(inputs, &custody, &mut tape, progress)?;
+    manifest.items = items(&mut tape, &custody)?;
     let tags = bag::Tags::of(&manifest);
     if tags.manifest_bytes > limits::MANIFEST_BYTES_MAX {
         return Err(SealError::TooLarge {
@@ -236,7 +253,7 @@ fn seal_items<W: Write>(
         let (to_hash, hashed) = mpsc::sync_channel(BLOCKS);
         let hashing = scope.spawn(move || hash(&hashed));
         scope.spawn(move || {
-            let mut reader = Reader::new(to_hash, to_write);
+            let mut reader = Reader::new(to_hash, to_write, BLOCK_BYTES);
             let read = inputs::walk(inputs, &mut |found| reader.read(&found));
             if let Err(fault) = read.and_then(|()| reader.hand_over()) {
                 // If nobody listens, the caller knows of a fault already.
@@ -252,12 +269,44 @@ fn seal_items<W: Write>(
         let digests = hashing
             .join()
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        for (item, digest) in items.iter_mut().zip(digests) {
-            item.sha256 = digest;
-            item.custody.push(custody.clone());
-        }
+        complete(&mut items, digests, custody);
         Ok(items)
     })
+}
+
+/// As [`seal_items`], one after the other: a small file is a single block.
+fn seal_alone<W: Write>(
+    input: &PathBuf,
+    custody: &CustodyEvent,
+    tape: &mut Tape<W>,
+) -> Result<Vec<Item>, SealError> {
+    let (to_write, blocks) = mpsc::sync_channel(BLOCKS);
+    let (to_hash, hashed) = mpsc::sync_channel(BLOCKS);
+    let block_bytes = usize::try_from(SMALL_BYTES_MAX).unwrap_or(BLOCK_BYTES);
+    let mut reader = Reader::new(to_hash, to_write, block_bytes);
+    inputs::walk(std::slice::from_ref(input), &mut |found| {
+        if found.size() > SMALL_BYTES_MAX {
+            return Err(found.changed());
+        }
+        reader.read(&found)
+    })?;
+    reader.hand_over()?;
+    drop(reader);
+    let digests = hash(&hashed);
+    let mut items = Vec::new();
+    for block in blocks {
+        write_block(tape, &mut items, &*block?)?;
+    }
+    complete(&mut items, digests, custody);
+    Ok(items)
+}
+
+/// What is known of the items once all are read.
+fn complete(items: &mut [Item], digests: Vec<Digest>, custody: &CustodyEvent) {
+    for (item, digest) in items.iter_mut().zip(digests) {
+        item.sha256 = digest;
+        item.custody.push(custody.clone());
+    }
 }
 
 /// Writes what a block brings, and says how many bytes of items that was.
@@ -342,12 +391,14 @@ struct Reader {
     /// The block being filled, and how far it is.
     bytes: Vec<u8>,
     filled: usize,
+    block_bytes: usize,
 }
 
 impl Reader {
     fn new(
         to_hash: SyncSender<Arc<Block>>,
         to_write: SyncSender<Result<Arc<Block>, SealError>>,
+        block_bytes: usize,
     ) -> Self {
         let (home, free) = mpsc::channel();
         Self {
@@ -357,8 +408,9 @@ impl Reader {
             to_hash,
             to_write,
             parts: Vec::new(),
-            bytes: vec![0; BLOCK_BYTES],
+            bytes: vec![0; block_bytes],
             filled: 0,
+            block_bytes,
         }
     }
 
@@ -371,14 +423,14 @@ impl Reader {
         });
         let mut left = size;
         while left > 0 {
-            let room = BLOCK_BYTES - self.filled;
+            let room = self.block_bytes - self.filled;
             let end = self.filled + usize::try_from(left).unwrap_or(room).min(room);
             let range = self.filled..end;
             fill(found, &mut self.bytes[range.clone()])?;
             left -= range.len() as u64;
             self.parts.push(Part::Bytes(range));
             self.filled = end;
-            if self.filled == BLOCK_BYTES {
+            if self.filled == self.block_bytes {
                 self.hand_over()?;
             }
         }
@@ -421,7 +473,7 @@ impl Reader {
         };
         back.unwrap_or_else(|| {
             self.made += 1;
-            vec![0; BLOCK_BYTES]
+            vec![0; self.block_bytes]
         })
     }
 }

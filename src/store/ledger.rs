@@ -20,6 +20,7 @@ use crate::base::Timestamp;
 use crate::base::Xid;
 use crate::base::limits;
 use crate::identity::keys::SecretKey;
+use crate::store::desk::Desk;
 use crate::store::op::Commit;
 use crate::store::op::CommitFault;
 use crate::store::op::Op;
@@ -31,6 +32,7 @@ use crate::store::rows::Direction;
 use crate::store::rows::Exchange;
 use crate::store::rows::PeerRow;
 use crate::store::rows::Phase;
+use crate::store::rows::Reached;
 use crate::store::rows::StatementRow;
 use crate::store::slots::SlotKeys;
 use crate::store::sql;
@@ -55,7 +57,8 @@ pub struct Ledger {
     work: mpsc::Sender<Work>,
     room: Arc<Semaphore>,
     readers: Arc<Readers>,
-    keys: SlotKeys,
+    pub(super) desk: Desk,
+    pub(super) keys: SlotKeys,
     signed: watch::Receiver<Option<Signed>>,
     broken: watch::Receiver<Option<String>>,
     size: Arc<AtomicU64>,
@@ -77,6 +80,8 @@ impl Ledger {
     /// process at a time. The key, of role `log`, signs checkpoints and must be the one that signed before.
     pub fn open(folder: &Path, log_key: SecretKey) -> Result<Self, StoreFault> {
         let opened = opening::open(folder, &log_key)?;
+        let readers = Readers::new(&folder.join(opening::DATABASE));
+        let desk = Desk::open(readers.connect()?)?;
         let (work, queue) = mpsc::channel(2 * limits::COMMIT_GROUP_BATCHES_MAX);
         let (signed_to, signed) = watch::channel(opened.signed);
         let (broken_to, broken) = watch::channel(None);
@@ -105,7 +110,8 @@ impl Ledger {
         Ok(Self {
             work,
             room: Arc::new(Semaphore::new(limits::COMMIT_QUEUE_BYTES_MAX)),
-            readers: Arc::new(Readers::new(&folder.join(opening::DATABASE))),
+            readers: Arc::new(readers),
+            desk,
             keys,
             signed,
             broken,
@@ -197,7 +203,8 @@ impl Ledger {
     /// One exchange.
     pub async fn exchange(&self, xid: &Xid) -> Result<Option<Exchange>, StoreFault> {
         let xid = *xid;
-        self.read(move |db| reader::row(db, sql::EXCHANGE, [xid.as_bytes()], reader::exchange))
+        self.desk
+            .ask(move |db| reader::row(db, sql::EXCHANGE, [xid.as_bytes()], reader::exchange))
             .await
     }
 
@@ -276,25 +283,6 @@ impl Ledger {
         .await
     }
 
-    /// What is to be sent to a peer now, oldest first: its time of the next try is not in the future.
-    pub async fn outbox_due(
-        &self,
-        peer: &AuthorityId,
-        now: Timestamp,
-        limit: u32,
-    ) -> Result<Vec<Exchange>, StoreFault> {
-        let peer = peer.clone();
-        self.read(move |db| {
-            let values = params![
-                peer.as_str(),
-                now.millis(),
-                limit.min(limits::LEDGER_ROWS_MAX)
-            ];
-            reader::rows(db, sql::OUTBOX_DUE, values, reader::exchange)
-        })
-        .await
-    }
-
     /// The peers to whom something is to be sent.
     pub async fn waiting(&self) -> Result<Vec<Waiting>, StoreFault> {
         self.read(|db| {
@@ -331,11 +319,12 @@ impl Ledger {
     /// The statements of one exchange, oldest first.
     pub async fn statements(&self, xid: &Xid) -> Result<Vec<StatementRow>, StoreFault> {
         let xid = *xid;
-        self.read(move |db| {
-            let values = params![xid.as_bytes(), limits::LEDGER_ROWS_MAX];
-            reader::rows(db, sql::STATEMENTS, values, reader::statement)
-        })
-        .await
+        self.desk
+            .ask(move |db| {
+                let values = params![xid.as_bytes(), limits::LEDGER_ROWS_MAX];
+                reader::rows(db, sql::STATEMENTS, values, reader::statement)
+            })
+            .await
     }
 
     /// Statements of all kinds, newest first: those with a number below `before`.
@@ -365,25 +354,40 @@ impl Ledger {
     /// The payload of an exchange, if it lives in the ledger.
     pub async fn payload(&self, xid: &Xid) -> Result<Option<Vec<u8>>, StoreFault> {
         let xid = *xid;
-        self.read(move |db| reader::row(db, sql::PAYLOAD, [xid.as_bytes()], |row| row.get(0)))
+        self.desk
+            .ask(move |db| reader::row(db, sql::PAYLOAD, [xid.as_bytes()], |row| row.get(0)))
             .await
     }
 
     /// The age header of an exchange; none if there is none or it was shredded.
     pub async fn header(&self, xid: &Xid) -> Result<Option<Zeroizing<Vec<u8>>>, StoreFault> {
         let (xid, keys) = (*xid, self.keys.clone());
-        let read = self.read(move |db| {
-            let found = reader::row(db, sql::HEADER, [xid.as_bytes()], |row| {
-                let (slot, wrapped): (u32, Vec<u8>) = (row.get(0)?, row.get(1)?);
-                Ok((slot, wrapped))
-            })?;
-            Ok(found.map(|(slot, wrapped)| keys.unwrap(slot, &xid, &wrapped)))
-        });
+        let read = self.desk.ask(move |db| reader::header(db, &keys, &xid));
         match read.await? {
             None => Ok(None),
             Some(Ok(header)) => Ok(header),
             Some(Err(fault)) => Err(StoreFault::Damaged(fault.to_string())),
         }
+    }
+
+    /// How far these exchanges have come, those that are known, with what holds them up; at most
+    /// [`limits::LEDGER_ROWS_MAX`] are looked at.
+    pub async fn standings(&self, xids: Vec<Xid>) -> Result<Vec<Reached>, StoreFault> {
+        self.desk
+            .ask(move |db| {
+                let mut standings = Vec::with_capacity(xids.len());
+                for xid in xids.iter().take(limits::LEDGER_ROWS_MAX as usize) {
+                    let values = [xid.as_bytes()];
+                    standings.extend(reader::row(
+                        db,
+                        sql::EXCHANGE_STANDING,
+                        values,
+                        reader::reached,
+                    )?);
+                }
+                Ok(standings)
+            })
+            .await
     }
 
     /// All peers, by alias.
@@ -447,7 +451,8 @@ impl fmt::Debug for Ledger {
     }
 }
 
-fn number(db: &Connection, xid: Option<Xid>) -> rusqlite::Result<i64> {
+/// The number of an exchange: 0 for none, the highest of all if it is not known.
+pub(super) fn number(db: &Connection, xid: Option<Xid>) -> rusqlite::Result<i64> {
     let Some(xid) = xid else {
         return Ok(0);
     };

@@ -12,9 +12,11 @@ pub mod incoming;
 pub mod spool;
 
 mod apply;
+mod desk;
 mod ledger;
 mod op;
 mod opening;
+mod outgoing;
 mod reader;
 mod reserve;
 mod rows;
@@ -32,5 +34,8 @@ pub use incoming::{Incoming, ListFault, ListPart, SegmentFault};
 pub use ledger::{Ledger, Waiting};
 pub use op::{Commit, CommitFault, Op};
 pub use opening::StoreFault;
-pub use rows::{Direction, Exchange, Fault, PeerRow, PeerState, Phase, StatementRow, WordFault};
+pub use outgoing::{Ahead, Outgoing};
+pub use rows::{
+    Direction, Exchange, Fault, PeerRow, PeerState, Phase, Reached, StatementRow, WordFault,
+};
 pub use spool::{Spool, SpoolFault, Spooled};

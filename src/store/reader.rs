@@ -11,6 +11,7 @@ use rusqlite::OpenFlags;
 use rusqlite::Row;
 use rusqlite::types::Type;
 use tokio::sync::Semaphore;
+use zeroize::Zeroizing;
 
 use crate::base::Digest;
 use crate::base::Ranges;
@@ -19,8 +20,14 @@ use crate::base::Xid;
 use crate::store::rows::Exchange;
 use crate::store::rows::Fault;
 use crate::store::rows::PeerRow;
+use crate::store::rows::Reached;
 use crate::store::rows::StatementRow;
+use crate::store::slots::SlotFault;
+use crate::store::slots::SlotKeys;
 use crate::store::sql;
+
+/// What came of decrypting a header.
+pub(crate) type Unwrapped = Result<Option<Zeroizing<Vec<u8>>>, SlotFault>;
 
 /// Connections for reading, at most: each costs about a megabyte of cache.
 const CONNECTIONS: usize = 4;
@@ -65,7 +72,8 @@ impl Readers {
         Ok(answer)
     }
 
-    fn connect(&self) -> rusqlite::Result<Connection> {
+    /// Another connection for reading.
+    pub(crate) fn connect(&self) -> rusqlite::Result<Connection> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&self.path, flags)?;
         connection.set_prepared_statement_cache_capacity(64);
@@ -99,6 +107,19 @@ pub(crate) fn row<T>(
         .optional()
 }
 
+/// The age header of an exchange, decrypted; nothing in it if its key was shredded.
+pub(crate) fn header(
+    db: &Connection,
+    keys: &SlotKeys,
+    xid: &Xid,
+) -> rusqlite::Result<Option<Unwrapped>> {
+    let found = row(db, sql::HEADER, [xid.as_bytes()], |row| {
+        let (slot, wrapped): (u32, Vec<u8>) = (row.get(0)?, row.get(1)?);
+        Ok((slot, wrapped))
+    })?;
+    Ok(found.map(|(slot, wrapped)| keys.unwrap(slot, xid, &wrapped)))
+}
+
 /// An exchange from the columns of the queries in [`sql`].
 pub(crate) fn exchange(row: &Row<'_>) -> rusqlite::Result<Exchange> {
     Ok(Exchange {
@@ -125,6 +146,15 @@ pub(crate) fn exchange(row: &Row<'_>) -> rusqlite::Result<Exchange> {
         fault: fault(row, 20)?,
         last_note: row.get(22)?,
         steps: row.get(23)?,
+    })
+}
+
+/// How far an exchange has come, from the columns of the query in [`sql`].
+pub(crate) fn reached(row: &Row<'_>) -> rusqlite::Result<Reached> {
+    Ok(Reached {
+        xid: xid(row, 0)?,
+        phase: word(row, 1)?,
+        fault: fault(row, 2)?,
     })
 }
 

@@ -173,6 +173,17 @@ pub struct Exchange {
     pub steps: u32,
 }
 
+/// How far an exchange has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reached {
+    /// The exchange.
+    pub xid: Xid,
+    /// Its phase.
+    pub phase: Phase,
+    /// What holds it up, or what it failed of.
+    pub fault: Option<Fault>,
+}
+
 /// One statement as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StatementRow {

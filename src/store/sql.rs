@@ -44,6 +44,8 @@ pub(crate) const FOLD: &str = "PRAGMA wal_checkpoint(PASSIVE)";
 /// Moves all that the write-ahead log holds into the database file and empties it; for a time without readers.
 pub(crate) const FOLD_ALL: &str = "PRAGMA wal_checkpoint(TRUNCATE)";
 
+/// Begins a look: everything read until [`COMMIT`] is of one moment.
+pub(crate) const LOOK: &str = "BEGIN";
 pub(crate) const BEGIN: &str = "BEGIN IMMEDIATE";
 pub(crate) const COMMIT: &str = "COMMIT";
 pub(crate) const ROLLBACK: &str = "ROLLBACK";
@@ -197,6 +199,8 @@ pub(crate) const STATEMENT_SUM: &str = "UPDATE statement SET sum = $1 WHERE seq 
 
 pub(crate) const EXCHANGE_LAST: &str = "SELECT COALESCE(MAX(no), 0) FROM exchange";
 pub(crate) const EXCHANGE_STATE: &str = "SELECT no, phase, direction FROM exchange WHERE xid = $1";
+pub(crate) const EXCHANGE_STANDING: &str =
+    "SELECT xid, phase, fault_code, fault_text FROM exchange WHERE xid = $1";
 pub(crate) const EXCHANGE_NO: &str = "SELECT no FROM exchange WHERE xid = $1";
 pub(crate) const EXCHANGE_PUT: &str = "
     INSERT INTO exchange (no, xid, direction, peer, phase, created, updated, body, hdr, len, segments, terms,
@@ -269,8 +273,8 @@ pub(crate) const OUTBOX_PEER: &str = exchanges!(
      ORDER BY no LIMIT $3"
 );
 pub(crate) const OUTBOX_DUE: &str = exchanges!(
-    "WHERE direction = 'out' AND phase IN ('dispatched', 'consigned', 'delivered') AND peer = $1 \
-     AND (next_try IS NULL OR next_try <= $2) ORDER BY no LIMIT $3"
+    "WHERE direction = 'out' AND phase = $1 AND peer = $2 AND no > $3 \
+     AND (next_try IS NULL OR next_try <= $4) ORDER BY no LIMIT $5"
 );
 pub(crate) const OUTBOX_PEERS: &str = "
     SELECT peer, COUNT(*), MIN(COALESCE(next_try, 0)) FROM exchange

@@ -552,17 +552,40 @@ async fn queues() {
     assert_eq!(outbox(Some(peer()), None).await, [0x11, 0x13]);
     assert_eq!(outbox(Some(peer()), Some(xid(0x11))).await, [0x13]);
     assert!(outbox(Some(other), None).await.is_empty());
-    for (now, expected) in [(9_999, &[0x13][..]), (10_000, &[0x11, 0x13])] {
-        let due = ledger.outbox_due(&peer(), at(now), 9).await.unwrap();
-        assert_eq!(ids(&due), expected);
+    let newer = vec![
+        opened(0x14, Direction::Out, Phase::Dispatched),
+        Op::Header {
+            xid: xid(0x14),
+            header: b"header".to_vec().into(),
+        },
+        Op::Payload {
+            xid: xid(0x14),
+            bytes: vec![7],
+        },
+    ];
+    ledger.commit(newer).await.unwrap();
+    for (now, after, expected) in [
+        (9_999, None, &[0x13, 0x14][..]),
+        (10_000, None, &[0x13, 0x11, 0x14]),
+        (10_000, Some(xid(0x11)), &[0x14]),
+        (10_000, Some(xid(0x14)), &[]),
+        (10_000, Some(xid(0x99)), &[]),
+    ] {
+        let due = ledger.outbox_due(&peer(), at(now), after, 9).await;
+        let due: Vec<_> = due.unwrap().into_iter().map(|it| it.exchange).collect();
+        assert_eq!(ids(&due), expected, "{now} {after:?}");
     }
+    let asked = vec![xid(0x13), xid(0x99), xid(0x11)];
+    let reached = ledger.standings(asked).await.unwrap();
+    let reached: Vec<_> = reached.iter().map(|it| it.xid).collect();
+    assert_eq!(reached, [xid(0x13), xid(0x11)]);
     let waiting = ledger.waiting().await.unwrap();
     assert_eq!(waiting.len(), 1);
-    assert_eq!((&waiting[0].peer, waiting[0].count), (&peer(), 2));
+    assert_eq!((&waiting[0].peer, waiting[0].count), (&peer(), 3));
     assert_eq!(ids(&ledger.receiving(None).await.unwrap()), [0x21]);
     assert_eq!(ledger.counts().await.unwrap().len(), 6);
     // The closed outgoing one needs its payload no more.
-    assert_eq!(ledger.xids().await.unwrap().len(), 5);
+    assert_eq!(ledger.xids().await.unwrap().len(), 6);
 }
 
 fn added() -> PeerRow {

@@ -36,8 +36,7 @@ pub(crate) struct Signed {
 impl Signed {
     /// Reads a receipt; signatures are not yet looked at.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Fault> {
-        let note = Note::parse(bytes).map_err(|e| Fault::new(e.code(), e.to_string()))?;
-        Self::of(note)
+        Self::of(note_of(bytes)?)
     }
 
     /// The receipt in this note.
@@ -74,6 +73,11 @@ impl Signed {
             format!("another {} than the one already signed", self.receipt.kind),
         ))
     }
+}
+
+/// Reads a note, whatever it is about; signatures are not yet looked at.
+pub(crate) fn note_of(bytes: &[u8]) -> Result<Note, Fault> {
+    Note::parse(bytes).map_err(|e| Fault::new(e.code(), e.to_string()))
 }
 
 /// The receipt keys of both parties of an exchange.

@@ -13,11 +13,13 @@ use crate::base::limits;
 use crate::identity::keys::PublicKey;
 use crate::identity::statement::Note;
 use crate::receipt::Kind;
+use crate::receipt::Party;
 use crate::receipt::Reason;
 use crate::receipt::Receipt;
 use crate::receipt::Stamp;
 use crate::transfer::checks::Keys;
 use crate::transfer::checks::Signed;
+use crate::transfer::checks::note_of;
 use crate::transfer::checks::unexpected;
 use crate::transfer::checks::unexpected_kind;
 use crate::transfer::reception::{ReceiverCommit, ReceiverInput, ReceiverOutput};
@@ -136,13 +138,26 @@ impl Receiver {
     }
 
     fn countersigned(&self, held: &Signed, bytes: &[u8]) -> Result<Note, Fault> {
-        let signed = Signed::parse(bytes)?;
-        signed.repeats(&held.note)?;
+        let note = note_of(bytes)?;
+        if note.text() != held.note.text() {
+            let signed = Signed::of(note)?;
+            signed.repeats(&held.note)?;
+            return Ok(signed.note);
+        }
+        let owns = |party: &Option<Party>, key| party.as_ref().is_some_and(|it| it.owns(key));
+        let receipt = &held.receipt;
+        if owns(&receipt.from, &self.other.key) && owns(&receipt.to, &self.own_public) {
+            note.verify_added(&held.note, &self.other.key)
+                .map_err(|e| Fault::new(e.code(), e.to_string()))?;
+            return Ok(note);
+        }
+        let receipt = receipt.clone();
+        let signed = Signed { receipt, note };
         signed.verify(&self.keys(), true)?;
         Ok(signed.note)
     }
 
-    fn header(&mut self, consigned: Note, hdr: Digest, header: Vec<u8>) -> Next {
+    fn header(&mut self, consigned: Signed, hdr: Digest, header: Vec<u8>) -> Next {
         if Digest::of(&header) != hdr {
             return Err(Fault::new(
                 "header-digest-mismatch",
@@ -157,11 +172,10 @@ impl Receiver {
     fn header_checked(
         &mut self,
         now: &Moment,
-        consigned: Note,
+        earlier: Signed,
         header: Vec<u8>,
         outcome: Result<(), String>,
     ) -> Next {
-        let earlier = Signed::of(consigned.clone())?;
         let (kind, reason) = match outcome {
             Ok(()) => (Kind::Handover, None),
             Err(code) => (Kind::HandoverFailed, Some(Reason::technical(&code))),
@@ -171,6 +185,7 @@ impl Receiver {
         let note = self.sign(&receipt)?;
         let then = vec![Frame::Receipt(note.bytes().to_vec())];
         let (signed, held) = (note.clone(), kind == Kind::Handover);
+        let consigned = earlier.note;
         let commit = if held {
             ReceiverCommit::Handover {
                 consigned,
@@ -197,13 +212,20 @@ impl Receiver {
 
     /// What the sender says to our `consigned`: countersigned, or that it has ended the exchange before.
     fn consigned_answered(&mut self, dispatch: &Signed, held: &Signed, bytes: &[u8]) -> Next {
-        let signed = Signed::parse(bytes)?;
-        if ends(signed.receipt.kind) {
-            return self.lapsed(dispatch, signed);
+        if !bytes.starts_with(held.note.text().as_bytes()) {
+            let signed = Signed::parse(bytes)?;
+            if ends(signed.receipt.kind) {
+                return self.lapsed(dispatch, signed);
+            }
         }
         let consigned = self.countersigned(held, bytes)?;
         let hdr = held.receipt.pkg.as_ref().map(|pkg| pkg.hdr);
         let hdr = hdr.ok_or_else(|| Fault::new("missing-field", "a dispatch names its package"))?;
+        let receipt = held.receipt.clone();
+        let consigned = Signed {
+            receipt,
+            note: consigned,
+        };
         Ok(State::AwaitHeader { consigned, hdr })
     }
 

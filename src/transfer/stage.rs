@@ -2,7 +2,6 @@
 
 use crate::base::Digest;
 use crate::base::Ranges;
-use crate::identity::statement::Note;
 use crate::transfer::Outcome;
 use crate::transfer::checks::Signed;
 use crate::wire::Frame;
@@ -28,11 +27,11 @@ pub(crate) enum State {
         held: Signed,
     },
     AwaitHeader {
-        consigned: Note,
+        consigned: Signed,
         hdr: Digest,
     },
     CheckingHeader {
-        consigned: Note,
+        consigned: Signed,
         header: Vec<u8>,
     },
     AwaitAnswerCountersigned(Signed),

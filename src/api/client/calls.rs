@@ -6,7 +6,7 @@ use crate::api::client::{CallFault, Client, Download, Upload, encode};
 use crate::api::types::{
     AcceptPeer, AddPeer, AnchorView, Bundle, CardView, LogStatus, OpenRequest, Opening,
     PackageDetail, PackageView, PeerView, Ping, ReceiptDetail, ReceiptView, SealFinish, SealGrant,
-    SealRequest, Spooled, Status, TransferView, Verification,
+    SealMany, SealRequest, Spooled, Status, TransferView, Verification, WaitMany, Waited,
 };
 
 /// Which packages to list; `None` is all.
@@ -78,6 +78,33 @@ impl Client {
     pub async fn upload_package(&self, grant: &str, body: Upload) -> Result<Spooled, CallFault> {
         self.put(&format!("/v1/seals/{}/package", encode(grant)), body)
             .await
+    }
+
+    /// Asks for leave to seal and send several packages with the same terms.
+    pub async fn request_seals(&self, many: &SealMany) -> Result<Vec<SealGrant>, CallFault> {
+        self.post("/v1/seals/many", many).await
+    }
+
+    /// Hands a whole small package over and says what only the sealer knows; from here it is dispatched.
+    pub async fn send_whole(
+        &self,
+        grant: &str,
+        age_file: Vec<u8>,
+        finish: &SealFinish,
+    ) -> Result<PackageView, CallFault> {
+        let path = format!(
+            "/v1/seals/{}/whole?manifest={}&item_root={}&items={}",
+            encode(grant),
+            finish.manifest,
+            finish.item_root,
+            finish.items
+        );
+        self.put_bytes(&path, age_file).await
+    }
+
+    /// Waits until all of these packages are settled, or for `seconds` (at most 60).
+    pub async fn wait_packages(&self, wait: &WaitMany) -> Result<Vec<Waited>, CallFault> {
+        self.post("/v1/packages/wait", wait).await
     }
 
     /// Says what only the sealer knows; from here the package is dispatched.

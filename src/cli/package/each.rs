@@ -11,6 +11,7 @@ use crate::api::types::SealRequest;
 use crate::cli::Call;
 use crate::cli::failure::Failure;
 use crate::cli::package::send::{self, SendArgs, Sent};
+use crate::cli::package::small::{self, Grants};
 use crate::cli::package::wait;
 use crate::cli::progress::{Progress, Stopwatch, Unit};
 use crate::cli::terminal;
@@ -43,13 +44,20 @@ pub(super) fn send(args: &SendArgs, call: &Call, request: &SealRequest) -> Resul
     let total = args.paths.len() as u64;
     let mut progress = Progress::start(call.terminal, "sealing", Unit::Packages, total);
     let next = AtomicUsize::new(0);
+    let grants = Grants::new(request, args.paths.len());
     let (to, results) = mpsc::sync_channel::<(&PathBuf, Outcome)>(usize::from(args.jobs));
     let (waiting, first_failure) = thread::scope(|scope| {
         for _ in 0..args.jobs {
-            let (to, next) = (to.clone(), &next);
+            let (to, next, grants) = (to.clone(), &next, &grants);
             scope.spawn(move || {
+                let lane = call.remote.lane();
                 while let Some(path) = args.paths.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let sent = send::send(call, request, std::slice::from_ref(path), &mut |_| ());
+                    let sent = match &lane {
+                        Ok(lane) if small::is_small(path) => small::send(lane, grants, path),
+                        Ok(_) | Err(_) => {
+                            send::send(call, request, std::slice::from_ref(path), &mut |_| ())
+                        }
+                    };
                     if to.send((path, sent)).is_err() {
                         return;
                     }
@@ -60,17 +68,15 @@ pub(super) fn send(args: &SendArgs, call: &Call, request: &SealRequest) -> Resul
         collect(call, results, &mut progress)
     });
     progress.finish();
+    grants.give_back(&call.remote);
     let (sent, mut failed) = (waiting.len() as u64, total - waiting.len() as u64);
     let mut first_failure = first_failure;
     if args.wait {
         let mut progress = Progress::start(call.terminal, "handover", Unit::Packages, sent);
-        for (done, Sent { package, .. }) in (1..).zip(waiting) {
-            if let Err(failure) = wait::for_handover(call, package) {
-                failed += 1;
-                first_failure.get_or_insert(failure);
-            }
-            progress.at(done);
-        }
+        let packages = waiting.into_iter().map(|sent| sent.package).collect();
+        let waited = wait::for_handovers(call, packages, &mut progress);
+        failed += waited.failed;
+        first_failure = first_failure.or(waited.first_failure);
         progress.finish();
     }
     let ms = watch.millis();

@@ -4,6 +4,7 @@ mod each;
 mod export;
 mod open;
 mod send;
+mod small;
 mod terms;
 mod views;
 mod wait;

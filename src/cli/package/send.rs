@@ -54,10 +54,10 @@ pub(crate) struct SendArgs {
 pub(super) struct Sent {
     /// As the daemon has it.
     pub(super) package: PackageView,
-    items: u64,
-    plaintext_bytes: u64,
-    manifest: Digest,
-    seal_ms: u64,
+    pub(super) items: u64,
+    pub(super) plaintext_bytes: u64,
+    pub(super) manifest: Digest,
+    pub(super) seal_ms: u64,
 }
 
 /// The last line of JSON.
@@ -217,7 +217,7 @@ fn seal_and_upload(
     }
 }
 
-fn plan(grant: &SealGrant, request: &SealRequest) -> SealPlan {
+pub(super) fn plan(grant: &SealGrant, request: &SealRequest) -> SealPlan {
     SealPlan {
         from: grant.from.clone(),
         to: grant.to.clone(),

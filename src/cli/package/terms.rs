@@ -115,7 +115,7 @@ mod tests {
         let bare = read("").unwrap();
         assert_eq!(
             bare,
-            r#"{"instrument":"EIO","purposes":["prosecution","trial"],"retain_until":"2031-12-31","onward":"prohibited","use_report":false}"#
+            r#"{"instrument":"EIO","onward":"prohibited","purposes":["prosecution","trial"],"retain_until":"2031-12-31","use_report":false}"#
         );
         let full = read(
             "--sunset 2030-01-01 --review 2029-01-01 --onward with-consent --handling H1 --evaluation B2 --restriction return,confidential --use-report",

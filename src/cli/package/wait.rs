@@ -1,12 +1,15 @@
 //! Waiting for the other side's handover receipt.
 
+use std::collections::HashMap;
+use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::api::types::{FaultView, PackageView};
+use crate::api::types::{FaultView, PackageView, WAITED_AT_ONCE, WaitMany, Waited};
 use crate::cli::Call;
 use crate::cli::failure::Failure;
 use crate::cli::progress::{Progress, Stopwatch, Unit};
 use crate::cli::remote::timed_out;
+use crate::cli::text;
 
 /// One question to the daemon lasts at most so long.
 const ASK_SECONDS_MAX: u64 = 60;
@@ -53,6 +56,84 @@ pub(super) fn for_handover(call: &Call, package: PackageView) -> Result<PackageV
     };
     progress.finish();
     ended
+}
+
+/// What came of waiting for many.
+#[derive(Default)]
+pub(super) struct Handovers {
+    /// How many were not handed over.
+    pub(super) failed: u64,
+    /// Why the first of them was not.
+    pub(super) first_failure: Option<Failure>,
+    done: u64,
+    pending: VecDeque<PackageView>,
+    said: Option<FaultView>,
+}
+
+/// Waits until all packages are handed over, or have ended otherwise, or `--timeout` is over.
+pub(super) fn for_handovers(
+    call: &Call,
+    packages: Vec<PackageView>,
+    progress: &mut Progress,
+) -> Handovers {
+    let watch = Stopwatch::start();
+    let mut handovers = Handovers {
+        pending: packages.into(),
+        ..Handovers::default()
+    };
+    while !handovers.pending.is_empty() {
+        let Some(seconds) = ask_seconds(call, watch.elapsed()) else {
+            let limit = call.remote.timeout().unwrap_or_default();
+            let left = handovers.pending.len();
+            let what = text::count(left as u64, "package", "packages");
+            let failure = timed_out(limit, &format!("{what} sent and not handed over"));
+            handovers.fail(left, failure.next("rogatory transfer list"));
+            break;
+        };
+        let many = handovers.pending.len().min(WAITED_AT_ONCE);
+        let asked: Vec<_> = handovers.pending.drain(..many).collect();
+        let ids = asked.iter().map(|package| package.id).collect();
+        let wait = WaitMany { ids, seconds };
+        let waiting = call.remote.client().wait_packages(&wait);
+        match call.remote.call_unlimited(waiting) {
+            Ok(waited) => handovers.sort(call, asked, waited),
+            Err(failure) => {
+                let left = asked.len() + handovers.pending.len();
+                handovers.fail(left, failure);
+                break;
+            }
+        }
+        progress.at(handovers.done);
+    }
+    handovers
+}
+
+impl Handovers {
+    fn fail(&mut self, packages: usize, failure: Failure) {
+        self.failed += packages as u64;
+        self.first_failure.get_or_insert(failure);
+    }
+
+    /// Sorts what was asked for by what it has come to.
+    fn sort(&mut self, call: &Call, asked: Vec<PackageView>, waited: Vec<Waited>) {
+        let mut reached: HashMap<_, _> = waited.into_iter().map(|it| (it.id, it)).collect();
+        for mut package in asked {
+            let Some(now) = reached.remove(&package.id) else {
+                let text = format!("package {} is no longer known", package.id);
+                self.fail(1, Failure::failed("no-such-package", text));
+                continue;
+            };
+            (package.state, package.fault) = (now.state, now.fault);
+            match outcome(&package) {
+                Outcome::HandedOver => self.done += 1,
+                Outcome::Ended(failure) => self.fail(1, failure),
+                Outcome::Pending => {
+                    say_once(call, &mut self.said, package.fault.as_ref());
+                    self.pending.push_back(package);
+                }
+            }
+        }
+    }
 }
 
 /// How long to ask next; `None` when the time is over.

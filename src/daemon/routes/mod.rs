@@ -4,6 +4,7 @@ mod packages;
 mod peers;
 mod receipts;
 mod sending;
+mod waiting;
 
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use crate::api::server::ApiFailure;
 use crate::api::types::Status;
 use crate::base::Xid;
 use crate::daemon::Daemon;
+use crate::daemon::sealed;
 use crate::store::Exchange;
 use crate::store::StoreFault;
 
@@ -32,13 +34,21 @@ pub(crate) fn routes(daemon: Arc<Daemon>) -> Router {
         .route("/v1/peers/{peer}/accept", post(peers::accept))
         .route("/v1/peers/{peer}/ping", post(peers::ping))
         .route("/v1/seals", post(sending::grant))
+        .route("/v1/seals/many", post(sending::grants))
         .route("/v1/seals/{grant}", delete(sending::give_up))
         .route(
             "/v1/seals/{grant}/package",
             put(sending::spool).layer(axum::extract::DefaultBodyLimit::disable()),
         )
         .route("/v1/seals/{grant}/finish", post(sending::finish))
+        .route(
+            "/v1/seals/{grant}/whole",
+            put(sending::whole).layer(axum::extract::DefaultBodyLimit::max(
+                sealed::WHOLE_BYTES_MAX,
+            )),
+        )
         .route("/v1/packages", get(packages::list))
+        .route("/v1/packages/wait", post(waiting::wait_all))
         .route("/v1/packages/{id}", get(packages::show))
         .route("/v1/packages/{id}/wait", get(packages::wait))
         .route("/v1/packages/{id}/verify", post(packages::verify))

@@ -35,7 +35,7 @@ use crate::tlog::Frontier;
 /// Packages in one list.
 const LIST_MAX: u32 = 10_000;
 /// The longest wait in one call.
-const WAIT_MAX: Duration = Duration::from_mins(1);
+pub(super) const WAIT_MAX: Duration = Duration::from_mins(1);
 /// Wrong segments that a verification names.
 const WRONG_MAX: usize = 16;
 
@@ -118,7 +118,7 @@ pub(super) struct Wait {
 }
 
 /// Whether nothing more is to be waited for.
-fn settled(phase: Phase) -> bool {
+pub(super) fn settled(phase: Phase) -> bool {
     !matches!(
         phase,
         Phase::Dispatched | Phase::Consigned | Phase::Receiving | Phase::HandoverSigned
@@ -149,7 +149,7 @@ pub(super) async fn wait(
 }
 
 /// Returns when this exchange has changed, when changes were missed, or when the time is over.
-async fn change_of(
+pub(super) async fn change_of(
     news: &mut tokio::sync::broadcast::Receiver<Xid>,
     xid: Xid,
     until: tokio::time::Instant,

@@ -2,10 +2,11 @@
 
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{ConnectInfo, Path, State};
+use axum::extract::{ConnectInfo, Path, Query, State};
+use bytes::Bytes;
 
 use crate::api::server::{ApiFailure, Caller};
-use crate::api::types::{PackageView, SealFinish, SealGrant, SealRequest, Spooled};
+use crate::api::types::{PackageView, SealFinish, SealGrant, SealMany, SealRequest, Spooled};
 use crate::daemon::routes::{Answer, Shared, stored};
 
 pub(super) async fn grant(
@@ -14,6 +15,27 @@ pub(super) async fn grant(
     Json(request): Json<SealRequest>,
 ) -> Answer<SealGrant> {
     daemon.grant(&caller, request).map(Json)
+}
+
+pub(super) async fn grants(
+    State(daemon): Shared,
+    ConnectInfo(caller): ConnectInfo<Caller>,
+    Json(many): Json<SealMany>,
+) -> Answer<Vec<SealGrant>> {
+    daemon.grants(&caller, &many.request, many.count).map(Json)
+}
+
+/// Bytes and dispatch of a small package in one call.
+pub(super) async fn whole(
+    State(daemon): Shared,
+    ConnectInfo(caller): ConnectInfo<Caller>,
+    Path(name): Path<String>,
+    Query(finish): Query<SealFinish>,
+    age_file: Bytes,
+) -> Answer<PackageView> {
+    daemon.take_whole(&caller, &name, &age_file)?;
+    let row = daemon.dispatch(&caller, &name, finish).await?;
+    daemon.package_view(&row).map(Json).map_err(|e| stored(&e))
 }
 
 pub(super) async fn give_up(
@@ -40,7 +62,6 @@ pub(super) async fn finish(
     Path(name): Path<String>,
     Json(finish): Json<SealFinish>,
 ) -> Answer<PackageView> {
-    let xid = daemon.dispatch(&caller, &name, finish).await?;
-    let row = daemon.exchange(&xid).await?;
+    let row = daemon.dispatch(&caller, &name, finish).await?;
     daemon.package_view(&row).map(Json).map_err(|e| stored(&e))
 }

@@ -1,0 +1,89 @@
+//! What is to be sent now, with everything that sending needs, read in one look.
+
+use rusqlite::Connection;
+use rusqlite::params;
+use zeroize::Zeroizing;
+
+use crate::base::AuthorityId;
+use crate::base::Timestamp;
+use crate::base::Xid;
+use crate::base::limits;
+use crate::store::StoreFault;
+use crate::store::ledger::Ledger;
+use crate::store::ledger::number;
+use crate::store::reader;
+use crate::store::rows::Exchange;
+use crate::store::rows::Phase;
+use crate::store::slots::SlotKeys;
+use crate::store::sql;
+
+/// Payloads up to so many bytes are read ahead.
+const AHEAD_BYTES_MAX: u64 = 32 << 10;
+
+/// An exchange that is to be sent.
+#[derive(Debug)]
+pub struct Outgoing {
+    /// The exchange.
+    pub exchange: Exchange,
+    /// Header and payload, where nothing of the exchange was sent yet and the payload is small.
+    pub ahead: Option<Ahead>,
+}
+
+/// Header and payload of a small package, in memory.
+#[derive(Debug)]
+pub struct Ahead {
+    /// The age header.
+    pub header: Zeroizing<Vec<u8>>,
+    /// The payload.
+    pub payload: Vec<u8>,
+}
+
+impl Ledger {
+    /// What is to be sent to a peer now: its time of the next try is not in the future. At most `limit` of each stage,
+    /// the furthest first, each oldest first. With `after`, only what nothing was sent of yet and was begun after that.
+    pub async fn outbox_due(
+        &self,
+        peer: &AuthorityId,
+        now: Timestamp,
+        after: Option<Xid>,
+        limit: u32,
+    ) -> Result<Vec<Outgoing>, StoreFault> {
+        let (peer, keys) = (peer.clone(), self.keys.clone());
+        let limit = limit.min(limits::LEDGER_ROWS_MAX);
+        self.desk
+            .ask(move |db| {
+                let stages: &[Phase] = match after {
+                    Some(_) => &[Phase::Dispatched],
+                    None => &[Phase::Delivered, Phase::Consigned, Phase::Dispatched],
+                };
+                let after = number(db, after)?;
+                let mut due = Vec::new();
+                for stage in stages {
+                    let (stage, now) = (stage.as_str(), now.millis());
+                    let values = params![stage, peer.as_str(), after, now, limit];
+                    due.extend(reader::rows(db, sql::OUTBOX_DUE, values, reader::exchange)?);
+                }
+                let with = |exchange| {
+                    let ahead = ahead(db, &keys, &exchange)?;
+                    Ok(Outgoing { exchange, ahead })
+                };
+                due.into_iter().map(with).collect()
+            })
+            .await
+    }
+}
+
+/// A header that cannot be read is left to the attempt, which says why.
+fn ahead(db: &Connection, keys: &SlotKeys, exchange: &Exchange) -> rusqlite::Result<Option<Ahead>> {
+    let is_small = exchange.inline && exchange.len <= AHEAD_BYTES_MAX;
+    if !is_small || exchange.phase != Phase::Dispatched {
+        return Ok(None);
+    }
+    let xid = [exchange.xid.as_bytes()];
+    let payload = reader::row(db, sql::PAYLOAD, xid, |row| row.get(0))?;
+    let header = reader::header(db, keys, &exchange.xid)?;
+    Ok(match (header, payload) {
+        (Some(Ok(Some(header))), Some(payload)) => Some(Ahead { header, payload }),
+        _ => None,
+    })
+}
