@@ -59,7 +59,7 @@ pub const HEADS_MAX: usize = 2;
 /// How long a permit lasts at most, in milliseconds, whatever the terms allow: after that the question is asked again.
 pub const PERMIT_MS_MAX: i64 = 24 * 60 * 60 * 1_000;
 /// Exchanges under way at once with one peer, in each direction.
-pub const PEER_EXCHANGES_MAX: u32 = 64;
+pub const PEER_EXCHANGES_MAX: u32 = 128;
 /// Connections from one peer at once.
 pub const PEER_CONNECTIONS_MAX: usize = 4;
 /// Certificates in a presented chain.

@@ -24,11 +24,11 @@ use crate::store::StoreFault;
 use crate::transfer::Outcome;
 
 /// Exchanges with one peer at once; the peer's limit on streams, less the control stream and some air.
-const AT_ONCE: usize = 56;
+const AT_ONCE: usize = 120;
 /// Exchanges read from the outbox at once, with their small payloads.
 const READ_AT_ONCE: u32 = 64;
-/// Every so many reads the whole outbox is looked at, so that what is new does not keep back what is tried again.
-const WHOLE_EVERY: u32 = 16;
+/// The whole outbox, and not only what is new, is looked at no more often than this: most of it is under way.
+const WHOLE_EVERY: Duration = Duration::from_millis(250);
 /// The first wait after a failure, in milliseconds; doubles each time.
 const BACKOFF_MS: u64 = 500;
 /// The longest wait, in milliseconds.
@@ -57,7 +57,8 @@ pub(crate) struct Courier {
     ready: VecDeque<Outgoing>,
     /// The last one that was read; what is due before it is found by looking at the whole outbox.
     read_to: Option<Xid>,
-    reads: u32,
+    /// When the whole outbox was last looked at.
+    looked: Option<tokio::time::Instant>,
     attempts: JoinSet<(Box<Exchange>, Attempt)>,
     next_dial: Option<tokio::time::Instant>,
 }
@@ -72,7 +73,7 @@ impl Courier {
             under_way: HashSet::new(),
             ready: VecDeque::new(),
             read_to: None,
-            reads: 0,
+            looked: None,
             attempts: JoinSet::new(),
             next_dial: None,
         }
@@ -106,9 +107,15 @@ impl Courier {
         }
         while self.under_way.len() < AT_ONCE {
             let now = self.daemon.station.clock();
-            if let Err(e) = self.read(now).await {
-                tracing::error!(peer = %self.peer, "cannot read the outbox: {e}");
-                return None;
+            let whole = match self.read(now).await {
+                Ok(whole) => whole,
+                Err(e) => {
+                    tracing::error!(peer = %self.peer, "cannot read the outbox: {e}");
+                    return None;
+                }
+            };
+            if self.ready.is_empty() && !whole {
+                return Some(self.whole_in().max(Duration::from_millis(1)));
             }
             if self.ready.is_empty() {
                 return self.next_try(now).await;
@@ -126,30 +133,35 @@ impl Courier {
         None
     }
 
-    /// Reads what is due, if nothing is ready: mostly what is new; everything, now and then or once there is nothing new.
-    async fn read(&mut self, now: Timestamp) -> Result<(), StoreFault> {
+    /// How long until the whole outbox may be looked at again.
+    fn whole_in(&self) -> Duration {
+        match self.looked {
+            Some(at) if self.read_to.is_some() => WHOLE_EVERY.saturating_sub(at.elapsed()),
+            Some(_) | None => Duration::ZERO,
+        }
+    }
+
+    /// Reads what is due, if nothing is ready: mostly what is new, now and then everything. Says whether it was everything.
+    async fn read(&mut self, now: Timestamp) -> Result<bool, StoreFault> {
         if !self.ready.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
+        let whole = self.whole_in().is_zero();
         let ledger = &self.daemon.station.ledger;
-        let mut due = Vec::new();
-        self.reads = self.reads.wrapping_add(1);
-        if self.read_to.is_some() && !self.reads.is_multiple_of(WHOLE_EVERY) {
-            due = ledger
-                .outbox_due(&self.peer, now, self.read_to, READ_AT_ONCE)
-                .await?;
-        }
-        if due.is_empty() {
+        let (after, limit) = if whole {
+            self.looked = Some(tokio::time::Instant::now());
             let under_way = u32::try_from(self.under_way.len()).unwrap_or(u32::MAX);
-            let limit = READ_AT_ONCE.saturating_add(under_way);
-            due = ledger.outbox_due(&self.peer, now, None, limit).await?;
-        }
+            (None, READ_AT_ONCE.saturating_add(under_way))
+        } else {
+            (self.read_to, READ_AT_ONCE)
+        };
+        let mut due = ledger.outbox_due(&self.peer, now, after, limit).await?;
         if let Some(last) = due.last() {
             self.read_to = Some(last.exchange.xid);
         }
         due.retain(|outgoing| !self.under_way.contains(&outgoing.exchange.xid));
         self.ready.extend(due);
-        Ok(())
+        Ok(whole)
     }
 
     /// How long until the first exchange that waits is due.
@@ -173,10 +185,11 @@ impl Courier {
             };
             self.under_way.insert(exchange.xid);
             let session = session.clone();
-            self.attempts.spawn(async move {
+            // In a box, so that the large future is not moved again.
+            self.attempts.spawn(Box::pin(async move {
                 let attempt = session.send(&exchange, ahead).await;
                 (Box::new(exchange), attempt)
-            });
+            }));
         }
     }
 

@@ -127,9 +127,14 @@ fn pieces(
     file.seek(io::SeekFrom::Start(start))?;
     tokio::task::spawn_blocking(move || {
         while left > 0 {
-            let mut piece = vec![0; usize::try_from(left.min(PIECE_BYTES)).unwrap_or_default()];
-            left -= piece.len() as u64;
-            let piece = file.read_exact(&mut piece).map(|()| piece.into());
+            let length = left.min(PIECE_BYTES);
+            left -= length;
+            let mut piece = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
+            let piece = match Read::take(&mut file, length).read_to_end(&mut piece) {
+                Ok(read) if read as u64 == length => Ok(piece.into()),
+                Ok(_) => Err(io::ErrorKind::UnexpectedEof.into()),
+                Err(e) => Err(e),
+            };
             let failed = piece.is_err();
             if to.blocking_send(piece).is_err() || failed {
                 return;

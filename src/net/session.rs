@@ -314,12 +314,13 @@ impl Session {
                         // QUIC's own limit on open streams is the same number, so a place is free or about to be.
                         let Ok(place) = Arc::clone(&self.places).acquire_owned().await else { continue };
                         let (session, ended) = (self.clone(), ended.clone());
-                        exchanges.spawn(async move {
+                        // In a box, so that the large future is not moved again.
+                        exchanges.spawn(Box::pin(async move {
                             let end = inbound::run(&session, send, recv).await;
                             drop(place);
                             // The daemon that wants to know may be gone already.
                             drop(ended.send(end).await);
-                        });
+                        }));
                     }
                     Err(lost) => return lost,
                 },

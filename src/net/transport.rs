@@ -57,10 +57,10 @@ impl Default for NetLimits {
             receive_window: 8 << 20,
             stream_receive_window: 4 << 20,
             send_window: 8 << 20,
-            bidirectional_streams: 64,
-            unidirectional_streams: 128,
+            bidirectional_streams: 128,
+            unidirectional_streams: 256,
             crypto_buffer: 16 << 10,
-            mtu_max: 1452,
+            mtu_max: 6_000,
             incoming: 256,
             incoming_buffer: 32 << 10,
             incoming_buffer_total: 4 << 20,
@@ -132,8 +132,8 @@ mod tests {
         let limits = NetLimits::default();
         let text = format!("{:?}", limits.transport());
         for (field, value) in [
-            ("max_concurrent_bidi_streams", "64"),
-            ("max_concurrent_uni_streams", "128"),
+            ("max_concurrent_bidi_streams", "128"),
+            ("max_concurrent_uni_streams", "256"),
             ("max_idle_timeout", "Some(15000)"),
             ("keep_alive_interval", "Some(5s)"),
             ("stream_receive_window", "4194304"),
@@ -142,7 +142,7 @@ mod tests {
             ("crypto_buffer_size", "16384"),
             ("initial_mtu", "1200"),
             ("min_mtu", "1200"),
-            ("upper_bound", "1452"),
+            ("upper_bound", "6000"),
             ("allow_spin", "false"),
             ("datagram_receive_buffer_size", "None"),
             ("datagram_send_buffer_size", "0"),

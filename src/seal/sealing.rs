@@ -282,10 +282,12 @@ fn seal_alone<W: Write>(
 ) -> Result<Vec<Item>, SealError> {
     let (to_write, blocks) = mpsc::sync_channel(BLOCKS);
     let (to_hash, hashed) = mpsc::sync_channel(BLOCKS);
-    let block_bytes = usize::try_from(SMALL_BYTES_MAX).unwrap_or(BLOCK_BYTES);
+    // One block holds it all; more memory would have to be cleared.
+    let len = std::fs::symlink_metadata(input).map_or(0, |about| about.len());
+    let block_bytes = usize::try_from(len.clamp(1 << 10, SMALL_BYTES_MAX)).unwrap_or(BLOCK_BYTES);
     let mut reader = Reader::new(to_hash, to_write, block_bytes);
     inputs::walk(std::slice::from_ref(input), &mut |found| {
-        if found.size() > SMALL_BYTES_MAX {
+        if found.size() > block_bytes as u64 {
             return Err(found.changed());
         }
         reader.read(&found)

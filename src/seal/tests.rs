@@ -99,6 +99,18 @@ impl Sealer {
         })
     }
 
+    fn seal_small(&self, input: &PathBuf) -> Result<Package, SealError> {
+        let mut file = Vec::new();
+        let sealed = seal_small(input, self.plan(), &mut file)?;
+        let cut = header::split(&file).unwrap().unwrap();
+        let payload = file.split_off(cut);
+        Ok(Package {
+            header: file,
+            payload,
+            sealed,
+        })
+    }
+
     fn expect(&self, package: &Package) -> Expect {
         let plan = self.plan();
         Expect {
@@ -140,6 +152,28 @@ impl Sealer {
             self.write("single.png", &vec![9; 70_000]),
         ]
     }
+}
+
+#[test]
+fn a_small_file_sealed_without_threads_is_the_same_package() {
+    let sealer = Sealer::new();
+    let most = usize::try_from(SMALL_BYTES_MAX).unwrap();
+    for size in [0, 1, 1_024, 1_025, 10_240, most] {
+        let input = sealer.write(&format!("{size}.bin"), &vec![7; size]);
+        let one = sealer.seal(std::slice::from_ref(&input)).unwrap();
+        let other = sealer.seal_small(&input).unwrap();
+        let facts = |package: &Package| {
+            let items = package.sealed.manifest.items.iter();
+            items
+                .map(|it| (it.path.clone(), it.size, it.sha256, it.offset))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(facts(&one), facts(&other), "{size}");
+        assert_eq!(sealer.tar(&one).len(), sealer.tar(&other).len(), "{size}");
+    }
+    let large = sealer.write("large.bin", &vec![7; most + 1]);
+    let refused = sealer.seal_small(&large).map(drop);
+    assert!(matches!(refused, Err(SealError::Changed { .. })));
 }
 
 fn files_under(root: &Path) -> BTreeMap<String, Vec<u8>> {

@@ -17,6 +17,8 @@ use crate::tlog::Frontier;
 
 /// Bytes held in memory: a payload that is no longer becomes no file.
 const BUFFER_BYTES: usize = 256 << 10;
+/// Once there is a file, this many bytes are written to it as they come.
+const DIRECT_BYTES: usize = 32 << 10;
 /// Bytes of segment hashes held in memory before they are written.
 const LIST_BYTES: usize = 8 << 10;
 
@@ -97,9 +99,10 @@ impl Spool {
     }
 
     fn keep(&mut self, bytes: &[u8]) -> Result<(), DiskFault> {
-        if self.buffer.len() + bytes.len() > BUFFER_BYTES {
+        let is_file = self.files.is_some() && bytes.len() >= DIRECT_BYTES;
+        if is_file || self.buffer.len() + bytes.len() > BUFFER_BYTES {
             self.spill()?;
-            if bytes.len() >= BUFFER_BYTES {
+            if bytes.len() >= DIRECT_BYTES {
                 return self.files()?.write(bytes);
             }
         }

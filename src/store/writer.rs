@@ -4,6 +4,7 @@ use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
@@ -28,6 +29,11 @@ use crate::tlog::Frontier;
 /// Pages of the write-ahead log (4 KiB each), roughly, after which it is folded into the database.
 const FOLD_PAGES: usize = 4_096;
 const PAGE_BYTES: usize = 4_096;
+
+/// After a group of more than so many batches others are on their way: it is worth waiting for them a little.
+const BUSY_BATCHES: usize = 6;
+/// How long: a part of what a flush takes, so that the next flush carries more.
+const GATHER: Duration = Duration::from_micros(700);
 
 /// A signed head and its note.
 #[derive(Clone)]
@@ -103,15 +109,20 @@ impl Taken {
 impl Writer {
     /// Serves the queue until everybody has let go of it, or asked for the end, or the disk has failed.
     pub(crate) fn run(mut self, mut queue: mpsc::Receiver<Work>) {
+        let mut busy = false;
         while let Some(first) = queue.blocking_recv() {
             let mut taken = Taken::default();
             taken.put(first);
+            if busy && queue.len() < limits::COMMIT_GROUP_BATCHES_MAX / 2 {
+                std::thread::sleep(GATHER);
+            }
             while !taken.is_full() {
                 match queue.try_recv() {
                     Ok(work) => taken.put(work),
                     Err(_) => break,
                 }
             }
+            busy = taken.batches.len() > BUSY_BATCHES;
             let close = taken.close.take();
             let served = self.serve(taken);
             let served = match &close {
