@@ -3,6 +3,11 @@
 //! `yardstick quic FILE` and `yardstick handshakes SECONDS` print one line of JSON. Both ends are in this process, with
 //! the limits, the TLS and the trust of the daemon; `benches/compare` measures time and CPU from outside.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a program of its own reads the clock"
+)]
+
 use std::error::Error;
 use std::fs::File;
 use std::io::Read;
@@ -55,10 +60,6 @@ fn pair() -> Outcome<(Endpoint, Endpoint)> {
     Ok((one, two))
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a program of its own reads the clock"
-)]
 fn now() -> Timestamp {
     let since = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
