@@ -120,15 +120,13 @@ impl Courier {
             if self.ready.is_empty() {
                 return self.next_try(now).await;
             }
-            match self.session().await {
-                Some(session) => self.start(&session),
-                None => {
-                    // It may be long until the next connection: then it is read again.
-                    self.ready.clear();
-                    self.read_to = None;
-                    return self.next_dial.map(|at| at - tokio::time::Instant::now());
-                }
-            }
+            let Some(session) = self.session().await else {
+                // It may be long until the next connection: then it is read again.
+                self.ready.clear();
+                self.read_to = None;
+                return self.next_dial.map(|at| at - tokio::time::Instant::now());
+            };
+            self.start(&session);
         }
         None
     }

@@ -15,8 +15,10 @@ use crate::store::Spool;
 use crate::store::SpoolFault;
 
 /// The longest age file that is taken whole: a payload that lives in the ledger, and its header.
-pub(crate) const WHOLE_BYTES_MAX: usize =
-    limits::HEADER_BYTES_MAX + limits::INLINE_PAYLOAD_BYTES_MAX as usize;
+pub(crate) const WHOLE_BYTES_MAX: usize = limits::HEADER_BYTES_MAX + (256 << 10);
+const _: () = assert!(
+    WHOLE_BYTES_MAX as u64 == limits::HEADER_BYTES_MAX as u64 + limits::INLINE_PAYLOAD_BYTES_MAX
+);
 
 /// The bytes of a sealed package, durable.
 pub(crate) struct Sealed {
