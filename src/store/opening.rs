@@ -82,6 +82,8 @@ pub(crate) fn open(folder: &Path, key: &SecretKey) -> Result<Opened, StoreFault>
     db.execute_batch(sql::WRITER)?;
     fold_all(&db)?;
     migrate(&db)?;
+    // SQLite flushes the name of its log too, but does not mind if that fails.
+    durable::sync_dir(folder)?;
     let (tree, signed) = log(&db, key)?;
     let seq = db.query_row(sql::STATEMENT_LAST, [], |row| row.get(0))?;
     let no = db.query_row(sql::EXCHANGE_LAST, [], |row| row.get(0))?;

@@ -77,8 +77,9 @@ class Injections:
         where = control.where
         self.injected += 1
         self.kinds[f"{errno.errorcode[what]} {where}"] += 1
-        if where.startswith("unlink") and self.goes_on():
-            # What could not be removed takes space and is removed at the next start.
+        # What could not be removed takes space and is removed at the next start. SQLite flushes the state folder for the
+        # name of its log, which the daemon has flushed itself when it started.
+        if (where.startswith("unlink") or where == "fsync state") and self.goes_on():
             control.disarm()
             xid = self.recorded(sending)
             if xid:
