@@ -50,14 +50,14 @@ impl Reserve {
         }
     }
 
-    /// Sets the space aside again, once there is twice as much.
+    /// Sets the space aside again, once there is a quarter more.
     pub(crate) fn retake(&mut self) {
         if self.held {
             return;
         }
         let free = rustix::fs::fstatvfs(&self.file)
             .map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize));
-        if free.is_ok_and(|free| free >= 2 * limits::LEDGER_RESERVE_BYTES) {
+        if free.is_ok_and(|free| free >= limits::LEDGER_RESERVE_BYTES / 4 * 5) {
             self.take();
         }
     }
