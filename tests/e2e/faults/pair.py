@@ -187,7 +187,10 @@ class Side:
         return {row["id"]: row["state"] for row in self.get("/v1/packages")}
 
     def state(self, xid):
-        status, body = self.ask("GET", f"/v1/packages/{xid}")
+        try:
+            status, body = self.ask("GET", f"/v1/packages/{xid}")
+        except OSError:
+            return "unanswered"
         return body["state"] if status == 200 else "absent"
 
     def receipts(self, xid):
