@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use axum::Json;
 use axum::Router;
@@ -34,10 +35,22 @@ impl Caller {
     }
 }
 
+/// The system's list of accounts, as it was when this process could still read it.
+static ACCOUNTS: OnceLock<String> = OnceLock::new();
+
+/// Reads the login names now, for a process that will soon not be able to. An account that is made later is `uid:N`
+/// in statements until the next start.
+pub fn remember_logins() {
+    if let Ok(accounts) = fs::read_to_string("/etc/passwd") {
+        // Whoever was first has read the same.
+        ACCOUNTS.set(accounts).unwrap_or_default();
+    }
+}
+
 fn login_name(uid: u32) -> Option<String> {
-    let users = fs::read_to_string("/etc/passwd").ok()?;
     let uid = uid.to_string();
-    let line = users
+    let line = ACCOUNTS
+        .get()?
         .lines()
         .find(|line| line.split(':').nth(2) == Some(&uid))?;
     line.split(':').next().map(str::to_owned)

@@ -79,6 +79,18 @@ pub struct Status {
     pub certificate_expires: Timestamp,
     /// When the own revocation list ends.
     pub crl_expires: Timestamp,
+    /// What the daemon has taken from itself.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub sandbox: Option<SandboxView>,
+}
+
+/// The layers of the daemon's sandbox: each `ok`, `in part: …` or `not available: …` with the reason.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+pub struct SandboxView {
+    /// Which folders it may use, no TCP, no signals to others: landlock(7).
+    pub landlock: String,
+    /// Which calls it may not make, running a program among them: seccomp(2).
+    pub seccomp: String,
 }
 
 /// Something an operator should know.

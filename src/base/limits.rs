@@ -106,3 +106,21 @@ pub const BUNDLE_FILES_MAX: usize = 16_384;
 pub const BUNDLE_FILE_BYTES_MAX: u64 = 4 << 20;
 /// Bytes of all files of an exported bundle.
 pub const BUNDLE_BYTES_MAX: u64 = 128 << 20;
+/// Sockets that a supervisor hands over.
+pub const HANDED_SOCKETS_MAX: usize = 2;
+/// A question to the fetcher, one line of JSON with its end.
+pub const FETCH_QUESTION_BYTES_MAX: usize = 512;
+/// An answer of the fetcher, one line of JSON with its end.
+pub const FETCH_ANSWER_BYTES_MAX: usize = 4 << 10;
+/// Addresses that one name may have; more are left out.
+pub const FETCH_ADDRESSES_MAX: usize = 16;
+/// Callers of the fetcher at once; who comes on top waits in the socket's queue.
+pub const FETCH_CALLERS_MAX: usize = 16;
+/// How long one name is resolved, in milliseconds.
+pub const FETCH_RESOLVE_MS_MAX: u64 = 10_000;
+/// How long a caller of the fetcher may take to put its question, in milliseconds.
+pub const FETCH_QUESTION_MS_MAX: u64 = 2_000;
+/// Names that the fetcher has resolved and resolves again without counting them as new.
+pub const FETCH_NAMES_MAX: usize = 1_024;
+/// New names that the fetcher resolves in a row; after that, one a minute.
+pub const FETCH_NEW_NAMES_BURST: u64 = 64;

@@ -4,6 +4,7 @@ use clap::Subcommand;
 use serde_json::json;
 
 use crate::cli::failure::Failure;
+use crate::cli::sandbox;
 use crate::cli::terminal::Terminal;
 use crate::cli::terminal::value;
 use crate::config::Config;
@@ -16,6 +17,11 @@ Examples:
   rogatory check config --home ./ie
   rogatory check config --config /etc/rogatory/rogatory.toml";
 
+const SANDBOX_EXAMPLES: &str = "\
+Examples:
+  rogatory check sandbox --home ./ie
+  rogatory check sandbox --json";
+
 /// Look for what is wrong
 #[derive(Debug, Clone, Subcommand)]
 #[command(after_help = EXAMPLES)]
@@ -23,6 +29,9 @@ pub(crate) enum CheckCommand {
     /// The configuration and the files it names, judged by the very functions that the daemon calls at its start
     #[command(after_help = EXAMPLES)]
     Config,
+    /// Confine this process as the daemon confines itself, then try what must be refused
+    #[command(after_help = SANDBOX_EXAMPLES)]
+    Sandbox,
 }
 
 impl CheckCommand {
@@ -35,6 +44,7 @@ impl CheckCommand {
     ) -> Result<(), Failure> {
         match self {
             Self::Config => config(home, env, terminal),
+            Self::Sandbox => sandbox::run(home, env, terminal),
         }
     }
 }

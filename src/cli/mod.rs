@@ -10,6 +10,7 @@ pub mod init;
 mod check;
 mod config;
 mod demo;
+mod fetcher;
 mod folder;
 mod fsck;
 mod help;
@@ -20,6 +21,7 @@ mod policy;
 mod progress;
 mod receipt;
 mod remote;
+mod sandbox;
 mod serve;
 mod status;
 mod terminal;
@@ -93,6 +95,9 @@ enum Command {
     /// Run the daemon, until SIGTERM or Ctrl-C
     #[command(after_help = serve::EXAMPLES)]
     Serve,
+    /// Run the fetcher: resolves peers' names for a daemon without a network; has no keys
+    #[command(after_help = fetcher::EXAMPLES)]
+    Fetcher(fetcher::FetcherArgs),
     #[command(subcommand)]
     Check(check::CheckCommand),
     #[command(subcommand)]
@@ -185,6 +190,7 @@ fn run(cli: &Cli, terminal: Terminal) -> Result<(), Failure> {
         Command::Check(command) => command.run(&home(), remote::environment(), terminal),
         Command::Config(command) => command.run(&home(), remote::environment(), terminal),
         Command::Serve => serve::run(global),
+        Command::Fetcher(args) => args.run(),
         Command::Status => status::run(&call()?),
         Command::Peer(command) => command.run(&call()?),
         Command::Package(command) => command.run(global, terminal),

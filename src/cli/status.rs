@@ -97,6 +97,12 @@ fn authority(status: &Status) -> Table {
         "revocation list",
         format!("until {}", text::time(status.crl_expires)),
     );
+    if let Some(sandbox) = &status.sandbox {
+        table.field(
+            "sandbox",
+            format!("Landlock {}; seccomp {}", sandbox.landlock, sandbox.seccomp),
+        );
+    }
     table
 }
 

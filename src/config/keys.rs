@@ -89,6 +89,7 @@ pub const KEYS: &[Key] = &[
     text("telemetry.log", "text"),
     text("telemetry.level", "info"),
     text("serve.grace", "20 s"),
+    text("fetcher.socket", ""),
 ];
 
 /// The keys of one `[[peer]]`.

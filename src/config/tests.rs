@@ -392,6 +392,19 @@ fn values_at_their_limits() {
         let text = MINIMAL.replace("[listen]", &format!("[listen]\napi = \"{name}\""));
         assert_eq!(load(&text, &[]).is_ok(), good, "{} bytes", name.len() + 9);
     }
+    for (written, socket) in [
+        ("", None),
+        ("f.sock", Some("/home/ie/f.sock")),
+        ("/run/f.sock", Some("/run/f.sock")),
+    ] {
+        let text = format!("{MINIMAL}[fetcher]\nsocket = \"{written}\"\n");
+        assert_eq!(
+            load(&text, &[]).unwrap().fetcher.as_deref(),
+            socket.map(Path::new)
+        );
+    }
+    let long = format!("{MINIMAL}[fetcher]\nsocket = \"{}\"\n", "s".repeat(99));
+    assert_eq!(faults(&long, &[])[0].1, "fetcher.socket");
     for (own, peer, good) in [
         ("ie", "de", true),
         ("ie", "ie", false),

@@ -51,6 +51,8 @@ pub struct Config {
     pub telemetry: Telemetry,
     /// How long the daemon may drain after SIGTERM.
     pub grace: Duration,
+    /// The Unix socket of the process that resolves peers' names; `None`: the daemon asks the system itself.
+    pub fetcher: Option<PathBuf>,
     origins: Vec<Origin>,
 }
 
@@ -157,6 +159,7 @@ impl Meaning {
         let grace = self.value("serve.grace", |text| {
             units::duration(text).and_then(|it| within(it, Duration::ZERO, GRACE_MAX, "10 min"))
         });
+        let fetcher = self.fetcher();
         let classic = self.peers(alias.as_ref());
         version?;
         only_post_quantum?;
@@ -165,7 +168,7 @@ impl Meaning {
             authority: authority?,
             listen: Listen {
                 quic: quic?,
-                api: api.and_then(|api| self.socket_path(api))?,
+                api: api.and_then(|api| self.socket_path("listen.api", api))?,
             },
             identity: identity?,
             state_dir: state_dir?,
@@ -177,6 +180,7 @@ impl Meaning {
                 level: level?,
             },
             grace: grace?,
+            fetcher,
             origins: Vec::new(),
         })
     }
@@ -260,6 +264,17 @@ impl Meaning {
             transfer_retry_for: transfer_retry_for?,
             reserve: reserve?,
         })
+    }
+
+    fn fetcher(&mut self) -> Option<PathBuf> {
+        let folder = self.home.folder().to_owned();
+        let socket = self.value("fetcher.socket", |text| {
+            if text.contains('\0') {
+                return Err("is not a path".to_owned());
+            }
+            Ok((!text.is_empty()).then(|| folder.join(text)))
+        })?;
+        socket.and_then(|path| self.socket_path("fetcher.socket", path))
     }
 
     fn peers(&mut self, own: Option<&Alias>) -> BTreeSet<Alias> {
@@ -352,7 +367,7 @@ impl Meaning {
     }
 
     /// A socket's path must fit into `sockaddr_un` (unix(7)).
-    fn socket_path(&mut self, path: PathBuf) -> Option<PathBuf> {
+    fn socket_path(&mut self, key: &str, path: PathBuf) -> Option<PathBuf> {
         let bytes = path.as_os_str().len();
         if bytes <= SOCKET_PATH_BYTES_MAX {
             return Some(path);
@@ -361,8 +376,8 @@ impl Meaning {
             "the path of a Unix socket has at most {SOCKET_PATH_BYTES_MAX} bytes, this has {bytes}: {}",
             path.display()
         );
-        let line = self.line("listen.api");
-        self.fault_at(line, "listen.api", text);
+        let line = self.line(key);
+        self.fault_at(line, key, text);
         None
     }
 

@@ -83,6 +83,24 @@ impl KeyFiles {
         }
     }
 
+    /// Every file, in no order that means anything.
+    pub fn files(&self) -> [&Path; 12] {
+        [
+            &self.card,
+            &self.crl,
+            &self.tls_ca_cert,
+            &self.tls_ca_key,
+            &self.tls_cert,
+            &self.tls_key,
+            &self.receipts_key,
+            &self.log_key,
+            &self.witness_key,
+            &self.card_key,
+            &self.age_identity,
+            &self.reset_key,
+        ]
+    }
+
     /// The Ed25519 keys: name in `[identity]`, file, role.
     pub fn signing(&self) -> [(&'static str, &Path, Role); 4] {
         [

@@ -5,6 +5,7 @@
 
 mod acceptor;
 mod bundle;
+pub mod confine;
 mod courier;
 mod news;
 mod openings;
@@ -15,6 +16,7 @@ mod sealed;
 mod seals;
 mod start;
 mod statements;
+mod supervisor;
 mod sweeper;
 mod telemetry;
 mod views;
@@ -35,6 +37,7 @@ use crate::base::AuthorityId;
 use crate::base::Timestamp;
 use crate::base::Xid;
 use crate::config::Config;
+use crate::daemon::confine::Applied;
 use crate::daemon::courier::Courier;
 use crate::daemon::openings::Openings;
 use crate::daemon::papers::Papers;
@@ -43,6 +46,7 @@ use crate::daemon::seals::Seals;
 use crate::identity::card::Card;
 use crate::net::DialFault;
 use crate::net::Endpoint;
+use crate::net::resolve::Resolver;
 use crate::net::session;
 use crate::net::session::News;
 use crate::net::session::Session;
@@ -53,7 +57,8 @@ use crate::store::Op;
 use crate::store::PeerState;
 use crate::store::StoreFault;
 
-pub use start::{Stop, run};
+pub use start::{Given, Stop, confined, run};
+pub use supervisor::{say_ready, say_stopping};
 pub use telemetry::start as start_telemetry;
 
 /// Where the daemon is between start and end.
@@ -83,6 +88,8 @@ pub(crate) struct Daemon {
     pub(crate) station: Arc<Station>,
     pub(crate) roster: Roster,
     pub(crate) endpoint: Endpoint,
+    pub(crate) resolver: Resolver,
+    pub(crate) sandbox: Applied,
     pub(crate) papers: Papers,
     pub(crate) seals: Seals,
     pub(crate) openings: Openings,
@@ -221,13 +228,12 @@ impl Daemon {
         let known = self.roster.by_id(peer).ok_or_else(unknown)?;
         let mut problem = None;
         for name in &known.card.endpoints {
-            let addresses = match tokio::net::lookup_host(name).await {
+            let addresses = match self.resolver.resolve(name).await {
                 Ok(addresses) => addresses,
-                Err(e) => {
-                    let text = format!("{name} does not resolve: {e}");
+                Err(fault) => {
                     let unresolved = || DialProblem {
-                        code: "unresolved".to_owned(),
-                        text,
+                        code: fault.code().to_owned(),
+                        text: fault.to_string(),
                         trust: false,
                     };
                     problem.get_or_insert_with(unresolved);

@@ -1,7 +1,10 @@
 //! From a configuration to a serving daemon, and down again.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::net::UdpSocket;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,16 +21,19 @@ use crate::base::limits;
 use crate::config::Config;
 use crate::config::Fault as ConfigFault;
 use crate::config::files;
+use crate::daemon::confine::{self, Applied, Layer, Rights};
 use crate::daemon::papers::{Papers, Shown};
 use crate::daemon::roster::Roster;
-use crate::daemon::{Daemon, Phase, acceptor, news, routes, sweeper};
+use crate::daemon::{Daemon, Phase, acceptor, news, routes, supervisor, sweeper};
 use crate::identity::card::Card;
 use crate::net::Endpoint;
 use crate::net::NetLimits;
 use crate::net::TlsIdentity;
+use crate::net::handed::{self, Handed};
 use crate::net::keyring::Keyring;
 use crate::net::outbound::Attempt;
 use crate::net::pki;
+use crate::net::resolve::Resolver;
 use crate::net::session;
 use crate::net::station::{Station, clock};
 use crate::policy::PolicySet;
@@ -95,14 +101,59 @@ struct Ends {
     broken: mpsc::Receiver<String>,
 }
 
+/// What the process was given before its first thread started.
+pub struct Given {
+    /// Sockets of the supervisor; what is not among them is opened.
+    pub handed: Handed,
+    /// What [`confined`] applied.
+    pub sandbox: Applied,
+    /// Reads and judges the configuration again, for SIGHUP.
+    pub judge: Box<dyn Fn() -> Result<Config, Vec<ConfigFault>> + Send + Sync>,
+}
+
+impl fmt::Debug for Given {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Given({:?}, {:?})", self.handed, self.sandbox)
+    }
+}
+
+/// Judges the files, makes the folders that are missing, and takes from this process what serving does not need. Call
+/// it before the first thread starts.
+///
+/// # Errors
+/// See [`Stop`].
+pub fn confined(config: &Config) -> Result<Applied, Stop> {
+    config.check_files().map_err(Stop::Config)?;
+    let failed = |path: &Path, e| Stop::Store(format!("cannot make {}: {e}", path.display()));
+    let api = config.listen.api.parent();
+    let api = api.filter(|folder| !folder.as_os_str().is_empty());
+    for (folder, mode) in [(Some(config.state_dir.as_path()), 0o700), (api, 0o755)] {
+        let Some(folder) = folder else { continue };
+        let mut builder = std::fs::DirBuilder::new();
+        builder.recursive(true).mode(mode);
+        builder.create(folder).map_err(|e| failed(folder, e))?;
+    }
+    api::server::remember_logins();
+    let sandbox = confine::confine(&Rights::of(config));
+    if !sandbox.is_full() {
+        let (landlock, seccomp) = (&sandbox.landlock, &sandbox.seccomp);
+        tracing::warn!(%landlock, %seccomp, "the sandbox is not complete on this kernel");
+    }
+    Ok(sandbox)
+}
+
 /// Serves until SIGTERM or SIGINT, then drains within the configured grace.
 ///
 /// # Errors
 /// See [`Stop`].
-pub async fn run(config: Config) -> Result<(), Stop> {
-    config.check_files().map_err(Stop::Config)?;
-    let (daemon, ends) = assemble(config).await?;
-    let listener = api::server::bind(&daemon.config.listen.api).map_err(|e| {
+pub async fn run(config: Config, mut given: Given) -> Result<(), Stop> {
+    let unix = given.handed.unix.take();
+    let (daemon, ends) = assemble(config, given.handed.quic.take(), given.sandbox).await?;
+    let listener = match unix {
+        Some(handed) => tokio::net::UnixListener::from_std(handed),
+        None => api::server::bind(&daemon.config.listen.api),
+    };
+    let listener = listener.map_err(|e| {
         Stop::Listen(format!(
             "cannot listen on {}: {e}",
             daemon.config.listen.api.display()
@@ -128,11 +179,11 @@ pub async fn run(config: Config) -> Result<(), Stop> {
     tasks.spawn(news::run(Arc::clone(&daemon), ends.news));
     tasks.spawn(sweeper::run(Arc::clone(&daemon)));
     tasks.spawn(watch_ended(Arc::clone(&daemon), ends.ended));
-    tasks.spawn(watchdog());
+    tasks.spawn(supervisor::watchdog(Arc::clone(&daemon)));
     tasks.spawn(call_back(Arc::clone(&daemon), unfinished));
-    notify(&[sd_notify::NotifyState::Ready]);
+    supervisor::ready(&daemon);
     tracing::info!(authority = %daemon.station.own.id, listen = %daemon.endpoint.local_addr().map(|a| a.to_string()).unwrap_or_default(), "serving");
-    let broken = until_asked(&daemon, ends.broken).await;
+    let broken = until_asked(&daemon, &given.judge, ends.broken).await;
     // Nothing can come to a step's end on a store that has failed.
     let grace = broken
         .as_ref()
@@ -147,7 +198,11 @@ pub async fn run(config: Config) -> Result<(), Stop> {
     }
 }
 
-async fn assemble(config: Config) -> Result<(Arc<Daemon>, Ends), Stop> {
+async fn assemble(
+    config: Config,
+    handed: Option<UdpSocket>,
+    sandbox: Applied,
+) -> Result<(Arc<Daemon>, Ends), Stop> {
     let identity = |e: String| Stop::Identity(e);
     let store = |e: String| Stop::Store(e);
     let keyring = Keyring::load(&config.identity, &config.authority.id)
@@ -157,16 +212,18 @@ async fn assemble(config: Config) -> Result<(Arc<Daemon>, Ends), Stop> {
         chain: keyring.chain.clone(),
         key: keyring.tls_key.clone_key(),
     };
-    let socket = UdpSocket::bind(config.listen.quic)
-        .map_err(|e| Stop::Listen(format!("cannot listen on {}: {e}", config.listen.quic)))?;
     let endpoint = Endpoint::bind(
-        socket,
+        udp_socket(&config, handed)?,
         config.authority.id.clone(),
         tls,
         &keyring.reset,
         NetLimits::default(),
     )
     .map_err(|e| Stop::Listen(e.to_string()))?;
+    let resolver = Resolver::new(config.fetcher.as_deref());
+    if resolver != Resolver::System && sandbox.seccomp == Layer::Full {
+        confine::close_network().map_err(Stop::Listen)?;
+    }
     let age =
         seal::Identity::from_file(&keyring.age_text()).map_err(|e| identity(e.to_string()))?;
     let ledger = Ledger::open(&config.state_dir, keyring.log).map_err(|e| store(e.to_string()))?;
@@ -193,6 +250,8 @@ async fn assemble(config: Config) -> Result<(Arc<Daemon>, Ends), Stop> {
         station: Arc::new(station),
         roster,
         endpoint,
+        resolver,
+        sandbox,
         papers: Papers::new(shown),
         seals: crate::daemon::Seals::default(),
         openings: crate::daemon::Openings::default(),
@@ -216,6 +275,16 @@ async fn assemble(config: Config) -> Result<(Arc<Daemon>, Ends), Stop> {
             broken,
         },
     ))
+}
+
+/// The socket that was handed over, if it is the configured one; else a new one.
+fn udp_socket(config: &Config, handed: Option<UdpSocket>) -> Result<UdpSocket, Stop> {
+    let listen = config.listen.quic;
+    if let Some(socket) = handed {
+        handed::check_bound(&socket, listen).map_err(|e| Stop::Listen(e.to_string()))?;
+        return Ok(socket);
+    }
+    UdpSocket::bind(listen).map_err(|e| Stop::Listen(format!("cannot listen on {listen}: {e}")))
 }
 
 /// The first statement of a log says whose keys sign in it; a first checkpoint covers it.
@@ -246,7 +315,7 @@ async fn announce_keys(daemon: &Daemon) -> Result<(), Stop> {
 }
 
 /// Own card and revocation list from their files, and when the certificate ends.
-fn read_papers(
+pub(crate) fn read_papers(
     config: &Config,
     chain: &[CertificateDer<'static>],
 ) -> Result<(Card, Shown), String> {
@@ -374,27 +443,35 @@ async fn watch_ended(daemon: Arc<Daemon>, mut ended: mpsc::Receiver<session::End
     }
 }
 
-/// Waits for a signal or for the store to break; answers why it broke.
-async fn until_asked(daemon: &Daemon, mut broken: mpsc::Receiver<String>) -> Option<String> {
+/// Waits for a signal or for the store to break; answers why it broke. SIGHUP reads again what can change.
+async fn until_asked(
+    daemon: &Arc<Daemon>,
+    judge: &(dyn Fn() -> Result<Config, Vec<ConfigFault>> + Send + Sync),
+    mut broken: mpsc::Receiver<String>,
+) -> Option<String> {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut term), Ok(mut int)) = (
+    let (Ok(mut term), Ok(mut int), Ok(mut hup)) = (
         signal(SignalKind::terminate()),
         signal(SignalKind::interrupt()),
+        signal(SignalKind::hangup()),
     ) else {
         return Some("signals cannot be listened to".to_owned());
     };
-    tokio::select! {
-        _ = term.recv() => None,
-        _ = int.recv() => None,
-        why = broken.recv() => why,
-        why = daemon.station.ledger.broken() => Some(why),
-        why = daemon.station.blobs.broken() => Some(why),
+    loop {
+        tokio::select! {
+            _ = term.recv() => return None,
+            _ = int.recv() => return None,
+            _ = hup.recv() => supervisor::reload(daemon, judge).await,
+            why = broken.recv() => return why,
+            why = daemon.station.ledger.broken() => return Some(why),
+            why = daemon.station.blobs.broken() => return Some(why),
+        }
     }
 }
 
 /// Takes nothing new, lets what is under way come to a step's end, and closes.
 async fn drain(daemon: &Daemon, api_stop: tokio::sync::oneshot::Sender<()>, grace: Duration) {
-    notify(&[sd_notify::NotifyState::Stopping]);
+    supervisor::say_stopping();
     tracing::info!(grace_s = grace.as_secs(), "draining");
     daemon.phase.send_replace(Phase::Draining);
     // The API may have ended by itself.
@@ -414,25 +491,4 @@ async fn drain(daemon: &Daemon, api_stop: tokio::sync::oneshot::Sender<()>, grac
     drop(tokio::time::timeout(Duration::from_millis(500), daemon.endpoint.wait_idle()).await);
     daemon.station.ledger.close().await;
     tracing::info!("stopped");
-}
-
-/// Tells systemd, where there is one.
-fn notify(states: &[sd_notify::NotifyState<'_>]) {
-    if let Err(e) = sd_notify::notify(states) {
-        tracing::debug!("systemd was not told: {e}");
-    }
-}
-
-#[expect(
-    clippy::infinite_loop,
-    reason = "it ends with the daemon, which aborts it"
-)]
-async fn watchdog() {
-    let Some(every) = sd_notify::watchdog_enabled() else {
-        return;
-    };
-    loop {
-        notify(&[sd_notify::NotifyState::Watchdog]);
-        tokio::time::sleep(every / 2).await;
-    }
 }

@@ -209,6 +209,7 @@ impl Daemon {
             store_free_bytes: free.unwrap_or_default(),
             certificate_expires: papers.certificate_expires,
             crl_expires: papers.crl_expires,
+            sandbox: Some(self.sandbox.view()),
         })
     }
 
