@@ -22,6 +22,7 @@ pub(crate) const READER: &str = "
     PRAGMA query_only = ON;
     PRAGMA wal_autocheckpoint = 0;
     PRAGMA cache_size = -1024;
+    PRAGMA temp_store = MEMORY;
     PRAGMA trusted_schema = OFF;
     PRAGMA busy_timeout = 10000;";
 
