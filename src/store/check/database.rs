@@ -55,7 +55,7 @@ pub(super) fn header(folder: &Path, report: &mut Report) -> Result<Tail, StoreFa
         ),
         Tail::Damaged { good } => {
             let found = format!(
-                "a damaged one after {good} good ones: what was committed in it and after it is lost, unless the power failed while it was written"
+                "a damaged one after {good} good ones: what was committed in it and after it is lost, unless power or process ended while it was written"
             );
             check.damage("wal-frame", &log, "frames with good checksums", &found);
         }
