@@ -157,7 +157,7 @@ mod tests {
         assert_eq!(Anchors::parse(b"# nothing\n"), Err(AnchorsFault::Empty));
         assert_eq!(Anchors::parse(&[0xff]), Err(AnchorsFault::Unreadable));
         assert_eq!(
-            Anchors::parse(&[b'\n'; 70_000]),
+            Anchors::parse(&vec![b'\n'; 70_000]),
             Err(AnchorsFault::Unreadable)
         );
     }
