@@ -33,7 +33,7 @@ impl Digest {
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(self.0))
+        f.write_str(Hex::<64>::of(&self.0).text())
     }
 }
 
@@ -45,7 +45,7 @@ impl fmt::Debug for Digest {
 
 impl Serialize for Digest {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_str(self)
+        to.serialize_str(Hex::<64>::of(&self.0).text())
     }
 }
 
@@ -53,6 +53,26 @@ impl<'de> Deserialize<'de> for Digest {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let text = String::deserialize(from)?;
         Self::parse(&text).ok_or_else(|| de::Error::custom("a digest is 64 lower-case hex digits"))
+    }
+}
+
+/// `N` lower-case hex digits, without memory of their own.
+pub(crate) struct Hex<const N: usize>([u8; N]);
+
+impl<const N: usize> Hex<N> {
+    /// The digits of `N / 2` bytes.
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        let mut digits = [b'0'; N];
+        // Only where `N` is not twice their number, which each caller's own test would show.
+        if hex::encode_to_slice(bytes, &mut digits).is_err() {
+            digits.fill(b'?');
+        }
+        Self(digits)
+    }
+
+    /// The digits as text.
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }
 

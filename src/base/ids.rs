@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::base::digest::Hex;
 use crate::base::digest::lower_hex;
 use crate::base::limits;
 
@@ -158,7 +159,8 @@ macro_rules! textual {
 
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-                to.collect_str(self)
+                let $it = self;
+                to.serialize_str($text)
             }
         }
 
@@ -173,8 +175,8 @@ macro_rules! textual {
 textual! {
     AuthorityId => |it| &it.0;
     Alias => |it| &it.0;
-    Xid => |it| &hex::encode(it.0);
-    KeyId => |it| &hex::encode(it.0);
+    Xid => |it| Hex::<32>::of(&it.0).text();
+    KeyId => |it| Hex::<8>::of(&it.0).text();
 }
 
 #[cfg(test)]

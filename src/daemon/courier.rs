@@ -5,7 +5,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use crate::base::AuthorityId;
@@ -13,6 +12,7 @@ use crate::base::Timestamp;
 use crate::base::Xid;
 use crate::daemon::Daemon;
 use crate::daemon::Phase;
+use crate::daemon::mailbox::Mailbox;
 use crate::net::outbound::Attempt;
 use crate::net::session::Session;
 use crate::store::Exchange;
@@ -50,7 +50,7 @@ pub(crate) fn backoff_ms(attempts: u64, spread: u8) -> u64 {
 pub(crate) struct Courier {
     daemon: Arc<Daemon>,
     peer: AuthorityId,
-    bell: Arc<Notify>,
+    mailbox: Arc<Mailbox>,
     failures: u64,
     under_way: HashSet<Xid>,
     /// Read and not yet begun.
@@ -64,11 +64,11 @@ pub(crate) struct Courier {
 }
 
 impl Courier {
-    pub(crate) fn new(daemon: Arc<Daemon>, peer: AuthorityId, bell: Arc<Notify>) -> Self {
+    pub(crate) fn new(daemon: Arc<Daemon>, peer: AuthorityId, mailbox: Arc<Mailbox>) -> Self {
         Self {
             daemon,
             peer,
-            bell,
+            mailbox,
             failures: 0,
             under_way: HashSet::new(),
             ready: VecDeque::new(),
@@ -85,7 +85,7 @@ impl Courier {
         loop {
             let wake = self.round().await.unwrap_or(LOOK_EVERY);
             tokio::select! {
-                () = self.bell.notified() => {}
+                () = self.mailbox.bell.notified() => {}
                 () = tokio::time::sleep(wake) => {}
                 Some(done) = self.attempts.join_next() => self.ended_all(done).await,
                 () = draining(&mut phase) => break,
@@ -102,6 +102,7 @@ impl Courier {
         let known = self.daemon.roster.by_id(&self.peer)?;
         if known.row.state != PeerState::Accepted {
             self.ready.clear();
+            drop(self.mailbox.take());
             self.read_to = None;
             return None;
         }
@@ -139,12 +140,20 @@ impl Courier {
         }
     }
 
-    /// Reads what is due, if nothing is ready: mostly what is new, now and then everything. Says whether it was everything.
+    /// Finds what is due, if nothing is ready: mostly what is new, now and then everything. Says whether it was everything.
     async fn read(&mut self, now: Timestamp) -> Result<bool, StoreFault> {
         if !self.ready.is_empty() {
             return Ok(false);
         }
         let whole = self.whole_in().is_zero();
+        let mut fresh = self.mailbox.take();
+        if !whole && (!fresh.is_empty() || !self.mailbox.has_overflowed()) {
+            fresh.retain(|outgoing| !self.under_way.contains(&outgoing.exchange.xid));
+            self.ready = fresh;
+            return Ok(false);
+        }
+        // What was taken is in the outbox, too.
+        drop(fresh);
         let ledger = &self.daemon.station.ledger;
         let (after, limit) = if whole {
             self.looked = Some(tokio::time::Instant::now());
@@ -154,6 +163,9 @@ impl Courier {
             (self.read_to, READ_AT_ONCE)
         };
         let mut due = ledger.outbox_due(&self.peer, now, after, limit).await?;
+        if due.len() < READ_AT_ONCE as usize {
+            self.mailbox.caught_up();
+        }
         if let Some(last) = due.last() {
             self.read_to = Some(last.exchange.xid);
         }

@@ -7,6 +7,7 @@ mod acceptor;
 mod bundle;
 pub mod confine;
 mod courier;
+mod mailbox;
 mod news;
 mod openings;
 mod papers;
@@ -27,7 +28,6 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tokio::sync::Notify;
 use tokio::sync::broadcast;
 use tokio::sync::mpsc;
 use tokio::sync::watch;
@@ -39,6 +39,7 @@ use crate::base::Xid;
 use crate::config::Config;
 use crate::daemon::confine::Applied;
 use crate::daemon::courier::Courier;
+use crate::daemon::mailbox::Mailbox;
 use crate::daemon::openings::Openings;
 use crate::daemon::papers::Papers;
 use crate::daemon::roster::Roster;
@@ -54,6 +55,7 @@ use crate::net::station::Station;
 use crate::store::Exchange;
 use crate::store::Fault;
 use crate::store::Op;
+use crate::store::Outgoing;
 use crate::store::PeerState;
 use crate::store::StoreFault;
 
@@ -98,7 +100,7 @@ pub(crate) struct Daemon {
     pub(crate) access: tokio::sync::Mutex<()>,
     phase: watch::Sender<Phase>,
     broken: mpsc::Sender<String>,
-    bells: Mutex<HashMap<AuthorityId, Arc<Notify>>>,
+    bells: Mutex<HashMap<AuthorityId, Arc<Mailbox>>>,
     couriers: Mutex<JoinSet<()>>,
     news: mpsc::Sender<News>,
     ended: mpsc::Sender<session::Ended>,
@@ -149,8 +151,16 @@ impl Daemon {
     /// There may be mail for this peer, or a way to it.
     pub(crate) fn ring(&self, peer: &AuthorityId) {
         let bells = self.bells.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(bell) = bells.get(peer) {
-            bell.notify_one();
+        if let Some(mailbox) = bells.get(peer) {
+            mailbox.bell.notify_one();
+        }
+    }
+
+    /// There is a new package for this peer.
+    pub(crate) fn post(&self, outgoing: Outgoing) {
+        let bells = self.bells.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(mailbox) = bells.get(&outgoing.exchange.peer) {
+            mailbox.put(outgoing);
         }
     }
 
@@ -176,9 +186,9 @@ impl Daemon {
         if bells.contains_key(peer) {
             return;
         }
-        let bell = Arc::new(Notify::new());
-        bells.insert(peer.clone(), Arc::clone(&bell));
-        let courier = Courier::new(Arc::clone(self), peer.clone(), bell);
+        let mailbox = Arc::new(Mailbox::default());
+        bells.insert(peer.clone(), Arc::clone(&mailbox));
+        let courier = Courier::new(Arc::clone(self), peer.clone(), mailbox);
         self.couriers
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

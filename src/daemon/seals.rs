@@ -32,10 +32,13 @@ use crate::receipt::Kind;
 use crate::receipt::Party;
 use crate::receipt::Pkg;
 use crate::receipt::Receipt;
+use crate::store::AHEAD_BYTES_MAX;
+use crate::store::Ahead;
 use crate::store::Direction;
 use crate::store::DiskFault;
 use crate::store::Exchange;
 use crate::store::Op;
+use crate::store::Outgoing;
 use crate::store::PeerState;
 use crate::store::Phase;
 
@@ -379,6 +382,7 @@ impl Daemon {
             disclosures: sent(&disclosures),
             ..row
         };
+        let ahead = ahead(&sealed);
         let mut ops = vec![Op::Open(Box::new(row.clone()))];
         ops.extend(sealed.inline.map(|bytes| Op::Payload { xid, bytes }));
         ops.extend([
@@ -393,7 +397,8 @@ impl Daemon {
             .commit(ops)
             .await
             .map_err(commit_failure)?;
-        self.ring(&grant.peer.row.id);
+        let exchange = row.clone();
+        self.post(Outgoing { exchange, ahead });
         self.changed(xid);
         Ok(row)
     }
@@ -433,6 +438,15 @@ fn outgoing(
         last_note: note.bytes().to_vec(),
         steps: 1,
     }
+}
+
+/// What the courier need not read again, where that is little.
+fn ahead(sealed: &Sealed) -> Option<Ahead> {
+    let payload = sealed.inline.as_ref()?;
+    (payload.len() as u64 <= AHEAD_BYTES_MAX).then(|| Ahead {
+        header: sealed.header.clone(),
+        payload: payload.clone(),
+    })
 }
 
 /// What travels beside the offer. Titles and persons stay with the sender; the receiver reads them in the manifest.

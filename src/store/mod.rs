@@ -34,7 +34,7 @@ pub use incoming::{Incoming, ListFault, ListPart, SegmentFault};
 pub use ledger::{Ledger, Waiting};
 pub use op::{Commit, CommitFault, Op};
 pub use opening::StoreFault;
-pub use outgoing::{Ahead, Outgoing};
+pub use outgoing::{AHEAD_BYTES_MAX, Ahead, Outgoing};
 pub use rows::{
     Direction, Exchange, Fault, PeerRow, PeerState, Phase, Reached, StatementRow, WordFault,
 };

@@ -18,7 +18,7 @@ use crate::store::slots::SlotKeys;
 use crate::store::sql;
 
 /// Payloads up to so many bytes are read ahead.
-const AHEAD_BYTES_MAX: u64 = 32 << 10;
+pub const AHEAD_BYTES_MAX: u64 = 32 << 10;
 
 /// An exchange that is to be sent.
 #[derive(Debug)]
