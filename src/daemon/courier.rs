@@ -33,6 +33,8 @@ const WHOLE_EVERY: Duration = Duration::from_millis(250);
 const BACKOFF_MS: u64 = 500;
 /// The longest wait, in milliseconds.
 const BACKOFF_MS_MAX: u64 = 5 * 60 * 1_000;
+/// How long nothing is begun after the ledger could not take when to try again: otherwise everything would be due at once.
+const REST: Duration = Duration::from_secs(5);
 /// How often the outbox is looked at when nobody rings.
 const LOOK_EVERY: Duration = Duration::from_secs(20);
 
@@ -61,6 +63,7 @@ pub(crate) struct Courier {
     looked: Option<tokio::time::Instant>,
     attempts: JoinSet<(Box<Exchange>, Attempt)>,
     next_dial: Option<tokio::time::Instant>,
+    rests_until: Option<tokio::time::Instant>,
 }
 
 impl Courier {
@@ -76,6 +79,7 @@ impl Courier {
             looked: None,
             attempts: JoinSet::new(),
             next_dial: None,
+            rests_until: None,
         }
     }
 
@@ -105,6 +109,10 @@ impl Courier {
             drop(self.mailbox.take());
             self.read_to = None;
             return None;
+        }
+        let rest = self.rests_until.map(|at| at - tokio::time::Instant::now());
+        if let Some(rest) = rest.filter(|rest| !rest.is_zero()) {
+            return Some(rest);
         }
         while self.under_way.len() < AT_ONCE {
             let now = self.daemon.station.clock();
@@ -245,6 +253,7 @@ impl Courier {
             && let Err(e) = self.daemon.station.ledger.commit(ops).await
         {
             tracing::error!(peer = %self.peer, "cannot record when to try again: {e}");
+            self.rests_until = Some(tokio::time::Instant::now() + REST);
         }
     }
 

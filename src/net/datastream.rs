@@ -10,6 +10,7 @@ use tokio::time::timeout;
 use crate::base::Digest;
 use crate::base::limits;
 use crate::net::intake::IntakeFault;
+use crate::net::intake::PartFile;
 use crate::net::intake::Taken;
 use crate::net::station::Meter;
 use crate::package::segments;
@@ -137,21 +138,27 @@ fn list_taken(fault: ListFault) -> Taken {
     }
 }
 
-/// Takes the list of a large payload. Its pieces are small and written as they come.
+/// Takes the list of a large payload. Its pieces are small and written as they come. A list that comes while another is
+/// taken waits for that one, and is dropped if that one is right.
 pub(crate) async fn list(
     mut stream: quinn::RecvStream,
-    incoming: Arc<Incoming>,
+    part: Arc<PartFile>,
     body: Digest,
     to: mpsc::Sender<Taken>,
 ) {
-    let mut part: ListPart = match incoming.begin_list() {
+    let _one_at_a_time = part.lists.lock().await;
+    if part.has_list() {
+        return;
+    }
+    let incoming = Arc::clone(&part);
+    let mut pieces: ListPart = match incoming.begin_list() {
         Ok(part) => part,
         Err(fault) => return tell(&to, Taken::Failed(fault.into())).await,
     };
     loop {
         match next_chunk(&mut stream, limits::FRAME_BYTES_MAX).await {
             Ok(Some(chunk)) => {
-                if let Err(fault) = part.push(&chunk) {
+                if let Err(fault) = pieces.push(&chunk) {
                     return tell(&to, list_taken(fault)).await;
                 }
                 tell(&to, Taken::Moved).await;
@@ -161,7 +168,7 @@ pub(crate) async fn list(
             Err(None) => return,
         }
     }
-    let ended = tokio::task::spawn_blocking(move || incoming.end_list(part, &body)).await;
+    let ended = tokio::task::spawn_blocking(move || incoming.end_list(pieces, &body)).await;
     match ended {
         Ok(Ok(())) => tell(&to, Taken::Listed).await,
         Ok(Err(fault)) => tell(&to, list_taken(fault)).await,
@@ -173,7 +180,7 @@ pub(crate) async fn list(
 pub(crate) async fn payload(
     mut stream: quinn::RecvStream,
     first: u64,
-    (incoming, len): (Arc<Incoming>, u64),
+    (incoming, len): (Arc<PartFile>, u64),
     meter: Arc<Meter>,
     to: mpsc::Sender<Taken>,
 ) {

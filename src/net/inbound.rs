@@ -274,7 +274,10 @@ impl Running<'_> {
             &admission.disclosures,
         )?;
         self.session.heard(&admission.dispatch);
-        let intake = match Intake::open(&station, &exchange).await {
+        let Some(kept) = self.work.as_ref().map(|work| work.turn.held()) else {
+            return Err(Attempt::Local(Fault::new("internal", "nothing to admit")));
+        };
+        let intake = match Intake::open(&station, &exchange, kept).await {
             Ok(intake) => intake,
             Err(e) if e.is_full() => {
                 return Ok(ReceiverInput::NoRoom {
@@ -314,7 +317,7 @@ impl Running<'_> {
         let Some(exchange) = &work.exchange else {
             return Ok(Vec::new());
         };
-        let intake = match Intake::open(&station, exchange).await {
+        let intake = match Intake::open(&station, exchange, work.turn.held()).await {
             Ok(intake) => intake,
             Err(e) if e.is_full() => {
                 return Ok(vec![ReceiverInput::NoRoom {
@@ -417,8 +420,8 @@ impl Running<'_> {
         }
         if discard {
             let discarded = match work.intake.take() {
-                Some(intake) => intake.discard(&station, work.xid).await,
-                None => discard_payload(&station, work.xid).await,
+                Some(intake) => intake.discard(&station, work.xid, work.turn.held()).await,
+                None => discard_payload(&station, work.xid, work.turn.held()).await,
             };
             discarded.map_err(|e| intake_fault(&e))?;
         }

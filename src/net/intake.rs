@@ -16,6 +16,7 @@ use crate::base::Ranges;
 use crate::base::limits;
 use crate::net::datastream::{list, payload, small_list, small_payload};
 use crate::net::inbox::Arrival;
+use crate::net::station::Held;
 use crate::net::station::Meter;
 use crate::net::station::Station;
 use crate::store::DiskFault;
@@ -75,11 +76,27 @@ enum Place {
     },
     /// A large one.
     File {
-        incoming: Arc<Incoming>,
+        incoming: Arc<PartFile>,
         body: Digest,
         len: u64,
         _place: OwnedSemaphorePermit,
     },
+}
+
+/// A part file, kept from the exchange's next attempt for as long as anything works on it.
+pub(crate) struct PartFile {
+    incoming: Incoming,
+    /// One list at a time: each is written under the same name until it is whole.
+    pub(crate) lists: tokio::sync::Mutex<()>,
+    _held: Held,
+}
+
+impl std::ops::Deref for PartFile {
+    type Target = Incoming;
+
+    fn deref(&self) -> &Incoming {
+        &self.incoming
+    }
 }
 
 /// The payload of one exchange, being received.
@@ -97,6 +114,7 @@ impl Intake {
     pub(crate) async fn open(
         station: &Arc<Station>,
         exchange: &Exchange,
+        kept: Held,
     ) -> Result<Self, IntakeFault> {
         let (body, len, xid) = (exchange.body, exchange.len, exchange.xid);
         if exchange.inline {
@@ -129,12 +147,17 @@ impl Intake {
         let opened = tokio::task::spawn_blocking(move || {
             let incoming = station.blobs.incoming(&xid, len)?;
             let have = incoming.held(&recorded)?;
-            Ok::<_, DiskFault>((incoming, have))
+            let part = PartFile {
+                incoming,
+                lists: tokio::sync::Mutex::default(),
+                _held: kept,
+            };
+            Ok::<_, DiskFault>((part, have))
         });
-        let (incoming, have) = joined(opened.await)??;
-        let listed = incoming.has_list();
+        let (part, have) = joined(opened.await)??;
+        let listed = part.has_list();
         let place = Place::File {
-            incoming: Arc::new(incoming),
+            incoming: Arc::new(part),
             body,
             len,
             _place: held,
@@ -267,9 +290,10 @@ impl Intake {
         mut self,
         station: &Arc<Station>,
         xid: crate::base::Xid,
+        kept: Held,
     ) -> Result<(), IntakeFault> {
         self.tasks.shutdown().await;
-        discard_payload(station, xid).await
+        discard_payload(station, xid, kept).await
     }
 }
 
@@ -277,13 +301,98 @@ impl Intake {
 pub(crate) async fn discard_payload(
     station: &Arc<Station>,
     xid: crate::base::Xid,
+    kept: Held,
 ) -> Result<(), IntakeFault> {
     let station = Arc::clone(station);
-    Ok(joined(
-        tokio::task::spawn_blocking(move || station.blobs.remove(&xid)).await,
-    )??)
+    let removed = tokio::task::spawn_blocking(move || {
+        let removed = station.blobs.remove(&xid);
+        drop(kept);
+        removed
+    });
+    Ok(joined(removed.await)??)
 }
 
 fn joined<T>(outcome: Result<T, tokio::task::JoinError>) -> Result<T, IntakeFault> {
     outcome.map_err(|e| IntakeFault::Thread(e.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Timestamp;
+    use crate::base::Xid;
+    use crate::identity::keys::{KeyName, Role, SecretKey};
+    use crate::policy::PolicySet;
+    use crate::store::Blobs;
+    use crate::store::Direction;
+    use crate::store::Ledger;
+    use crate::store::Phase;
+    use crate::transfer::Own;
+
+    fn station(folder: &std::path::Path) -> Arc<Station> {
+        let id: crate::base::AuthorityId = "mla.example.ie".parse().unwrap();
+        let key = |role| SecretKey::from_seed(KeyName::new(id.clone(), role), &[3; 32]);
+        let own = Own {
+            id: id.clone(),
+            key: key(Role::Receipts),
+            policy: PolicySet::new(None),
+            clock_uncertainty_ms: 50,
+            package_max: 1 << 30,
+        };
+        let ledger = Ledger::open(folder, key(Role::Log)).unwrap();
+        let blobs = Blobs::open(folder, 0).unwrap();
+        Arc::new(Station::new(own, ledger, blobs, None, 1))
+    }
+
+    fn exchange(xid: Xid) -> Exchange {
+        let now = Timestamp::from_millis(1_000);
+        Exchange {
+            xid,
+            direction: Direction::In,
+            peer: "bfj.example.de".parse().unwrap(),
+            phase: Phase::Receiving,
+            created: now,
+            updated: now,
+            body: Digest::of(b"body"),
+            hdr: Digest::of(b"header"),
+            len: 2 * limits::SEGMENT_BYTES,
+            segments: 2,
+            terms: "{}".to_owned(),
+            case_ref: None,
+            request_ref: None,
+            title: None,
+            items: 0,
+            disclosures: Vec::new(),
+            have: Ranges::empty(),
+            inline: false,
+            attempts: 0,
+            next_try: None,
+            fault: None,
+            last_note: Vec::new(),
+            steps: 1,
+        }
+    }
+
+    /// A connection that breaks drops its tasks, but a thread that names or flushes a file goes on to its end.
+    #[tokio::test]
+    async fn an_exchange_is_not_free_while_a_thread_works_on_its_files() {
+        let dir = tempfile::tempdir().unwrap();
+        let station = station(dir.path());
+        let xid = Xid::from_bytes([7; 16]);
+        let turn = station.take_over(xid).await;
+        let intake = Intake::open(&station, &exchange(xid), turn.held()).await;
+        let intake = intake.unwrap();
+        let Place::File { incoming, .. } = &intake.place else {
+            panic!("a large payload is a file");
+        };
+        let thread = Arc::clone(incoming);
+        drop((turn, intake));
+        let next = station.take_over(xid);
+        tokio::pin!(next);
+        let soon = timeout(Duration::from_millis(100), &mut next).await;
+        assert!(soon.is_err(), "the thread still works");
+        drop(thread);
+        let turn = timeout(Duration::from_secs(20), next).await;
+        assert!(turn.is_ok(), "the thread has ended");
+    }
 }

@@ -7,6 +7,7 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use tokio::sync::OwnedMutexGuard;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -194,7 +195,8 @@ impl Station {
             Arc::clone(lock)
         };
         let held = lock.lock_owned().await;
-        Turn { stop, _held: held }
+        let held = Held(Arc::new(held));
+        Turn { stop, held }
     }
 }
 
@@ -212,7 +214,19 @@ pub fn clock() -> Timestamp {
 pub(crate) struct Turn {
     /// Somebody newer has come.
     pub(crate) stop: CancellationToken,
-    _held: tokio::sync::OwnedMutexGuard<()>,
+    held: Held,
+}
+
+/// Keeps an exchange from the next stream that asks for it. Whatever still works on the exchange's files has one: a thread
+/// goes on after the task that began it was dropped.
+#[derive(Debug, Clone)]
+pub(crate) struct Held(#[expect(dead_code, reason = "held, not used")] Arc<OwnedMutexGuard<()>>);
+
+impl Turn {
+    /// For the threads that work on the exchange's files.
+    pub(crate) fn held(&self) -> Held {
+        self.held.clone()
+    }
 }
 
 /// What has moved of one exchange since the daemon started.

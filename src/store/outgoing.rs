@@ -40,7 +40,8 @@ pub struct Ahead {
 
 impl Ledger {
     /// What is to be sent to a peer now: its time of the next try is not in the future. At most `limit` of each stage,
-    /// the furthest first, each oldest first. With `after`, only what nothing was sent of yet and was begun after that.
+    /// the furthest first, each oldest first; what has ended here without delivery is among it until the peer has been told.
+    /// With `after`, only what nothing was sent of yet and was begun after that.
     pub async fn outbox_due(
         &self,
         peer: &AuthorityId,
@@ -54,7 +55,14 @@ impl Ledger {
             .ask(move |db| {
                 let stages: &[Phase] = match after {
                     Some(_) => &[Phase::Dispatched],
-                    None => &[Phase::Delivered, Phase::Consigned, Phase::Dispatched],
+                    None => &[
+                        Phase::Delivered,
+                        Phase::Consigned,
+                        Phase::Failed,
+                        Phase::Expired,
+                        Phase::Withdrawn,
+                        Phase::Dispatched,
+                    ],
                 };
                 let after = number(db, after)?;
                 let mut due = Vec::new();

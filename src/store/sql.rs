@@ -273,8 +273,9 @@ pub(crate) const OUTBOX_PEER: &str = exchanges!(
     "WHERE direction = 'out' AND phase IN ('dispatched', 'consigned', 'delivered') AND no > $1 AND peer = $2 \
      ORDER BY no LIMIT $3"
 );
+/// What this authority has ended, and the receiver has not said that it knows, is still to be told.
 pub(crate) const OUTBOX_DUE: &str = exchanges!(
-    "WHERE direction = 'out' AND phase = $1 AND peer = $2 AND no > $3 \
+    "WHERE direction = 'out' AND phase = $1 AND peer = $2 AND no > $3 AND COALESCE(fault_code, '') <> 'told' \
      AND (next_try IS NULL OR next_try <= $4) ORDER BY no LIMIT $5"
 );
 pub(crate) const OUTBOX_PEERS: &str = "

@@ -588,6 +588,40 @@ async fn queues() {
     assert_eq!(ledger.xids().await.unwrap().len(), 6);
 }
 
+#[tokio::test]
+async fn what_has_ended_is_due_until_the_peer_has_been_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = open(dir.path());
+    let ended = [Phase::Expired, Phase::Withdrawn, Phase::Failed];
+    let others = [Phase::Closed, Phase::Rejected];
+    let rows = ended.iter().chain(&others).zip(1..);
+    let mut ops: Vec<_> = rows
+        .map(|(phase, number)| Op::Open(Box::new(exchange(number, Direction::Out, *phase))))
+        .collect();
+    // An incoming one that has failed is nobody's mail.
+    let failed = exchange(9, Direction::In, Phase::Failed);
+    ops.push(Op::Open(Box::new(failed)));
+    let retry = |number: u8, code: &str| Op::Retry {
+        xid: xid(number),
+        attempts: 1,
+        next_try: None,
+        fault: Some(Fault {
+            code: code.to_owned(),
+            text: "a test".to_owned(),
+        }),
+    };
+    ops.extend([1, 2, 3].map(|number| retry(number, "connection-lost")));
+    ledger.commit(ops).await.unwrap();
+    let due = || async {
+        let due = ledger.outbox_due(&peer(), at(99_999), None, 9).await;
+        let due: Vec<_> = due.unwrap().into_iter().map(|it| it.exchange).collect();
+        ids(&due)
+    };
+    assert_eq!(due().await, [3, 1, 2]);
+    ledger.commit(vec![retry(2, "told")]).await.unwrap();
+    assert_eq!(due().await, [3, 1]);
+}
+
 fn added() -> PeerRow {
     PeerRow {
         id: peer(),

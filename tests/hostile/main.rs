@@ -8,4 +8,6 @@ mod attack;
 #[cfg(test)]
 mod cases;
 #[cfg(test)]
+mod lists;
+#[cfg(test)]
 mod victim;
