@@ -54,13 +54,12 @@ impl World {
         let ledger = &self.nodes[node].ledger;
         let sealed = ledger.note(&xid, Kind::Consigned, 2).is_some();
         match frame {
-            Frame::Receipt(bytes) => self.says_receipt(node, xid, bytes),
+            Frame::Receipt(bytes) | Frame::Offer(bytes) => self.says_receipt(node, xid, bytes),
             Frame::Header(_) if !sealed => {
                 self.violated(format!(
                     "the header of {xid} leaves before consigned is durable"
                 ));
             }
-            Frame::Offer(bytes) => self.says_receipt(node, xid, bytes),
             Frame::Accept { .. } if !self.checks.admitted.contains(&(node, xid)) => {
                 self.violated(format!("I5: {xid} is accepted without a decision"));
             }

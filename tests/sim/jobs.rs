@@ -330,12 +330,12 @@ impl World {
             let cells = self.nodes[node].disk.read(list);
             cells.get(at).copied().map(hash)
         });
-        let bad = match listed {
-            _ if incoming.complete => Some("already-complete"),
-            None => Some("no-list"),
-            Some(None) => Some("segment-outside"),
-            Some(Some(wanted)) if wanted != hash(*content) => Some("wrong-hash"),
-            Some(Some(_)) => None,
+        let bad = match (incoming.complete, listed) {
+            (true, _) => Some("already-complete"),
+            (false, None) => Some("no-list"),
+            (false, Some(None)) => Some("segment-outside"),
+            (false, Some(Some(wanted))) if wanted != hash(*content) => Some("wrong-hash"),
+            (false, Some(Some(_))) => None,
         };
         let taken = if let Some(code) = bad {
             Taken::Bad(Fault::new(code, "a segment"))

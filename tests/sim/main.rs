@@ -134,6 +134,7 @@ fn campaign(first: u64, count: u64) -> (Figures, Vec<Report>) {
     (figures, failed)
 }
 
+#[expect(clippy::print_stdout, reason = "this is the report of the test")]
 fn show(figures: &Figures) {
     for (what, count) in figures.all() {
         println!("{count:>10} {what}");
@@ -150,6 +151,7 @@ fn told(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
+#[expect(clippy::print_stdout, reason = "this is the report of the test")]
 #[expect(
     clippy::disallowed_methods,
     reason = "how long it took is part of the report"
@@ -218,7 +220,7 @@ fn replay() {
     assert!(report.violation.is_none(), "see above");
 }
 
-/// For `tests/soak sim`: ROGATORY_SIM_SEEDS seeds from ROGATORY_SIM_FIRST on. Without them, none.
+/// For `tests/soak sim`: `ROGATORY_SIM_SEEDS` seeds from `ROGATORY_SIM_FIRST` on. Without them, none.
 #[test]
 fn soak() {
     let first = told("ROGATORY_SIM_FIRST").unwrap_or(SEEDS + 1);

@@ -34,6 +34,7 @@ pub(crate) struct At {
 }
 
 /// An authority.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fault of its own")]
 pub(crate) struct Node {
     pub(crate) own: Arc<Own>,
     pub(crate) public: PublicKey,
@@ -102,6 +103,7 @@ pub(crate) struct Turn {
 }
 
 /// One attempt, at either end.
+#[expect(clippy::struct_excessive_bools, reason = "each is an event of its own")]
 pub(crate) struct Task {
     pub(crate) id: u32,
     pub(crate) link: u32,

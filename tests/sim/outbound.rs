@@ -513,7 +513,10 @@ impl World {
                 self.feed_sender(node, task, SenderInput::Committed);
                 None
             }
-            Answer::Committed(Err(why)) => Some(Ended::Local(format!("{why:?}"))),
+            Answer::Committed(Err(why)) => {
+                self.figures.conflicts += u64::from(*why == Unmade::Conflict);
+                Some(Ended::Local(format!("{why:?}")))
+            }
             Answer::Turn
             | Answer::Opened(_)
             | Answer::Settled

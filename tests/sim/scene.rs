@@ -143,7 +143,11 @@ impl Scene {
             .collect();
         mischief.sort_by_key(|(at, _)| *at);
         let loss = chance.below(31) * 10;
-        let disk = if chance.one_in(3) { 150 } else { 4 };
+        let disk = match chance.below(4) {
+            0 => 150,
+            1 => 1_500,
+            _ => 4,
+        };
         let sweep = if chance.one_in(2) { 3_000 } else { 60_000 };
         Self {
             disk,
@@ -202,11 +206,11 @@ fn parcel(chance: &mut Chance, authorities: usize, number: u64) -> Parcel {
 fn trouble(chance: &mut Chance, authorities: usize) -> Mischief {
     let node = chance.place(authorities);
     let other = (node + 1 + chance.place(authorities - 1)) % authorities;
-    match chance.below(17) {
+    match chance.below(20) {
         0 | 16 => Mischief::Kill(node),
         1 => Mischief::PowerCut(node),
         2..=5 => Mischief::CrashAfter(node, chance.below(60), chance.one_in(2)),
-        6 | 7 => Mischief::Cut(chance.place(8)),
+        6 | 7 | 17..=19 => Mischief::Cut(chance.place(8)),
         8 => Mischief::Partition(node, other, chance.between(100, 60_000)),
         9 => Mischief::Full(node, chance.between(1_000, 300_000)),
         10 => Mischief::FullAfter(node, chance.below(30)),
