@@ -130,7 +130,7 @@ const X32: c_long = 0x4000_0000;
 /// Refuses the calls of the list, other processes, and sockets that these rights do not have; on this thread and those
 /// that it starts.
 pub(super) fn refuse(rights: &Rights) -> Result<(), CallFault> {
-    let eperm = SeccompAction::Errno(libc::EPERM as u32);
+    let eperm = SeccompAction::Errno(libc::EPERM.cast_unsigned());
     let mut rules: BTreeMap<c_long, Vec<SeccompRule>> = BTreeMap::new();
     for call in REFUSED.iter().chain(REFUSED_HERE) {
         rules.insert(*call, Vec::new());
@@ -139,7 +139,7 @@ pub(super) fn refuse(rights: &Rights) -> Result<(), CallFault> {
     for call in REFUSED.iter().chain(REFUSED_HERE).copied().chain(512..=547) {
         rules.insert(call | X32, Vec::new());
     }
-    let thread = libc::CLONE_THREAD as u64;
+    let thread = u64::from(libc::CLONE_THREAD.cast_unsigned());
     rules.insert(
         libc::SYS_clone,
         vec![SeccompRule::new(vec![masked(0, thread, 0)?])?],
@@ -147,7 +147,7 @@ pub(super) fn refuse(rights: &Rights) -> Result<(), CallFault> {
     rules.insert(libc::SYS_socket, sockets(rights)?);
     // The last one put in place is asked first, and the stricter answer counts. What clone3 is asked for stands in
     // memory, where a filter cannot look; told that it does not exist, C libraries use clone.
-    let enosys = SeccompAction::Errno(libc::ENOSYS as u32);
+    let enosys = SeccompAction::Errno(libc::ENOSYS.cast_unsigned());
     let clone3 = BTreeMap::from([(libc::SYS_clone3, Vec::new())]);
     let (program, second) = (program(rules, eperm)?, program(clone3, enosys)?);
     seccompiler::apply_filter(&program)?;
@@ -158,7 +158,7 @@ pub(super) fn refuse(rights: &Rights) -> Result<(), CallFault> {
 pub(super) fn refuse_network() -> Result<(), CallFault> {
     let other = SeccompRule::new(vec![differs(0, libc::AF_UNIX)?])?;
     let rules = BTreeMap::from([(libc::SYS_socket, vec![other])]);
-    let program = program(rules, SeccompAction::Errno(libc::EPERM as u32))?;
+    let program = program(rules, SeccompAction::Errno(libc::EPERM.cast_unsigned()))?;
     Ok(seccompiler::apply_filter_all_threads(&program)?)
 }
 
@@ -180,7 +180,10 @@ fn sockets(rights: &Rights) -> Result<Vec<SeccompRule>, CallFault> {
             kinds.push(libc::SOCK_STREAM);
         }
         for kind in kinds {
-            let conditions = vec![equals(0, family)?, masked(1, 0xf, kind as u64)?];
+            let conditions = vec![
+                equals(0, family)?,
+                masked(1, 0xf, u64::from(kind.cast_unsigned()))?,
+            ];
             rules.push(SeccompRule::new(conditions)?);
         }
     }
@@ -188,11 +191,11 @@ fn sockets(rights: &Rights) -> Result<Vec<SeccompRule>, CallFault> {
 }
 
 fn differs(at: u8, value: i32) -> Result<SeccompCondition, CallFault> {
-    condition(at, SeccompCmpOp::Ne, value as u64)
+    condition(at, SeccompCmpOp::Ne, u64::from(value.cast_unsigned()))
 }
 
 fn equals(at: u8, value: i32) -> Result<SeccompCondition, CallFault> {
-    condition(at, SeccompCmpOp::Eq, value as u64)
+    condition(at, SeccompCmpOp::Eq, u64::from(value.cast_unsigned()))
 }
 
 fn masked(at: u8, mask: u64, value: u64) -> Result<SeccompCondition, CallFault> {
