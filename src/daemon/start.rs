@@ -208,18 +208,7 @@ async fn assemble(
     let keyring = Keyring::load(&config.identity, &config.authority.id)
         .map_err(|e| identity(e.to_string()))?;
     let (card, shown) = read_papers(&config, &keyring.chain).map_err(identity)?;
-    let tls = TlsIdentity {
-        chain: keyring.chain.clone(),
-        key: keyring.tls_key.clone_key(),
-    };
-    let endpoint = Endpoint::bind(
-        udp_socket(&config, handed)?,
-        config.authority.id.clone(),
-        tls,
-        &keyring.reset,
-        NetLimits::default(),
-    )
-    .map_err(|e| Stop::Listen(e.to_string()))?;
+    let endpoint = endpoint(&config, &keyring, handed)?;
     let resolver = Resolver::new(config.fetcher.as_deref());
     if resolver != Resolver::System && sandbox.seccomp == Layer::Full {
         confine::close_network().map_err(Stop::Listen)?;
@@ -275,6 +264,26 @@ async fn assemble(
             broken,
         },
     ))
+}
+
+/// The endpoint, on the socket that was handed over or on a new one.
+fn endpoint(
+    config: &Config,
+    keyring: &Keyring,
+    handed: Option<UdpSocket>,
+) -> Result<Endpoint, Stop> {
+    let tls = TlsIdentity {
+        chain: keyring.chain.clone(),
+        key: keyring.tls_key.clone_key(),
+    };
+    Endpoint::bind(
+        udp_socket(config, handed)?,
+        config.authority.id.clone(),
+        tls,
+        &keyring.reset,
+        NetLimits::default(),
+    )
+    .map_err(|e| Stop::Listen(e.to_string()))
 }
 
 /// The socket that was handed over, if it is the configured one; else a new one.

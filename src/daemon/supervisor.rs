@@ -46,13 +46,14 @@ pub(crate) async fn watchdog(daemon: Arc<Daemon>) {
     };
     loop {
         let answer = daemon.station.ledger.commit(Vec::new());
-        match tokio::time::timeout(within / 2, answer).await {
-            // A fault, too, is an answer: a full disk is said elsewhere, and a broken ledger ends the daemon.
-            Ok(_) => notify(&[NotifyState::Watchdog]),
-            Err(_) => tracing::error!(
+        // A fault, too, is an answer: a full disk is said elsewhere, and a broken ledger ends the daemon.
+        if tokio::time::timeout(within / 2, answer).await.is_ok() {
+            notify(&[NotifyState::Watchdog]);
+        } else {
+            tracing::error!(
                 after_s = (within / 2).as_secs(),
                 "the watchdog is not told that all is well: the ledger does not answer"
-            ),
+            );
         }
         tokio::time::sleep(within / 4).await;
     }
