@@ -266,34 +266,31 @@ async fn assemble(
     ))
 }
 
-/// The endpoint, on the socket that was handed over or on a new one.
+/// The endpoint, on the socket that was handed over, if it is the configured one, or on a new one.
 fn endpoint(
     config: &Config,
     keyring: &Keyring,
     handed: Option<UdpSocket>,
 ) -> Result<Endpoint, Stop> {
+    let listen = config.listen.quic;
+    let socket = match handed {
+        Some(socket) => handed::check_bound(&socket, listen)
+            .map(|()| socket)
+            .map_err(|e| e.to_string()),
+        None => UdpSocket::bind(listen).map_err(|e| format!("cannot listen on {listen}: {e}")),
+    };
     let tls = TlsIdentity {
         chain: keyring.chain.clone(),
         key: keyring.tls_key.clone_key(),
     };
     Endpoint::bind(
-        udp_socket(config, handed)?,
+        socket.map_err(Stop::Listen)?,
         config.authority.id.clone(),
         tls,
         &keyring.reset,
         NetLimits::default(),
     )
     .map_err(|e| Stop::Listen(e.to_string()))
-}
-
-/// The socket that was handed over, if it is the configured one; else a new one.
-fn udp_socket(config: &Config, handed: Option<UdpSocket>) -> Result<UdpSocket, Stop> {
-    let listen = config.listen.quic;
-    if let Some(socket) = handed {
-        handed::check_bound(&socket, listen).map_err(|e| Stop::Listen(e.to_string()))?;
-        return Ok(socket);
-    }
-    UdpSocket::bind(listen).map_err(|e| Stop::Listen(format!("cannot listen on {listen}: {e}")))
 }
 
 /// The first statement of a log says whose keys sign in it; a first checkpoint covers it.
