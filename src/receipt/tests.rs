@@ -272,7 +272,7 @@ fn fields_that_break_their_rules() {
     for (code, clause) in [("", ""), ("a b", ""), ("x", "é"), ("x", "a\nb")] {
         check_refused(kind, "receipt-field-value", |r| {
             let (code, clause) = (code.to_owned(), clause.to_owned());
-            r.reason = Some(Reason { code, clause });
+            r.reason = Some(Reason { clause, code });
         });
     }
     let long = "a".repeat(limits::CLAUSE_BYTES_MAX + 1);

@@ -1,4 +1,4 @@
-//! All chance in a run: numbers from one seed (SplitMix64).
+//! All chance in a run: numbers from one seed (`SplitMix64`).
 
 /// A stream of numbers that depends on nothing but its seed.
 #[derive(Debug, Clone)]

@@ -322,11 +322,10 @@ impl World {
         let now = self.now;
         let mut arrivals = Vec::new();
         for (number, stream) in &self.nodes[node].live.streams {
-            if stream.link == link && stream.task.is_none() && stream.head.xid() == xid {
-                if now - stream.since <= WAIT_MS {
-                    arrivals.push(*number);
-                } else {
-                }
+            let is_for_it =
+                stream.link == link && stream.task.is_none() && stream.head.xid() == xid;
+            if is_for_it && now - stream.since <= WAIT_MS {
+                arrivals.push(*number);
             }
         }
         let row = self.nodes[node].ledger.rows.get(&xid).cloned();

@@ -32,6 +32,14 @@
 //!
 //! `cargo test --test sim` runs 2,000 seeds; `tests/soak sim N [FIRST]` runs as many as one likes.
 
+#![expect(
+    clippy::needless_pass_by_value,
+    clippy::similar_names,
+    clippy::too_many_lines,
+    clippy::unnecessary_wraps,
+    reason = "a model: its steps have one shape, one arm for each message, and the protocol's words are near each other"
+)]
+
 mod chance;
 mod checks;
 mod disk;

@@ -150,14 +150,14 @@ impl Scene {
         };
         let sweep = if chance.one_in(2) { 3_000 } else { 60_000 };
         Self {
-            disk,
-            sweep,
             authorities,
             parcels,
             mischief,
             begins,
             clocks,
             loss,
+            disk,
+            sweep,
         }
     }
 }
