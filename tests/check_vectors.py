@@ -21,7 +21,8 @@ FOLDER = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs/protoc
 WORDS = (ROOT / "src/identity/words.txt").read_text().split()
 SEGMENT = 1 << 20
 FRAMES = {
-    "hello": 1, "card": 2, "crl": 3, "ack": 4, "offer": 16, "disclosures": 17, "accept": 18,
+    "hello": 1, "card": 2, "crl": 3, "ack": 4, "held": 5, "add-checkpoint": 6,
+    "cosignature": 7, "knows": 8, "gossip": 9, "offer": 16, "disclosures": 17, "accept": 18,
     "receipt": 19, "header": 20, "later": 21, "done": 22, "fault": 23,
 }  # fmt: skip
 FOLLOWS = {
@@ -238,6 +239,9 @@ def check_frames():
             same(f"frame {name}: body", canonical(entry["body"]), body)
         if "body_is_in" in entry:
             check(f"frame {name}: body", read(entry["body_is_in"]).startswith(body))
+        if name == "knows":
+            session = bytes.fromhex(listed("session.json")["ses"])
+            same("frame knows: body", sha256(b"rogatory/knows/v1\x00" + session + b"mla.example.ie"), body)
     same("every frame is there", set(FRAMES), seen)
     for entry in listed("data-heads.json"):
         raw = bytes([entry["type"]]) + bytes.fromhex(entry["xid"])
@@ -289,6 +293,65 @@ def check_logs(keys):
         same(f"{origin}: checkpoint", f"{origin}\n{len(hashes)}\n{root}\n", text.decode())
         same(f"{origin}: signer", [origin], [line[0] for line in lines])
         check_signatures(f"{origin}: checkpoint", text, lines, keys)
+
+
+def inclusion_path(at, hashes):
+    """RFC 6962 section 2.1.1."""
+    if len(hashes) == 1:
+        return []
+    split = 1 << ((len(hashes) - 1).bit_length() - 1)
+    if at < split:
+        return inclusion_path(at, hashes[:split]) + [merkle(hashes[split:])]
+    return inclusion_path(at - split, hashes[split:]) + [merkle(hashes[:split])]
+
+
+def consistency_path(old, hashes, whole=True):
+    """RFC 6962 section 2.1.2."""
+    if old == len(hashes):
+        return [] if whole else [merkle(hashes)]
+    split = 1 << ((len(hashes) - 1).bit_length() - 1)
+    if old <= split:
+        return consistency_path(old, hashes[:split], whole) + [merkle(hashes[split:])]
+    return consistency_path(old - split, hashes[split:], False) + [merkle(hashes[:split])]
+
+
+def check_proofs(keys):
+    proofs = listed("proofs.json")
+    [log] = [log for log in listed("logs.json") if log["origin"] == proofs["origin"]]
+    hashes = [bytes.fromhex(entry["leaf_hash"]) for entry in log["leaves"]]
+    for one in proofs["inclusion"]:
+        index, size = one["index"], one["size"]
+        path = [one.hex() for one in inclusion_path(index, hashes[:size])]
+        same(f"inclusion of {index} in {size}", one["hashes"], path)
+    for one in proofs["consistency"]:
+        old, new = one["old"], one["new"]
+        path = [one.hex() for one in consistency_path(old, hashes[:new])] if old else []
+        same(f"consistency of {old} and {new}", one["hashes"], path)
+    entries = b"".join(struct.pack(">H", len(e["entry"])) + e["entry"].encode() for e in log["leaves"])
+    tiles = {f"tile/entries/000.p/{len(hashes)}": entries.hex(), f"tile/0/000.p/{len(hashes)}": b"".join(hashes).hex()}
+    same("tiles", tiles, {one["path"]: one["bytes"] for one in proofs["tiles"]})
+    cosigner, seconds = proofs["cosigner"], proofs["cosigned_at_s"]
+    name, key_id, blob = proofs["cosigner_vkey"].split("+", 2)
+    blob = base64.b64decode(blob, validate=True)
+    same("cosigner: name", cosigner, name)
+    same("cosigner: id", sha256(name.encode() + b"\n" + blob)[:4].hex(), key_id)
+    same("cosigner: type", 4, blob[0])
+    for index, entry in enumerate(log["leaves"]):
+        what = f"proof file of {index}"
+        head, _, note = read(f"proofs/{proofs['origin'].split('/')[0]}-{index}.tlog-proof").partition(b"\n\n")
+        lines = head.decode().split("\n")
+        same(f"{what}: head", ["c2sp.org/tlog-proof@v1", f"index {index}"], lines[:2])
+        path = [base64.b64decode(line, validate=True) for line in lines[2:]]
+        same(f"{what}: path", inclusion_path(index, hashes), path)
+        text, signatures = split_note(note)
+        check(f"{what}: checkpoint", read(log["checkpoint"]) == note[: len(read(log["checkpoint"]))])
+        same(f"{what}: signers", [proofs["origin"], cosigner], [one[0] for one in signatures])
+        _, line_id, cosignature = signatures[1]
+        same(f"{what}: cosigner's id", key_id, line_id)
+        same(f"{what}: time", seconds, struct.unpack(">Q", cosignature[:8])[0])
+        message = f"cosignature/v1\ntime {seconds}\n".encode() + text
+        good = signature_is_good(keys[cosigner]["spki_pem"], message, cosignature[8:])
+        check(f"{what}: cosignature", good)
 
 
 def check_tar_heads():
@@ -439,6 +502,7 @@ def main():
     check_frames()
     check_segments()
     check_logs(keys)
+    check_proofs(keys)
     check_heads(statements)
     check_tar_heads()
     check_package(statements)

@@ -2,6 +2,10 @@
 //!
 //! Times are RFC 3339 UTC; digests and ids lower-case hex; sizes bytes. A field that is not known is absent.
 
+mod log;
+
+pub use log::{AlarmView, CosignedView, LogStatus, ProofView, RecoveringView};
+
 use serde::{Deserialize, Serialize};
 
 use crate::base::{Alias, AuthorityId, Digest, Timestamp, Xid};
@@ -462,19 +466,6 @@ pub struct BundleFile {
     /// Content, padded base64.
     #[serde(with = "crate::base::json::base64_bytes")]
     pub content: Vec<u8>,
-}
-
-/// `GET /v1/log`
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct LogStatus {
-    /// The log's name.
-    pub origin: String,
-    /// Leaves committed.
-    pub size: u64,
-    /// Leaves under the last signed checkpoint.
-    pub checkpoint_size: u64,
-    /// Its root.
-    pub checkpoint_root: Digest,
 }
 
 /// `GET /v1/log/keys`: a trust anchor.

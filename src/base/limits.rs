@@ -124,3 +124,11 @@ pub const FETCH_QUESTION_MS_MAX: u64 = 2_000;
 pub const FETCH_NAMES_MAX: usize = 1_024;
 /// New names that the fetcher resolves in a row; after that, one a minute.
 pub const FETCH_NEW_NAMES_BURST: u64 = 64;
+/// Signature lines with which a checkpoint is cosigned, as one frame.
+pub const COSIGNATURE_BYTES_MAX: usize = 1 << 10;
+/// Authorities that one side says it knows, on one connection.
+pub const KNOWN_AUTHORITIES_MAX: usize = 256;
+/// Heads of other authorities' logs that are passed on at once.
+pub const GOSSIP_HEADS_MAX: usize = 16;
+/// Frames about logs that one connection may bring in a row; after that, one a second.
+pub const LOG_FRAMES_BURST: u64 = 64;

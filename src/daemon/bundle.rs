@@ -36,7 +36,9 @@ impl Daemon {
         let keys = self.keys_of(exchange);
         // A full disk leaves the last one: what was logged after it has no proof yet.
         drop(self.station.ledger.checkpoint().await);
-        let head = self.station.ledger.last_checkpoint();
+        let last = rows.iter().filter_map(|row| row.leaf).max().unwrap_or(0);
+        let (head, _) = self.station.ledger.checkpoint_over(last).await?;
+        let head = Some(head).filter(|head| !head.is_empty());
         let proofs = Proofs::read(&self.station.ledger, head.as_deref()).await?;
         let mut files = BTreeMap::new();
         let mut checks = Vec::new();
@@ -67,7 +69,7 @@ impl Daemon {
                 .into_bytes(),
         );
         if let Some(checkpoint) = head {
-            files.insert("log/checkpoint".to_owned(), checkpoint.to_vec());
+            files.insert("log/checkpoint".to_owned(), checkpoint);
         }
         let disclosures = exchange.disclosures.join("\n") + "\n";
         files.insert("disclosures.txt".to_owned(), disclosures.into_bytes());

@@ -7,10 +7,12 @@ mod acceptor;
 mod bundle;
 pub mod confine;
 mod courier;
+mod logs;
 mod mailbox;
 mod news;
 mod openings;
 mod papers;
+mod publisher;
 mod roster;
 mod routes;
 mod sealed;
@@ -170,6 +172,7 @@ impl Daemon {
             .roster
             .reload(&self.station.ledger, &self.config.classic)
             .await?;
+        self.station.watch.set_known(self.roster.log_keys());
         let trust = Arc::new(trust);
         self.endpoint.set_trust(Arc::clone(&trust));
         self.roster.recheck(&trust, self.station.clock());

@@ -16,6 +16,7 @@ use crate::identity::trust::PeerSide;
 use crate::identity::trust::Trust;
 use crate::identity::trust::TrustedPeer;
 use crate::net::session::Session;
+use crate::net::watch::LogKeys;
 use crate::store::Fault;
 use crate::store::Ledger;
 use crate::store::PeerRow;
@@ -121,6 +122,19 @@ impl Roster {
             .collect();
         all.sort_by(|a, b| a.row.alias.cmp(&b.row.alias));
         all
+    }
+
+    /// The keys of the logs that are watched: of every peer that was accepted, paused ones too.
+    pub(crate) fn log_keys(&self) -> HashMap<AuthorityId, LogKeys> {
+        let watched = [PeerState::Accepted, PeerState::Paused];
+        let all = self.all().into_iter();
+        let all = all.filter(|known| watched.contains(&known.row.state));
+        let keys = |known: &Known| LogKeys {
+            log: known.card.keys.log.clone(),
+            witness: known.card.keys.witness.clone(),
+        };
+        all.map(|known| (known.row.id.clone(), keys(&known)))
+            .collect()
     }
 
     /// A connection that is up, the newest first.

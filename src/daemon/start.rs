@@ -24,8 +24,9 @@ use crate::config::files;
 use crate::daemon::confine::{self, Applied, Layer, Rights};
 use crate::daemon::papers::{Papers, Shown};
 use crate::daemon::roster::Roster;
-use crate::daemon::{Daemon, Phase, acceptor, news, routes, supervisor, sweeper};
+use crate::daemon::{Daemon, Phase, acceptor, news, publisher, routes, supervisor, sweeper};
 use crate::identity::card::Card;
+use crate::identity::keys::SecretKey;
 use crate::net::Endpoint;
 use crate::net::NetLimits;
 use crate::net::TlsIdentity;
@@ -43,6 +44,7 @@ use crate::store::Blobs;
 use crate::store::Direction;
 use crate::store::Ledger;
 use crate::store::Phase as StoredPhase;
+use crate::store::StoreFault;
 use crate::transfer::Own;
 
 /// Declared uncertainty of a clock kept by NTP, in milliseconds.
@@ -178,6 +180,7 @@ pub async fn run(config: Config, mut given: Given) -> Result<(), Stop> {
     tasks.spawn(acceptor::run(Arc::clone(&daemon)));
     tasks.spawn(news::run(Arc::clone(&daemon), ends.news));
     tasks.spawn(sweeper::run(Arc::clone(&daemon)));
+    tasks.spawn(publisher::run(Arc::clone(&daemon)));
     tasks.spawn(watch_ended(Arc::clone(&daemon), ends.ended));
     tasks.spawn(supervisor::watchdog(Arc::clone(&daemon)));
     tasks.spawn(call_back(Arc::clone(&daemon), unfinished));
@@ -215,7 +218,7 @@ async fn assemble(
     }
     let age =
         seal::Identity::from_file(&keyring.age_text()).map_err(|e| identity(e.to_string()))?;
-    let ledger = Ledger::open(&config.state_dir, keyring.log).map_err(|e| store(e.to_string()))?;
+    let ledger = open_ledger(&config, keyring.log).await?;
     let blobs =
         Blobs::open(&config.state_dir, config.limits.reserve).map_err(|e| store(e.to_string()))?;
     let known = ledger.xids().await.map_err(|e| store(e.to_string()))?;
@@ -231,6 +234,7 @@ async fn assemble(
     };
     let roster = Roster::new(own.id.clone());
     let station = Station::new(own, ledger, blobs, Some(age), card.age.len());
+    station.watch.enable(keyring.witness);
     let (news_to, news) = mpsc::channel(8);
     let (ended_to, ended) = mpsc::channel(64);
     let (broken_to, broken) = mpsc::channel(1);
@@ -293,9 +297,26 @@ fn endpoint(
     .map_err(|e| Stop::Listen(e.to_string()))
 }
 
+/// The ledger, once it is known whether it is older than the log that was published from it.
+async fn open_ledger(config: &Config, key: SecretKey) -> Result<Ledger, Stop> {
+    let failed = |e: StoreFault| Stop::Store(e.to_string());
+    let ledger = Ledger::open(&config.state_dir, key).map_err(failed)?;
+    let checked = ledger.check_recovery(&config.state_dir).await;
+    checked.map_err(failed)?;
+    Ok(ledger)
+}
+
 /// The first statement of a log says whose keys sign in it; a first checkpoint covers it.
 async fn announce_keys(daemon: &Daemon) -> Result<(), Stop> {
     let ledger = &daemon.station.ledger;
+    if let Some(newer) = ledger.recovering() {
+        tracing::error!(
+            size = newer.size,
+            own = ledger.size(),
+            "this state is older than the log that was already shown to others: nothing is signed until the newest is restored"
+        );
+        return Ok(());
+    }
     let failed = |e: String| Stop::Store(e);
     if ledger.size() == 0 {
         let subject = news::card_subject(&daemon.papers.shown().card);
@@ -337,9 +358,11 @@ pub(crate) fn read_papers(
     Ok((card, shown))
 }
 
-/// Peers whose packages are half received.
+/// Whom to call after a start: witnesses, which know how long our log was, and peers whose packages are half received.
 async fn unfinished_senders(daemon: &Daemon) -> Result<BTreeSet<AuthorityId>, Stop> {
-    let mut peers = BTreeSet::new();
+    let witnesses = daemon.station.ledger.cosigned().await;
+    let witnesses = witnesses.map_err(|e| Stop::Store(e.to_string()))?;
+    let mut peers: BTreeSet<_> = witnesses.into_iter().map(|row| row.by).collect();
     for phase in [
         StoredPhase::Receiving,
         StoredPhase::Consigned,
@@ -364,13 +387,26 @@ async fn unfinished_senders(daemon: &Daemon) -> Result<BTreeSet<AuthorityId>, St
     Ok(peers)
 }
 
-/// After a restart: shows the senders of half received packages that this daemon is back, so that they go on at once.
+/// After a restart: asks witnesses what they hold of our log, and shows the senders of half received packages that this
+/// daemon is back, so that they go on at once.
 async fn call_back(daemon: Arc<Daemon>, peers: BTreeSet<AuthorityId>) {
+    let mut calls = JoinSet::new();
     for peer in peers {
-        if let Err(problem) = daemon.dial(&peer).await {
-            tracing::info!(%peer, code = %problem.code, "the sender of an unfinished package is not reached; it will come by itself");
+        let accepted = |row: &crate::store::PeerRow| row.state == crate::store::PeerState::Accepted;
+        let known = daemon.roster.by_id(&peer);
+        if !known.is_some_and(|known| accepted(&known.row))
+            || daemon.roster.session(&peer).is_some()
+        {
+            continue;
         }
+        let daemon = Arc::clone(&daemon);
+        calls.spawn(async move {
+            if let Err(problem) = daemon.dial(&peer).await {
+                tracing::info!(%peer, code = %problem.code, "not reached after the start; it will come by itself");
+            }
+        });
     }
+    while calls.join_next().await.is_some() {}
 }
 
 /// Renews the own certificate and revocation list when two thirds of their time are over, where the built-in CA is here.

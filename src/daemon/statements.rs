@@ -43,6 +43,9 @@ pub(crate) fn commit_failure(fault: CommitFault) -> ApiFailure {
     match fault {
         CommitFault::Full => ApiFailure::storage("storage-full", text)
             .next("free space where the state directory is; nothing was changed"),
+        CommitFault::Recovering => ApiFailure::storage("recovering", text).next(
+            "restore the newest state, then start the daemon again; see: rogatory log status",
+        ),
         CommitFault::Conflict { .. } => ApiFailure::temporary("conflict", text)
             .next("look at the package's state and try again"),
         CommitFault::Unfit(_) => ApiFailure::usage("unfit", text),

@@ -40,7 +40,11 @@ pub(crate) async fn run(daemon: Arc<Daemon>) {
 
 /// Signs a checkpoint, which writes nothing if the log has not grown; the ledger looks after its reserve on that occasion.
 async fn checkpoint(daemon: &Daemon) {
-    if let Err(e) = daemon.station.ledger.checkpoint().await {
+    let ledger = &daemon.station.ledger;
+    if ledger.recovering().is_some() {
+        return;
+    }
+    if let Err(e) = ledger.checkpoint().await {
         tracing::error!("no checkpoint could be signed: {e}");
     }
 }
@@ -59,7 +63,9 @@ async fn sweep(daemon: &Arc<Daemon>) {
     if let Err(e) = daemon.reload_peers().await {
         tracing::error!("cannot read the peers: {e}");
     }
-    expire(daemon, now).await;
+    if daemon.station.ledger.recovering().is_none() {
+        expire(daemon, now).await;
+    }
 }
 
 /// States `expired` for what could not be consigned in the configured time, or whose terms have ended.

@@ -1,7 +1,7 @@
 //! Rows of the ledger as the API shows them.
 
 use crate::api::types::{
-    FaultView, LogStatus, PackageView, PeerView, Problem, ReceiptView, Status, TransferView,
+    FaultView, PackageView, PeerView, Problem, ReceiptView, Status, TransferView,
 };
 use crate::base::AuthorityId;
 use crate::base::Timestamp;
@@ -152,17 +152,6 @@ impl Daemon {
         unreached.or_else(|| row.fault.as_ref().map(fault))
     }
 
-    pub(crate) fn log_status(&self) -> LogStatus {
-        let ledger = &self.station.ledger;
-        let head = self.station.own_head();
-        LogStatus {
-            origin: head.origin,
-            size: ledger.size(),
-            checkpoint_size: head.size,
-            checkpoint_root: head.root,
-        }
-    }
-
     /// All that an operator wants to see first.
     pub(crate) async fn status(&self) -> Result<Status, StoreFault> {
         let counts = self.station.ledger.counts().await?;
@@ -182,8 +171,12 @@ impl Daemon {
             .collect();
         let free = self.station.blobs.free().ok();
         let waiting = self.station.ledger.waiting().await?;
+        let log = self.log_status().await?;
+        let mut problems = self.log_problems(&log);
+        problems.extend(self.problems(&peers, free, &waiting));
+        problems.sort_by(|a, b| a.severity.cmp(&b.severity));
         Ok(Status {
-            problems: self.problems(&peers, free, &waiting),
+            problems,
             authority: self.station.own.id.clone(),
             alias: self.card.alias.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -205,7 +198,7 @@ impl Daemon {
                 &[Phase::Receiving, Phase::Consigned, Phase::HandoverSigned],
             ),
             held: count(Direction::In, &[Phase::Held]),
-            log: self.log_status(),
+            log,
             store_free_bytes: free.unwrap_or_default(),
             certificate_expires: papers.certificate_expires,
             crl_expires: papers.crl_expires,
@@ -286,7 +279,6 @@ impl Daemon {
                 message,
             ));
         }
-        problems.sort_by(|a, b| a.severity.cmp(&b.severity));
         problems
     }
 }

@@ -267,6 +267,9 @@ impl Running<'_> {
 
     async fn admit(&mut self, admission: Admission) -> Result<ReceiverInput, Attempt> {
         let station = Arc::clone(self.station());
+        if station.ledger.recovering().is_some() {
+            return Ok(no_room("recovering"));
+        }
         let exchange = row(
             &station,
             self.session.peer_id(),
@@ -292,11 +295,7 @@ impl Running<'_> {
             let ops = vec![Op::Open(Box::new(exchange.clone())), dispatch];
             match station.ledger.commit(ops).await {
                 Ok(_) => {}
-                Err(CommitFault::Full) => {
-                    return Ok(ReceiverInput::NoRoom {
-                        code: "storage-full".to_owned(),
-                    });
-                }
+                Err(CommitFault::Full) => return Ok(no_room("storage-full")),
                 Err(fault) => return Err(fault.into()),
             }
             self.phase = Some(Phase::Receiving);
@@ -411,11 +410,8 @@ impl Running<'_> {
         let (to, ops) = recording.ops(commit)?;
         match station.ledger.commit(ops).await {
             Ok(_) => self.phase = Some(to),
-            Err(CommitFault::Full) => {
-                return Ok(ReceiverInput::NoRoom {
-                    code: "storage-full".to_owned(),
-                });
-            }
+            Err(CommitFault::Full) => return Ok(no_room("storage-full")),
+            Err(CommitFault::Recovering) => return Ok(no_room("recovering")),
             Err(fault) => return Err(fault.into()),
         }
         if discard {
@@ -461,6 +457,12 @@ async fn stopped(stop: Option<tokio_util::sync::CancellationToken>) {
         Some(stop) => stop.cancelled().await,
         None => std::future::pending().await,
     }
+}
+
+/// Not now; the sender is told why.
+fn no_room(code: &str) -> ReceiverInput {
+    let code = code.to_owned();
+    ReceiverInput::NoRoom { code }
 }
 
 fn intake_fault(e: &IntakeFault) -> Attempt {

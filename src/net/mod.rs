@@ -24,6 +24,8 @@ pub mod station;
 mod tls;
 pub mod transport;
 mod verify;
+pub mod watch;
+mod watching;
 
 pub use endpoint::{Endpoint, Incoming, Link, TlsIdentity};
 pub use fault::{DialFault, Refused};

@@ -48,6 +48,7 @@ impl From<CommitFault> for Attempt {
         let text = fault.to_string();
         match fault {
             CommitFault::Broken(why) => Self::Broken(why),
+            CommitFault::Recovering => Self::Local(Fault::new("recovering", text)),
             CommitFault::Full => Self::Local(Fault::new("storage-full", text)),
             CommitFault::Conflict { .. } => Self::Local(Fault::new("conflict", text)),
             CommitFault::Unfit(_) => Self::Local(Fault::new("unfit", text)),

@@ -28,6 +28,7 @@ use crate::net::outbound;
 use crate::net::outbound::Attempt;
 use crate::net::reader::FrameReader;
 use crate::net::station::Station;
+use crate::net::watching::Watching;
 use crate::receipt;
 use crate::receipt::Head;
 use crate::store::Ahead;
@@ -365,9 +366,10 @@ async fn data_loop(session: Session) {
     }
 }
 
-/// Newest papers out, newest papers in.
+/// Newest papers out, newest papers in; then what is to be said about logs.
 async fn control_loop(session: Session, mut control: Control, news: mpsc::Sender<News>) {
     let papers = &control.papers;
+    let mut watching = Watching::new(session.station.instant());
     let mut send = Vec::new();
     if control.theirs.peer_card < papers.card_number {
         send.push(Frame::Card(papers.card.clone()));
@@ -375,47 +377,75 @@ async fn control_loop(session: Session, mut control: Control, news: mpsc::Sender
     if control.theirs.peer_crl < papers.crl_number && !papers.crl.is_empty() {
         send.push(Frame::Crl(papers.crl.clone()));
     }
-    for frame in send {
-        if write_frame(&mut control.send, &frame).await.is_err() {
-            return;
-        }
-    }
+    send.extend(watching.first(&session).await);
+    let mut due = tokio::time::interval(session.station.watch.every());
+    due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    due.reset();
     loop {
-        let frame = match control.frames.next().await {
+        for frame in send.drain(..) {
+            if write_frame(&mut control.send, &frame).await.is_err() {
+                return;
+            }
+        }
+        let frame = tokio::select! {
+            frame = control.frames.next() => frame,
+            _ = due.tick() => {
+                send = watching.due(&session).await;
+                continue;
+            }
+        };
+        let frame = match frame {
             Ok(Some(frame)) => frame,
             Err(e) if e.is_peers_fault() => {
                 return session.refuse(&Fault::new(e.code(), e.to_string()));
             }
             Ok(None) | Err(_) => return,
         };
-        let answer = match frame {
-            Frame::Card(bytes) => adopt(&session, &news, Announced::Card, bytes).await,
-            Frame::Crl(bytes) => adopt(&session, &news, Announced::Crl, bytes).await,
-            Frame::Ack(ack) => {
-                tracing::info!(peer = %session.peer_id(), what = ?ack.what, number = ack.number, "the peer holds our newest");
-                continue;
-            }
-            Frame::Fault(fault) => {
-                tracing::warn!(peer = %session.peer_id(), code = %fault.code, "the peer refused a paper: {}", fault.text.escape_debug());
-                continue;
-            }
-            other @ (Frame::Hello(_)
-            | Frame::Offer(_)
-            | Frame::Disclosures(_)
-            | Frame::Accept { .. }
-            | Frame::Receipt(_)
-            | Frame::Header(_)
-            | Frame::Later(_)
-            | Frame::Done) => {
-                return session.refuse(&Fault::new(
-                    "unexpected-frame",
-                    format!("{} on the control stream", other.kind()),
-                ));
-            }
+        send = match watching.frame(&session, frame).await {
+            Ok(answers) => answers,
+            Err(other) => match paper(&session, &news, &mut watching, *other).await {
+                Ok(answer) => answer.into_iter().collect(),
+                Err(fault) => return session.refuse(&fault),
+            },
         };
-        if write_frame(&mut control.send, &answer).await.is_err() {
-            return;
+    }
+}
+
+/// The answer to a frame of the control stream that is not about logs.
+async fn paper(
+    session: &Session,
+    news: &mpsc::Sender<News>,
+    watching: &mut Watching,
+    frame: Frame,
+) -> Result<Option<Frame>, Fault> {
+    match frame {
+        Frame::Card(bytes) => Ok(Some(adopt(session, news, Announced::Card, bytes).await)),
+        Frame::Crl(bytes) => Ok(Some(adopt(session, news, Announced::Crl, bytes).await)),
+        Frame::Ack(ack) => {
+            tracing::info!(peer = %session.peer_id(), what = ?ack.what, number = ack.number, "the peer holds our newest");
+            Ok(None)
         }
+        Frame::Fault(fault) => {
+            tracing::warn!(peer = %session.peer_id(), code = %fault.code, "the peer refused what we said: {}", fault.text.escape_debug());
+            watching.refused(session, &fault).await;
+            Ok(None)
+        }
+        other @ (Frame::Hello(_)
+        | Frame::Held(_)
+        | Frame::AddCheckpoint(_)
+        | Frame::Cosignature(_)
+        | Frame::Knows(_)
+        | Frame::Gossip(_)
+        | Frame::Offer(_)
+        | Frame::Disclosures(_)
+        | Frame::Accept { .. }
+        | Frame::Receipt(_)
+        | Frame::Header(_)
+        | Frame::Later(_)
+        | Frame::Done) => Err(Fault::new(
+            "unexpected-frame",
+            format!("{} on the control stream", other.kind()),
+        )),
     }
 }
 

@@ -18,6 +18,7 @@ use crate::base::Timestamp;
 use crate::base::Xid;
 use crate::base::limits;
 use crate::identity::statement::Note;
+use crate::net::watch::Watch;
 use crate::receipt::Head;
 use crate::receipt::Kind;
 use crate::seal;
@@ -45,6 +46,8 @@ pub struct Station {
     pub identity: Option<seal::Identity>,
     /// age recipients on the own card: a header names each of them.
     pub recipients: usize,
+    /// Whose logs are watched.
+    pub watch: Watch,
     /// Payload writers' places.
     pub(crate) writers: Arc<Semaphore>,
     meters: Mutex<HashMap<Xid, Arc<Meter>>>,
@@ -75,6 +78,7 @@ impl Station {
             blobs,
             identity,
             recipients,
+            watch: Watch::default(),
             writers: Arc::new(Semaphore::new(WRITERS_MAX)),
             meters: Mutex::default(),
             rejections: Mutex::default(),

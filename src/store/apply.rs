@@ -1,5 +1,7 @@
 //! How each change becomes rows, inside the transaction of its group.
 
+mod logs;
+
 use rusqlite::Connection;
 use rusqlite::OptionalExtension;
 use rusqlite::Params;
@@ -178,6 +180,9 @@ impl Group<'_> {
                 let sum = sums::named(key, value);
                 self.one(sql::META_PUT, params![key, value, sum])
             }
+            Op::Witnessed(_) | Op::Heard { .. } | Op::Alarm(_) | Op::Cosigned(_) => {
+                self.of_logs(op)
+            }
         }
     }
 
@@ -224,6 +229,10 @@ impl Group<'_> {
             | Op::Have { .. }
             | Op::Retry { .. }
             | Op::DropIncoming { .. }
+            | Op::Witnessed(_)
+            | Op::Heard { .. }
+            | Op::Alarm(_)
+            | Op::Cosigned(_)
             | Op::Meta { .. } => return Ok(()),
         };
         let row = reader::row(self.db, sql::PEER, [id.as_str()], reader::peer)?.ok_or(UNKNOWN)?;

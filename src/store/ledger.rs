@@ -19,8 +19,10 @@ use crate::base::Digest;
 use crate::base::Timestamp;
 use crate::base::Xid;
 use crate::base::limits;
+use crate::identity::keys::PublicKey;
 use crate::identity::keys::SecretKey;
 use crate::store::desk::Desk;
+use crate::store::heads::SubtreeRoots;
 use crate::store::op::Commit;
 use crate::store::op::CommitFault;
 use crate::store::op::Op;
@@ -62,6 +64,9 @@ pub struct Ledger {
     signed: watch::Receiver<Option<Signed>>,
     broken: watch::Receiver<Option<String>>,
     size: Arc<AtomicU64>,
+    pub(super) subtrees: Arc<SubtreeRoots>,
+    pub(super) recovering: Arc<watch::Sender<Option<Checkpoint>>>,
+    pub(super) log_key: PublicKey,
 }
 
 /// What waits to be sent to one peer.
@@ -82,6 +87,7 @@ impl Ledger {
         let opened = opening::open(folder, &log_key)?;
         let readers = Readers::new(&folder.join(opening::DATABASE));
         let desk = Desk::open(readers.connect()?)?;
+        let public = log_key.public();
         let (work, queue) = mpsc::channel(2 * limits::COMMIT_GROUP_BATCHES_MAX);
         let (signed_to, signed) = watch::channel(opened.signed);
         let (broken_to, broken) = watch::channel(None);
@@ -116,6 +122,9 @@ impl Ledger {
             signed,
             broken,
             size,
+            subtrees: Arc::default(),
+            recovering: Arc::new(watch::Sender::new(None)),
+            log_key: public,
         })
     }
 
@@ -123,6 +132,10 @@ impl Ledger {
     ///
     /// Dropping the future does not take the changes back once they are queued.
     pub async fn commit(&self, ops: Vec<Op>) -> Result<Commit, CommitFault> {
+        let signs = |op: &Op| matches!(op, Op::Statement { logged: true, .. });
+        if self.recovering.borrow().is_some() && ops.iter().any(signs) {
+            return Err(CommitFault::Recovering);
+        }
         let weight: usize = ops.iter().map(Op::weight).sum();
         let weight = weight.clamp(1, limits::COMMIT_QUEUE_BYTES_MAX);
         let weight = u32::try_from(weight).unwrap_or(u32::MAX);
@@ -135,6 +148,9 @@ impl Ledger {
 
     /// Signs a checkpoint for the head that is committed now and keeps it.
     pub async fn checkpoint(&self) -> Result<Checkpoint, CommitFault> {
+        if self.recovering.borrow().is_some() {
+            return Err(CommitFault::Recovering);
+        }
         let (answer, answered) = oneshot::channel();
         self.ask(Work::Checkpoint(answer), answered).await
     }
@@ -189,7 +205,17 @@ impl Ledger {
         signed.as_ref().map(|signed| Arc::clone(&signed.note))
     }
 
-    async fn read<T: Send + 'static>(
+    /// The key that signs checkpoints.
+    pub const fn log_key(&self) -> &PublicKey {
+        &self.log_key
+    }
+
+    /// When the last checkpoint was signed.
+    pub fn checkpoint_at(&self) -> Option<Timestamp> {
+        self.signed.borrow().as_ref().and_then(|signed| signed.at)
+    }
+
+    pub(super) async fn read<T: Send + 'static>(
         &self,
         query: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreFault> {

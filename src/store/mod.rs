@@ -13,6 +13,7 @@ pub mod spool;
 
 mod apply;
 mod desk;
+mod heads;
 mod ledger;
 mod op;
 mod opening;
@@ -30,11 +31,13 @@ mod tests;
 
 pub use blobs::{Blobs, Reservation};
 pub use durable::DiskFault;
+pub use heads::{Logged, PublishFault};
 pub use incoming::{Incoming, ListFault, ListPart, SegmentFault};
 pub use ledger::{Ledger, Waiting};
 pub use op::{Commit, CommitFault, Op};
 pub use opening::StoreFault;
 pub use outgoing::{AHEAD_BYTES_MAX, Ahead, Outgoing};
+pub use rows::{AlarmKind, AlarmRow, CosignedRow, WitnessedRow};
 pub use rows::{
     Direction, Exchange, Fault, PeerRow, PeerState, Phase, Reached, StatementRow, WordFault,
 };

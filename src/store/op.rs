@@ -7,11 +7,14 @@ use crate::base::Ranges;
 use crate::base::Timestamp;
 use crate::base::Xid;
 use crate::base::limits;
+use crate::store::rows::AlarmRow;
+use crate::store::rows::CosignedRow;
 use crate::store::rows::Exchange;
 use crate::store::rows::Fault;
 use crate::store::rows::PeerRow;
 use crate::store::rows::PeerState;
 use crate::store::rows::Phase;
+use crate::store::rows::WitnessedRow;
 
 /// One change. The changes of one [`crate::store::Ledger::commit`] happen together or not at all.
 pub enum Op {
@@ -131,6 +134,23 @@ pub enum Op {
         /// The fault, or none.
         fault: Option<Fault>,
     },
+    /// Records the newest checkpoint of another authority's log that is cosigned; a smaller one than is kept changes nothing.
+    /// Ends an alarm that it was not proved, if no other head waits for a proof.
+    Witnessed(Box<WitnessedRow>),
+    /// Keeps a checkpoint of another authority's log that was heard of and is to be proved, unless one waits already; `None`
+    /// forgets it, and the alarm that it is not proved.
+    Heard {
+        /// Whose log.
+        of: AuthorityId,
+        /// The checkpoint, verbatim, at most [`limits::STATEMENT_BYTES_MAX`].
+        note: Option<Vec<u8>>,
+        /// When.
+        at: Timestamp,
+    },
+    /// Keeps two checkpoints that do not go together. The first pair stays, but a fork replaces what is only unproved.
+    Alarm(Box<AlarmRow>),
+    /// Keeps a cosignature on a checkpoint of the own log; an older one than is kept changes nothing.
+    Cosigned(Box<CosignedRow>),
     /// Keeps a small named value.
     Meta {
         /// Its name.
@@ -159,6 +179,12 @@ pub enum CommitFault {
     /// A value cannot be kept: longer than its limit, a number beyond 2^63 − 1, an alias that another peer has.
     #[error("this cannot be kept: {0}")]
     Unfit(String),
+    /// A peer, or our own published log, holds a checkpoint of our log that is larger than what is committed here or has
+    /// another root: the state was restored from a backup. Nothing is signed until a newer one is.
+    #[error(
+        "nothing is signed: this state is older than the log that was already shown to others; restore the newest state"
+    )]
+    Recovering,
     /// The disk is full. Everything was rolled back; try again when there is space.
     #[error("no space left for the ledger; free some and it goes on by itself")]
     Full,
@@ -194,6 +220,10 @@ impl Op {
                 Self::PeerCrl { crl, .. } => crl.len(),
                 Self::PeerHead { head, .. } => head.len(),
                 Self::Meta { key, value } => key.len() + value.len(),
+                Self::Witnessed(row) => row.note.len(),
+                Self::Heard { note, .. } => note.as_ref().map_or(0, Vec::len),
+                Self::Alarm(row) => row.earlier.len() + row.later.len(),
+                Self::Cosigned(row) => row.note.len() + row.line.len(),
                 Self::Shred { .. }
                 | Self::Retry { .. }
                 | Self::DropIncoming { .. }
@@ -217,6 +247,16 @@ impl Op {
                 last_note: Some(note),
                 ..
             } => ("statement", note.len(), limits::STATEMENT_BYTES_MAX),
+            Self::Heard {
+                note: Some(note), ..
+            } => ("checkpoint", note.len(), limits::STATEMENT_BYTES_MAX),
+            Self::Witnessed(row) => ("checkpoint", row.note.len(), limits::STATEMENT_BYTES_MAX),
+            Self::Alarm(row) => (
+                "checkpoint",
+                row.earlier.len().max(row.later.len()),
+                limits::STATEMENT_BYTES_MAX,
+            ),
+            Self::Cosigned(row) => ("cosignature", row.line.len(), limits::COSIGNATURE_BYTES_MAX),
             Self::Payload { bytes, .. } => ("payload", bytes.len(), inline_max),
             Self::Header { header, .. } => ("header", header.len(), limits::HEADER_BYTES_MAX),
             Self::PeerCrl { crl, .. } => ("revocation list", crl.len(), limits::CRL_BYTES_MAX),
@@ -225,6 +265,7 @@ impl Op {
             Self::Advance {
                 last_note: None, ..
             }
+            | Self::Heard { note: None, .. }
             | Self::Shred { .. }
             | Self::Have { .. }
             | Self::Retry { .. }
@@ -261,6 +302,10 @@ impl std::fmt::Debug for Op {
             Self::PeerSeen { .. } => "PeerSeen",
             Self::PeerHead { .. } => "PeerHead",
             Self::PeerFault { .. } => "PeerFault",
+            Self::Witnessed(_) => "Witnessed",
+            Self::Heard { .. } => "Heard",
+            Self::Alarm(_) => "Alarm",
+            Self::Cosigned(_) => "Cosigned",
             Self::Meta { .. } => "Meta",
         })
     }

@@ -8,6 +8,7 @@ use rusqlite::Connection;
 use rusqlite::params;
 
 use crate::base::Digest;
+use crate::base::Timestamp;
 use crate::identity::keys::SecretKey;
 use crate::store::durable;
 use crate::store::durable::DiskFault;
@@ -163,9 +164,10 @@ pub(crate) fn migrate(db: &Connection) -> Result<(), StoreFault> {
 /// The log's frontier and last checkpoint, if they agree with the leaves and with each other.
 fn log(db: &Connection, key: &SecretKey) -> Result<(Frontier, Option<Signed>), StoreFault> {
     let damaged = |what: &str| StoreFault::Damaged(what.to_owned());
-    let (size, peaks, note) = db.query_row(sql::LOG, [], |row| {
+    let ((size, peaks, note), signed_at) = db.query_row(sql::LOG, [], |row| {
         let parts: (u64, Vec<u8>, Option<Vec<u8>>) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        Ok(parts)
+        let signed_at: Option<i64> = row.get(3)?;
+        Ok((parts, signed_at))
     })?;
     let (peaks, rest) = peaks.as_chunks::<32>();
     let peaks = peaks.iter().map(|&peak| Digest::from_bytes(peak)).collect();
@@ -190,6 +192,10 @@ fn log(db: &Connection, key: &SecretKey) -> Result<(Frontier, Option<Signed>), S
             "the last checkpoint has another root than the leaves",
         ));
     }
-    let note = note.into();
-    Ok((tree, Some(Signed { checkpoint, note })))
+    let signed = Signed {
+        checkpoint,
+        note: note.into(),
+        at: signed_at.map(Timestamp::from_millis),
+    };
+    Ok((tree, Some(signed)))
 }

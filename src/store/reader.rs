@@ -17,11 +17,14 @@ use crate::base::Digest;
 use crate::base::Ranges;
 use crate::base::Timestamp;
 use crate::base::Xid;
+use crate::store::rows::AlarmRow;
+use crate::store::rows::CosignedRow;
 use crate::store::rows::Exchange;
 use crate::store::rows::Fault;
 use crate::store::rows::PeerRow;
 use crate::store::rows::Reached;
 use crate::store::rows::StatementRow;
+use crate::store::rows::WitnessedRow;
 use crate::store::slots::SlotFault;
 use crate::store::slots::SlotKeys;
 use crate::store::sql;
@@ -191,6 +194,39 @@ pub(crate) fn peer(row: &Row<'_>) -> rusqlite::Result<PeerRow> {
         last_seen: maybe_time(row, 10)?,
         head: row.get(11)?,
         fault: fault(row, 12)?,
+    })
+}
+
+/// A cosigned head from the columns of the queries in [`sql`].
+pub(crate) fn witnessed(row: &Row<'_>) -> rusqlite::Result<WitnessedRow> {
+    Ok(WitnessedRow {
+        of: word(row, 0)?,
+        size: row.get(1)?,
+        root: digest(row, 2)?,
+        note: row.get(3)?,
+        at: time(row, 4)?,
+    })
+}
+
+/// An alarm from the columns of the queries in [`sql`].
+pub(crate) fn alarm(row: &Row<'_>) -> rusqlite::Result<AlarmRow> {
+    Ok(AlarmRow {
+        of: word(row, 0)?,
+        kind: word(row, 1)?,
+        earlier: row.get(2)?,
+        later: row.get(3)?,
+        at: time(row, 4)?,
+    })
+}
+
+/// A cosignature from the columns of the queries in [`sql`].
+pub(crate) fn cosigned(row: &Row<'_>) -> rusqlite::Result<CosignedRow> {
+    Ok(CosignedRow {
+        by: word(row, 0)?,
+        size: row.get(1)?,
+        note: row.get(2)?,
+        line: row.get(3)?,
+        at: time(row, 4)?,
     })
 }
 

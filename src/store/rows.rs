@@ -113,6 +113,61 @@ words! {
     }
 }
 
+words! {
+    /// What is wrong with another authority's log.
+    AlarmKind, "kind of alarm" {
+        /// Two checkpoints of one size with different roots, both signed by the log's key: a proof by itself.
+        Fork = "fork",
+        /// Two checkpoints, both signed, and the owner has not proved that the log with the one continues that with the other.
+        Unproved = "unproved",
+    }
+}
+
+/// The newest checkpoint of another authority's log that was cosigned here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WitnessedRow {
+    /// Whose log.
+    pub of: AuthorityId,
+    /// How many leaves.
+    pub size: u64,
+    /// The root over them.
+    pub root: Digest,
+    /// The checkpoint, verbatim.
+    pub note: Vec<u8>,
+    /// When it was cosigned.
+    pub at: Timestamp,
+}
+
+/// Two checkpoints of another authority's log that do not go together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AlarmRow {
+    /// Whose log.
+    pub of: AuthorityId,
+    /// What is wrong.
+    pub kind: AlarmKind,
+    /// The checkpoint that was known first, verbatim.
+    pub earlier: Vec<u8>,
+    /// The one that does not go with it, verbatim.
+    pub later: Vec<u8>,
+    /// When that was found.
+    pub at: Timestamp,
+}
+
+/// A cosignature on a checkpoint of the own log: the newest of each witness.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CosignedRow {
+    /// The witness.
+    pub by: AuthorityId,
+    /// How many leaves the checkpoint is over.
+    pub size: u64,
+    /// The checkpoint with our signature alone.
+    pub note: Vec<u8>,
+    /// The witness's signature line, with its newline.
+    pub line: String,
+    /// When it cosigned, by its own clock.
+    pub at: Timestamp,
+}
+
 /// The last thing that went wrong, kept for the operator.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
@@ -261,5 +316,6 @@ mod tests {
         check(Direction::ALL, Direction::as_str);
         check(Phase::ALL, Phase::as_str);
         check(PeerState::ALL, PeerState::as_str);
+        check(AlarmKind::ALL, AlarmKind::as_str);
     }
 }

@@ -150,17 +150,43 @@ pub(crate) const MIGRATIONS: &[(&str, &str)] = &[
     ALTER TABLE meta ADD COLUMN sum INTEGER;
     ",
     ),
+    ("logs of others, cosignatures", WITNESS),
 ];
+
+const WITNESS: &str = "
+    ALTER TABLE log ADD COLUMN signed_at INTEGER;
+    CREATE TABLE witnessed (
+        origin TEXT NOT NULL PRIMARY KEY,
+        size INTEGER NOT NULL,
+        root BLOB NOT NULL,
+        note BLOB NOT NULL,
+        at INTEGER NOT NULL
+    );
+    CREATE TABLE heard (origin TEXT NOT NULL PRIMARY KEY, note BLOB NOT NULL, at INTEGER NOT NULL);
+    CREATE TABLE alarm (
+        origin TEXT NOT NULL PRIMARY KEY,
+        kind TEXT NOT NULL,
+        earlier BLOB NOT NULL,
+        later BLOB NOT NULL,
+        at INTEGER NOT NULL
+    );
+    CREATE TABLE cosigned (
+        witness TEXT NOT NULL PRIMARY KEY,
+        size INTEGER NOT NULL,
+        note BLOB NOT NULL,
+        line TEXT NOT NULL,
+        at INTEGER NOT NULL
+    );";
 
 /// The step after which [`crate::store::sums::fill`] is carried out.
 pub(crate) const CHECKSUMS: &str = "checksums of rows";
 
 // The log.
 
-pub(crate) const LOG: &str = "SELECT size, frontier, checkpoint FROM log WHERE no = 1";
+pub(crate) const LOG: &str = "SELECT size, frontier, checkpoint, signed_at FROM log WHERE no = 1";
 pub(crate) const LOG_NEW: &str = "INSERT INTO log (no, size, frontier, checkpoint) VALUES (1, 0, $1, NULL) ON CONFLICT (no) DO NOTHING";
 pub(crate) const LOG_GROW: &str = "UPDATE log SET size = $1, frontier = $2 WHERE no = 1";
-pub(crate) const LOG_SIGNED: &str = "UPDATE log SET checkpoint = $1 WHERE no = 1";
+pub(crate) const LOG_SIGNED: &str = "UPDATE log SET checkpoint = $1, signed_at = $2 WHERE no = 1";
 pub(crate) const LEAF_PUT: &str = "INSERT INTO leaf (idx, commitment) VALUES ($1, $2)";
 pub(crate) const LEAF_COUNT: &str = "SELECT COALESCE(MAX(idx) + 1, 0) FROM leaf";
 pub(crate) const LEAVES: &str =
@@ -169,6 +195,38 @@ pub(crate) const LEAVES_ALL: &str = "SELECT idx, commitment FROM leaf ORDER BY i
 pub(crate) const LEAVES_CLEAR: &str = "DELETE FROM leaf";
 pub(crate) const LEAVES_UNOWNED: &str = "
     SELECT COUNT(*) FROM leaf WHERE idx NOT IN (SELECT leaf FROM statement WHERE leaf IS NOT NULL)";
+
+// Logs of others, and what they cosigned of ours.
+
+pub(crate) const WITNESSED_PUT: &str = "
+    INSERT INTO witnessed (origin, size, root, note, at) VALUES ($1, $2, $3, $4, $5)
+    ON CONFLICT (origin) DO UPDATE SET size = excluded.size, root = excluded.root, note = excluded.note,
+        at = excluded.at WHERE excluded.size >= witnessed.size";
+pub(crate) const WITNESSED: &str =
+    "SELECT origin, size, root, note, at FROM witnessed WHERE origin = $1";
+pub(crate) const WITNESSED_ALL: &str =
+    "SELECT origin, size, root, note, at FROM witnessed ORDER BY origin LIMIT $1";
+pub(crate) const HEARD_PUT: &str = "
+    INSERT INTO heard (origin, note, at) VALUES ($1, $2, $3) ON CONFLICT (origin) DO NOTHING";
+pub(crate) const HEARD_DROP: &str = "DELETE FROM heard WHERE origin = $1";
+pub(crate) const HEARD: &str = "SELECT note FROM heard WHERE origin = $1";
+pub(crate) const ALARM_PUT: &str = "
+    INSERT INTO alarm (origin, kind, earlier, later, at) VALUES ($1, $2, $3, $4, $5)
+    ON CONFLICT (origin) DO UPDATE SET kind = excluded.kind, earlier = excluded.earlier, later = excluded.later,
+        at = excluded.at WHERE alarm.kind = 'unproved' AND excluded.kind = 'fork'";
+pub(crate) const ALARM_CALM: &str = "
+    DELETE FROM alarm WHERE origin = $1 AND kind = 'unproved'
+        AND NOT EXISTS (SELECT 1 FROM heard WHERE heard.origin = alarm.origin)";
+pub(crate) const ALARM: &str =
+    "SELECT origin, kind, earlier, later, at FROM alarm WHERE origin = $1";
+pub(crate) const ALARMS: &str =
+    "SELECT origin, kind, earlier, later, at FROM alarm ORDER BY origin LIMIT $1";
+pub(crate) const COSIGNED_PUT: &str = "
+    INSERT INTO cosigned (witness, size, note, line, at) VALUES ($1, $2, $3, $4, $5)
+    ON CONFLICT (witness) DO UPDATE SET size = excluded.size, note = excluded.note, line = excluded.line,
+        at = excluded.at WHERE excluded.size >= cosigned.size";
+pub(crate) const COSIGNED: &str =
+    "SELECT witness, size, note, line, at FROM cosigned ORDER BY size DESC, witness LIMIT $1";
 
 // Statements.
 

@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
+use rusqlite::params;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
 use tokio::sync::watch;
 
+use crate::base::Timestamp;
 use crate::base::limits;
 use crate::identity::keys::SecretKey;
 use crate::store::apply::Group;
@@ -40,6 +42,8 @@ const GATHER: Duration = Duration::from_micros(700);
 pub(crate) struct Signed {
     pub(crate) checkpoint: Checkpoint,
     pub(crate) note: Arc<[u8]>,
+    /// When it was signed; not known of one that an earlier version signed.
+    pub(crate) at: Option<Timestamp>,
 }
 
 pub(crate) type Answer<T> = oneshot::Sender<Result<T, CommitFault>>;
@@ -232,7 +236,9 @@ impl Writer {
         match fault {
             CommitFault::Full => self.fold(sql::FOLD),
             CommitFault::Broken(why) => Err(why),
-            CommitFault::Conflict { .. } | CommitFault::Unfit(_) => Ok(()),
+            CommitFault::Conflict { .. } | CommitFault::Unfit(_) | CommitFault::Recovering => {
+                Ok(())
+            }
         }
     }
 
@@ -306,11 +312,12 @@ impl Writer {
             return Ok(checkpoint);
         }
         let note = checkpoint.sign(&self.key);
+        let at = now();
         execute(&self.db, sql::BEGIN)?;
         let stored = self
             .db
             .prepare_cached(sql::LOG_SIGNED)
-            .and_then(|mut put| put.execute([note.as_slice()]))
+            .and_then(|mut put| put.execute(params![note.as_slice(), at.millis()]))
             .and_then(|_| execute(&self.db, sql::COMMIT));
         if let Err(error) = stored {
             if !self.db.is_autocommit() {
@@ -322,6 +329,7 @@ impl Writer {
         self.shown.signed.send_replace(Some(Signed {
             checkpoint: checkpoint.clone(),
             note: note.into(),
+            at: Some(at),
         }));
         Ok(checkpoint)
     }
@@ -362,7 +370,7 @@ fn carry_out(
         let (size, peaks) = group.tree.parts();
         let frontier: Vec<u8> = peaks.iter().flat_map(|peak| *peak.as_bytes()).collect();
         let mut grow = group.db.prepare_cached(sql::LOG_GROW)?;
-        grow.execute(rusqlite::params![size, frontier])?;
+        grow.execute(params![size, frontier])?;
     }
     group.slots.sync()?;
     execute(group.db, sql::COMMIT)?;
@@ -371,6 +379,14 @@ fn carry_out(
 
 pub(crate) fn execute(db: &Connection, statement: &'static str) -> rusqlite::Result<()> {
     db.prepare_cached(statement)?.execute([]).map(|_| ())
+}
+
+#[expect(clippy::disallowed_methods, reason = "the shell reads the clock")]
+fn now() -> Timestamp {
+    let since = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
+    Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
 /// Whoever asked may have gone away meanwhile; what was done is done.

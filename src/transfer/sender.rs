@@ -218,9 +218,15 @@ impl Sender {
                     text: fault.text,
                 }));
             }
-            Frame::Hello(_) | Frame::Card(_) | Frame::Crl(_) | Frame::Ack(_) => {
-                Err(unexpected("a control frame", "exchange"))
-            }
+            Frame::Hello(_)
+            | Frame::Card(_)
+            | Frame::Crl(_)
+            | Frame::Ack(_)
+            | Frame::Held(_)
+            | Frame::AddCheckpoint(_)
+            | Frame::Cosignature(_)
+            | Frame::Knows(_)
+            | Frame::Gossip(_) => Err(unexpected("a control frame", "exchange")),
             Frame::Offer(_) | Frame::Disclosures(_) | Frame::Header(_) => {
                 Err(unexpected("an offer", "we are the sender"))
             }

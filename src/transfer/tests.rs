@@ -169,6 +169,11 @@ fn frame(kind: FrameKind) -> Frame {
             what: Announced::Card,
             number: 1,
         }),
+        FrameKind::Held => Frame::Held(b"note".to_vec()),
+        FrameKind::AddCheckpoint => Frame::AddCheckpoint(b"old 0".to_vec()),
+        FrameKind::Cosignature => Frame::Cosignature(b"line".to_vec()),
+        FrameKind::Knows => Frame::Knows(vec![0; 32]),
+        FrameKind::Gossip => Frame::Gossip(b"note".to_vec()),
         FrameKind::Offer => Frame::Offer(signed(&dispatch(false)).bytes().to_vec()),
         FrameKind::Disclosures => Frame::Disclosures(vec![case().encode()]),
         FrameKind::Accept => Frame::Accept {

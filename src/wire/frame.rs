@@ -25,6 +25,17 @@ pub enum Frame {
     Crl(Vec<u8>),
     /// An announced paper is committed.
     Ack(Ack),
+    /// The newest checkpoint of the receiving side's log that the sender holds, or one it has heard of; empty for none.
+    /// Asks for an `add-checkpoint` from there.
+    Held(Vec<u8>),
+    /// A newer checkpoint of the sender's log, with its proof (C2SP tlog-witness).
+    AddCheckpoint(Vec<u8>),
+    /// The sender's cosignature line on the checkpoint that was submitted (C2SP tlog-cosignature).
+    Cosignature(Vec<u8>),
+    /// Whom the sender has accepted as peers: a digest of 32 bytes for each, good for this connection only.
+    Knows(Vec<u8>),
+    /// The newest checkpoint of a third authority's log that the sender has cosigned.
+    Gossip(Vec<u8>),
     /// First on the stream of an exchange: the `dispatch` note.
     Offer(Vec<u8>),
     /// The disclosures beside an offer, encoded as in RFC 9901.
@@ -88,6 +99,11 @@ kinds! {
     Card = 2 "card", 1 to limits::STATEMENT_BYTES_MAX;
     Crl = 3 "crl", 1 to limits::CRL_BYTES_MAX;
     Ack = 4 "ack", 2 to limits::FRAME_BYTES_MAX;
+    Held = 5 "held", 0 to limits::STATEMENT_BYTES_MAX;
+    AddCheckpoint = 6 "add-checkpoint", 1 to limits::ADD_CHECKPOINT_BYTES_MAX;
+    Cosignature = 7 "cosignature", 1 to limits::COSIGNATURE_BYTES_MAX;
+    Knows = 8 "knows", 0 to 32 * limits::KNOWN_AUTHORITIES_MAX;
+    Gossip = 9 "gossip", 1 to limits::STATEMENT_BYTES_MAX;
     Offer = 16 "offer", 1 to limits::STATEMENT_BYTES_MAX;
     Disclosures = 17 "disclosures", 2 to limits::FRAME_BYTES_MAX;
     Accept = 18 "accept", 2 to limits::FRAME_BYTES_MAX;
@@ -127,6 +143,11 @@ impl Frame {
             Self::Card(_) => FrameKind::Card,
             Self::Crl(_) => FrameKind::Crl,
             Self::Ack(_) => FrameKind::Ack,
+            Self::Held(_) => FrameKind::Held,
+            Self::AddCheckpoint(_) => FrameKind::AddCheckpoint,
+            Self::Cosignature(_) => FrameKind::Cosignature,
+            Self::Knows(_) => FrameKind::Knows,
+            Self::Gossip(_) => FrameKind::Gossip,
             Self::Offer(_) => FrameKind::Offer,
             Self::Disclosures(_) => FrameKind::Disclosures,
             Self::Accept { .. } => FrameKind::Accept,
@@ -152,6 +173,11 @@ impl Frame {
             Self::Done => Vec::new(),
             Self::Card(raw)
             | Self::Crl(raw)
+            | Self::Held(raw)
+            | Self::AddCheckpoint(raw)
+            | Self::Cosignature(raw)
+            | Self::Knows(raw)
+            | Self::Gossip(raw)
             | Self::Offer(raw)
             | Self::Receipt(raw)
             | Self::Header(raw) => raw.clone(),
@@ -196,6 +222,15 @@ impl Frame {
             FrameKind::Card => Ok(Self::Card(body.to_vec())),
             FrameKind::Crl => Ok(Self::Crl(body.to_vec())),
             FrameKind::Ack => parse(kind, body).map(Self::Ack),
+            FrameKind::Held => Ok(Self::Held(body.to_vec())),
+            FrameKind::AddCheckpoint => Ok(Self::AddCheckpoint(body.to_vec())),
+            FrameKind::Cosignature => Ok(Self::Cosignature(body.to_vec())),
+            FrameKind::Knows => {
+                let whole = body.len().is_multiple_of(32);
+                held((!whole).then_some("not a whole number of digests"))?;
+                Ok(Self::Knows(body.to_vec()))
+            }
+            FrameKind::Gossip => Ok(Self::Gossip(body.to_vec())),
             FrameKind::Offer => Ok(Self::Offer(body.to_vec())),
             FrameKind::Disclosures => {
                 let list: Vec<String> = parse(kind, body)?;
@@ -294,6 +329,16 @@ mod tests {
             (Frame::Card(b"note".to_vec()), 2, "note"),
             (Frame::Crl(b"der".to_vec()), 3, "der"),
             (Frame::Ack(ack), 4, r#"{"number":7,"what":"crl"}"#),
+            (Frame::Held(b"note".to_vec()), 5, "note"),
+            (Frame::Held(Vec::new()), 5, ""),
+            (Frame::AddCheckpoint(b"old 0".to_vec()), 6, "old 0"),
+            (Frame::Cosignature(b"line".to_vec()), 7, "line"),
+            (
+                Frame::Knows(vec![b'd'; 64]),
+                8,
+                "dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd",
+            ),
+            (Frame::Gossip(b"note".to_vec()), 9, "note"),
             (Frame::Offer(b"note".to_vec()), 16, "note"),
             (
                 Frame::Disclosures(vec!["a".into(), "b".into()]),
@@ -413,6 +458,11 @@ mod tests {
                 "frame-content",
             ),
             (FrameKind::Done, "x".into(), "frame-too-long"),
+            (FrameKind::Knows, "x".repeat(33), "frame-content"),
+            (FrameKind::Knows, "x".repeat(8_224), "frame-too-long"),
+            (FrameKind::AddCheckpoint, String::new(), "frame-empty"),
+            (FrameKind::Cosignature, "x".repeat(1_025), "frame-too-long"),
+            (FrameKind::Gossip, "x".repeat(16_385), "frame-too-long"),
             (FrameKind::Offer, String::new(), "frame-empty"),
             (FrameKind::Receipt, "x".repeat(16385), "frame-too-long"),
         ] {
@@ -430,7 +480,7 @@ mod tests {
                 assert_eq!(head.is_ok(), good, "{kind} of {length} bytes");
             }
         }
-        for number in [0, 5, 15, 24, 255] {
+        for number in [0, 10, 15, 24, 255] {
             assert_eq!(
                 Frame::head(&[number, 0, 0, 0, 2]),
                 Err(WireFault::UnknownKind(number))

@@ -5,11 +5,19 @@ use rogatory::wire::{Ack, Announced, Fault, Frame, FrameKind, HEAD_BYTES, Hello,
 use serde_json::{Value, json};
 
 use crate::exchange::Story;
+use crate::log;
+use crate::log::Witnessing;
 use crate::parties::{Party, at};
 use crate::sealed::Package;
+use crate::small;
 
 /// The frame, and the file that holds its body, if one does.
-fn all(ie: &Party, story: &Story, package: &Package) -> Vec<(Frame, Option<String>)> {
+fn all(
+    ie: &Party,
+    story: &Story,
+    package: &Package,
+    witnessing: &Witnessing,
+) -> Vec<(Frame, Option<String>)> {
     let note = |name: &str| story.note(name).bytes().to_vec();
     let file = |name: &str| Some(Story::file(name));
     let runs = [(0, 3), (7, 1), (4_096, 1_048_576)].map(Range::from);
@@ -36,6 +44,18 @@ fn all(ie: &Party, story: &Story, package: &Package) -> Vec<(Frame, Option<Strin
         (Frame::Crl(ie.crl()), None),
         (ack(Announced::Card, 1), None),
         (ack(Announced::Crl, 7), None),
+        (Frame::Held(Vec::new()), None),
+        (
+            Frame::Held(witnessing.checkpoint.clone()),
+            Some(witnessing.checkpoint_file()),
+        ),
+        (Frame::AddCheckpoint(witnessing.add.clone()), None),
+        (Frame::Cosignature(witnessing.line.clone()), None),
+        (Frame::Knows(log::knows(ie, &small::exporter())), None),
+        (
+            Frame::Gossip(witnessing.checkpoint.clone()),
+            Some(witnessing.checkpoint_file()),
+        ),
         (Frame::Offer(note("dispatch")), file("dispatch")),
         (Frame::Disclosures(story.encoded()), None),
         (Frame::Accept { missing }, None),
@@ -63,8 +83,13 @@ fn all(ie: &Party, story: &Story, package: &Package) -> Vec<(Frame, Option<Strin
     ]
 }
 
-pub(crate) fn frames(ie: &Party, story: &Story, package: &Package) -> Value {
-    let all = all(ie, story, package);
+pub(crate) fn frames(
+    ie: &Party,
+    story: &Story,
+    package: &Package,
+    witnessing: &Witnessing,
+) -> Value {
+    let all = all(ie, story, package, witnessing);
     for kind in FrameKind::ALL {
         assert!(all.iter().any(|(frame, _)| frame.kind() == *kind), "{kind}");
     }

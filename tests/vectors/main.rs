@@ -46,14 +46,18 @@ fn generate() -> Files {
     put("fingerprints.json", &story.fingerprints());
     put("disclosures.json", &story.disclosures());
     put("package.json", &package.summary());
-    put("frames.json", &frames::frames(&ie, &story, &package));
     let logs = log::logs(&de, &ie, &story);
+    let witnessing = logs[0].witnessed(&ie);
+    let frames = frames::frames(&ie, &story, &package, &witnessing);
+    put("frames.json", &frames);
     put("logs.json", &log::describe(&logs));
+    put("proofs.json", &logs[0].proofs(&ie));
     let negative = negative::all(&de, &ie, &story, &package);
     put("negative.json", &negative);
     for log in &logs {
         files.insert(log.file(), log.checkpoint());
     }
+    files.extend(logs[0].proof_files(&witnessing));
     files.extend(story.files());
     files.extend(package.files());
     files

@@ -5,8 +5,9 @@ use serde::Deserialize;
 use crate::api::client::{CallFault, Client, Download, Upload, encode};
 use crate::api::types::{
     AcceptPeer, AddPeer, AnchorView, Bundle, CardView, LogStatus, OpenRequest, Opening,
-    PackageDetail, PackageView, PeerView, Ping, ReceiptDetail, ReceiptView, SealFinish, SealGrant,
-    SealMany, SealRequest, Spooled, Status, TransferView, Verification, WaitMany, Waited,
+    PackageDetail, PackageView, PeerView, Ping, ProofView, ReceiptDetail, ReceiptView, SealFinish,
+    SealGrant, SealMany, SealRequest, Spooled, Status, TransferView, Verification, WaitMany,
+    Waited,
 };
 
 /// Which packages to list; `None` is all.
@@ -214,6 +215,11 @@ impl Client {
     pub async fn checkpoint(&self) -> Result<String, CallFault> {
         let made: Checkpoint = self.post("/v1/log/checkpoint", &Nothing {}).await?;
         Ok(made.note)
+    }
+
+    /// The proofs of one receipt, by its digest, or of a package's.
+    pub async fn proofs(&self, name: &str) -> Result<Vec<ProofView>, CallFault> {
+        self.get(&format!("/v1/log/proofs/{}", encode(name))).await
     }
 
     /// The trust anchors: own keys and the peers'.

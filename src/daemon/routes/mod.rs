@@ -64,6 +64,7 @@ pub(crate) fn routes(daemon: Arc<Daemon>) -> Router {
         .route("/v1/log", get(receipts::log))
         .route("/v1/log/checkpoint", post(receipts::checkpoint))
         .route("/v1/log/keys", get(receipts::keys))
+        .route("/v1/log/proofs/{name}", get(receipts::proofs))
         .fallback(unknown)
         .with_state(daemon)
 }
@@ -84,7 +85,7 @@ fn stored(e: &StoreFault) -> ApiFailure {
 
 impl Daemon {
     /// The package with this id, or with the only id that starts so.
-    async fn find(&self, name: &str) -> Result<Xid, ApiFailure> {
+    pub(crate) async fn find(&self, name: &str) -> Result<Xid, ApiFailure> {
         if let Ok(xid) = name.parse() {
             return Ok(xid);
         }

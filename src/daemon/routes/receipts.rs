@@ -5,7 +5,7 @@ use axum::extract::{Path, Query, State};
 use serde::Deserialize;
 
 use crate::api::server::ApiFailure;
-use crate::api::types::{AnchorView, Bundle, LogStatus, ReceiptDetail, ReceiptView};
+use crate::api::types::{AnchorView, Bundle, LogStatus, ProofView, ReceiptDetail, ReceiptView};
 use crate::daemon::routes::{Answer, Shared, stored};
 use crate::daemon::statements::commit_failure;
 use crate::daemon::views;
@@ -73,7 +73,14 @@ pub(super) async fn bundle(State(daemon): Shared, Path(name): Path<String>) -> A
 }
 
 pub(super) async fn log(State(daemon): Shared) -> Answer<LogStatus> {
-    Ok(Json(daemon.log_status()))
+    daemon.log_status().await.map(Json).map_err(|e| stored(&e))
+}
+
+pub(super) async fn proofs(
+    State(daemon): Shared,
+    Path(name): Path<String>,
+) -> Answer<Vec<ProofView>> {
+    daemon.proofs(&name).await.map(Json)
 }
 
 pub(super) async fn checkpoint(State(daemon): Shared) -> Answer<serde_json::Value> {
@@ -83,7 +90,8 @@ pub(super) async fn checkpoint(State(daemon): Shared) -> Answer<serde_json::Valu
         .checkpoint()
         .await
         .map_err(commit_failure)?;
-    let note = daemon.station.ledger.last_checkpoint().unwrap_or_default();
+    let note = daemon.station.ledger.cosigned_checkpoint().await;
+    let note = note.map_err(|e| stored(&e))?.unwrap_or_default();
     Ok(Json(
         serde_json::json!({ "note": String::from_utf8_lossy(&note) }),
     ))

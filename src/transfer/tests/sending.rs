@@ -84,6 +84,11 @@ fn a_sender_takes_a_frame_only_where_it_belongs() {
                     | FrameKind::Card
                     | FrameKind::Crl
                     | FrameKind::Ack
+                    | FrameKind::Held
+                    | FrameKind::AddCheckpoint
+                    | FrameKind::Cosignature
+                    | FrameKind::Knows
+                    | FrameKind::Gossip
                     | FrameKind::Offer
                     | FrameKind::Disclosures
                     | FrameKind::Header,

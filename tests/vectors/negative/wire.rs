@@ -8,7 +8,7 @@ impl Bench<'_> {
     pub(super) fn frames(&mut self) {
         for (what, code, bytes) in [
             ("type 0", "unknown-frame", frame_of(0, b"")),
-            ("type 5", "unknown-frame", frame_of(5, b"{}")),
+            ("type 10", "unknown-frame", frame_of(10, b"{}")),
             ("type 255", "unknown-frame", frame_of(255, b"")),
             (
                 "offer of 16,385 bytes: head only",
@@ -34,6 +34,32 @@ impl Bench<'_> {
             ("card without a body", "frame-empty", frame_of(2, b"")),
             ("header without a body", "frame-empty", frame_of(20, b"")),
             ("ack with one byte", "frame-empty", frame_of(4, b"0")),
+            (
+                "held of 16,385 bytes: head only",
+                "frame-too-long",
+                vec![5, 0, 0, 0x40, 1],
+            ),
+            (
+                "add-checkpoint of 20,481 bytes: head only",
+                "frame-too-long",
+                vec![6, 0, 0, 0x50, 1],
+            ),
+            (
+                "cosignature of 1,025 bytes: head only",
+                "frame-too-long",
+                vec![7, 0, 0, 4, 1],
+            ),
+            (
+                "knows of 8,193 bytes: head only",
+                "frame-too-long",
+                vec![8, 0, 0, 0x20, 1],
+            ),
+            (
+                "knows that is no list of digests",
+                "frame-content",
+                frame_of(8, &[7; 33]),
+            ),
+            ("gossip without a body", "frame-empty", frame_of(9, b"")),
         ] {
             self.push("frame", what, code, &bytes);
         }

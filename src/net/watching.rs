@@ -1,0 +1,288 @@
+//! What one connection does about logs: says what is held, submits what has grown, passes on what others should know.
+
+use std::collections::HashMap;
+use std::collections::HashSet;
+
+use crate::base::AuthorityId;
+use crate::base::Digest;
+use crate::base::Hasher;
+use crate::base::Instant;
+use crate::base::limits;
+use crate::net::session::Session;
+use crate::net::station::Station;
+use crate::net::watch::Submission;
+use crate::store::AlarmKind;
+use crate::tlog::Checkpoint;
+use crate::wire::Fault;
+use crate::wire::Frame;
+
+/// How long an answer to a submission is awaited, in milliseconds.
+const ANSWER_MS: u64 = 30_000;
+/// How often a peer is asked to prove a head that somebody else holds, before that is an alarm.
+const ASKS_MAX: u32 = 3;
+
+/// The state of one connection.
+#[derive(Debug)]
+pub(crate) struct Watching {
+    /// What was submitted and not answered, and when.
+    awaited: Option<(Submission, Instant)>,
+    /// The size of our log that the peer is known to have cosigned or to hold.
+    theirs: u64,
+    /// Whom the peer knows, as it said.
+    knows: HashSet<Digest>,
+    /// The sizes of others' logs that it was told.
+    told: HashMap<AuthorityId, u64>,
+    /// How often it was asked to prove what was heard of it.
+    asks: u32,
+    spent: u64,
+    since: Instant,
+}
+
+impl Watching {
+    pub(crate) fn new(now: Instant) -> Self {
+        Self {
+            awaited: None,
+            theirs: 0,
+            knows: HashSet::new(),
+            told: HashMap::new(),
+            asks: 0,
+            spent: 0,
+            since: now,
+        }
+    }
+
+    /// What is said first, after hello and papers.
+    pub(crate) async fn first(&mut self, session: &Session) -> Vec<Frame> {
+        let station = &session.station;
+        if !station.watch.is_on() {
+            return Vec::new();
+        }
+        let mut names = station.watch.names();
+        names.truncate(limits::KNOWN_AUTHORITIES_MAX);
+        let tags = names.iter().map(|name| tag(session, name));
+        let tags = tags.flat_map(|tag| *tag.as_bytes()).collect();
+        match station.held(session.peer_id()).await {
+            Ok(held) => vec![Frame::Held(held), Frame::Knows(tags)],
+            Err(fault) => vec![Frame::Fault(fault)],
+        }
+    }
+
+    /// What is due now, from time to time.
+    pub(crate) async fn due(&mut self, session: &Session) -> Vec<Frame> {
+        let station = &session.station;
+        if !station.watch.is_on() {
+            return Vec::new();
+        }
+        let mut frames = Vec::new();
+        let now = station.instant();
+        let waits = |since: Instant| now.0.saturating_sub(since.0) < ANSWER_MS;
+        let awaits = self
+            .awaited
+            .as_ref()
+            .is_some_and(|(_, since)| waits(*since));
+        let grown = station
+            .ledger
+            .head()
+            .is_some_and(|head| head.size > self.theirs);
+        if grown && !awaits && station.ledger.recovering().is_none() {
+            frames.extend(self.submit(station, station.submission(self.theirs).await));
+        }
+        frames.extend(self.gossip(session).await);
+        frames.extend(self.ask(session).await);
+        frames
+    }
+
+    fn submit(&mut self, station: &Station, made: Result<Submission, Fault>) -> Option<Frame> {
+        match made {
+            Ok(submission) => {
+                let frame = submission.frame.clone();
+                self.awaited = Some((submission, station.instant()));
+                Some(frame)
+            }
+            Err(fault) if fault.code == "storage" => {
+                tracing::error!("the log cannot be submitted: {}", fault.text);
+                None
+            }
+            Err(fault) => Some(Frame::Fault(fault)),
+        }
+    }
+
+    /// The newest heads of others that the peer knows too, those that it was not told.
+    async fn gossip(&mut self, session: &Session) -> Vec<Frame> {
+        let rows = match session.station.ledger.witnessed_all().await {
+            Ok(rows) => rows,
+            Err(e) => {
+                tracing::error!("the logs of others cannot be read: {e}");
+                return Vec::new();
+            }
+        };
+        let mut frames = Vec::new();
+        for row in rows {
+            let news = self.told.get(&row.of) != Some(&row.size);
+            let theirs = row.of == *session.peer_id();
+            if news && !theirs && self.knows.contains(&tag(session, &row.of)) {
+                self.told.insert(row.of, row.size);
+                frames.push(Frame::Gossip(row.note));
+            }
+            if frames.len() == limits::GOSSIP_HEADS_MAX {
+                break;
+            }
+        }
+        frames
+    }
+
+    /// Asks the peer to prove what was heard of its log; after several times without a proof that is an alarm.
+    async fn ask(&mut self, session: &Session) -> Option<Frame> {
+        let (station, peer) = (&session.station, session.peer_id());
+        let keys = station.watch.keys(peer)?;
+        let Some((_, note)) = station.heard(peer, &keys.log).await.ok()? else {
+            self.asks = 0;
+            return None;
+        };
+        if self.asks >= ASKS_MAX {
+            self.unproved(session).await;
+            return None;
+        }
+        self.asks += 1;
+        Some(Frame::Held(note))
+    }
+
+    async fn unproved(&mut self, session: &Session) {
+        let (station, peer) = (&session.station, session.peer_id());
+        let Some(keys) = station.watch.keys(peer) else {
+            return;
+        };
+        let known = station.ledger.alarm(peer).await;
+        if !known.is_ok_and(|alarm| alarm.is_none()) {
+            return;
+        }
+        if let (Ok(Some((_, heard))), Ok(held)) = (
+            station.heard(peer, &keys.log).await,
+            station.held(peer).await,
+        ) {
+            drop(
+                station
+                    .alarm(peer, AlarmKind::Unproved, &held, &heard)
+                    .await,
+            );
+        }
+    }
+
+    /// A frame about logs has come; any other is given back.
+    pub(crate) async fn frame(
+        &mut self,
+        session: &Session,
+        frame: Frame,
+    ) -> Result<Vec<Frame>, Box<Frame>> {
+        let (station, peer) = (&session.station, session.peer_id());
+        if !is_about_logs(&frame) {
+            return Err(Box::new(frame));
+        }
+        if !station.watch.is_on() {
+            return Ok(Vec::new());
+        }
+        if !self.may(station.instant()) {
+            let text = "too many frames about logs in a row";
+            return Ok(vec![Frame::Fault(Fault::new("too-fast", text))]);
+        }
+        let answer = match frame {
+            Frame::Held(note) => {
+                let made = station.asked(&note).await;
+                if let (Ok(_), Ok((head, _))) = (&made, Checkpoint::parse(&note)) {
+                    self.theirs = self.theirs.max(head.size);
+                }
+                Ok(self.submit(station, made))
+            }
+            Frame::AddCheckpoint(bytes) => station.submitted(peer, &bytes).await,
+            Frame::Cosignature(bytes) => self.cosigned(session, &bytes).await.map(|()| None),
+            Frame::Knows(tags) => {
+                let (tags, _) = tags.as_chunks::<32>();
+                self.knows = tags.iter().map(|tag| Digest::from_bytes(*tag)).collect();
+                return Ok(self.gossip(session).await);
+            }
+            Frame::Gossip(note) => station.gossiped(&note).await.map(|()| None),
+            other @ (Frame::Hello(_)
+            | Frame::Card(_)
+            | Frame::Crl(_)
+            | Frame::Ack(_)
+            | Frame::Offer(_)
+            | Frame::Disclosures(_)
+            | Frame::Accept { .. }
+            | Frame::Receipt(_)
+            | Frame::Header(_)
+            | Frame::Later(_)
+            | Frame::Done
+            | Frame::Fault(_)) => return Err(Box::new(other)),
+        };
+        Ok(match answer {
+            Ok(frame) => frame.into_iter().collect(),
+            Err(fault) => {
+                tracing::warn!(%peer, code = %fault.code, "about its log: {}", fault.text.escape_debug());
+                vec![Frame::Fault(fault)]
+            }
+        })
+    }
+
+    /// The peer says that something of the above does not go.
+    pub(crate) async fn refused(&mut self, session: &Session, fault: &Fault) {
+        if fault.code == "recovering" && self.asks > 0 {
+            self.unproved(session).await;
+        }
+    }
+
+    async fn cosigned(&mut self, session: &Session, bytes: &[u8]) -> Result<(), Fault> {
+        let nothing = || Fault::new("cosignature-unasked", "nothing was submitted");
+        let (submission, _) = self.awaited.as_ref().ok_or_else(nothing)?;
+        let station = &session.station;
+        station
+            .cosigned(session.peer_id(), bytes, submission)
+            .await?;
+        self.theirs = self.theirs.max(submission.head.size);
+        self.awaited = None;
+        Ok(())
+    }
+
+    /// One more frame: a burst of them is taken, then one a second.
+    fn may(&mut self, now: Instant) -> bool {
+        let seconds = now.0.saturating_sub(self.since.0) / 1_000;
+        self.spent = self.spent.saturating_sub(seconds);
+        self.since = self.since.plus_ms(seconds * 1_000);
+        let may = self.spent < limits::LOG_FRAMES_BURST;
+        self.spent += u64::from(may);
+        may
+    }
+}
+
+const fn is_about_logs(frame: &Frame) -> bool {
+    matches!(
+        frame,
+        Frame::Held(_)
+            | Frame::AddCheckpoint(_)
+            | Frame::Cosignature(_)
+            | Frame::Knows(_)
+            | Frame::Gossip(_)
+    )
+}
+
+/// An authority's name on this connection: who does not know the name already learns nothing from it.
+fn tag(session: &Session, name: &AuthorityId) -> Digest {
+    let mut hasher = Hasher::new();
+    hasher.update(b"rogatory/knows/v1\0");
+    hasher.update(session.link.session.as_bytes());
+    hasher.update(name.as_str().as_bytes());
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_of_frames_then_one_a_second() {
+        let mut watching = Watching::new(Instant(0));
+        let mut taken =
+            |from: u64, to: u64| (from..to).filter(|ms| watching.may(Instant(*ms))).count();
+        assert_eq!(taken(0, 900), 64);
+        assert_eq!(taken(900, 5_900), 5);
+    }
+}

@@ -1,0 +1,73 @@
+//! How changes of what is known of logs become rows.
+
+use rusqlite::params;
+
+use crate::store::apply::Group;
+use crate::store::apply::Stop;
+use crate::store::op::Op;
+use crate::store::rows::WitnessedRow;
+use crate::store::sql;
+
+impl Group<'_> {
+    /// A change of what is known of others' logs, or of what others have cosigned of ours.
+    pub(super) fn of_logs(&self, op: &Op) -> Result<(), Stop> {
+        match op {
+            Op::Witnessed(row) => self.witnessed(row),
+            Op::Heard { of, note, at } => {
+                let of = of.as_str();
+                if let Some(note) = note {
+                    self.run(sql::HEARD_PUT, params![of, note, at.millis()])?;
+                } else {
+                    self.run(sql::HEARD_DROP, [of])?;
+                    self.run(sql::ALARM_CALM, [of])?;
+                }
+                Ok(())
+            }
+            Op::Alarm(row) => {
+                let kind = row.kind.as_str();
+                let values = params![
+                    row.of.as_str(),
+                    kind,
+                    row.earlier,
+                    row.later,
+                    row.at.millis()
+                ];
+                self.run(sql::ALARM_PUT, values).map(|_| ())
+            }
+            Op::Cosigned(row) => {
+                let values = params![
+                    row.by.as_str(),
+                    row.size,
+                    row.note,
+                    row.line,
+                    row.at.millis()
+                ];
+                self.run(sql::COSIGNED_PUT, values).map(|_| ())
+            }
+            Op::Statement { .. }
+            | Op::Open(_)
+            | Op::Advance { .. }
+            | Op::Payload { .. }
+            | Op::Header { .. }
+            | Op::Shred { .. }
+            | Op::Have { .. }
+            | Op::Retry { .. }
+            | Op::DropIncoming { .. }
+            | Op::PeerPut(_)
+            | Op::PeerState { .. }
+            | Op::PeerCrl { .. }
+            | Op::PeerSeen { .. }
+            | Op::PeerHead { .. }
+            | Op::PeerFault { .. }
+            | Op::Meta { .. } => Ok(()),
+        }
+    }
+
+    fn witnessed(&self, row: &WitnessedRow) -> Result<(), Stop> {
+        let (of, root) = (row.of.as_str(), row.root.as_bytes());
+        let values = params![of, row.size, root, row.note, row.at.millis()];
+        self.run(sql::WITNESSED_PUT, values)?;
+        self.run(sql::ALARM_CALM, [of])?;
+        Ok(())
+    }
+}
