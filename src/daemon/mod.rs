@@ -5,6 +5,7 @@
 
 mod acceptor;
 mod bundle;
+mod callback;
 pub mod confine;
 mod courier;
 mod logs;

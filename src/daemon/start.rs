@@ -1,6 +1,5 @@
 //! From a configuration to a serving daemon, and down again.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::net::UdpSocket;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -15,7 +14,6 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::api;
-use crate::base::AuthorityId;
 use crate::base::Timestamp;
 use crate::base::limits;
 use crate::config::Config;
@@ -24,7 +22,9 @@ use crate::config::files;
 use crate::daemon::confine::{self, Applied, Layer, Rights};
 use crate::daemon::papers::{Papers, Shown};
 use crate::daemon::roster::Roster;
-use crate::daemon::{Daemon, Phase, acceptor, news, publisher, routes, supervisor, sweeper};
+use crate::daemon::{
+    Daemon, Phase, acceptor, callback, news, publisher, routes, supervisor, sweeper,
+};
 use crate::identity::card::Card;
 use crate::identity::keys::SecretKey;
 use crate::net::Endpoint;
@@ -41,9 +41,7 @@ use crate::policy::PolicySet;
 use crate::receipt::Kind;
 use crate::seal;
 use crate::store::Blobs;
-use crate::store::Direction;
 use crate::store::Ledger;
-use crate::store::Phase as StoredPhase;
 use crate::store::StoreFault;
 use crate::transfer::Own;
 
@@ -167,7 +165,9 @@ pub async fn run(config: Config, mut given: Given) -> Result<(), Stop> {
         .await
         .map_err(|e| Stop::Store(e.to_string()))?;
     renew_papers(&daemon).await.map_err(Stop::Identity)?;
-    let unfinished = unfinished_senders(&daemon).await?;
+    let unfinished = callback::whom(&daemon)
+        .await
+        .map_err(|e| Stop::Store(e.to_string()))?;
     let mut tasks = JoinSet::new();
     let (api_stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let routes = routes::routes(Arc::clone(&daemon));
@@ -183,7 +183,7 @@ pub async fn run(config: Config, mut given: Given) -> Result<(), Stop> {
     tasks.spawn(publisher::run(Arc::clone(&daemon)));
     tasks.spawn(watch_ended(Arc::clone(&daemon), ends.ended));
     tasks.spawn(supervisor::watchdog(Arc::clone(&daemon)));
-    tasks.spawn(call_back(Arc::clone(&daemon), unfinished));
+    tasks.spawn(callback::run(Arc::clone(&daemon), unfinished));
     supervisor::ready(&daemon);
     tracing::info!(authority = %daemon.station.own.id, listen = %daemon.endpoint.local_addr().map(|a| a.to_string()).unwrap_or_default(), "serving");
     let broken = until_asked(&daemon, &given.judge, ends.broken).await;
@@ -356,57 +356,6 @@ pub(crate) fn read_papers(
     let ends = Timestamp::from_millis(leaf.validity().not_after.timestamp().saturating_mul(1_000));
     let shown = Shown::new(&card, note, crl, ends);
     Ok((card, shown))
-}
-
-/// Whom to call after a start: witnesses, which know how long our log was, and peers whose packages are half received.
-async fn unfinished_senders(daemon: &Daemon) -> Result<BTreeSet<AuthorityId>, Stop> {
-    let witnesses = daemon.station.ledger.cosigned().await;
-    let witnesses = witnesses.map_err(|e| Stop::Store(e.to_string()))?;
-    let mut peers: BTreeSet<_> = witnesses.into_iter().map(|row| row.by).collect();
-    for phase in [
-        StoredPhase::Receiving,
-        StoredPhase::Consigned,
-        StoredPhase::HandoverSigned,
-    ] {
-        let rows = daemon
-            .station
-            .ledger
-            .exchanges(
-                Some(Direction::In),
-                Some(phase),
-                limits::LEDGER_ROWS_MAX,
-                None,
-            )
-            .await;
-        peers.extend(
-            rows.map_err(|e| Stop::Store(e.to_string()))?
-                .into_iter()
-                .map(|row| row.peer),
-        );
-    }
-    Ok(peers)
-}
-
-/// After a restart: asks witnesses what they hold of our log, and shows the senders of half received packages that this
-/// daemon is back, so that they go on at once.
-async fn call_back(daemon: Arc<Daemon>, peers: BTreeSet<AuthorityId>) {
-    let mut calls = JoinSet::new();
-    for peer in peers {
-        let accepted = |row: &crate::store::PeerRow| row.state == crate::store::PeerState::Accepted;
-        let known = daemon.roster.by_id(&peer);
-        if !known.is_some_and(|known| accepted(&known.row))
-            || daemon.roster.session(&peer).is_some()
-        {
-            continue;
-        }
-        let daemon = Arc::clone(&daemon);
-        calls.spawn(async move {
-            if let Err(problem) = daemon.dial(&peer).await {
-                tracing::info!(%peer, code = %problem.code, "not reached after the start; it will come by itself");
-            }
-        });
-    }
-    while calls.join_next().await.is_some() {}
 }
 
 /// Renews the own certificate and revocation list when two thirds of their time are over, where the built-in CA is here.
