@@ -113,9 +113,9 @@ impl Log<'_> {
         let first = usize::try_from(index << level).ok()?;
         let leaves = self.entries.get(first..first + (1 << level))?;
         let mut tree = Frontier::new();
-        leaves
-            .iter()
-            .for_each(|entry| tree.append(leaf_hash(entry)));
+        for entry in leaves {
+            tree.append(leaf_hash(entry));
+        }
         Some(tree.root())
     }
 

@@ -63,6 +63,10 @@ impl Bench<'_> {
         ] {
             self.push("frame", what, code, &bytes);
         }
+        self.data_heads();
+    }
+
+    fn data_heads(&mut self) {
         for (what, code, bytes) in [
             ("nothing", "data-head-length", vec![]),
             ("type 0", "unknown-data", vec![0; 17]),
