@@ -69,6 +69,11 @@ impl World {
             | Frame::Card(_)
             | Frame::Crl(_)
             | Frame::Ack(_)
+            | Frame::Held(_)
+            | Frame::AddCheckpoint(_)
+            | Frame::Cosignature(_)
+            | Frame::Knows(_)
+            | Frame::Gossip(_)
             | Frame::Disclosures(_)
             | Frame::Later(_)
             | Frame::Done
