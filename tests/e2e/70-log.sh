@@ -92,7 +92,7 @@ mv "$WORK/ie" "$WORK/newest"
 restart_with ie backup
 wait_for "the restored daemon hears that its state is old" problem ie log-recovering
 expect 11 "it signs no dispatch" r ie package send --to de "${TERMS[@]}" "$sample"
-says recovering "and says why"
+says "this state is older" "and says why"
 expect 11 "it signs no checkpoint" r ie log checkpoint
 held=$(leaves ie)
 late=$(send de ie "$sample")
