@@ -7,6 +7,8 @@ use std::time::Duration;
 use crate::base::AuthorityId;
 use crate::daemon::Daemon;
 use crate::daemon::courier::draining;
+use crate::store::AlarmRow;
+use crate::store::DiskFault;
 use crate::store::PublishFault;
 use crate::store::durable;
 
@@ -17,41 +19,60 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 pub(crate) async fn run(daemon: Arc<Daemon>) {
     let mut phase = daemon.phase();
     let mut published = 0;
-    loop {
-        publish(&daemon, &mut published).await;
+    let mut ends = false;
+    while let Ok(()) = publish(&daemon, &mut published).await {
+        if ends {
+            return;
+        }
         tokio::select! {
             () = daemon.station.watch.changed.notified() => {}
             () = tokio::time::sleep(LOOK_EVERY) => {}
-            () = draining(&mut phase) => break,
+            () = draining(&mut phase) => ends = true,
         }
     }
-    publish(&daemon, &mut published).await;
 }
 
-/// Writes what is missing, given the size that was written before; what cannot be written is tried again.
-async fn publish(daemon: &Daemon, published: &mut u64) {
+/// The disk has failed, and the process ends: nothing is written again.
+struct Failed;
+
+/// Writes what is missing, given the size that was written before; what finds the disk full is tried again.
+async fn publish(daemon: &Daemon, published: &mut u64) -> Result<(), Failed> {
     let ledger = &daemon.station.ledger;
     // While the state is older than the published log, the log stays as it is: it says what is missing.
     if ledger.recovering().is_some() {
-        return;
+        return Ok(());
     }
     match ledger.publish(&daemon.config.state_dir, *published).await {
         Ok(size) => *published = size,
-        Err(PublishFault::Disk(fault @ durable::DiskFault::Full { .. })) => {
-            tracing::warn!("the log is not published: {fault}");
-        }
-        Err(PublishFault::Disk(fault)) => daemon.fail(fault.to_string()),
+        Err(PublishFault::Disk(fault)) => written(daemon, Err(fault))?,
         Err(PublishFault::Store(fault)) => tracing::error!("the log is not published: {fault}"),
     }
-    if let Err(why) = pairs(daemon).await {
-        tracing::error!("checkpoints that do not go together are not written as files: {why}");
+    match daemon.station.ledger.alarms().await {
+        Ok(alarms) => written(daemon, pairs(daemon, &alarms)),
+        Err(fault) => {
+            tracing::error!("checkpoints that do not go together are not published: {fault}");
+            Ok(())
+        }
+    }
+}
+
+fn written(daemon: &Daemon, result: Result<(), DiskFault>) -> Result<(), Failed> {
+    match result {
+        Ok(()) => Ok(()),
+        Err(fault @ DiskFault::Full { .. }) => {
+            tracing::warn!("the log is not published: {fault}");
+            Ok(())
+        }
+        Err(fault @ DiskFault::Broken { .. }) => {
+            daemon.fail(fault.to_string());
+            Err(Failed)
+        }
     }
 }
 
 /// Each alarm's two checkpoints as files, for whoever has to judge them.
-async fn pairs(daemon: &Daemon) -> Result<(), String> {
-    let alarms = daemon.station.ledger.alarms().await;
-    for alarm in alarms.map_err(|e| e.to_string())? {
+fn pairs(daemon: &Daemon, alarms: &[AlarmRow]) -> Result<(), DiskFault> {
+    for alarm in alarms {
         let folder = pair_folder(daemon, &alarm.of);
         for (name, note) in [
             ("earlier.note", &alarm.earlier),
@@ -61,9 +82,8 @@ async fn pairs(daemon: &Daemon) -> Result<(), String> {
             if std::fs::read(&path).is_ok_and(|found| found == *note) {
                 continue;
             }
-            let written =
-                durable::create_dir(&folder).and_then(|()| durable::write_new(&path, note));
-            written.map_err(|e| e.to_string())?;
+            durable::create_dir(&folder)?;
+            durable::write_new(&path, note)?;
         }
     }
     Ok(())
