@@ -883,6 +883,8 @@ async fn on_a_full_disk_the_ledger_goes_on_with_its_reserve() {
         .commit(vec![statement(40, &[40], true)])
         .await
         .unwrap();
+    // The writer answers first, then sees to its reserve, then takes up what is asked next.
+    ledger.checkpoint().await.unwrap();
     assert_eq!(
         aside(),
         limits::LEDGER_RESERVE_BYTES,
