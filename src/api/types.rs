@@ -2,8 +2,9 @@
 //!
 //! Times are RFC 3339 UTC; digests and ids lower-case hex; sizes bytes. A field that is not known is absent.
 
+mod held;
 mod log;
-
+pub use held::HeldBack;
 pub use log::{AlarmView, CosignedView, LogStatus, ProofView, RecoveringView};
 
 use serde::{Deserialize, Serialize};
@@ -79,6 +80,12 @@ pub struct Status {
     pub log: LogStatus,
     /// Free bytes where the blobs are.
     pub store_free_bytes: u64,
+    /// How long streams have waited for `limits.send_bandwidth` since the start, in milliseconds, all added up.
+    #[serde(default)]
+    pub send_waited_ms: u64,
+    /// The same for `limits.receive_bandwidth`.
+    #[serde(default)]
+    pub receive_waited_ms: u64,
     /// When the own TLS certificate ends.
     pub certificate_expires: Timestamp,
     /// When the own revocation list ends.
@@ -140,6 +147,9 @@ pub struct PeerView {
     /// Why the last attempt to reach it failed.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub fault: Option<FaultView>,
+    /// How often its limits have held since the daemon started.
+    #[serde(default)]
+    pub held_back: HeldBack,
 }
 
 /// Why something does not go on at the moment.
@@ -218,6 +228,9 @@ pub struct SealRequest {
     pub title: Option<String>,
     /// The terms.
     pub terms: Terms,
+    /// Whether it goes before packages that are not urgent.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub urgent: bool,
 }
 
 /// The daemon's answer: seal for these recipients, then hand the bytes over under this grant.
@@ -391,6 +404,9 @@ pub struct TransferView {
     pub state: String,
     /// Whether bytes or frames move now.
     pub active: bool,
+    /// Whether it goes before packages that are not urgent.
+    #[serde(default)]
+    pub urgent: bool,
     /// Payload bytes.
     pub len: u64,
     /// Payload bytes that the receiver is known to have.

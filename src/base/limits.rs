@@ -132,3 +132,23 @@ pub const KNOWN_AUTHORITIES_MAX: usize = 256;
 pub const GOSSIP_HEADS_MAX: usize = 16;
 /// Frames about logs that one connection may bring in a row; after that, one a second.
 pub const LOG_FRAMES_BURST: u64 = 64;
+
+// What one peer may take of this machine at once, over all its connections.
+
+/// Large payloads of one peer that are received at once.
+pub const PEER_WRITERS_MAX: usize = 3;
+/// Small payloads of one peer that are held in memory, in KiB.
+pub const PEER_MEMORY_KIB_MAX: usize = 8 << 10;
+/// Runs of segments, and as many lists, that are sent to one peer at once.
+pub const PEER_READERS_MAX: usize = 4;
+/// Data streams with segments of one exchange that are read at once; further ones wait unread.
+pub const EXCHANGE_READS_MAX: u32 = 2;
+/// Control frames that a peer may send at once, before it is slowed down to its rate.
+pub const CONTROL_BURST: u64 = 64;
+/// How long what a peer has stored here is taken as known before it is counted again, in milliseconds.
+pub const QUOTA_COUNTED_MS: u64 = 10_000;
+/// Large packages under way to one peer at once; urgent ones go beside them.
+pub const PEER_BULK_MAX: usize = 16;
+/// Small packages that are not urgent, under way to one peer at once, in KiB: less than the peer takes into memory, so
+/// that urgent ones need not wait for them.
+pub const PEER_SMALL_KIB_MAX: u64 = 6 << 10;

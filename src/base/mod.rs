@@ -1,5 +1,6 @@
 //! The words that every other module speaks: digests, names, time, canonical JSON, limits.
 
+pub mod bucket;
 pub mod digest;
 pub mod ids;
 pub mod json;

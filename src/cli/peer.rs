@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::{Args, Subcommand};
 
-use crate::api::types::{AcceptPeer, AddPeer, CardView, PeerView, Ping};
+use crate::api::types::{AcceptPeer, AddPeer, CardView, HeldBack, PeerView, Ping};
 use crate::base::{Alias, limits};
 use crate::cli::Call;
 use crate::cli::failure::Failure;
@@ -260,6 +260,21 @@ fn card_text(card: &CardView) -> Table {
     table
 }
 
+/// What the limits have held back, if anything.
+fn held_back(counts: &HeldBack) -> Option<String> {
+    let all = [
+        ("offers by rate", counts.offers),
+        ("offers by quota", counts.quota),
+        ("control frames", counts.control),
+        ("ms of sending", counts.send_ms),
+        ("ms of receiving", counts.receive_ms),
+    ];
+    let said: Vec<_> = (all.iter().filter(|(_, count)| *count > 0))
+        .map(|(what, count)| format!("{count} {what}"))
+        .collect();
+    (!said.is_empty()).then(|| said.join(", "))
+}
+
 fn peer_text(peer: &PeerView) -> Table {
     let mut table = Table::new();
     table.field("authority", format!("{} ({})", peer.id, peer.alias));
@@ -275,6 +290,7 @@ fn peer_text(peer: &PeerView) -> Table {
     table.field("card number", peer.card_number);
     table.field("link", if peer.connected { "up" } else { "down" });
     table.field_if("last seen", peer.last_seen.map(text::time));
+    table.field_if("held back", held_back(&peer.held_back));
     let crl = peer.crl_expires.map_or_else(
         || "none".to_owned(),
         |at| format!("until {}", text::time(at)),

@@ -142,6 +142,9 @@ fn fields(transfer: &TransferView) -> Table {
     );
     table.field("on the wire", text::size(transfer.sent_bytes));
     table.field("attempts", transfer.attempts);
+    if transfer.urgent {
+        table.field("urgent", "yes: it goes before the others");
+    }
     table.field("now", doing(transfer));
     table
 }

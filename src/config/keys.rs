@@ -80,6 +80,27 @@ pub const KEYS: &[Key] = &[
     key("limits.peer_connections", Kind::Number, Default::Value("4")),
     text("limits.transfer_retry_for", "7 days"),
     text("limits.reserve", "1 GiB"),
+    text("limits.peer_quota", "4 TiB"),
+    key(
+        "limits.peer_unopened",
+        Kind::Number,
+        Default::Value("100000"),
+    ),
+    key(
+        "limits.offers_per_second",
+        Kind::Number,
+        Default::Value("5000"),
+    ),
+    key(
+        "limits.control_per_second",
+        Kind::Number,
+        Default::Value("50"),
+    ),
+    text("limits.patience", "2 min"),
+    text("limits.send_bandwidth", "unlimited"),
+    text("limits.receive_bandwidth", "unlimited"),
+    text("limits.peer_send_bandwidth", "unlimited"),
+    text("limits.peer_receive_bandwidth", "unlimited"),
     key(
         "trust.require_post_quantum",
         Kind::Flag,

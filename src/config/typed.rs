@@ -28,6 +28,8 @@ use crate::config::values::Telemetry;
 use crate::identity::card::name_fault;
 use crate::policy::Handling;
 
+mod bounds;
+
 /// A valid configuration. Every path is already joined to the folder of the file.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -242,30 +244,6 @@ impl Meaning {
         })
     }
 
-    fn limits(&mut self) -> Option<Limits> {
-        let package_max = self.value("limits.package_max", |text| {
-            let size = units::size(text)?;
-            within(size, 1, limits::PAYLOAD_BYTES_MAX, "2 TiB")
-        });
-        let peer_connections = self.value("limits.peer_connections", |text| {
-            let count = text
-                .parse()
-                .map_err(|_| format!("{text:?} is not a count"))?;
-            within(count, 1, limits::PEER_CONNECTIONS_MAX, "4")
-        });
-        let transfer_retry_for = self.value("limits.transfer_retry_for", |text| {
-            let duration = units::duration(text)?;
-            within(duration, Duration::from_mins(1), RETRY_MAX, "366 days")
-        });
-        let reserve = self.value("limits.reserve", units::size);
-        Some(Limits {
-            package_max: package_max?,
-            peer_connections: peer_connections?,
-            transfer_retry_for: transfer_retry_for?,
-            reserve: reserve?,
-        })
-    }
-
     fn fetcher(&mut self) -> Option<PathBuf> {
         let folder = self.home.folder().to_owned();
         let socket = self.value("fetcher.socket", |text| {
@@ -434,7 +412,6 @@ impl Meaning {
 /// The longest path of a Unix socket, without the final NUL (unix(7)).
 const SOCKET_PATH_BYTES_MAX: usize = 107;
 const GRACE_MAX: Duration = Duration::from_mins(10);
-const RETRY_MAX: Duration = Duration::from_hours(366 * 24);
 
 fn line_of(source: &Source) -> Option<u32> {
     match source {

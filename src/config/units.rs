@@ -14,6 +14,13 @@ const SIZES: &[(&str, u64)] = &[
     ("TiB", 1 << 40),
 ];
 
+/// Bytes a second would divide by eight, so bits a second are kept.
+const RATES: &[(&str, u64)] = &[
+    ("kbit/s", 1_000),
+    ("Mbit/s", 1_000_000),
+    ("Gbit/s", 1_000_000_000),
+];
+
 const DURATIONS_MS: &[(&str, u64)] = &[
     ("ms", 1),
     ("s", 1_000),
@@ -32,6 +39,15 @@ pub fn size(text: &str) -> Result<u64, String> {
         SIZES,
         "a size like \"20 GiB\" (B, kB, MB, GB, TB, KiB, MiB, GiB, TiB)",
     )
+}
+
+/// Reads a bandwidth such as `400 Mbit/s`, in bytes a second; `None` for `unlimited`.
+pub fn bandwidth(text: &str) -> Result<Option<u64>, String> {
+    if text == "unlimited" {
+        return Ok(None);
+    }
+    let form = "a bandwidth like \"400 Mbit/s\" (kbit/s, Mbit/s, Gbit/s), or \"unlimited\"";
+    scaled(text, RATES, form).map(|bits| Some(bits / 8))
 }
 
 /// Reads a duration such as `7 days` or `30 s`. The unit is required.
@@ -81,6 +97,23 @@ mod tests {
             ("99999999999999999999 B", None),
         ] {
             assert_eq!(size(text).ok(), bytes, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn bandwidths() {
+        for (text, bytes) in [
+            ("unlimited", Some(None)),
+            ("400 Mbit/s", Some(Some(50_000_000))),
+            ("64 kbit/s", Some(Some(8_000))),
+            ("1 Gbit/s", Some(Some(125_000_000))),
+            ("400", None),
+            ("400 MB/s", None),
+            ("400 mbit/s", None),
+            ("-1 Mbit/s", None),
+            ("99999999999999999999 Gbit/s", None),
+        ] {
+            assert_eq!(bandwidth(text).ok(), bytes, "{text:?}");
         }
     }
 

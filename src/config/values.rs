@@ -123,6 +123,24 @@ pub struct Limits {
     pub transfer_retry_for: Duration,
     /// Disk space that no offer may take, in bytes.
     pub reserve: u64,
+    /// Bytes that one peer may have stored here in packages that nobody has opened yet.
+    pub peer_quota: u64,
+    /// Packages of one peer that nobody has opened yet.
+    pub peer_unopened: u64,
+    /// Offers that one peer may make in a second.
+    pub offers_per_second: u64,
+    /// Frames that are read from one peer's control streams in a second.
+    pub control_per_second: u64,
+    /// Silence after which an exchange is given up for this time.
+    pub patience: Duration,
+    /// Payload sent to all peers together, in bytes a second.
+    pub send: Option<u64>,
+    /// Payload received from all peers together, in bytes a second.
+    pub receive: Option<u64>,
+    /// Payload sent to one peer, in bytes a second.
+    pub peer_send: Option<u64>,
+    /// Payload received from one peer, in bytes a second.
+    pub peer_receive: Option<u64>,
 }
 
 /// `[telemetry]`

@@ -13,6 +13,15 @@ pub(crate) async fn run(daemon: Arc<Daemon>) {
             let link = match incoming.establish().await {
                 Ok(link) => link,
                 Err(refused) => {
+                    let Some(unsaid) = daemon.station.noise.may_say(daemon.station.micros()) else {
+                        return;
+                    };
+                    if unsaid > 0 {
+                        tracing::warn!(
+                            unsaid,
+                            "connections were refused that are not listed: too many at once"
+                        );
+                    }
                     tracing::warn!(remote = %refused.remote, code = refused.code(), "connection refused: {}", refused.cause);
                     return;
                 }

@@ -1,6 +1,6 @@
 //! Takes mail to one peer: several exchanges at once, again and again until it is handed over or its time is over.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use crate::base::AuthorityId;
 use crate::base::Timestamp;
 use crate::base::Xid;
+use crate::base::limits;
 use crate::daemon::Daemon;
 use crate::daemon::Phase;
 use crate::daemon::mailbox::Mailbox;
@@ -20,15 +21,20 @@ use crate::store::Fault;
 use crate::store::Op;
 use crate::store::Outgoing;
 use crate::store::PeerState;
+use crate::store::Phase as Stage;
 use crate::store::StoreFault;
 use crate::transfer::Outcome;
 
 /// Exchanges with one peer at once; the peer's limit on streams, less the control stream and some air.
 const AT_ONCE: usize = 120;
+/// Of these, kept for urgent ones.
+const URGENT_PLACES: usize = 8;
 /// Exchanges read from the outbox at once, with their small payloads.
 const READ_AT_ONCE: u32 = 64;
 /// The whole outbox, and not only what is new, is looked at no more often than this: most of it is under way.
 const WHOLE_EVERY: Duration = Duration::from_millis(250);
+/// How often urgent ones are looked for while there is no place for others; new ones are told at once.
+const URGENT_EVERY: Duration = Duration::from_secs(1);
 /// The first wait after a failure, in milliseconds; doubles each time.
 const BACKOFF_MS: u64 = 500;
 /// The longest wait, in milliseconds.
@@ -48,19 +54,98 @@ pub(crate) fn backoff_ms(attempts: u64, spread: u8) -> u64 {
     whole - whole / 3 * u64::from(spread) / 255
 }
 
+/// What an exchange takes of the way to a peer, small payloads in KiB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Load {
+    Urgent(u64),
+    Small(u64),
+    Bulk,
+}
+
+impl Load {
+    fn of(exchange: &Exchange) -> Self {
+        let is_sent = exchange.phase != Stage::Dispatched;
+        let kib = if exchange.inline && !is_sent {
+            exchange.len.div_ceil(1_024)
+        } else {
+            0
+        };
+        match (exchange.urgent, exchange.inline || is_sent) {
+            (true, _) => Self::Urgent(kib),
+            (false, true) => Self::Small(kib),
+            (false, false) => Self::Bulk,
+        }
+    }
+
+    const fn kib(self) -> u64 {
+        match self {
+            Self::Urgent(kib) | Self::Small(kib) => kib,
+            Self::Bulk => 0,
+        }
+    }
+}
+
+/// What is under way to a peer.
+#[derive(Debug, Default)]
+struct UnderWay {
+    loads: HashMap<Xid, Load>,
+    bulk: usize,
+    kib: u64,
+}
+
+impl UnderWay {
+    fn add(&mut self, xid: Xid, load: Load) {
+        if self.loads.insert(xid, load).is_none() {
+            self.bulk += usize::from(load == Load::Bulk);
+            self.kib += load.kib();
+        }
+    }
+
+    fn remove(&mut self, xid: &Xid) {
+        if let Some(load) = self.loads.remove(xid) {
+            self.bulk -= usize::from(load == Load::Bulk);
+            self.kib -= load.kib();
+        }
+    }
+
+    /// Whether there is a place for one that is not urgent.
+    fn has_places(&self) -> bool {
+        self.loads.len() < AT_ONCE - URGENT_PLACES
+    }
+
+    /// Whether one more may be under way: the peer takes so much into memory and no more, and what is not urgent leaves
+    /// some of that, and some places.
+    fn has_room(&self, load: Load) -> bool {
+        let fits = |most: u64| self.kib == 0 || self.kib + load.kib() <= most;
+        match load {
+            Load::Urgent(_) => {
+                self.loads.len() < AT_ONCE && fits(limits::PEER_MEMORY_KIB_MAX as u64)
+            }
+            Load::Small(_) => self.has_places() && fits(limits::PEER_SMALL_KIB_MAX),
+            Load::Bulk => self.has_places() && self.bulk < limits::PEER_BULK_MAX,
+        }
+    }
+}
+
 /// The courier of one peer.
 pub(crate) struct Courier {
     daemon: Arc<Daemon>,
     peer: AuthorityId,
     mailbox: Arc<Mailbox>,
     failures: u64,
-    under_way: HashSet<Xid>,
+    under_way: UnderWay,
+    /// Urgent ones, not yet begun.
+    urgent: VecDeque<Outgoing>,
     /// Read and not yet begun.
     ready: VecDeque<Outgoing>,
+    /// Large ones that were read, and for which there was no place.
+    bulk: VecDeque<Outgoing>,
     /// The last one that was read; what is due before it is found by looking at the whole outbox.
     read_to: Option<Xid>,
     /// When the whole outbox was last looked at.
     looked: Option<tokio::time::Instant>,
+    /// When urgent ones were last looked for.
+    urged: Option<tokio::time::Instant>,
     attempts: JoinSet<(Box<Exchange>, Attempt)>,
     next_dial: Option<tokio::time::Instant>,
     rests_until: Option<tokio::time::Instant>,
@@ -73,10 +158,13 @@ impl Courier {
             peer,
             mailbox,
             failures: 0,
-            under_way: HashSet::new(),
+            under_way: UnderWay::default(),
+            urgent: VecDeque::new(),
             ready: VecDeque::new(),
+            bulk: VecDeque::new(),
             read_to: None,
             looked: None,
+            urged: None,
             attempts: JoinSet::new(),
             next_dial: None,
             rests_until: None,
@@ -105,16 +193,15 @@ impl Courier {
     async fn round(&mut self) -> Option<Duration> {
         let known = self.daemon.roster.by_id(&self.peer)?;
         if known.row.state != PeerState::Accepted {
-            self.ready.clear();
-            drop(self.mailbox.take());
-            self.read_to = None;
+            drop((self.mailbox.take(), self.mailbox.take_urgent()));
+            self.put_back();
             return None;
         }
         let rest = self.rests_until.map(|at| at - tokio::time::Instant::now());
         if let Some(rest) = rest.filter(|rest| !rest.is_zero()) {
             return Some(rest);
         }
-        while self.under_way.len() < AT_ONCE {
+        loop {
             let now = self.daemon.station.clock();
             let whole = match self.read(now).await {
                 Ok(whole) => whole,
@@ -123,21 +210,33 @@ impl Courier {
                     return None;
                 }
             };
-            if self.ready.is_empty() && !whole {
-                return Some(self.whole_in().max(Duration::from_millis(1)));
-            }
-            if self.ready.is_empty() {
+            let Some(first) = self.next() else {
+                if !self.ready.is_empty() || !self.under_way.has_places() {
+                    return Some(URGENT_EVERY);
+                }
+                if !whole {
+                    return Some(self.whole_in().max(Duration::from_millis(1)));
+                }
                 return self.next_try(now).await;
-            }
+            };
             let Some(session) = self.session().await else {
                 // It may be long until the next connection: then it is read again.
-                self.ready.clear();
-                self.read_to = None;
+                self.put_back();
                 return self.next_dial.map(|at| at - tokio::time::Instant::now());
             };
-            self.start(&session);
+            self.begin(&session, first);
+            while let Some(next) = self.next() {
+                self.begin(&session, next);
+            }
         }
-        None
+    }
+
+    /// Forgets what was read and not begun: it is in the outbox.
+    fn put_back(&mut self) {
+        self.urgent.clear();
+        self.ready.clear();
+        self.bulk.clear();
+        (self.read_to, self.urged) = (None, None);
     }
 
     /// How long until the whole outbox may be looked at again.
@@ -150,14 +249,14 @@ impl Courier {
 
     /// Finds what is due, if nothing is ready: mostly what is new, now and then everything. Says whether it was everything.
     async fn read(&mut self, now: Timestamp) -> Result<bool, StoreFault> {
-        if !self.ready.is_empty() {
+        self.read_urgent(now).await?;
+        if !self.ready.is_empty() || !self.under_way.has_places() {
             return Ok(false);
         }
         let whole = self.whole_in().is_zero();
-        let mut fresh = self.mailbox.take();
+        let fresh = self.mailbox.take();
         if !whole && (!fresh.is_empty() || !self.mailbox.has_overflowed()) {
-            fresh.retain(|outgoing| !self.under_way.contains(&outgoing.exchange.xid));
-            self.ready = fresh;
+            self.sort(fresh);
             return Ok(false);
         }
         // What was taken is in the outbox, too.
@@ -165,26 +264,86 @@ impl Courier {
         let ledger = &self.daemon.station.ledger;
         let (after, limit) = if whole {
             self.looked = Some(tokio::time::Instant::now());
-            let under_way = u32::try_from(self.under_way.len()).unwrap_or(u32::MAX);
-            (None, READ_AT_ONCE.saturating_add(under_way))
+            let known = self.under_way.loads.len() + self.bulk.len() + self.urgent.len();
+            let known = u32::try_from(known).unwrap_or(u32::MAX);
+            (None, READ_AT_ONCE.saturating_add(known))
         } else {
             (self.read_to, READ_AT_ONCE)
         };
-        let mut due = ledger.outbox_due(&self.peer, now, after, limit).await?;
+        let due = ledger.outbox_due(&self.peer, now, after, limit).await?;
         if due.len() < READ_AT_ONCE as usize {
             self.mailbox.caught_up();
         }
         if let Some(last) = due.last() {
             self.read_to = Some(last.exchange.xid);
         }
-        due.retain(|outgoing| !self.under_way.contains(&outgoing.exchange.xid));
-        self.ready.extend(due);
+        self.sort(due);
         Ok(whole)
+    }
+
+    /// Finds urgent ones: new ones at once, others now and then.
+    async fn read_urgent(&mut self, now: Timestamp) -> Result<(), StoreFault> {
+        let fresh = self.mailbox.take_urgent();
+        self.sort(fresh);
+        if self.urged.is_some_and(|at| at.elapsed() < WHOLE_EVERY) {
+            return Ok(());
+        }
+        self.urged = Some(tokio::time::Instant::now());
+        let known = self.under_way.loads.len() + self.urgent.len();
+        let limit = READ_AT_ONCE.saturating_add(u32::try_from(known).unwrap_or(u32::MAX));
+        let ledger = &self.daemon.station.ledger;
+        let due = ledger.outbox_urgent(&self.peer, now, limit).await?;
+        self.sort(due);
+        Ok(())
+    }
+
+    /// Puts what was read where it waits, unless it is known.
+    fn sort(&mut self, found: impl IntoIterator<Item = Outgoing>) {
+        for outgoing in found {
+            let xid = outgoing.exchange.xid;
+            let waits = |queue: &VecDeque<Outgoing>| {
+                let mut queue = queue.iter();
+                queue.any(|waiting| waiting.exchange.xid == xid)
+            };
+            if self.under_way.loads.contains_key(&xid) || waits(&self.urgent) || waits(&self.bulk) {
+                continue;
+            }
+            if outgoing.exchange.urgent {
+                self.urgent.push_back(outgoing);
+            } else {
+                self.ready.push_back(outgoing);
+            }
+        }
+    }
+
+    /// The next one for which there is room, urgent ones first; a large one that finds none lets others pass.
+    fn next(&mut self) -> Option<Outgoing> {
+        for queue in [&mut self.urgent, &mut self.bulk] {
+            let first = queue.front().map(|first| Load::of(&first.exchange));
+            if first.is_some_and(|load| self.under_way.has_room(load)) {
+                return queue.pop_front();
+            }
+        }
+        while let Some(outgoing) = self.ready.pop_front() {
+            let load = Load::of(&outgoing.exchange);
+            if self.under_way.has_room(load) {
+                return Some(outgoing);
+            }
+            if load != Load::Bulk || !self.under_way.has_places() {
+                self.ready.push_front(outgoing);
+                return None;
+            }
+            // More of them are found in the outbox.
+            if self.bulk.len() < READ_AT_ONCE as usize {
+                self.bulk.push_back(outgoing);
+            }
+        }
+        None
     }
 
     /// How long until the first exchange that waits is due.
     async fn next_try(&self, now: Timestamp) -> Option<Duration> {
-        if !self.under_way.is_empty() {
+        if !self.under_way.loads.is_empty() {
             return None;
         }
         let waiting = self.daemon.station.ledger.waiting().await.ok()?;
@@ -196,19 +355,15 @@ impl Courier {
         (first.next_try > now).then_some(wait)
     }
 
-    fn start(&mut self, session: &Session) {
-        while self.under_way.len() < AT_ONCE {
-            let Some(Outgoing { exchange, ahead }) = self.ready.pop_front() else {
-                return;
-            };
-            self.under_way.insert(exchange.xid);
-            let session = session.clone();
-            // In a box, so that the large future is not moved again.
-            self.attempts.spawn(Box::pin(async move {
-                let attempt = session.send(&exchange, ahead).await;
-                (Box::new(exchange), attempt)
-            }));
-        }
+    fn begin(&mut self, session: &Session, outgoing: Outgoing) {
+        let Outgoing { exchange, ahead } = outgoing;
+        self.under_way.add(exchange.xid, Load::of(&exchange));
+        let session = session.clone();
+        // In a box, so that the large future is not moved again.
+        self.attempts.spawn(Box::pin(async move {
+            let attempt = session.send(&exchange, ahead).await;
+            (Box::new(exchange), attempt)
+        }));
     }
 
     /// A connection that is up, dialled if the last failure is long enough ago.
@@ -324,6 +479,80 @@ fn later(now: Timestamp, millis: u64) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_not_urgent_leaves_room() {
+        let free = AT_ONCE - URGENT_PLACES;
+        let (small, large) = (Load::Small(256), Load::Bulk);
+        let memory = limits::PEER_MEMORY_KIB_MAX as u64;
+        for (what, under_way, load, want) in [
+            ("nothing else", vec![], Load::Small(memory + 1), true),
+            ("small ones", vec![small; 23], small, true),
+            ("as many as are taken", vec![small; 24], small, false),
+            ("large beside small ones", vec![small; 24], large, true),
+            (
+                "urgent beside small ones",
+                vec![small; 24],
+                Load::Urgent(256),
+                true,
+            ),
+            (
+                "urgent, all memory taken",
+                vec![Load::Urgent(256); 32],
+                Load::Urgent(1),
+                false,
+            ),
+            (
+                "large ones",
+                vec![large; limits::PEER_BULK_MAX - 1],
+                large,
+                true,
+            ),
+            (
+                "all large ones",
+                vec![large; limits::PEER_BULK_MAX],
+                large,
+                false,
+            ),
+            (
+                "small beside large ones",
+                vec![large; limits::PEER_BULK_MAX],
+                small,
+                true,
+            ),
+            (
+                "places for all",
+                vec![Load::Small(0); free],
+                Load::Small(0),
+                false,
+            ),
+            (
+                "urgent place",
+                vec![Load::Small(0); free],
+                Load::Urgent(0),
+                true,
+            ),
+            (
+                "no place",
+                vec![Load::Urgent(0); AT_ONCE],
+                Load::Urgent(0),
+                false,
+            ),
+        ] {
+            let mut all = UnderWay::default();
+            let xid = |number: usize| {
+                let mut bytes = [0; 16];
+                bytes[..8].copy_from_slice(&(number as u64).to_be_bytes());
+                Xid::from_bytes(bytes)
+            };
+            for (number, load) in under_way.iter().enumerate() {
+                all.add(xid(number), *load);
+            }
+            assert_eq!(all.has_room(load), want, "{what}");
+            (0..under_way.len()).for_each(|number| all.remove(&xid(number)));
+            assert_eq!((all.loads.len(), all.bulk, all.kib), (0, 0, 0), "{what}");
+        }
+    }
 
     #[test]
     fn waits_double_to_five_minutes_and_spread() {

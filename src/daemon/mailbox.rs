@@ -22,6 +22,7 @@ pub(crate) struct Mailbox {
 #[derive(Default)]
 struct Fresh {
     queue: VecDeque<Outgoing>,
+    urgent: VecDeque<Outgoing>,
     /// Some that are newer than what is here are in the outbox alone.
     overflowed: bool,
 }
@@ -30,6 +31,14 @@ impl Mailbox {
     /// A package has just been committed to the outbox. It is forgotten here if there are too many: it is stored.
     pub(crate) fn put(&self, outgoing: Outgoing) {
         let mut fresh = self.fresh();
+        if outgoing.exchange.urgent {
+            // If there are too many, they are found where urgent ones are looked for now and then.
+            if fresh.urgent.len() < FRESH_MAX {
+                fresh.urgent.push_back(outgoing);
+            }
+            drop(fresh);
+            return self.bell.notify_one();
+        }
         fresh.overflowed |= fresh.queue.len() >= FRESH_MAX || outgoing.ahead.is_none();
         if !fresh.overflowed {
             fresh.queue.push_back(outgoing);
@@ -41,6 +50,11 @@ impl Mailbox {
     /// Takes what is here, oldest first.
     pub(crate) fn take(&self) -> VecDeque<Outgoing> {
         std::mem::take(&mut self.fresh().queue)
+    }
+
+    /// Takes the urgent ones that are here, oldest first.
+    pub(crate) fn take_urgent(&self) -> VecDeque<Outgoing> {
+        std::mem::take(&mut self.fresh().urgent)
     }
 
     /// Whether the outbox holds new packages that were not put here.

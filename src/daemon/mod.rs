@@ -179,6 +179,10 @@ impl Daemon {
         self.roster.recheck(&trust, self.station.clock());
         for known in self.roster.all() {
             if known.row.state == PeerState::Accepted {
+                let literal = |at: &String| at.parse::<std::net::SocketAddr>().ok();
+                for address in known.card.endpoints.iter().filter_map(literal) {
+                    self.endpoint.remember(address.ip());
+                }
                 self.employ(&known.row.id);
             }
         }
@@ -315,7 +319,7 @@ impl Daemon {
         {
             session
                 .link()
-                .close(session::CLOSE_GOING, "too many connections");
+                .close(session::CLOSE_GOING, "too-many-connections");
             return Err(fault(
                 "too-many-connections",
                 "this peer has too many connections already",

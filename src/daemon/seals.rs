@@ -437,6 +437,7 @@ fn outgoing(
         fault: None,
         last_note: note.bytes().to_vec(),
         steps: 1,
+        urgent: grant.request.urgent,
     }
 }
 

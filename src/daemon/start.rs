@@ -36,6 +36,7 @@ use crate::net::outbound::Attempt;
 use crate::net::pki;
 use crate::net::resolve::Resolver;
 use crate::net::session;
+use crate::net::share::Bounds;
 use crate::net::station::{Station, clock};
 use crate::policy::PolicySet;
 use crate::receipt::Kind;
@@ -234,6 +235,7 @@ async fn assemble(
     };
     let roster = Roster::new(own.id.clone());
     let station = Station::new(own, ledger, blobs, Some(age), card.age.len());
+    let station = station.within(Bounds::from(&config.limits));
     station.watch.enable(keyring.witness);
     let (news_to, news) = mpsc::channel(8);
     let (ended_to, ended) = mpsc::channel(64);

@@ -1,7 +1,7 @@
 //! Rows of the ledger as the API shows them.
 
 use crate::api::types::{
-    FaultView, PackageView, PeerView, Problem, ReceiptView, Status, TransferView,
+    FaultView, HeldBack, PackageView, PeerView, Problem, ReceiptView, Status, TransferView,
 };
 use crate::base::AuthorityId;
 use crate::base::Timestamp;
@@ -10,6 +10,7 @@ use crate::daemon::Daemon;
 use crate::daemon::roster::Known;
 use crate::identity::revocation;
 use crate::identity::statement::Note;
+use crate::net::share::Share;
 use crate::policy::terms::Terms;
 use crate::receipt;
 use crate::store::Direction;
@@ -27,6 +28,17 @@ pub(crate) fn fault(fault: &Fault) -> FaultView {
     FaultView {
         code: fault.code.clone(),
         text: fault.text.clone(),
+    }
+}
+
+fn held_back(share: &Share) -> HeldBack {
+    let counts = share.counts();
+    HeldBack {
+        offers: counts.offers,
+        quota: counts.quota,
+        control: counts.control,
+        send_ms: share.paces().send_waited_ms(),
+        receive_ms: share.paces().receive_waited_ms(),
     }
 }
 
@@ -57,6 +69,7 @@ pub(crate) fn peer(daemon: &Daemon, known: &Known) -> PeerView {
             .as_ref()
             .filter(|_| session.is_none())
             .map(fault),
+        held_back: held_back(&daemon.station.share(&known.row.id)),
     }
 }
 
@@ -130,6 +143,7 @@ impl Daemon {
             peer_alias: self.alias(&row.peer),
             state: row.phase.as_str().to_owned(),
             active,
+            urgent: row.urgent,
             len: row.len,
             done_bytes,
             sent_bytes: moved,
@@ -200,6 +214,8 @@ impl Daemon {
             held: count(Direction::In, &[Phase::Held]),
             log,
             store_free_bytes: free.unwrap_or_default(),
+            send_waited_ms: self.station.paces().send_waited_ms(),
+            receive_waited_ms: self.station.paces().receive_waited_ms(),
             certificate_expires: papers.certificate_expires,
             crl_expires: papers.crl_expires,
             sandbox: Some(self.sandbox.view()),

@@ -234,6 +234,7 @@ async fn fill(
         let most = usize::try_from(wanted).unwrap_or(usize::MAX) - buffer.len();
         match next_chunk(stream, most).await? {
             Some(chunk) => {
+                meter.pass(chunk.len() as u64).await;
                 meter.add(chunk.len() as u64);
                 buffer.extend_from_slice(&chunk);
             }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use crate::base::AuthorityId;
 use crate::base::Digest;
 use crate::identity::trust::{Peer, Refusal, Trust};
 use crate::net::fault::{DialFault, Refused};
-use crate::net::seats::{Addresses, Seat};
+use crate::net::seats::{Acquainted, Addresses, Seat};
 use crate::net::tls;
 use crate::net::transport::NetLimits;
 use crate::net::verify::Verdict;
@@ -73,7 +73,9 @@ struct Shared {
     transport: Arc<TransportConfig>,
     accepting: ServerConfig,
     handshakes: Arc<Semaphore>,
+    reserved: Arc<Semaphore>,
     addresses: Arc<Addresses>,
+    acquainted: Acquainted,
 }
 
 impl fmt::Debug for Endpoint {
@@ -119,7 +121,9 @@ impl Endpoint {
             transport,
             accepting,
             handshakes: Arc::new(Semaphore::new(limits.handshakes)),
+            reserved: Arc::new(Semaphore::new(limits.handshakes_reserved)),
             addresses: Arc::new(Addresses::default()),
+            acquainted: Acquainted::default(),
         };
         Ok(Self {
             quinn,
@@ -177,6 +181,11 @@ impl Endpoint {
         }
         let remote = quinn.remote_address();
         let place = Arc::clone(&self.shared.handshakes).try_acquire_owned().ok();
+        // Strangers who prove their addresses may take all places; where a peer lives, there are others.
+        let proven = quinn.remote_address_validated();
+        let known = proven && self.shared.acquainted.has(remote.ip());
+        let reserved = || Arc::clone(&self.shared.reserved).try_acquire_owned().ok();
+        let place = place.or_else(|| if known { reserved() } else { None });
         let seat = self
             .shared
             .addresses
@@ -195,6 +204,11 @@ impl Endpoint {
                 None
             }
         }
+    }
+
+    /// A peer is to be found at this address: handshakes from it find a place when strangers have taken all others.
+    pub fn remember(&self, address: IpAddr) {
+        self.shared.acquainted.remember(address);
     }
 
     /// Connects to this peer at this address, and waits until the peer, too, has accepted us.
@@ -222,6 +236,7 @@ impl Endpoint {
         let connection = tokio::time::timeout(limit, established)
             .await
             .map_err(|_| DialFault::Unreachable { after: limit })??;
+        self.remember(address.ip());
         Link::new(connection, &verdict, (!classic).then_some(true))
     }
 
@@ -320,6 +335,7 @@ impl Incoming {
             Ok(connection) => connection.map_err(|e| failed(&e))?,
             Err(_) => return Err(refused(DialFault::Unreachable { after: limit })),
         };
+        self.shared.acquainted.remember(remote.ip());
         let post_quantum = Some(!verdict.classic());
         Link::new(connection, &verdict, post_quantum).map_err(refused)
     }

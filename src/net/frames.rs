@@ -50,8 +50,8 @@ impl FrameFault {
     /// Whether the peer broke the protocol, as against a connection that failed.
     pub const fn is_peers_fault(&self) -> bool {
         match self {
-            Self::Wire(_) | Self::Truncated => true,
-            Self::Slow | Self::Abandoned(_) | Self::Lost(_) | Self::Closed => false,
+            Self::Wire(_) | Self::Truncated | Self::Slow => true,
+            Self::Abandoned(_) | Self::Lost(_) | Self::Closed => false,
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::net::intake::IntakeFault;
 use crate::net::intake::Taken;
 use crate::net::intake::discard_payload;
 use crate::net::outbound::Attempt;
+use crate::net::pace::Brake;
 use crate::net::reader::FrameReader;
 use crate::net::reader::peers_fault;
 use crate::net::session::Ended;
@@ -36,6 +37,7 @@ use crate::transfer::reception::Admission;
 use crate::transfer::{
     Fault, Machine, Outcome, Receiver, ReceiverCommit, ReceiverInput, ReceiverOutput,
 };
+use crate::wire::{Frame, Later};
 
 /// Runs one incoming exchange to the end of its stream.
 pub(crate) async fn run(
@@ -60,6 +62,10 @@ pub(crate) async fn run(
     if let Some(work) = work {
         let settled = matches!(attempt, Ok(Outcome::Delivered | Outcome::Ended));
         work.leave(session, settled).await;
+    }
+    // What is half received is still counted; of everything else, a peer could bring any number.
+    if let Some(xid) = xid.filter(|_| running.phase != Some(Phase::Receiving)) {
+        session.station.forget_idle(&xid);
     }
     Ended {
         xid,
@@ -126,6 +132,9 @@ impl Running<'_> {
             };
             tokio::select! {
                 frame = frames.next() => match frame {
+                    Ok(Some(Frame::Offer(_))) if !self.session.share.offer(self.station().micros()) => {
+                        return self.put_off("rate".to_owned()).await;
+                    }
                     Ok(Some(frame)) => self.feed(ReceiverInput::Frame(frame)),
                     Ok(None) => return Err(Attempt::Cut("the sender closed the stream".to_owned())),
                     Err(e) => match peers_fault(&e) {
@@ -140,6 +149,15 @@ impl Running<'_> {
                 () = sleep_until(deadline) => self.feed(ReceiverInput::Timeout),
             }
         }
+    }
+
+    async fn put_off(&mut self, code: String) -> Result<Outcome, Attempt> {
+        let (after_s, said) = (1, code.clone());
+        let frame = Frame::Later(Later { code, after_s });
+        let written = write_frame(&mut self.send, &frame).await;
+        written.map_err(|e| Attempt::Cut(e.to_string()))?;
+        let code = said;
+        self.finish(Outcome::Later { code, after_s }).await
     }
 
     /// A data stream for this exchange: the intake reads it, if there is one.
@@ -237,6 +255,7 @@ impl Running<'_> {
         let station = Arc::clone(self.station());
         let turn = station.take_over(xid).await;
         let meter = station.meter(xid);
+        meter.slow_by(Brake::receiving(&station, &self.session.share));
         let active = meter.begin(station.instant());
         let arrivals = self.session.inbox.claim(xid);
         let exchange = station
@@ -280,7 +299,13 @@ impl Running<'_> {
         let Some(kept) = self.work.as_ref().map(|work| work.turn.held()) else {
             return Err(Attempt::Local(Fault::new("internal", "nothing to admit")));
         };
-        let intake = match Intake::open(&station, &exchange, kept).await {
+        let share = &self.session.share;
+        let within = share.within_quota(&station, &exchange).await;
+        if !within.map_err(|e| store_fault(&e))? {
+            let code = "quota".to_owned();
+            return Ok(ReceiverInput::NoRoom { code });
+        }
+        let intake = match Intake::open(&station, share, &exchange, kept).await {
             Ok(intake) => intake,
             Err(e) if e.is_full() => {
                 return Ok(ReceiverInput::NoRoom {
@@ -316,7 +341,8 @@ impl Running<'_> {
         let Some(exchange) = &work.exchange else {
             return Ok(Vec::new());
         };
-        let intake = match Intake::open(&station, exchange, work.turn.held()).await {
+        let share = &self.session.share;
+        let intake = match Intake::open(&station, share, exchange, work.turn.held()).await {
             Ok(intake) => intake,
             Err(e) if e.is_full() => {
                 return Ok(vec![ReceiverInput::NoRoom {

@@ -101,6 +101,7 @@ pub(crate) fn row(
         fault: None,
         last_note: dispatch.bytes().to_vec(),
         steps: 1,
+        urgent: false,
     })
 }
 

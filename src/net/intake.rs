@@ -4,18 +4,18 @@
 //! between them; nothing else is buffered here, the rest waits in QUIC's windows.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
 
 use crate::base::Digest;
 use crate::base::Ranges;
 use crate::base::limits;
 use crate::net::datastream::{list, payload, small_list, small_payload};
 use crate::net::inbox::Arrival;
+use crate::net::share::Share;
 use crate::net::station::Held;
 use crate::net::station::Meter;
 use crate::net::station::Station;
@@ -25,9 +25,6 @@ use crate::store::Incoming;
 use crate::store::SegmentFault;
 use crate::transfer::Fault;
 use crate::wire::DataHead;
-
-/// How long a payload waits for a place among those that are written.
-const PLACE_WAIT: Duration = Duration::from_secs(20);
 
 /// What a data stream has come to.
 #[derive(Debug)]
@@ -73,6 +70,7 @@ enum Place {
         bytes: Arc<std::sync::Mutex<Option<Vec<u8>>>>,
         body: Digest,
         len: u64,
+        _place: OwnedSemaphorePermit,
     },
     /// A large one.
     File {
@@ -106,6 +104,8 @@ pub(crate) struct Intake {
     recorded: u64,
     listed: bool,
     place: Place,
+    /// Streams with payload that are read at once.
+    reads: Arc<Semaphore>,
     tasks: JoinSet<()>,
 }
 
@@ -113,10 +113,12 @@ impl Intake {
     /// Makes ready to receive; opens the part file again if there is one.
     pub(crate) async fn open(
         station: &Arc<Station>,
+        share: &Share,
         exchange: &Exchange,
         kept: Held,
     ) -> Result<Self, IntakeFault> {
         let (body, len, xid) = (exchange.body, exchange.len, exchange.xid);
+        let reads = Arc::new(Semaphore::new(limits::EXCHANGE_READS_MAX as usize));
         if exchange.inline {
             if !station.blobs.room_for(len) {
                 return Err(DiskFault::Full {
@@ -124,25 +126,23 @@ impl Intake {
                 }
                 .into());
             }
+            let held = share.memory(len).await.ok_or(IntakeFault::NoPlace)?;
             let place = Place::Memory {
                 bytes: Arc::default(),
                 body,
                 len,
+                _place: held,
             };
             return Ok(Self {
                 have: Ranges::empty(),
                 recorded: 0,
                 listed: false,
                 place,
+                reads,
                 tasks: JoinSet::new(),
             });
         }
-        let places = Arc::clone(&station.writers).acquire_owned();
-        let held = timeout(PLACE_WAIT, places)
-            .await
-            .ok()
-            .and_then(Result::ok)
-            .ok_or(IntakeFault::NoPlace)?;
+        let held = share.writer().await.ok_or(IntakeFault::NoPlace)?;
         let (station, recorded) = (Arc::clone(station), exchange.have.clone());
         let opened = tokio::task::spawn_blocking(move || {
             let incoming = station.blobs.incoming(&xid, len)?;
@@ -167,6 +167,7 @@ impl Intake {
             have,
             listed,
             place,
+            reads,
             tasks: JoinSet::new(),
         })
     }
@@ -188,14 +189,21 @@ impl Intake {
             (Place::Memory { body, .. }, DataHead::List { .. }) => {
                 self.tasks.spawn(small_list(stream, *body, to));
             }
-            (Place::Memory { bytes, body, len }, DataHead::Segments { first, .. }) => {
-                self.tasks.spawn(small_payload(
-                    stream,
-                    first,
-                    (Arc::clone(bytes), *body, *len),
-                    meter,
-                    to,
-                ));
+            (
+                Place::Memory {
+                    bytes, body, len, ..
+                },
+                DataHead::Segments { first, .. },
+            ) => {
+                let place = (Arc::clone(bytes), *body, *len);
+                let read = small_payload(stream, first, place, meter, to);
+                // One after the other: each takes as much memory as the payload has bytes.
+                let reads = Arc::clone(&self.reads);
+                let all = limits::EXCHANGE_READS_MAX;
+                self.tasks.spawn(async move {
+                    let _turn = reads.acquire_many(all).await;
+                    read.await;
+                });
             }
             // A resumed exchange has its list already, and the sender could not know.
             (Place::File { .. }, DataHead::List { .. }) if self.listed => drop(stream),
@@ -204,13 +212,12 @@ impl Intake {
                     .spawn(list(stream, Arc::clone(incoming), *body, to));
             }
             (Place::File { incoming, len, .. }, DataHead::Segments { first, .. }) => {
-                self.tasks.spawn(payload(
-                    stream,
-                    first,
-                    (Arc::clone(incoming), *len),
-                    meter,
-                    to,
-                ));
+                let read = payload(stream, first, (Arc::clone(incoming), *len), meter, to);
+                let reads = Arc::clone(&self.reads);
+                self.tasks.spawn(async move {
+                    let _turn = reads.acquire().await;
+                    read.await;
+                });
             }
         }
     }
@@ -318,6 +325,10 @@ fn joined<T>(outcome: Result<T, tokio::task::JoinError>) -> Result<T, IntakeFaul
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
     use super::*;
     use crate::base::Timestamp;
     use crate::base::Xid;
@@ -370,6 +381,7 @@ mod tests {
             fault: None,
             last_note: Vec::new(),
             steps: 1,
+            urgent: false,
         }
     }
 
@@ -380,7 +392,8 @@ mod tests {
         let station = station(dir.path());
         let xid = Xid::from_bytes([7; 16]);
         let turn = station.take_over(xid).await;
-        let intake = Intake::open(&station, &exchange(xid), turn.held()).await;
+        let share = station.share(&exchange(xid).peer);
+        let intake = Intake::open(&station, &share, &exchange(xid), turn.held()).await;
         let intake = intake.unwrap();
         let Place::File { incoming, .. } = &intake.place else {
             panic!("a large payload is a file");

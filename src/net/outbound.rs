@@ -12,8 +12,10 @@ use crate::base::Xid;
 use crate::base::limits;
 use crate::identity::statement::Note;
 use crate::net::frames::write_frame;
+use crate::net::pace::{Brake, Class};
 use crate::net::part::{Part, Payload, send_part};
 use crate::net::reader::FrameReader;
+use crate::net::reader::peers_fault;
 use crate::net::session::Session;
 use crate::net::station::Station;
 use crate::receipt::Kind;
@@ -29,6 +31,7 @@ use crate::transfer::sender::Consignment;
 use crate::transfer::{
     Fault, Machine, Outcome, Progress, Sender, SenderCommit, SenderInput, SenderOutput,
 };
+use crate::wire::Frame;
 
 /// How one attempt at an exchange ended.
 #[derive(Debug)]
@@ -195,6 +198,8 @@ async fn attempt(
         .await
         .map_err(|e| Attempt::Cut(e.to_string()))?;
     let meter = station.meter(exchange.xid);
+    let class = Class::of(exchange.urgent || exchange.inline);
+    meter.slow_by(Brake::sending(station, &session.share, class));
     let _active = meter.begin(station.instant());
     let machine = Sender::new(
         Arc::clone(&station.own),
@@ -207,6 +212,7 @@ async fn attempt(
         xid: exchange.xid,
         len: stored.len,
         inline: stored.payload.map(Bytes::from),
+        urgent: exchange.urgent,
         meter,
     };
     let (moved_to, moved) = mpsc::channel(8);
@@ -253,7 +259,10 @@ impl Running<'_> {
                 frame = frames.next() => match frame {
                     Ok(Some(frame)) => SenderInput::Frame(frame),
                     Ok(None) => return Err(Attempt::Cut("the receiver closed the stream".to_owned())),
-                    Err(e) => return Err(Attempt::Cut(e.to_string())),
+                    Err(e) => match peers_fault(&e) {
+                        Some(fault) => return self.refuse(fault).await,
+                        None => return Err(Attempt::Cut(e.to_string())),
+                    },
                 },
                 Some(()) = moved.recv() => SenderInput::Moved,
                 Some(done) = self.tasks.join_next() => match done {
@@ -305,6 +314,14 @@ impl Running<'_> {
         );
         self.tasks
             .spawn(async move { send_part(&session, &payload, part, &moved).await });
+    }
+
+    /// The receiver sent what is no frame: it is told so.
+    async fn refuse(mut self, fault: Fault) -> Result<Outcome, Attempt> {
+        let frame = Frame::Fault(crate::wire::Fault::new(&fault.code, &fault.text));
+        // It may have gone already.
+        drop(write_frame(&mut self.send, &frame).await);
+        self.finish(Outcome::Faulted(fault)).await
     }
 
     async fn finish(mut self, outcome: Outcome) -> Result<Outcome, Attempt> {

@@ -22,6 +22,8 @@ pub(crate) struct Payload {
     pub(crate) xid: Xid,
     pub(crate) len: u64,
     pub(crate) inline: Option<Bytes>,
+    /// Goes before what is not.
+    pub(crate) urgent: bool,
     pub(crate) meter: Arc<Meter>,
 }
 
@@ -38,6 +40,12 @@ pub(crate) async fn send_part(
     moved: &mpsc::Sender<()>,
 ) -> io::Result<()> {
     let reset = |e: String| io::Error::new(io::ErrorKind::ConnectionReset, e);
+    // A receiver may ask for a thousand runs and read none of them: what is read ahead is bounded.
+    let _place = match part {
+        _ if payload.urgent || payload.inline.is_some() => None,
+        Part::List => session.share.list().await,
+        Part::Segments(_) => session.share.reader().await,
+    };
     let mut stream = session
         .link
         .connection
@@ -55,22 +63,27 @@ pub(crate) async fn send_part(
         ),
     };
     // Small and large streams share a connection: lists and small payloads go first.
-    drop(stream.set_priority(if payload.inline.is_some() { 1 } else { urgency }));
+    let urgency = if payload.inline.is_some() { 1 } else { urgency };
+    drop(stream.set_priority(urgency + if payload.urgent { 2 } else { 0 }));
     if let Err(e) = stream.write_all(&head.encode()).await {
         return unless_stopped(e);
     }
     let mut pieces = pieces(&session.station, payload, part)?;
     while let Some(piece) = pieces.recv().await {
-        let piece = piece?;
-        let length = piece.len() as u64;
-        if let Err(e) = stream.write_chunk(piece).await {
-            return unless_stopped(e);
+        let mut piece = piece?;
+        while !piece.is_empty() {
+            let slice = piece.split_to(piece.len().min(payload.meter.piece()));
+            let length = slice.len() as u64;
+            payload.meter.pass(length).await;
+            if let Err(e) = stream.write_chunk(slice).await {
+                return unless_stopped(e);
+            }
+            if matches!(part, Part::Segments(_)) {
+                payload.meter.add(length);
+            }
+            // A full queue already tells the machine that bytes move.
+            moved.try_send(()).unwrap_or_default();
         }
-        if matches!(part, Part::Segments(_)) {
-            payload.meter.add(length);
-        }
-        // A full queue already tells the machine that bytes move.
-        moved.try_send(()).unwrap_or_default();
     }
     drop(stream.finish());
     // The stream's end must be taken before its task may be dropped.

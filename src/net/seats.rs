@@ -1,6 +1,6 @@
 //! A fair share of handshakes for each address.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -46,9 +46,49 @@ impl Drop for Seat {
     }
 }
 
+/// Addresses where peers live: from which, or at which, one has been connected.
+#[derive(Default)]
+pub(crate) struct Acquainted(Mutex<VecDeque<IpAddr>>);
+
+/// The oldest are forgotten first.
+const ACQUAINTED_MAX: usize = 1_024;
+
+impl Acquainted {
+    pub(crate) fn has(&self, address: IpAddr) -> bool {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.contains(&address.to_canonical())
+    }
+
+    pub(crate) fn remember(&self, address: IpAddr) {
+        let address = address.to_canonical();
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.contains(&address) {
+            return;
+        }
+        if known.len() == ACQUAINTED_MAX {
+            known.pop_front();
+        }
+        known.push_back(address);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_thousand_addresses_are_remembered() {
+        let known = Acquainted::default();
+        let at = |number: u32| IpAddr::from(std::net::Ipv4Addr::from_bits(number));
+        (0..2_000).for_each(|number| known.remember(at(number)));
+        let kept = (0..2_000).filter(|number| known.has(at(*number))).count();
+        assert_eq!((kept, known.has(at(1_999))), (ACQUAINTED_MAX, true));
+        let mapped = "::ffff:0.0.7.207".parse().unwrap();
+        assert!(
+            known.has(mapped),
+            "an IPv4 address on a socket of both kinds"
+        );
+    }
 
     #[test]
     fn an_address_gets_its_places_back() {

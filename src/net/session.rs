@@ -94,6 +94,7 @@ pub struct Session {
     pub(crate) station: Arc<Station>,
     pub(crate) link: Link,
     pub(crate) inbox: Arc<Inbox>,
+    pub(crate) share: Arc<crate::net::share::Share>,
     peer_key: PublicKey,
     places: Arc<Semaphore>,
     clock_ms: i64,
@@ -158,6 +159,7 @@ pub async fn open(
         return Err(fault("clock-skew", text));
     }
     let session = Session {
+        share: station.share(link.peer.id()),
         link,
         inbox: Arc::default(),
         peer_key: papers.peer_key.clone(),
@@ -283,7 +285,7 @@ impl Session {
         let now = self.station.instant();
         self.last_heard.store(now.0, Ordering::Relaxed);
         let wait = at.map_or(WAIT_MS_MAX, |at| at.0.saturating_sub(now.0));
-        tokio::time::Instant::now() + Duration::from_millis(wait)
+        tokio::time::Instant::now() + Duration::from_millis(self.station.bounds.hurried(wait))
     }
 
     /// One attempt at sending a package; what was read `ahead` of it need not be read again.
@@ -399,8 +401,13 @@ async fn control_loop(session: Session, mut control: Control, news: mpsc::Sender
             Err(e) if e.is_peers_fault() => {
                 return session.refuse(&Fault::new(e.code(), e.to_string()));
             }
-            Ok(None) | Err(_) => return,
+            Ok(None) | Err(FrameFault::Abandoned(_)) => {
+                let text = "the peer has ended the control stream";
+                return session.refuse(&Fault::new("control-closed", text));
+            }
+            Err(_) => return,
         };
+        session.share.control(&session.station).await;
         send = match watching.frame(&session, frame).await {
             Ok(answers) => answers,
             Err(other) => match paper(&session, &news, &mut watching, *other).await {

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::OnceLock;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::OwnedMutexGuard;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::base::AuthorityId;
@@ -18,6 +18,9 @@ use crate::base::Timestamp;
 use crate::base::Xid;
 use crate::base::limits;
 use crate::identity::statement::Note;
+use crate::net::noise::Noise;
+use crate::net::pace::Brake;
+use crate::net::share::{Bounds, Share, Way};
 use crate::net::watch::Watch;
 use crate::receipt::Head;
 use crate::receipt::Kind;
@@ -27,9 +30,6 @@ use crate::store::Ledger;
 use crate::store::Op;
 use crate::transfer::Moment;
 use crate::transfer::Own;
-
-/// Payloads that are written to disk at once, over all peers; each takes a few segments of memory.
-const WRITERS_MAX: usize = 8;
 
 /// Who works on an exchange: how to stop it, and the lock that it holds.
 type Claim = (CancellationToken, Arc<tokio::sync::Mutex<()>>);
@@ -48,8 +48,10 @@ pub struct Station {
     pub recipients: usize,
     /// Whose logs are watched.
     pub watch: Watch,
-    /// Payload writers' places.
-    pub(crate) writers: Arc<Semaphore>,
+    shares: Mutex<HashMap<AuthorityId, Arc<Share>>>,
+    pub(crate) bounds: Bounds,
+    paces: Way,
+    pub(crate) noise: Noise,
     meters: Mutex<HashMap<Xid, Arc<Meter>>>,
     rejections: Mutex<HashMap<AuthorityId, Allowance>>,
     takeovers: Mutex<HashMap<Xid, Claim>>,
@@ -79,12 +81,28 @@ impl Station {
             identity,
             recipients,
             watch: Watch::default(),
-            writers: Arc::new(Semaphore::new(WRITERS_MAX)),
+            shares: Mutex::default(),
+            bounds: Bounds::default(),
+            paces: Way::default(),
+            noise: Noise::default(),
             meters: Mutex::default(),
             rejections: Mutex::default(),
             takeovers: Mutex::default(),
             started: std::time::Instant::now(),
         }
+    }
+
+    /// With these bounds in place of the defaults.
+    #[must_use]
+    pub fn within(mut self, bounds: Bounds) -> Self {
+        self.paces = Way::new(bounds.send, bounds.receive);
+        self.bounds = bounds;
+        self
+    }
+
+    /// The limits on payload of all peers together.
+    pub fn paces(&self) -> &Way {
+        &self.paces
     }
 
     /// Microseconds since this station was made.
@@ -161,6 +179,13 @@ impl Station {
         rejections.entry(peer.clone()).or_insert(fresh).take(now)
     }
 
+    /// What this peer may take at once.
+    pub fn share(&self, peer: &AuthorityId) -> Arc<Share> {
+        let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = || Arc::new(Share::new(&self.bounds));
+        Arc::clone(shares.entry(peer.clone()).or_insert_with(fresh))
+    }
+
     /// The meter of an exchange, made if there is none.
     pub fn meter(&self, xid: Xid) -> Arc<Meter> {
         let mut meters = self.meters.lock().unwrap_or_else(PoisonError::into_inner);
@@ -182,6 +207,14 @@ impl Station {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .remove(xid);
+    }
+
+    /// Forgets the meter of an exchange of which nothing is kept, unless another attempt at it is under way.
+    pub(crate) fn forget_idle(&self, xid: &Xid) {
+        let mut meters = self.meters.lock().unwrap_or_else(PoisonError::into_inner);
+        if meters.get(xid).is_some_and(|meter| !meter.active()) {
+            meters.remove(xid);
+        }
     }
 
     /// Makes one incoming stream the only one that works on this exchange: an older one is told to stop, and waited for.
@@ -241,6 +274,7 @@ pub struct Meter {
     attempt_moved: AtomicU64,
     attempt_began_ms: AtomicU64,
     active: AtomicU64,
+    brake: OnceLock<Brake>,
 }
 
 impl Meter {
@@ -257,6 +291,30 @@ impl Meter {
         self.moved.fetch_add(bytes, Ordering::Relaxed);
         self.attempt_moved.fetch_add(bytes, Ordering::Relaxed);
         self.done.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// What slows the payload down, if anything; set once.
+    pub(crate) fn slow_by(&self, brake: Option<Brake>) {
+        if let Some(brake) = brake {
+            // An earlier attempt has set the same.
+            drop(self.brake.set(brake));
+        }
+    }
+
+    /// Waits until so many payload bytes may pass.
+    pub(crate) async fn pass(&self, bytes: u64) {
+        if let Some(brake) = self.brake.get() {
+            brake.pass(bytes).await;
+        }
+    }
+
+    /// The most bytes that should be put on the wire at once.
+    pub(crate) fn piece(&self) -> usize {
+        if self.brake.get().is_some() {
+            16 << 10
+        } else {
+            usize::MAX
+        }
     }
 
     /// So many payload bytes are at the receiver.

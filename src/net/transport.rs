@@ -13,6 +13,8 @@ pub struct NetLimits {
     pub connections: usize,
     /// Handshakes of accepted connections at once. From half of it on, a newcomer must prove its address (Retry).
     pub handshakes: usize,
+    /// Further handshakes at once, from addresses where a peer lives.
+    pub handshakes_reserved: usize,
     /// Handshakes at once from one address.
     pub handshakes_per_address: usize,
     /// From the first packet to a proven peer.
@@ -50,6 +52,7 @@ impl Default for NetLimits {
         Self {
             connections: 256,
             handshakes: 128,
+            handshakes_reserved: 32,
             handshakes_per_address: 32,
             handshake_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(15),

@@ -322,7 +322,8 @@ impl Group<'_> {
                 sums::opened(self.no + 1, exchange),
                 sums::stepped(&exchange.xid, exchange.phase, exchange.updated),
                 sums::had(&exchange.xid, &exchange.have),
-                tried
+                tried,
+                i64::from(exchange.urgent)
             ],
         )?;
         if stored == 0 {

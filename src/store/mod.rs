@@ -24,6 +24,7 @@ mod rows;
 mod slots;
 mod sql;
 mod sums;
+mod unopened;
 mod writer;
 
 #[cfg(test)]

@@ -79,6 +79,28 @@ impl Ledger {
             })
             .await
     }
+
+    /// What is urgent and to be sent to a peer now, oldest first, at most `limit`.
+    pub async fn outbox_urgent(
+        &self,
+        peer: &AuthorityId,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Outgoing>, StoreFault> {
+        let (peer, keys) = (peer.clone(), self.keys.clone());
+        let limit = limit.min(limits::LEDGER_ROWS_MAX);
+        self.desk
+            .ask(move |db| {
+                let values = params![peer.as_str(), now.millis(), limit];
+                let due = reader::rows(db, sql::OUTBOX_URGENT, values, reader::exchange)?;
+                let with = |exchange| {
+                    let ahead = ahead(db, &keys, &exchange)?;
+                    Ok(Outgoing { exchange, ahead })
+                };
+                due.into_iter().map(with).collect()
+            })
+            .await
+    }
 }
 
 /// A header that cannot be read is left to the attempt, which says why.

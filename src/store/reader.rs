@@ -149,6 +149,7 @@ pub(crate) fn exchange(row: &Row<'_>) -> rusqlite::Result<Exchange> {
         fault: fault(row, 20)?,
         last_note: row.get(22)?,
         steps: row.get(23)?,
+        urgent: row.get::<_, i64>(24)? != 0,
     })
 }
 

@@ -226,6 +226,8 @@ pub struct Exchange {
     pub last_note: Vec<u8>,
     /// How many statements the chain has had.
     pub steps: u32,
+    /// Out: goes before packages that are not; a hint of the sender's own.
+    pub urgent: bool,
 }
 
 /// How far an exchange has come.

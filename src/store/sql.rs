@@ -151,6 +151,14 @@ pub(crate) const MIGRATIONS: &[(&str, &str)] = &[
     ",
     ),
     ("logs of others, cosignatures", WITNESS),
+    (
+        "urgent packages",
+        "
+    ALTER TABLE exchange ADD COLUMN urgent INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX exchange_urgent ON exchange (peer, no)
+        WHERE urgent = 1 AND direction = 'out' AND phase IN ('dispatched', 'consigned', 'delivered');
+    ",
+    ),
 ];
 
 const WITNESS: &str = "
@@ -264,9 +272,9 @@ pub(crate) const EXCHANGE_NO: &str = "SELECT no FROM exchange WHERE xid = $1";
 pub(crate) const EXCHANGE_PUT: &str = "
     INSERT INTO exchange (no, xid, direction, peer, phase, created, updated, body, hdr, len, segments, terms,
         case_ref, request_ref, title, items, disclosures, have, is_inline, attempts, next_try,
-        fault_code, fault_text, last_note, steps, sum_open, sum_step, sum_have, sum_try)
+        fault_code, fault_text, last_note, steps, sum_open, sum_step, sum_have, sum_try, urgent)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
-        $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29)
+        $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30)
     ON CONFLICT (xid) DO NOTHING";
 pub(crate) const EXCHANGE_PHASE: &str =
     "UPDATE exchange SET phase = $1, updated = $2, sum_step = $3 WHERE no = $4";
@@ -286,7 +294,7 @@ pub(crate) const EXCHANGE_DROP: &str = "DELETE FROM exchange WHERE no = $1";
 /// The columns of an exchange, in the order that rows are read, before the given rest of a query.
 macro_rules! exchanges {
     ($rest:literal) => {
-        exchanges!("", $rest)
+        exchanges!(", urgent", $rest)
     };
     ($more:literal, $rest:literal) => {
         concat!(
@@ -300,10 +308,12 @@ macro_rules! exchanges {
     };
 }
 
-pub(crate) const EXCHANGES_CHECK: &str =
-    exchanges!(", no, sum_open, sum_step, sum_have, sum_try", "ORDER BY no");
+pub(crate) const EXCHANGES_CHECK: &str = exchanges!(
+    ", urgent, no, sum_open, sum_step, sum_have, sum_try",
+    "ORDER BY no"
+);
 pub(crate) const EXCHANGE_CHECK: &str = exchanges!(
-    ", no, sum_open, sum_step, sum_have, sum_try",
+    ", urgent, no, sum_open, sum_step, sum_have, sum_try",
     "WHERE no = $1"
 );
 pub(crate) const EXCHANGE_XID: &str = "SELECT xid FROM exchange WHERE no = $1";
@@ -311,10 +321,12 @@ pub(crate) const EXCHANGE_REWRITE: &str = "
     UPDATE exchange SET direction = $1, peer = $2, phase = $3, created = $4, updated = $5, body = $6, hdr = $7,
         len = $8, segments = $9, terms = $10, case_ref = $11, request_ref = $12, title = $13, items = $14,
         disclosures = $15, have = $16, is_inline = $17, attempts = $18, next_try = $19, fault_code = $20,
-        fault_text = $21, last_note = $22, steps = $23
-    WHERE no = $24";
+        fault_text = $21, last_note = $22, steps = $23, urgent = $24
+    WHERE no = $25";
 
 pub(crate) const EXCHANGE: &str = exchanges!("WHERE xid = $1");
+/// Before there was a column for urgent ones.
+pub(crate) const EXCHANGE_EARLY: &str = exchanges!(", 0", "WHERE xid = $1");
 pub(crate) const EXCHANGES: &str = exchanges!("WHERE no < $1 ORDER BY no DESC LIMIT $2");
 pub(crate) const EXCHANGES_WAY: &str =
     exchanges!("WHERE no < $1 AND direction = $2 ORDER BY no DESC LIMIT $3");
@@ -336,10 +348,20 @@ pub(crate) const OUTBOX_DUE: &str = exchanges!(
     "WHERE direction = 'out' AND phase = $1 AND peer = $2 AND no > $3 AND COALESCE(fault_code, '') <> 'told' \
      AND (next_try IS NULL OR next_try <= $4) ORDER BY no LIMIT $5"
 );
+/// Urgent ones that are to be sent now; the index holds no others.
+pub(crate) const OUTBOX_URGENT: &str = exchanges!(
+    "WHERE urgent = 1 AND direction = 'out' AND phase IN ('dispatched', 'consigned', 'delivered') AND peer = $1 \
+     AND (next_try IS NULL OR next_try <= $2) ORDER BY no LIMIT $3"
+);
 pub(crate) const OUTBOX_PEERS: &str = "
     SELECT peer, COUNT(*), MIN(COALESCE(next_try, 0)) FROM exchange
     WHERE direction = 'out' AND phase IN ('dispatched', 'consigned', 'delivered')
     GROUP BY peer ORDER BY peer";
+/// What a peer has brought and nobody has opened: packages and bytes.
+pub(crate) const UNOPENED: &str = "
+    SELECT COUNT(*), COALESCE(SUM(e.len), 0) FROM exchange e
+    WHERE e.direction = 'in' AND e.phase IN ('receiving', 'consigned', 'handover-signed', 'held') AND e.peer = $1
+    AND NOT EXISTS (SELECT 1 FROM statement s WHERE s.xid = e.xid AND s.kind = 'access')";
 pub(crate) const COUNTS: &str =
     "SELECT direction, phase, COUNT(*) FROM exchange GROUP BY direction, phase";
 pub(crate) const XIDS: &str = "SELECT xid FROM exchange WHERE direction = 'in'

@@ -70,7 +70,7 @@ impl Sum {
 /// Of what never changes in the row of an exchange, and its number in the ledger.
 pub(crate) fn opened(no: i64, row: &Exchange) -> i64 {
     let text = |sum: Sum, text: &str| sum.bytes(text.as_bytes());
-    Sum::of("exchange")
+    let sum = Sum::of("exchange")
         .number(no)
         .bytes(row.xid.as_bytes())
         .bytes(row.direction.as_str().as_bytes())
@@ -86,8 +86,10 @@ pub(crate) fn opened(no: i64, row: &Exchange) -> i64 {
         .maybe(row.title.as_deref(), text)
         .number(row.items)
         .bytes(&json::canonical(&row.disclosures))
-        .number(u8::from(row.inline))
-        .finish()
+        .number(u8::from(row.inline));
+    // Rows from before there were urgent ones keep theirs.
+    let sum = if row.urgent { sum.number(1) } else { sum };
+    sum.finish()
 }
 
 /// Of how far an exchange has come.
@@ -170,7 +172,7 @@ pub(crate) fn fill(db: &Connection) -> rusqlite::Result<()> {
         let no = db
             .prepare_cached(sql::EXCHANGE_NO)?
             .query_row([xid.as_bytes()], |row| row.get(0))?;
-        let found = reader::row(db, sql::EXCHANGE, [xid.as_bytes()], reader::exchange)?;
+        let found = reader::row(db, sql::EXCHANGE_EARLY, [xid.as_bytes()], reader::exchange)?;
         if let Some(row) = found {
             exchange(db, no, &row)?;
         }

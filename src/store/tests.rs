@@ -78,6 +78,7 @@ fn exchange(number: u8, direction: Direction, phase: Phase) -> Exchange {
         fault: None,
         last_note: b"dispatch".to_vec(),
         steps: 1,
+        urgent: false,
     }
 }
 

@@ -2,16 +2,16 @@
 
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use quinn::{ConnectionError, RecvStream, SendStream};
 use rogatory::base::{Digest, Timestamp, Xid, limits};
 use rogatory::config::KeyFiles;
 use rogatory::identity::{Card, Note, PublicKey, Trust};
-use rogatory::net::frames::{FrameFault, read_frame};
+use rogatory::net::frames::read_frame;
 use rogatory::net::keyring::Keyring;
 use rogatory::net::{Endpoint, Link, NetLimits, TlsIdentity, station};
 use rogatory::package::{header, segments};
@@ -19,17 +19,18 @@ use rogatory::policy::{PolicySet, Purpose, Terms};
 use rogatory::receipt::{Disclosure, Party, Pkg, Receipt, Stamp, disclosure};
 use rogatory::wire::{DataHead, Frame, Hello};
 
-use crate::victim::{DE, IE};
+use crate::victim::IE;
 
 /// How long an answer may take.
-const ANSWER: Duration = Duration::from_secs(20);
+pub(crate) const ANSWER: Duration = Duration::from_secs(20);
 
 pub(crate) struct Attacker {
+    pub(crate) folder: PathBuf,
     pub(crate) keys: Keyring,
     pub(crate) victim: Card,
     endpoint: Endpoint,
     address: SocketAddr,
-    drawn: AtomicU8,
+    drawn: AtomicU64,
 }
 
 /// A package as the attacker would send it.
@@ -75,14 +76,15 @@ pub(crate) fn raw(kind: u8, body: &[u8]) -> Vec<u8> {
 }
 
 impl Attacker {
-    pub(crate) fn new(folder: &Path, address: SocketAddr) -> Self {
-        let home = folder.join("de");
+    /// With the keys of this home, whose card the victim has accepted.
+    pub(crate) fn new(folder: &Path, alias: &str, id: &str, address: SocketAddr) -> Self {
+        let home = folder.join(alias);
         let files = KeyFiles::standard(
             &home.join("keys"),
-            home.join("de.card"),
-            home.join("de.crl"),
+            home.join(format!("{alias}.card")),
+            home.join(format!("{alias}.crl")),
         );
-        let keys = Keyring::load(&files, &DE.parse().unwrap()).unwrap();
+        let keys = Keyring::load(&files, &id.parse().unwrap()).unwrap();
         let card = std::fs::read(folder.join("ie/ie.card")).unwrap();
         let (victim, _) = Card::open(&card).unwrap();
         let crl = std::fs::read(folder.join("ie/ie.crl")).unwrap();
@@ -91,16 +93,17 @@ impl Attacker {
             key: keys.tls_key.clone_key(),
         };
         let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-        let own = DE.parse().unwrap();
+        let own = id.parse().unwrap();
         let endpoint = Endpoint::bind(socket, own, tls, &keys.reset, NetLimits::default()).unwrap();
         let peers = vec![victim.trusted(Some(crl.into()), false)];
-        endpoint.set_trust(Arc::new(Trust::new(DE.parse().unwrap(), peers)));
+        endpoint.set_trust(Arc::new(Trust::new(id.parse().unwrap(), peers)));
         Self {
+            folder: folder.to_owned(),
             keys,
             victim,
             endpoint,
             address,
-            drawn: AtomicU8::new(1),
+            drawn: AtomicU64::new(1),
         }
     }
 
@@ -114,7 +117,7 @@ impl Attacker {
     }
 
     /// A connection that is up, and its control stream.
-    pub(crate) async fn up(&self) -> (Link, SendStream, RecvStream) {
+    pub(crate) async fn up(&self) -> (Link, (SendStream, RecvStream)) {
         let link = self.dial().await;
         let (mut send, mut recv) = link.connection.open_bi().await.unwrap();
         send.write_all(&Frame::Hello(hello()).encode())
@@ -124,7 +127,15 @@ impl Attacker {
             read_frame(&mut recv).await,
             Ok(Some(Frame::Hello(_)))
         ));
-        (link, send, recv)
+        (link, (send, recv))
+    }
+
+    /// An exchange id that nobody has used.
+    fn draw(&self, from: &Party) -> Xid {
+        let number = self.drawn.fetch_add(1, Ordering::Relaxed);
+        let digest = Digest::of(format!("{} {number}", from.id).as_bytes());
+        let (xid, _) = digest.as_bytes().split_first_chunk().unwrap();
+        Xid::from_bytes(*xid)
     }
 
     pub(crate) fn parcel(&self, header: Vec<u8>, payload: Vec<u8>) -> Parcel {
@@ -136,21 +147,14 @@ impl Attacker {
             [Purpose::Prosecution],
             "2090-12-31".parse().unwrap(),
         );
-        let xid = Xid::from_bytes([self.drawn.fetch_add(1, Ordering::Relaxed); 16]);
         let parties = (
             Party::of(&self.keys.receipts.public()),
             Party::of(self.victim_key()),
         );
-        let stamp = Stamp {
-            t: station::clock(),
-            clk: 50,
-            pol: PolicySet::new(None).digest(),
-            ses: None,
-            heads: Vec::new(),
-        };
+        let xid = self.draw(&parties.0);
         let receipt = Receipt::dispatch(xid, parties.0, parties.1, pkg, terms)
             .disclosing(&[case()])
-            .stamped(&stamp);
+            .stamped(&stamp());
         Parcel {
             receipt,
             header,
@@ -160,16 +164,8 @@ impl Attacker {
 
     /// A small age file for the victim.
     pub(crate) fn honest(&self) -> Parcel {
-        let recipient: age::x25519::Recipient = self.victim.age[0].parse().unwrap();
-        let recipients = std::iter::once(&recipient as &dyn age::Recipient);
-        let encryptor = age::Encryptor::with_recipients(recipients).unwrap();
-        let mut file = Vec::new();
-        let mut writer = encryptor.wrap_output(&mut file).unwrap();
-        writer.write_all(b"evidence").unwrap();
-        writer.finish().unwrap();
-        let at = header::split(&file).unwrap().unwrap();
-        let payload = file.split_off(at);
-        self.parcel(file, payload)
+        let (header, payload) = sealed(&self.victim.age[0].parse().unwrap());
+        self.parcel(header, payload)
     }
 
     /// One whose payload goes in segments: two whole ones and five bytes.
@@ -188,6 +184,30 @@ impl Attacker {
     }
 }
 
+/// Header and payload of a small age file for this recipient.
+pub(crate) fn sealed(recipient: &age::x25519::Recipient) -> (Vec<u8>, Vec<u8>) {
+    let recipients = std::iter::once(recipient as &dyn age::Recipient);
+    let encryptor = age::Encryptor::with_recipients(recipients).unwrap();
+    let mut file = Vec::new();
+    let mut writer = encryptor.wrap_output(&mut file).unwrap();
+    writer.write_all(b"evidence").unwrap();
+    writer.finish().unwrap();
+    let at = header::split(&file).unwrap().unwrap();
+    let payload = file.split_off(at);
+    (file, payload)
+}
+
+/// What an issuer adds, now.
+pub(crate) fn stamp() -> Stamp {
+    Stamp {
+        t: station::clock(),
+        clk: 50,
+        pol: PolicySet::new(None).digest(),
+        ses: None,
+        heads: Vec::new(),
+    }
+}
+
 pub(crate) fn hello() -> Hello {
     Hello {
         versions: vec![1],
@@ -201,69 +221,6 @@ pub(crate) fn hello() -> Hello {
 
 pub(crate) fn minutes(now: Timestamp, minutes: i64) -> Timestamp {
     now.plus_millis(minutes * 60_000)
-}
-
-/// One exchange stream on one connection.
-pub(crate) struct Talk {
-    pub(crate) link: Link,
-    _control: (SendStream, RecvStream),
-    pub(crate) send: SendStream,
-    recv: RecvStream,
-}
-
-impl Talk {
-    pub(crate) async fn open(attacker: &Attacker) -> Self {
-        let (link, control, control_recv) = attacker.up().await;
-        let (send, recv) = link.connection.open_bi().await.unwrap();
-        Self {
-            link,
-            _control: (control, control_recv),
-            send,
-            recv,
-        }
-    }
-
-    /// Writes; that the other end no longer listens is for the answer to tell.
-    pub(crate) async fn say(&mut self, bytes: &[u8]) {
-        drop(self.send.write_all(bytes).await);
-    }
-
-    /// A data stream, whole.
-    pub(crate) async fn data(&self, bytes: &[u8]) {
-        let mut stream = self.link.connection.open_uni().await.unwrap();
-        drop(stream.write_all(bytes).await);
-        drop(stream.finish());
-    }
-
-    pub(crate) async fn answer(&mut self) -> Result<Option<Frame>, FrameFault> {
-        let answer = tokio::time::timeout(ANSWER, read_frame(&mut self.recv)).await;
-        answer.expect("no answer")
-    }
-
-    /// The next receipt.
-    pub(crate) async fn receipt(&mut self) -> Note {
-        loop {
-            match self.answer().await {
-                Ok(Some(Frame::Receipt(bytes))) => return Note::parse(&bytes).unwrap(),
-                Ok(Some(Frame::Accept { .. })) => {}
-                other => panic!("{other:?} in place of a receipt"),
-            }
-        }
-    }
-
-    /// How the other end ends it, in a word.
-    pub(crate) async fn end(&mut self) -> String {
-        loop {
-            match self.answer().await {
-                Ok(Some(Frame::Accept { .. })) => {}
-                Ok(Some(Frame::Fault(fault))) => return fault.code,
-                Ok(Some(other)) => return other.kind().to_string(),
-                Ok(None) => return "finished".to_owned(),
-                Err(FrameFault::Lost(lost)) => return closed(&lost),
-                Err(fault) => return fault.code().to_owned(),
-            }
-        }
-    }
 }
 
 /// The reason for which a connection was closed.

@@ -1,4 +1,4 @@
-//! The daemon that is attacked: a home of its own, a real process.
+//! The daemon that is attacked, and an honest one that it serves meanwhile: homes of their own, real processes.
 
 use std::fs::File;
 use std::net::{SocketAddr, UdpSocket};
@@ -10,20 +10,35 @@ use rogatory::identity::Card;
 use rogatory::identity::card;
 
 pub(crate) const IE: &str = "mla.example.ie";
-pub(crate) const DE: &str = "bfj.example.de";
+/// Peers of the victim whose keys the attackers have, by alias.
+pub(crate) const HOSTILE: [(&str, &str); 4] = [
+    ("de", "bfj.example.de"),
+    ("fr", "bepi.example.fr"),
+    ("nl", "airs.example.nl"),
+    ("es", "mju.example.es"),
+];
+const AT: &str = "bmj.example.at";
+/// How long an honest delivery may take while the attacks go on.
+const HONEST_MAX: Duration = Duration::from_secs(15);
 
 /// A daemon that ends with the test.
-pub(crate) struct Victim {
-    folder: PathBuf,
+struct Daemon {
     child: Child,
-    pub(crate) address: SocketAddr,
 }
 
-impl Drop for Victim {
+impl Drop for Daemon {
     fn drop(&mut self) {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// The attacked daemon `ie`, and its honest peer `at`.
+pub(crate) struct Victim {
+    folder: PathBuf,
+    attacked: Daemon,
+    _honest: Daemon,
+    pub(crate) address: SocketAddr,
 }
 
 fn free_port() -> SocketAddr {
@@ -47,85 +62,153 @@ fn run(folder: &Path, home: &str, arguments: &[&str]) -> Output {
 
 fn init(folder: &Path, alias: &str, id: &str, listen: SocketAddr) {
     let (country, listen) = (alias.to_uppercase(), listen.to_string());
-    let arguments = [
-        "init",
-        "--authority",
-        id,
-        "--name",
-        "Central Authority",
-        "--country",
-        &country,
-        "--listen",
-        &listen,
-        "--alias",
-        alias,
-    ];
-    run(folder, alias, &arguments);
+    let named = ["init", "--authority", id, "--name", "Central Authority"];
+    let placed = ["--country", &country, "--listen", &listen, "--alias", alias];
+    run(folder, alias, &[&named[..], &placed[..]].concat());
+}
+
+fn serve(folder: &Path, alias: &str, limits: &[(&str, &str)]) -> Daemon {
+    let log = File::create(folder.join(format!("{alias}.log"))).unwrap();
+    let child = command(folder, alias)
+        .arg("serve")
+        .envs(limits.iter().copied())
+        .stdout(log.try_clone().unwrap())
+        .stderr(log)
+        .spawn()
+        .unwrap();
+    let serving = (0..400).any(|_| {
+        std::thread::sleep(Duration::from_millis(50));
+        let status = command(folder, alias).arg("status").output();
+        status.unwrap().status.success()
+    });
+    assert!(serving, "{alias} does not serve");
+    Daemon { child }
+}
+
+/// `home` accepts the card of `other`.
+fn accept(folder: &Path, home: &str, other: &str) {
+    let path = folder.join(format!("{other}/{other}.card"));
+    let (_, note) = Card::open(&std::fs::read(&path).unwrap()).unwrap();
+    let words = card::fingerprint(&note);
+    run(folder, home, &["peer", "add", path.to_str().unwrap()]);
+    run(
+        folder,
+        home,
+        &["peer", "accept", other, "--fingerprint", &words],
+    );
 }
 
 impl Victim {
-    /// `ie` serves; `de` is a home without a daemon, whose card `ie` has accepted.
-    pub(crate) fn start(folder: &Path) -> Self {
+    /// `ie` and `at` serve and know each other; the hostile peers are homes without a daemon.
+    pub(crate) fn start(folder: &Path, limits: &[(&str, &str)]) -> Self {
         let address = free_port();
         init(folder, "ie", IE, address);
-        init(folder, "de", DE, free_port());
-        let log = File::create(folder.join("ie.log")).unwrap();
-        let child = command(folder, "ie")
-            .arg("serve")
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        let folder = folder.to_owned();
+        init(folder, "at", AT, free_port());
+        for (alias, id) in HOSTILE {
+            init(folder, alias, id, free_port());
+        }
         let victim = Self {
-            folder,
-            child,
+            folder: folder.to_owned(),
+            attacked: serve(folder, "ie", limits),
+            _honest: serve(folder, "at", &[]),
             address,
         };
-        let serving = (0..200).any(|_| {
-            std::thread::sleep(Duration::from_millis(50));
-            let status = command(&victim.folder, "ie").arg("status").output();
-            status.unwrap().status.success()
-        });
-        assert!(serving, "the daemon does not serve: {}", victim.log());
-        let path = victim.folder.join("de/de.card");
-        let (_, note) = Card::open(&std::fs::read(&path).unwrap()).unwrap();
-        let words = card::fingerprint(&note);
-        run(
-            &victim.folder,
-            "ie",
-            &["peer", "add", path.to_str().unwrap()],
-        );
-        run(
-            &victim.folder,
-            "ie",
-            &["peer", "accept", "de", "--fingerprint", &words],
-        );
+        for (alias, _) in HOSTILE {
+            accept(folder, "ie", alias);
+        }
+        accept(folder, "ie", "at");
+        accept(folder, "at", "ie");
         victim
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.folder.join("ie.log")).unwrap_or_default()
     }
 
-    /// States of what it has received, sorted; it must answer `status` too.
-    pub(crate) fn received(&self) -> Vec<String> {
-        run(&self.folder, "ie", &["status"]);
+    /// Whether the process runs and answers.
+    pub(crate) fn alive(&mut self) -> bool {
+        let ended = self.attacked.child.try_wait().unwrap();
+        let status = command(&self.folder, "ie").arg("status").output();
+        ended.is_none() && status.unwrap().status.success()
+    }
+
+    /// Ids and states of what it has received.
+    pub(crate) fn received(&self) -> Vec<(String, String)> {
         let list = run(&self.folder, "ie", &["package", "list", "--json"]);
         let list: serde_json::Value = serde_json::from_slice(&list.stdout).unwrap();
-        let rows = list.as_array().unwrap().iter();
-        let mut states: Vec<_> = rows
-            .map(|row| row["state"].as_str().unwrap().to_owned())
-            .collect();
-        states.sort();
-        states
+        let incoming = list.as_array().unwrap().iter();
+        let incoming = incoming.filter(|row| row["direction"] == "in" && row["peer"] != AT);
+        let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+        incoming
+            .map(|row| (text(&row["id"]), text(&row["state"])))
+            .collect()
+    }
+
+    fn memory(&self, field: &str) -> u64 {
+        let path = format!("/proc/{}/status", self.attacked.child.id());
+        let status = std::fs::read_to_string(path).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(field));
+        let number = line.unwrap().trim().trim_end_matches(" kB");
+        number.parse().unwrap()
     }
 
     /// Memory that it has resident, in KiB.
     pub(crate) fn resident(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let number = line.unwrap().trim().trim_end_matches(" kB");
-        number.parse().unwrap()
+        self.memory("VmRSS:")
     }
+
+    /// The most that it ever had resident, in KiB.
+    pub(crate) fn peak(&self) -> u64 {
+        self.memory("VmHWM:")
+    }
+
+    /// Packages of its own for a peer, of these lengths; each with its handover receipt unless nobody takes them.
+    pub(crate) fn send(&self, to: &str, lengths: &[usize]) {
+        let files: Vec<_> = (lengths.iter().enumerate())
+            .map(|(number, length)| {
+                let path = self.folder.join(format!("{to}-{number}.bin"));
+                std::fs::write(&path, vec![b'e'; *length]).unwrap();
+                path.to_str().unwrap().to_owned()
+            })
+            .collect();
+        let mut arguments = vec!["package", "send", "--each", "--to", to];
+        arguments.extend(TERMS);
+        arguments.extend(files.iter().map(String::as_str));
+        run(&self.folder, "ie", &arguments);
+    }
+}
+
+const TERMS: [&str; 8] = [
+    "--case",
+    "X-1",
+    "--instrument",
+    "EIO",
+    "--purpose",
+    "trial",
+    "--retain-until",
+    "2090-12-31",
+];
+
+/// One package from one daemon to another, with its handover receipt; how long that took.
+pub(crate) fn deliver(folder: &Path, from: &str, to: &str) -> Result<Duration, String> {
+    let path = folder.join(format!("{from}-{to}.txt"));
+    std::fs::write(&path, "honest").unwrap();
+    let began = tokio::time::Instant::now();
+    let mut arguments = vec!["package", "send", "--wait", "--to", to];
+    arguments.extend(TERMS);
+    arguments.push(path.to_str().unwrap());
+    let output = command(folder, from).args(arguments).output().unwrap();
+    let took = began.elapsed();
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        return Err(format!("{from} to {to}: {said}"));
+    }
+    if took > HONEST_MAX {
+        return Err(format!("{from} to {to} took {took:?}"));
+    }
+    Ok(took)
 }

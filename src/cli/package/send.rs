@@ -32,6 +32,9 @@ pub(crate) struct SendArgs {
     /// What the package is called; only the receiver's officer reads it
     #[arg(long, value_name = "T")]
     title: Option<String>,
+    /// Send it before packages that are not urgent; the receiver does not see this
+    #[arg(long)]
+    urgent: bool,
     /// Return when the other side's handover receipt is in, not when the package is durable here
     #[arg(long)]
     pub(super) wait: bool,
@@ -84,6 +87,7 @@ impl SendArgs {
             request: self.request.clone(),
             title: self.title.clone(),
             terms: self.terms.terms()?,
+            urgent: self.urgent,
         };
         if self.each {
             return each::send(self, call, &request);

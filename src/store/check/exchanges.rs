@@ -30,8 +30,8 @@ pub(super) struct Kept {
 pub(super) fn kept(row: &Row<'_>) -> rusqlite::Result<Kept> {
     Ok(Kept {
         row: reader::exchange(row)?,
-        no: row.get(24)?,
-        sums: [row.get(25)?, row.get(26)?, row.get(27)?, row.get(28)?],
+        no: row.get(25)?,
+        sums: [row.get(26)?, row.get(27)?, row.get(28)?, row.get(29)?],
     })
 }
 
@@ -57,7 +57,7 @@ pub(super) fn exchanges(check: &mut Check<'_>) -> Result<(), StoreFault> {
     let mut rows = query.query([])?;
     while let Some(row) = rows.next()? {
         check.report.exchanges += 1;
-        let no: i64 = row.get(24)?;
+        let no: i64 = row.get(25)?;
         match kept(row) {
             Ok(kept) => one(check, keys.as_ref(), &kept)?,
             Err(e) => {

@@ -159,6 +159,7 @@ fn exchange(check: &Check<'_>, no: i64) -> Result<(), StoreFault> {
             row.fault.as_ref().map(|fault| &fault.text),
             row.last_note,
             row.steps,
+            i64::from(row.urgent),
             no
         ],
     )?;
@@ -196,6 +197,7 @@ fn rebuilt(
         fault: None,
         last_note: wanted.last_note.clone(),
         steps: wanted.steps,
+        urgent: false,
     };
     if let Some((old, right)) = old {
         let right = |at: usize| right.get(at).copied().unwrap_or(false);
@@ -209,6 +211,7 @@ fn rebuilt(
             row.created = old.created;
             row.title.clone_from(&old.title);
             row.items = old.items;
+            row.urgent = old.urgent;
         }
         if right(1) && wanted.phases.contains(&old.phase) {
             (row.phase, row.updated) = (old.phase, old.updated);

@@ -1,0 +1,286 @@
+//! What one peer may take of this machine at once, over all its connections: others are served whatever it does.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+use crate::base::bucket::Bucket;
+use crate::base::limits;
+use crate::config::values::Limits;
+use crate::net::pace::Pace;
+use crate::net::station::Station;
+use crate::store::Exchange;
+use crate::store::StoreFault;
+use crate::transfer::PATIENCE_MS;
+
+/// How long a payload waits for its place.
+const PLACE_WAIT: Duration = Duration::from_secs(20);
+
+/// What the operator allows each peer, and all of them together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// Bytes in packages that nobody has opened.
+    pub quota_bytes: u64,
+    /// Packages that nobody has opened.
+    pub unopened: u64,
+    /// Offers in a second.
+    pub offers_per_second: u64,
+    /// Control frames in a second.
+    pub control_per_second: u64,
+    /// Silence after which an attempt is given up, in milliseconds.
+    pub patience_ms: u64,
+    /// Payload to all peers together, in bytes a second.
+    pub send: Option<u64>,
+    /// Payload from all peers together, in bytes a second.
+    pub receive: Option<u64>,
+    /// Payload to one peer, in bytes a second.
+    pub peer_send: Option<u64>,
+    /// Payload from one peer, in bytes a second.
+    pub peer_receive: Option<u64>,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            quota_bytes: u64::MAX,
+            unopened: u64::MAX,
+            offers_per_second: 5_000,
+            control_per_second: 50,
+            patience_ms: PATIENCE_MS,
+            send: None,
+            receive: None,
+            peer_send: None,
+            peer_receive: None,
+        }
+    }
+}
+
+impl From<&Limits> for Bounds {
+    fn from(limits: &Limits) -> Self {
+        Self {
+            quota_bytes: limits.peer_quota,
+            unopened: limits.peer_unopened,
+            offers_per_second: limits.offers_per_second,
+            control_per_second: limits.control_per_second,
+            patience_ms: u64::try_from(limits.patience.as_millis()).unwrap_or(u64::MAX),
+            send: limits.send,
+            receive: limits.receive,
+            peer_send: limits.peer_send,
+            peer_receive: limits.peer_receive,
+        }
+    }
+}
+
+impl Bounds {
+    /// A wait, in milliseconds, less what the operator takes off: machines are as patient as the protocol allows.
+    pub(crate) const fn hurried(&self, wait_ms: u64) -> u64 {
+        wait_ms.saturating_sub(PATIENCE_MS.saturating_sub(self.patience_ms))
+    }
+}
+
+/// Limits on payload in both directions, where there are any.
+#[derive(Debug, Clone, Default)]
+pub struct Way {
+    /// What is sent.
+    pub send: Option<Arc<Pace>>,
+    /// What is received.
+    pub receive: Option<Arc<Pace>>,
+}
+
+impl Way {
+    pub(crate) fn new(send: Option<u64>, receive: Option<u64>) -> Self {
+        let pace = |rate: Option<u64>| rate.map(|rate| Arc::new(Pace::new(rate)));
+        Self {
+            send: pace(send),
+            receive: pace(receive),
+        }
+    }
+
+    /// How long streams that send have waited, in milliseconds, all added up.
+    pub fn send_waited_ms(&self) -> u64 {
+        waited_ms(self.send.as_ref())
+    }
+
+    /// How long streams that receive have waited, in milliseconds, all added up.
+    pub fn receive_waited_ms(&self) -> u64 {
+        waited_ms(self.receive.as_ref())
+    }
+}
+
+fn waited_ms(pace: Option<&Arc<Pace>>) -> u64 {
+    pace.map_or(0, |pace| pace.waited_us() / 1_000)
+}
+
+/// How often a peer was held back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    /// Offers beyond the rate.
+    pub offers: u64,
+    /// Offers beyond the quota.
+    pub quota: u64,
+    /// Control frames that had to wait.
+    pub control: u64,
+}
+
+/// What a peer had brought when it was counted, and since.
+#[derive(Debug, Default)]
+struct Usage {
+    packages: u64,
+    bytes: u64,
+    counted_ms: Option<u64>,
+}
+
+/// One peer's share.
+#[derive(Debug)]
+pub struct Share {
+    bounds: Bounds,
+    paces: Way,
+    offers: Mutex<Bucket>,
+    control: Mutex<Bucket>,
+    usage: Mutex<Usage>,
+    offers_late: AtomicU64,
+    quota_late: AtomicU64,
+    control_late: AtomicU64,
+    /// Large payloads that are written; each takes a few segments of memory.
+    writers: Arc<Semaphore>,
+    /// Small payloads that are held in memory until their receipt is signed, in KiB.
+    memory: Arc<Semaphore>,
+    /// Runs of segments that are read from disk and sent; each reads ahead.
+    readers: Arc<Semaphore>,
+    /// Lists that are read from disk and sent.
+    lists: Arc<Semaphore>,
+}
+
+impl Share {
+    pub(crate) fn new(bounds: &Bounds) -> Self {
+        let places = |count| Arc::new(Semaphore::new(count));
+        let bucket = |rate: u64, burst: u64| Mutex::new(Bucket::new(rate, burst));
+        Self {
+            bounds: *bounds,
+            paces: Way::new(bounds.peer_send, bounds.peer_receive),
+            offers: bucket(bounds.offers_per_second, bounds.offers_per_second),
+            control: bucket(bounds.control_per_second, limits::CONTROL_BURST),
+            usage: Mutex::default(),
+            offers_late: AtomicU64::new(0),
+            quota_late: AtomicU64::new(0),
+            control_late: AtomicU64::new(0),
+            writers: places(limits::PEER_WRITERS_MAX),
+            memory: places(limits::PEER_MEMORY_KIB_MAX),
+            readers: places(limits::PEER_READERS_MAX),
+            lists: places(limits::PEER_READERS_MAX),
+        }
+    }
+
+    /// The limits on this peer's payload.
+    pub fn paces(&self) -> &Way {
+        &self.paces
+    }
+
+    /// How often it was held back since the daemon started.
+    pub fn counts(&self) -> Counts {
+        Counts {
+            offers: self.offers_late.load(Ordering::Relaxed),
+            quota: self.quota_late.load(Ordering::Relaxed),
+            control: self.control_late.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Whether one more offer may be looked at now, in microseconds.
+    pub(crate) fn offer(&self, now_us: u64) -> bool {
+        let taken = take(&self.offers, now_us).is_ok();
+        self.offers_late
+            .fetch_add(u64::from(!taken), Ordering::Relaxed);
+        taken
+    }
+
+    /// Waits until one more control frame may be looked at.
+    pub(crate) async fn control(&self, station: &Station) {
+        while let Err(wait_us) = take(&self.control, station.micros()) {
+            self.control_late.fetch_add(1, Ordering::Relaxed);
+            tokio::time::sleep(Duration::from_micros(wait_us)).await;
+        }
+    }
+
+    /// Whether this package fits into what the peer may leave unopened here; if so, it is counted.
+    pub(crate) async fn within_quota(
+        &self,
+        station: &Station,
+        exchange: &Exchange,
+    ) -> Result<bool, StoreFault> {
+        let now = station.instant().0;
+        if self.is_old(exchange.len, now) {
+            let (packages, bytes) = station.ledger.unopened(&exchange.peer).await?;
+            *self.used() = Usage {
+                packages,
+                bytes,
+                counted_ms: Some(now),
+            };
+        }
+        let mut usage = self.used();
+        if self.is_over(&usage, exchange.len) {
+            self.quota_late.fetch_add(1, Ordering::Relaxed);
+            return Ok(false);
+        }
+        usage.packages += 1;
+        usage.bytes = usage.bytes.saturating_add(exchange.len);
+        Ok(true)
+    }
+
+    /// Whether to count again: from time to time, and sooner before somebody is refused.
+    fn is_old(&self, len: u64, now_ms: u64) -> bool {
+        let usage = self.used();
+        let most = if self.is_over(&usage, len) {
+            limits::QUOTA_COUNTED_MS / 10
+        } else {
+            limits::QUOTA_COUNTED_MS
+        };
+        let age = |at: u64| now_ms.saturating_sub(at);
+        usage.counted_ms.is_none_or(|at| age(at) > most)
+    }
+
+    fn is_over(&self, usage: &Usage, len: u64) -> bool {
+        usage.packages >= self.bounds.unopened
+            || usage.bytes.saturating_add(len) > self.bounds.quota_bytes
+    }
+
+    fn used(&self) -> std::sync::MutexGuard<'_, Usage> {
+        self.usage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A place among the large payloads that are written for this peer.
+    pub(crate) async fn writer(&self) -> Option<OwnedSemaphorePermit> {
+        in_time(Arc::clone(&self.writers).acquire_owned()).await
+    }
+
+    /// Memory for a small payload of this many bytes.
+    pub(crate) async fn memory(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
+        let kib = u32::try_from(bytes.div_ceil(1_024)).ok()?;
+        in_time(Arc::clone(&self.memory).acquire_many_owned(kib)).await
+    }
+
+    /// A place among the runs of segments that are sent to this peer; waits as long as it takes.
+    pub(crate) async fn reader(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.readers).acquire_owned().await.ok()
+    }
+
+    /// A place among the lists that are sent to this peer; waits as long as it takes.
+    pub(crate) async fn list(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.lists).acquire_owned().await.ok()
+    }
+}
+
+fn take(bucket: &Mutex<Bucket>, now_us: u64) -> Result<(), u64> {
+    let mut bucket = bucket.lock().unwrap_or_else(PoisonError::into_inner);
+    bucket.take(now_us, 1)
+}
+
+async fn in_time<E>(
+    place: impl Future<Output = Result<OwnedSemaphorePermit, E>>,
+) -> Option<OwnedSemaphorePermit> {
+    timeout(PLACE_WAIT, place).await.ok()?.ok()
+}

@@ -1,0 +1,22 @@
+//! What a peer has left here.
+
+use rusqlite::params;
+
+use crate::base::AuthorityId;
+use crate::store::Ledger;
+use crate::store::StoreFault;
+use crate::store::reader;
+use crate::store::sql;
+
+impl Ledger {
+    /// What a peer has brought that nobody has opened yet: packages, and their bytes.
+    pub async fn unopened(&self, peer: &AuthorityId) -> Result<(u64, u64), StoreFault> {
+        let peer = peer.clone();
+        let counted = self.read(move |db| {
+            reader::row(db, sql::UNOPENED, params![peer.as_str()], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+        });
+        Ok(counted.await?.unwrap_or_default())
+    }
+}

@@ -1,0 +1,69 @@
+#!/usr/bin/env bash
+# limit: 180 s
+# Limits on peers: a bandwidth that holds, an urgent package that overtakes bulk under it, offers beyond the rate and
+# beyond the quota that are told to come later and are counted.
+source "$(dirname "$0")/lib.sh"
+
+BULK_MIB=${BULK_MIB:-256}
+MBIT=${MBIT:-200}
+
+# limit NAME KEY VALUE: a line in [limits]
+limit() {
+    sed -i "s|^\[limits\]\$|[limits]\n$2 = $3|" "$WORK/$1/rogatory.toml"
+    expect 0 "$1 has limits.$2 = $3" r "$1" check config
+}
+
+# held_back NAME PEER FIELD
+held_back() {
+    r "$1" peer show "$2" --json | jq -r ".held_back.$3"
+}
+
+new_authority ie mla.example.ie IE
+new_authority de bfj.example.de DE
+limit ie send_bandwidth "\"$MBIT Mbit/s\""
+limit de offers_per_second 5
+limit de peer_unopened 24
+start ie
+start de
+wait_serving ie
+wait_serving de
+trust ie de
+trust de ie
+expect 0 "ie reaches de" r ie peer ping de
+
+head -c $((BULK_MIB << 20)) /dev/urandom >"$WORK/bulk.bin"
+head -c 3000000 /dev/urandom >"$WORK/urgent.bin"
+printf 'evidence\n' >"$WORK/small.txt"
+bulk=$(send ie de "$WORK/bulk.bin")
+began=$(now_ms)
+until [ "$(transfer_bytes ie "$bulk" done_bytes)" -gt $((8 << 20)) ]; do sleep 0.05; done
+before=$(now_ms)
+urgent=$(send ie de --urgent --wait "$WORK/urgent.bin")
+took=$(($(now_ms) - before))
+equal "bulk is still under way then" dispatched "$(state ie "$bulk")"
+at_most "3 MB, urgent, overtake $BULK_MIB MiB in" 4000 "$took" ms
+equal "the urgent one is shown as such" true "$(r ie transfer show "$urgent" --json | jq -r .urgent)"
+wait_state de "$bulk" held 120
+took=$(($(now_ms) - began))
+least=$(((BULK_MIB << 20) * 8 / MBIT / 1000 * 8 / 10))
+[ "$took" -ge "$least" ] || fail "$BULK_MIB MiB took $took ms at $MBIT Mbit/s, at least $least were expected"
+ok "$BULK_MIB MiB took $took ms at $MBIT Mbit/s"
+[ "$(r ie status --json | jq .send_waited_ms)" -gt 0 ] || fail "nobody waited for the bandwidth"
+ok "streams waited for the bandwidth, and status counts it"
+
+# 20 offers at once, 5 a second are looked at; with the two above and two more, 24 are unopened.
+mkdir "$WORK/many"
+for number in {1..20}; do echo "$number" >"$WORK/many/$number.txt"; done
+expect 0 "ie sends 20 packages" r ie package send --to de "${TERMS[@]}" --each "$WORK"/many/*.txt
+until [ "$(r de status --json | jq .held)" -ge 22 ]; do sleep 0.2; done
+[ "$(held_back de ie offers)" -gt 0 ] || fail "no offer was told to come later"
+ok "all came, $(held_back de ie offers) offers were told to come later"
+for _ in 1 2 3; do last=$(send ie de "$WORK/small.txt"); done
+until [ "$(r ie transfer show "$last" --json | jq -r '.fault.code // ""')" = peer-quota ]; do sleep 0.2; done
+ok "the package beyond the quota waits with peer-quota"
+[ "$(held_back de ie quota)" -gt 0 ] || fail "the quota is not counted"
+expect 0 "de opens one" r de package open "$urgent" --purpose trial --justification "hearing" --out "$WORK/opened"
+wait_state de "$last" held 90
+ok "then the waiting one is taken"
+stop ie
+stop de
