@@ -61,7 +61,7 @@ expect() {
 
 # says PATTERN WHAT: what the last `expect` printed must match (extended regular expression, any case)
 says() {
-    if ! cat "$WORK/out" "$WORK/err" | grep -Eiq -- "$1"; then
+    if ! grep -Eiq -- "$1" "$WORK/out" "$WORK/err"; then
         sed 's/^/        /' "$WORK/out" "$WORK/err" | tail -n 20 >&2
         fail "$2: the output does not match /$1/"
     fi
