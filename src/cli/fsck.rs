@@ -124,12 +124,14 @@ fn summed(report: &Report, repaired: usize, terminal: Terminal) {
             payload_bytes,
             headers,
             peers,
+            heads,
             ..
         } = summary.report;
         let size = text::size(*payload_bytes);
         format!(
             "{word}  {statements} statements, {signatures} signatures verified, {unverified} by keys that are not here, \
-             {leaves} leaves, {exchanges} exchanges, {payloads} payloads ({size}), {headers} headers, {peers} peers\n"
+             {leaves} leaves, {exchanges} exchanges, {payloads} payloads ({size}), {headers} headers, {peers} peers, \
+             {heads} heads, alarms and cosignatures of logs\n"
         )
     });
 }

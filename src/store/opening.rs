@@ -146,6 +146,7 @@ pub(crate) fn migrate(db: &Connection) -> Result<(), StoreFault> {
             .execute_batch(steps)
             .and_then(|()| match *name {
                 sql::CHECKSUMS => sums::fill(db),
+                sql::LOG_CHECKSUMS => sums::fill_logs(db),
                 _ => Ok(()),
             })
             .and_then(|()| db.execute(sql::MIGRATION_DONE, params![no, name]))

@@ -13,6 +13,7 @@ use rusqlite::types::Type;
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
+use crate::base::AuthorityId;
 use crate::base::Digest;
 use crate::base::Ranges;
 use crate::base::Timestamp;
@@ -207,6 +208,16 @@ pub(crate) fn witnessed(row: &Row<'_>) -> rusqlite::Result<WitnessedRow> {
         note: row.get(3)?,
         at: time(row, 4)?,
     })
+}
+
+/// The own log's last checkpoint and when it was signed, from the columns of the query in [`sql`].
+pub(crate) fn signed(row: &Row<'_>) -> rusqlite::Result<(Option<Vec<u8>>, Option<Timestamp>)> {
+    Ok((row.get(0)?, maybe_time(row, 1)?))
+}
+
+/// A head that was heard of, from the columns of the query in [`sql`]: whose, the note, when.
+pub(crate) fn heard(row: &Row<'_>) -> rusqlite::Result<(AuthorityId, Vec<u8>, Timestamp)> {
+    Ok((word(row, 0)?, row.get(1)?, time(row, 2)?))
 }
 
 /// An alarm from the columns of the queries in [`sql`].

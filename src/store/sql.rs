@@ -159,6 +159,16 @@ pub(crate) const MIGRATIONS: &[(&str, &str)] = &[
         WHERE urgent = 1 AND direction = 'out' AND phase IN ('dispatched', 'consigned', 'delivered');
     ",
     ),
+    (
+        LOG_CHECKSUMS,
+        "
+    ALTER TABLE log ADD COLUMN sum INTEGER;
+    ALTER TABLE witnessed ADD COLUMN sum INTEGER;
+    ALTER TABLE heard ADD COLUMN sum INTEGER;
+    ALTER TABLE alarm ADD COLUMN sum INTEGER;
+    ALTER TABLE cosigned ADD COLUMN sum INTEGER;
+    ",
+    ),
 ];
 
 const WITNESS: &str = "
@@ -188,13 +198,18 @@ const WITNESS: &str = "
 
 /// The step after which [`crate::store::sums::fill`] is carried out.
 pub(crate) const CHECKSUMS: &str = "checksums of rows";
+/// The step after which [`crate::store::sums::fill_logs`] is carried out.
+pub(crate) const LOG_CHECKSUMS: &str = "checksums of what is known of logs";
 
 // The log.
 
 pub(crate) const LOG: &str = "SELECT size, frontier, checkpoint, signed_at FROM log WHERE no = 1";
 pub(crate) const LOG_NEW: &str = "INSERT INTO log (no, size, frontier, checkpoint) VALUES (1, 0, $1, NULL) ON CONFLICT (no) DO NOTHING";
 pub(crate) const LOG_GROW: &str = "UPDATE log SET size = $1, frontier = $2 WHERE no = 1";
-pub(crate) const LOG_SIGNED: &str = "UPDATE log SET checkpoint = $1, signed_at = $2 WHERE no = 1";
+pub(crate) const LOG_SIGNED: &str =
+    "UPDATE log SET checkpoint = $1, signed_at = $2, sum = $3 WHERE no = 1";
+pub(crate) const LOG_CHECK: &str = "SELECT checkpoint, signed_at, sum FROM log WHERE no = 1";
+pub(crate) const LOG_SUM: &str = "UPDATE log SET sum = $1 WHERE no = 1";
 pub(crate) const LEAF_PUT: &str = "INSERT INTO leaf (idx, commitment) VALUES ($1, $2)";
 pub(crate) const LEAF_COUNT: &str = "SELECT COALESCE(MAX(idx) + 1, 0) FROM leaf";
 pub(crate) const LEAVES: &str =
@@ -207,21 +222,21 @@ pub(crate) const LEAVES_UNOWNED: &str = "
 // Logs of others, and what they cosigned of ours.
 
 pub(crate) const WITNESSED_PUT: &str = "
-    INSERT INTO witnessed (origin, size, root, note, at) VALUES ($1, $2, $3, $4, $5)
+    INSERT INTO witnessed (origin, size, root, note, at, sum) VALUES ($1, $2, $3, $4, $5, $6)
     ON CONFLICT (origin) DO UPDATE SET size = excluded.size, root = excluded.root, note = excluded.note,
-        at = excluded.at WHERE excluded.size >= witnessed.size";
+        at = excluded.at, sum = excluded.sum WHERE excluded.size >= witnessed.size";
 pub(crate) const WITNESSED: &str =
     "SELECT origin, size, root, note, at FROM witnessed WHERE origin = $1";
 pub(crate) const WITNESSED_ALL: &str =
     "SELECT origin, size, root, note, at FROM witnessed ORDER BY origin LIMIT $1";
 pub(crate) const HEARD_PUT: &str = "
-    INSERT INTO heard (origin, note, at) VALUES ($1, $2, $3) ON CONFLICT (origin) DO NOTHING";
+    INSERT INTO heard (origin, note, at, sum) VALUES ($1, $2, $3, $4) ON CONFLICT (origin) DO NOTHING";
 pub(crate) const HEARD_DROP: &str = "DELETE FROM heard WHERE origin = $1";
 pub(crate) const HEARD: &str = "SELECT note FROM heard WHERE origin = $1";
 pub(crate) const ALARM_PUT: &str = "
-    INSERT INTO alarm (origin, kind, earlier, later, at) VALUES ($1, $2, $3, $4, $5)
+    INSERT INTO alarm (origin, kind, earlier, later, at, sum) VALUES ($1, $2, $3, $4, $5, $6)
     ON CONFLICT (origin) DO UPDATE SET kind = excluded.kind, earlier = excluded.earlier, later = excluded.later,
-        at = excluded.at WHERE alarm.kind = 'unproved' AND excluded.kind = 'fork'";
+        at = excluded.at, sum = excluded.sum WHERE alarm.kind = 'unproved' AND excluded.kind = 'fork'";
 pub(crate) const ALARM_CALM: &str = "
     DELETE FROM alarm WHERE origin = $1 AND kind = 'unproved'
         AND NOT EXISTS (SELECT 1 FROM heard WHERE heard.origin = alarm.origin)";
@@ -230,11 +245,26 @@ pub(crate) const ALARM: &str =
 pub(crate) const ALARMS: &str =
     "SELECT origin, kind, earlier, later, at FROM alarm ORDER BY origin LIMIT $1";
 pub(crate) const COSIGNED_PUT: &str = "
-    INSERT INTO cosigned (witness, size, note, line, at) VALUES ($1, $2, $3, $4, $5)
+    INSERT INTO cosigned (witness, size, note, line, at, sum) VALUES ($1, $2, $3, $4, $5, $6)
     ON CONFLICT (witness) DO UPDATE SET size = excluded.size, note = excluded.note, line = excluded.line,
-        at = excluded.at WHERE excluded.size >= cosigned.size";
+        at = excluded.at, sum = excluded.sum WHERE excluded.size >= cosigned.size";
 pub(crate) const COSIGNED: &str =
     "SELECT witness, size, note, line, at FROM cosigned ORDER BY size DESC, witness LIMIT $1";
+pub(crate) const WITNESSED_CHECK: &str =
+    "SELECT origin, size, root, note, at, sum FROM witnessed ORDER BY origin";
+pub(crate) const HEARD_CHECK: &str = "SELECT origin, note, at, sum FROM heard ORDER BY origin";
+pub(crate) const ALARM_CHECK: &str =
+    "SELECT origin, kind, earlier, later, at, sum FROM alarm ORDER BY origin";
+pub(crate) const COSIGNED_CHECK: &str =
+    "SELECT witness, size, note, line, at, sum FROM cosigned ORDER BY witness";
+pub(crate) const WITNESSED_SUM: &str = "UPDATE witnessed SET sum = $1 WHERE origin = $2";
+pub(crate) const HEARD_SUM: &str = "UPDATE heard SET sum = $1 WHERE origin = $2";
+pub(crate) const ALARM_SUM: &str = "UPDATE alarm SET sum = $1 WHERE origin = $2";
+pub(crate) const COSIGNED_SUM: &str = "UPDATE cosigned SET sum = $1 WHERE witness = $2";
+pub(crate) const WITNESSED_REWRITE: &str =
+    "UPDATE witnessed SET size = $1, root = $2 WHERE origin = $3";
+pub(crate) const COSIGNED_REWRITE: &str =
+    "UPDATE cosigned SET size = $1, at = $2, sum = $3 WHERE witness = $4";
 
 // Statements.
 

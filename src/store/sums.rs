@@ -8,6 +8,7 @@
 use rusqlite::Connection;
 use rusqlite::params;
 
+use crate::base::AuthorityId;
 use crate::base::Digest;
 use crate::base::Hasher;
 use crate::base::Ranges;
@@ -15,11 +16,14 @@ use crate::base::Timestamp;
 use crate::base::Xid;
 use crate::base::json;
 use crate::store::reader;
+use crate::store::rows::AlarmRow;
+use crate::store::rows::CosignedRow;
 use crate::store::rows::Exchange;
 use crate::store::rows::Fault;
 use crate::store::rows::PeerRow;
 use crate::store::rows::Phase;
 use crate::store::rows::StatementRow;
+use crate::store::rows::WitnessedRow;
 use crate::store::sql;
 
 /// A checksum in the making: every value with its length, so that no two rows give the same bytes.
@@ -165,6 +169,79 @@ pub(crate) fn named(key: &str, value: &[u8]) -> i64 {
     Sum::of("meta").bytes(key.as_bytes()).bytes(value).finish()
 }
 
+/// Of the own log's last checkpoint and when it was signed; none before the first.
+pub(crate) fn signed(note: Option<&[u8]>, at: Option<Timestamp>) -> Option<i64> {
+    if note.is_none() && at.is_none() {
+        return None;
+    }
+    let sum = Sum::of("log").maybe(note, Sum::bytes);
+    Some(sum.maybe(at, Sum::time).finish())
+}
+
+/// Of a head of another authority's log that was cosigned here.
+pub(crate) fn witnessed(row: &WitnessedRow) -> i64 {
+    Sum::of("witnessed")
+        .bytes(row.of.as_str().as_bytes())
+        .number(row.size)
+        .bytes(row.root.as_bytes())
+        .bytes(&row.note)
+        .time(row.at)
+        .finish()
+}
+
+/// Of a head that was heard of.
+pub(crate) fn heard(of: &AuthorityId, note: &[u8], at: Timestamp) -> i64 {
+    let sum = Sum::of("heard").bytes(of.as_str().as_bytes());
+    sum.bytes(note).time(at).finish()
+}
+
+/// Of two heads that do not go together.
+pub(crate) fn alarm(row: &AlarmRow) -> i64 {
+    Sum::of("alarm")
+        .bytes(row.of.as_str().as_bytes())
+        .bytes(row.kind.as_str().as_bytes())
+        .bytes(&row.earlier)
+        .bytes(&row.later)
+        .time(row.at)
+        .finish()
+}
+
+/// Of a cosignature on the own log.
+pub(crate) fn cosigned(row: &CosignedRow) -> i64 {
+    Sum::of("cosigned")
+        .bytes(row.by.as_str().as_bytes())
+        .number(row.size)
+        .bytes(&row.note)
+        .bytes(row.line.as_bytes())
+        .time(row.at)
+        .finish()
+}
+
+/// Gives what is known of logs its checksums in a ledger that had none of these, inside the transaction that adds the
+/// columns.
+pub(crate) fn fill_logs(db: &Connection) -> rusqlite::Result<()> {
+    let (note, at) = reader::row(db, sql::LOG_CHECK, [], reader::signed)?.unwrap_or_default();
+    db.execute(sql::LOG_SUM, [signed(note.as_deref(), at)])?;
+    let put = |update: &'static str, sum: i64, of: &AuthorityId| {
+        db.prepare_cached(update)?
+            .execute(params![sum, of.as_str()])
+            .map(|_| ())
+    };
+    for row in reader::rows(db, sql::WITNESSED_CHECK, [], reader::witnessed)? {
+        put(sql::WITNESSED_SUM, witnessed(&row), &row.of)?;
+    }
+    for (of, note, at) in reader::rows(db, sql::HEARD_CHECK, [], reader::heard)? {
+        put(sql::HEARD_SUM, heard(&of, &note, at), &of)?;
+    }
+    for row in reader::rows(db, sql::ALARM_CHECK, [], reader::alarm)? {
+        put(sql::ALARM_SUM, alarm(&row), &row.of)?;
+    }
+    for row in reader::rows(db, sql::COSIGNED_CHECK, [], reader::cosigned)? {
+        put(sql::COSIGNED_SUM, cosigned(&row), &row.by)?;
+    }
+    Ok(())
+}
+
 /// Gives every row of a ledger that had no checksums its own, inside the transaction that adds the columns.
 pub(crate) fn fill(db: &Connection) -> rusqlite::Result<()> {
     let xids = reader::rows(db, sql::EXCHANGE_XIDS, [], |row| reader::xid(row, 0))?;
@@ -258,6 +335,63 @@ mod tests {
         ] {
             assert_eq!(number(query), 0, "{query}");
         }
+    }
+
+    #[test]
+    fn what_an_older_ledger_knows_of_logs_gets_its_checksums() {
+        let db = Connection::open_in_memory().unwrap();
+        db.execute(sql::MIGRATION_TABLE, []).unwrap();
+        for (no, (name, steps)) in (1_i64..).zip(sql::MIGRATIONS) {
+            if *name == sql::LOG_CHECKSUMS {
+                break;
+            }
+            db.execute_batch(steps).unwrap();
+            db.execute(sql::MIGRATION_DONE, params![no, name]).unwrap();
+        }
+        db.execute_batch(
+            "INSERT INTO log (no, size, frontier, checkpoint, signed_at) VALUES (1, 0, x'', x'01', 4);
+            INSERT INTO witnessed VALUES ('mla.example.fr', 3, zeroblob(32), x'02', 5);
+            INSERT INTO heard VALUES ('mla.example.fr', x'03', 6);
+            INSERT INTO alarm VALUES ('mla.example.fr', 'fork', x'04', x'05', 7);
+            INSERT INTO cosigned VALUES ('mla.example.fr', 3, x'06', 'line', 8);",
+        )
+        .unwrap();
+        opening::migrate(&db).unwrap();
+        let of: AuthorityId = "mla.example.fr".parse().unwrap();
+        let at = Timestamp::from_millis;
+        let witnessed = witnessed(&WitnessedRow {
+            of: of.clone(),
+            size: 3,
+            root: Digest::from_bytes([0; 32]),
+            note: vec![2],
+            at: at(5),
+        });
+        let alarm = alarm(&AlarmRow {
+            of: of.clone(),
+            kind: crate::store::AlarmKind::Fork,
+            earlier: vec![4],
+            later: vec![5],
+            at: at(7),
+        });
+        let cosigned = cosigned(&CosignedRow {
+            by: of.clone(),
+            size: 3,
+            note: vec![6],
+            line: "line".to_owned(),
+            at: at(8),
+        });
+        for (table, wanted) in [
+            ("log", signed(Some(&[1]), Some(at(4))).unwrap()),
+            ("witnessed", witnessed),
+            ("heard", heard(&of, &[3], at(6))),
+            ("alarm", alarm),
+            ("cosigned", cosigned),
+        ] {
+            let query = format!("SELECT sum FROM {table}");
+            let found: i64 = db.query_row(&query, [], |row| row.get(0)).unwrap();
+            assert_eq!(found, wanted, "{table}");
+        }
+        assert_eq!(signed(None, None), None, "nothing is signed yet");
     }
 
     #[test]

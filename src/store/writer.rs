@@ -25,6 +25,7 @@ use crate::store::op::Op;
 use crate::store::reserve::Reserve;
 use crate::store::slots::Slots;
 use crate::store::sql;
+use crate::store::sums;
 use crate::tlog::Checkpoint;
 use crate::tlog::Frontier;
 
@@ -313,11 +314,12 @@ impl Writer {
         }
         let note = checkpoint.sign(&self.key);
         let at = now();
+        let sum = sums::signed(Some(&note), Some(at));
         execute(&self.db, sql::BEGIN)?;
         let stored = self
             .db
             .prepare_cached(sql::LOG_SIGNED)
-            .and_then(|mut put| put.execute(params![note.as_slice(), at.millis()]))
+            .and_then(|mut put| put.execute(params![note.as_slice(), at.millis(), sum]))
             .and_then(|_| execute(&self.db, sql::COMMIT));
         if let Err(error) = stored {
             if !self.db.is_autocommit() {

@@ -6,11 +6,12 @@ use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use rogatory::base::Xid;
+use rogatory::base::{Digest, Timestamp, Xid};
 use rogatory::identity::card::Card;
 use rogatory::identity::keys::{KeyName, Role, SecretKey};
 use rogatory::store::check::{Report, check, repair};
-use rogatory::store::{Blobs, Ledger, StoreFault};
+use rogatory::store::{AlarmKind, AlarmRow, Blobs, Ledger, Op, StoreFault};
+use rogatory::tlog::Checkpoint;
 use rusqlite::types::Value;
 
 use crate::stage;
@@ -78,9 +79,7 @@ impl State {
     /// All that a daemon reads from this state, as text; a state that does not open says so.
     fn served(&self) -> String {
         let state = self.copied();
-        let name = KeyName::new(state.card.id.clone(), Role::Log);
-        let pem = fs::read_to_string(&state.key).expect("log key");
-        let key = SecretKey::from_pkcs8_pem(name, &pem).expect("log key");
+        let key = log_key(&state.card, &state.key);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
             .expect("runtime");
@@ -95,12 +94,80 @@ impl State {
     }
 }
 
+fn log_key(card: &Card, path: &Path) -> SecretKey {
+    let name = KeyName::new(card.id.clone(), Role::Log);
+    let pem = fs::read_to_string(path).expect("log key");
+    SecretKey::from_pkcs8_pem(name, &pem).expect("log key")
+}
+
+/// What a log that forks leaves with whoever has watched it: two heads of it, one more that waits for its proof; and an
+/// alarm about the other peer, which has not proved a head.
+fn watched(authority: &Authority, other: &Authority, forked: &Authority) {
+    let [own, other, forked] = [authority, other, forked].map(|authority| {
+        let state = State::of(authority);
+        (state.card.id.clone(), log_key(&state.card, &state.key))
+    });
+    let note = |of: &(_, SecretKey), size: u64, root: &str| {
+        let head = Checkpoint {
+            origin: format!("{}/log", of.0),
+            size,
+            root: Digest::of(root.as_bytes()),
+        };
+        head.sign(&of.1)
+    };
+    let at = Timestamp::from_millis(1_795_424_400_000);
+    let heads = |kind, earlier: Vec<u8>, later: Vec<u8>| {
+        let of = match kind {
+            AlarmKind::Fork => forked.0.clone(),
+            AlarmKind::Unproved => other.0.clone(),
+        };
+        Op::Alarm(Box::new(AlarmRow {
+            of,
+            kind,
+            earlier,
+            later,
+            at,
+        }))
+    };
+    let ops = vec![
+        Op::Heard {
+            of: forked.0.clone(),
+            note: Some(note(&forked, 7, "seven")),
+            at,
+        },
+        heads(
+            AlarmKind::Fork,
+            note(&forked, 9, "one"),
+            note(&forked, 9, "two"),
+        ),
+        heads(
+            AlarmKind::Unproved,
+            Vec::new(),
+            note(&other, 1_000, "never"),
+        ),
+    ];
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("runtime");
+    runtime.block_on(async {
+        let ledger = Ledger::open(&authority.home.join("state"), own.1).expect("a ledger");
+        ledger.commit(ops).await.expect("a commit");
+        ledger.close().await;
+    });
+}
+
 async fn read(ledger: &Ledger, folder: &Path) -> Result<String, StoreFault> {
     let mut told = String::new();
     let mut add = |what: &dyn std::fmt::Debug| writeln!(told, "{what:?}").expect("text");
     add(&(ledger.size(), ledger.head(), ledger.last_checkpoint()));
+    add(&ledger.checkpoint_at());
+    add(&(ledger.witnessed_all().await?, ledger.cosigned().await?));
+    add(&ledger.alarms().await?);
     add(&ledger.recompute(ledger.size()).await?);
-    add(&ledger.peers().await?);
+    for peer in ledger.peers().await? {
+        add(&ledger.heard(&peer.id).await?);
+        add(&peer);
+    }
     add(&ledger.counts().await?);
     add(&ledger.waiting().await?);
     add(&ledger.outbox(None, None).await?);
@@ -120,9 +187,7 @@ async fn read(ledger: &Ledger, folder: &Path) -> Result<String, StoreFault> {
                 let mut bytes = Vec::new();
                 std::io::Read::read_to_end(&mut file, &mut bytes).map(|_| bytes)
             });
-            add(&bytes
-                .map(|bytes| rogatory::base::Digest::of(&bytes))
-                .map_err(|e| e.kind()));
+            add(&bytes.map(|bytes| Digest::of(&bytes)).map_err(|e| e.kind()));
         }
         add(&ledger.find(&xid.to_string()[..8]).await?);
     }
@@ -237,6 +302,10 @@ fn edits(state: &State) -> (u64, u64, Vec<String>) {
         "peer",
         "meta",
         "migration",
+        "witnessed",
+        "heard",
+        "alarm",
+        "cosigned",
     ];
     for table in tables {
         let (columns, rows) = shape(&state.folder, table);
@@ -310,6 +379,9 @@ fn edit(folder: &Path, table: &str, column: &str, row: i64) -> bool {
 fn what_rots_or_is_edited_is_found_or_harmless() {
     let stage = stage::two_authorities();
     stage.exchanges();
+    let fr = stage.third();
+    stage.ie.wait_cosigned();
+    stage.de.wait_cosigned();
     assert!(
         matches!(
             check(&stage.ie.home.join("state"), &State::of(&stage.ie).card),
@@ -318,6 +390,8 @@ fn what_rots_or_is_edited_is_found_or_harmless() {
         "a running daemon keeps its state to itself"
     );
     let stage = stage.stopped();
+    watched(&stage.ie, &stage.de, &fr);
+    watched(&stage.de, &stage.ie, &fr);
     let told: Vec<String> = std::thread::scope(|scope| {
         let both = [&stage.ie, &stage.de].map(|authority| scope.spawn(|| judged(authority)));
         both.map(|one| one.join().expect("no panic")).into()
@@ -331,6 +405,9 @@ fn judged(authority: &Authority) -> String {
     let report = kept.check().expect("a state that can be read");
     assert!(report.findings.is_empty(), "{:#?}", report.findings);
     assert_eq!(report.unverified, 0);
+    for table in ["witnessed", "heard", "alarm", "cosigned"] {
+        assert!(!shape(&kept.folder, table).1.is_empty(), "{table} is empty");
+    }
     assert!(
         report.payloads >= 2 && report.headers >= 1 && report.statements >= 10,
         "{report:?}"
@@ -345,7 +422,7 @@ fn judged(authority: &Authority) -> String {
         "fsck, {alias}: {count} bits flipped (seed {seed:#x}): {found} found, {harmless} harmless, 0 missed\n"
     );
     let (found, harmless, missed) = edits(&kept);
-    assert!(missed.is_empty() && found > 300, "{missed:#?}");
+    assert!(missed.is_empty() && found > 400, "{missed:#?}");
     writeln!(
         told,
         "fsck, {alias}: values edited: {found} found, {harmless} harmless, 0 missed"
@@ -365,6 +442,8 @@ fn repaired(state: &State) {
         "UPDATE leaf SET commitment = zeroblob(32) WHERE idx = 2",
         "DELETE FROM leaf WHERE idx >= 1",
         "UPDATE log SET frontier = zeroblob(32)",
+        "UPDATE witnessed SET size = size + 1, root = zeroblob(32)",
+        "UPDATE cosigned SET size = size + 1, at = 3, sum = 4",
     ] {
         let broken = state.copied();
         let db = rusqlite::Connection::open(broken.folder.join("ledger.db")).expect("a database");
@@ -391,11 +470,24 @@ fn repaired(state: &State) {
         after.findings
     );
     assert_eq!(broken.served(), served);
-    let note = "UPDATE statement SET note = x'00' WHERE seq = 3";
-    let broken = state.copied();
-    let db = rusqlite::Connection::open(broken.folder.join("ledger.db")).expect("a database");
-    db.execute_batch(note).expect(note);
-    drop(db);
-    let (_, after) = repair(&broken.folder, &broken.card).expect("a repair");
-    assert!(after.is_damaged(), "a statement is never made up");
+    for sql in [
+        "UPDATE statement SET note = x'00' WHERE seq = 3",
+        "UPDATE witnessed SET note = (SELECT note FROM heard)",
+        "UPDATE witnessed SET size = 1, at = 0",
+        "UPDATE heard SET at = at + 1",
+        "UPDATE alarm SET kind = 'fork'",
+        "UPDATE alarm SET later = earlier WHERE kind = 'fork'",
+        "UPDATE cosigned SET line = replace(line, 'A', 'B')",
+        "UPDATE log SET signed_at = NULL",
+    ] {
+        let broken = state.copied();
+        let db = rusqlite::Connection::open(broken.folder.join("ledger.db")).expect("a database");
+        db.execute_batch(sql).expect(sql);
+        drop(db);
+        let (_, after) = repair(&broken.folder, &broken.card).expect("a repair");
+        assert!(
+            after.is_damaged(),
+            "{sql}: what somebody stated is never made up"
+        );
+    }
 }

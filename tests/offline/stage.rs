@@ -136,6 +136,15 @@ impl Authority {
         });
     }
 
+    /// Waits until the other has cosigned this one's log here.
+    pub(crate) fn wait_cosigned(&self) {
+        self.until("have its log cosigned", |authority| {
+            let shown = authority.run(&["log", "status", "--json"]);
+            serde_json::from_slice::<serde_json::Value>(&shown.stdout)
+                .is_ok_and(|log| log["cosigned"][0]["size"].as_u64() > Some(0))
+        });
+    }
+
     fn trust(&self, other: &Self) {
         let card = other.home.join(format!("{}.card", other.alias));
         self.ok(&["peer", "add", &card.display().to_string()]);
@@ -233,6 +242,16 @@ impl Stage {
             assert_eq!(refused.status.code(), Some(4));
         }
         first
+    }
+
+    /// A third authority whose card both have; it never serves.
+    pub(crate) fn third(&self) -> Authority {
+        let fr = Authority::new(self.dir.path(), "fr", "bepi.justice.example.fr", "FR");
+        let card = fr.home.join("fr.card").display().to_string();
+        for authority in [&self.ie, &self.de] {
+            authority.ok(&["peer", "add", &card]);
+        }
+        fr
     }
 
     /// The same with a package each that waits for the other, whose daemons have ended.

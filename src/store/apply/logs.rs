@@ -7,6 +7,7 @@ use crate::store::apply::Stop;
 use crate::store::op::Op;
 use crate::store::rows::WitnessedRow;
 use crate::store::sql;
+use crate::store::sums;
 
 impl Group<'_> {
     /// A change of what is known of others' logs, or of what others have cosigned of ours.
@@ -14,10 +15,12 @@ impl Group<'_> {
         match op {
             Op::Witnessed(row) => self.witnessed(row),
             Op::Heard { of, note, at } => {
-                let of = of.as_str();
                 if let Some(note) = note {
-                    self.run(sql::HEARD_PUT, params![of, note, at.millis()])?;
+                    let sum = sums::heard(of, note, *at);
+                    let values = params![of.as_str(), note, at.millis(), sum];
+                    self.run(sql::HEARD_PUT, values)?;
                 } else {
+                    let of = of.as_str();
                     self.run(sql::HEARD_DROP, [of])?;
                     self.run(sql::ALARM_CALM, [of])?;
                 }
@@ -30,7 +33,8 @@ impl Group<'_> {
                     kind,
                     row.earlier,
                     row.later,
-                    row.at.millis()
+                    row.at.millis(),
+                    sums::alarm(row)
                 ];
                 self.run(sql::ALARM_PUT, values).map(|_| ())
             }
@@ -40,7 +44,8 @@ impl Group<'_> {
                     row.size,
                     row.note,
                     row.line,
-                    row.at.millis()
+                    row.at.millis(),
+                    sums::cosigned(row)
                 ];
                 self.run(sql::COSIGNED_PUT, values).map(|_| ())
             }
@@ -65,7 +70,8 @@ impl Group<'_> {
 
     fn witnessed(&self, row: &WitnessedRow) -> Result<(), Stop> {
         let (of, root) = (row.of.as_str(), row.root.as_bytes());
-        let values = params![of, row.size, root, row.note, row.at.millis()];
+        let sum = sums::witnessed(row);
+        let values = params![of, row.size, root, row.note, row.at.millis(), sum];
         self.run(sql::WITNESSED_PUT, values)?;
         self.run(sql::ALARM_CALM, [of])?;
         Ok(())

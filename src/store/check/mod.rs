@@ -2,12 +2,13 @@
 //!
 //! Everything is compared with something else: exchanges with the statements they are a projection of, statements with
 //! their digests and signatures, the log with the statements it commits to and with the last checkpoint, payloads with the
-//! digests that were signed, headers with theirs, columns that no statement holds with their checksums, the schema with
-//! the one this program makes. Reading changes nothing; the folder's lock is held meanwhile.
+//! digests that were signed, headers with theirs, what is known of logs with the checkpoints and cosignatures it came from,
+//! columns that no statement holds with their checksums, the schema with the one this program makes. Reading changes nothing; the folder's lock is held meanwhile.
 
 mod database;
 mod exchanges;
 mod files;
+mod logs;
 mod peers;
 mod project;
 mod repair;
@@ -27,6 +28,8 @@ use crate::identity::keys::KeyName;
 use crate::identity::keys::PublicKey;
 use crate::store::opening;
 use crate::store::opening::StoreFault;
+use crate::store::rows::CosignedRow;
+use crate::store::rows::WitnessedRow;
 
 pub use repair::repair;
 
@@ -85,6 +88,8 @@ pub struct Report {
     pub headers: u64,
     /// Peers.
     pub peers: u64,
+    /// Heads of others' logs, alarms about them, and cosignatures on the own log.
+    pub heads: u64,
 }
 
 impl Report {
@@ -109,6 +114,10 @@ pub(crate) enum Fix {
     Exchange(i64),
     /// Write leaves and frontier anew from the statements.
     Log,
+    /// Write size and root of a head of another's log as its checkpoint says.
+    Witnessed(Box<WitnessedRow>),
+    /// Write size, time and checksum of a cosignature as its checkpoint and its line say.
+    Cosigned(Box<CosignedRow>),
     /// Build the indexes anew.
     Indexes,
     /// Write this list of segment hashes anew from its payload.
@@ -205,6 +214,7 @@ impl Check<'_> {
         peers::named_values(self)?;
         statements::statements(self)?;
         statements::log(self)?;
+        logs::logs(self)?;
         exchanges::exchanges(self)?;
         files::slots(self)?;
         files::folders(self)

@@ -1,4 +1,5 @@
-//! Setting right what the statements determine. Statements themselves, peers and named values are never written.
+//! Setting right what the statements determine, and what checkpoints and cosignatures say of themselves. Statements, notes
+//! of logs, peers and named values are never written.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::FileExt;
@@ -68,11 +69,20 @@ fn rows(db: &Connection, folder: &Path, card: &Card, fixes: &[Fix]) -> Result<()
     if fixes.iter().any(|fix| matches!(fix, Fix::Log)) {
         log(db)?;
     }
+    for fix in fixes {
+        heads(db, fix)?;
+    }
     let numbers: BTreeSet<i64> = fixes
         .iter()
         .filter_map(|fix| match fix {
             Fix::Exchange(no) => Some(*no),
-            Fix::Log | Fix::Indexes | Fix::List(_) | Fix::File(_) | Fix::Cell(_) => None,
+            Fix::Log
+            | Fix::Witnessed(_)
+            | Fix::Cosigned(_)
+            | Fix::Indexes
+            | Fix::List(_)
+            | Fix::File(_)
+            | Fix::Cell(_) => None,
         })
         .collect();
     let check = Check {
@@ -85,6 +95,24 @@ fn rows(db: &Connection, folder: &Path, card: &Card, fixes: &[Fix]) -> Result<()
     };
     for no in numbers {
         exchange(&check, no)?;
+    }
+    Ok(())
+}
+
+/// Writes what is known of a log as the signed notes in its row say.
+fn heads(db: &Connection, fix: &Fix) -> Result<(), StoreFault> {
+    match fix {
+        Fix::Witnessed(row) => {
+            let values = params![row.size, row.root.as_bytes(), row.of.as_str()];
+            db.execute(sql::WITNESSED_REWRITE, values)?;
+        }
+        Fix::Cosigned(row) => {
+            let sum = sums::cosigned(row);
+            let values = params![row.size, row.at.millis(), sum, row.by.as_str()];
+            db.execute(sql::COSIGNED_REWRITE, values)?;
+        }
+        Fix::Exchange(_) | Fix::Log | Fix::Indexes | Fix::List(_) | Fix::File(_) | Fix::Cell(_) => {
+        }
     }
     Ok(())
 }
@@ -231,7 +259,7 @@ fn rebuilt(
 /// The fixes that concern files.
 fn file(folder: &Path, fix: &Fix) -> Result<(), StoreFault> {
     match fix {
-        Fix::Exchange(_) | Fix::Log | Fix::Indexes => Ok(()),
+        Fix::Exchange(_) | Fix::Log | Fix::Witnessed(_) | Fix::Cosigned(_) | Fix::Indexes => Ok(()),
         Fix::File(path) => Ok(durable::remove(path)?),
         Fix::List(payload) => {
             let hashes =
