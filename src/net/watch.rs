@@ -15,6 +15,7 @@ use std::time::Duration;
 use crate::base::AuthorityId;
 use crate::base::Digest;
 use crate::base::Timestamp;
+use crate::base::limits;
 use crate::identity::keys::PublicKey;
 use crate::identity::keys::SecretKey;
 use crate::identity::note;
@@ -51,6 +52,8 @@ pub struct Watch {
     turn: tokio::sync::Mutex<()>,
     /// Of each log the head to which a head that was heard of leads, as long as that is not known to be ours, too.
     bridges: Mutex<HashMap<AuthorityId, Checkpoint>>,
+    /// How often a head of this log that was heard of was proved.
+    proofs: Mutex<HashMap<AuthorityId, u64>>,
     every_ms: AtomicU64,
     /// Rings when cosignatures, alarms or the guard have changed.
     pub changed: tokio::sync::Notify,
@@ -69,6 +72,7 @@ impl Default for Watch {
             known: RwLock::default(),
             turn: tokio::sync::Mutex::default(),
             bridges: Mutex::default(),
+            proofs: Mutex::default(),
             every_ms: AtomicU64::new(SUBMIT_EVERY_MS),
             changed: tokio::sync::Notify::new(),
         }
@@ -112,9 +116,18 @@ impl Watch {
         bridges.insert(of.clone(), head);
     }
 
-    fn forget_bridge(&self, of: &AuthorityId) {
+    /// What was heard of this log is proved: it needs no bridge any more.
+    fn settled(&self, of: &AuthorityId) {
         let mut bridges = self.bridges.lock().unwrap_or_else(PoisonError::into_inner);
         bridges.remove(of);
+        let mut proofs = self.proofs.lock().unwrap_or_else(PoisonError::into_inner);
+        *proofs.entry(of.clone()).or_default() += 1;
+    }
+
+    /// How often what was heard of this log was proved, since the start.
+    pub(crate) fn proofs(&self, of: &AuthorityId) -> u64 {
+        let proofs = self.proofs.lock().unwrap_or_else(PoisonError::into_inner);
+        proofs.get(of).copied().unwrap_or_default()
     }
 
     fn is_bridge(&self, of: &AuthorityId, head: &Checkpoint) -> bool {
@@ -316,7 +329,7 @@ impl Station {
             at: self.clock(),
         };
         self.ledger.commit(vec![heard]).await.map_err(storage)?;
-        self.watch.forget_bridge(of);
+        self.watch.settled(of);
         self.watch.changed.notify_one();
         Ok(())
     }
@@ -382,12 +395,18 @@ impl Station {
         let seconds = cosignature::verify(&submitted.head, &line, &keys.witness)
             .map_err(|e| Fault::new(e.code(), &e.to_string()))?;
         let millis = i64::try_from(seconds.saturating_mul(1_000)).unwrap_or(i64::MAX);
+        let at = Timestamp::from_millis(millis);
+        let now = self.clock();
+        if at.distance_ms(now) > limits::CLOCK_SKEW_MS_MAX {
+            let text = format!("cosigned at {at}, which is more than 5 minutes from {now}");
+            return Err(Fault::new("cosignature-time", &text));
+        }
         let row = CosignedRow {
             by: by.clone(),
             size: submitted.head.size,
             note: submitted.note.clone(),
             line: line.encode(),
-            at: Timestamp::from_millis(millis),
+            at,
         };
         let ops = vec![Op::Cosigned(Box::new(row))];
         self.ledger.commit(ops).await.map_err(storage)?;

@@ -18,6 +18,8 @@ use crate::wire::Frame;
 
 /// How long an answer to a submission is awaited, in milliseconds.
 const ANSWER_MS: u64 = 30_000;
+/// Heads of others that are passed on from time to time: with all else that is said then, fewer than the other side takes.
+const GOSSIP_DUE_MAX: usize = 4;
 /// How often a peer is asked to prove a head that somebody else holds, before that is an alarm.
 const ASKS_MAX: u32 = 3;
 
@@ -32,8 +34,9 @@ pub(crate) struct Watching {
     knows: HashSet<Digest>,
     /// The sizes of others' logs that it was told.
     told: HashMap<AuthorityId, u64>,
-    /// How often it was asked to prove what was heard of it.
+    /// How often it was asked to prove what was heard of it, since it last proved such a head; and how often it had by then.
     asks: u32,
+    proofs: u64,
     spent: u64,
     since: Instant,
 }
@@ -46,6 +49,7 @@ impl Watching {
             knows: HashSet::new(),
             told: HashMap::new(),
             asks: 0,
+            proofs: 0,
             spent: 0,
             since: now,
         }
@@ -87,7 +91,7 @@ impl Watching {
         if grown && !awaits && station.ledger.recovering().is_none() {
             frames.extend(self.submit(station, station.submission(self.theirs).await));
         }
-        frames.extend(self.gossip(session).await);
+        frames.extend(self.gossip(session, GOSSIP_DUE_MAX).await);
         frames.extend(self.ask(session).await);
         frames
     }
@@ -107,8 +111,8 @@ impl Watching {
         }
     }
 
-    /// The newest heads of others that the peer knows too, those that it was not told.
-    async fn gossip(&mut self, session: &Session) -> Vec<Frame> {
+    /// The newest heads of others that the peer knows too, at most so many of those that it was not told.
+    async fn gossip(&mut self, session: &Session, most: usize) -> Vec<Frame> {
         let rows = match session.station.ledger.witnessed_all().await {
             Ok(rows) => rows,
             Err(e) => {
@@ -124,7 +128,7 @@ impl Watching {
                 self.told.insert(row.of, row.size);
                 frames.push(Frame::Gossip(row.note));
             }
-            if frames.len() == limits::GOSSIP_HEADS_MAX {
+            if frames.len() == most {
                 break;
             }
         }
@@ -139,6 +143,11 @@ impl Watching {
             self.asks = 0;
             return None;
         };
+        let proofs = station.watch.proofs(peer);
+        if self.proofs != proofs {
+            // It has proved another one since: who tells us of heads faster than it can prove them does it no harm.
+            (self.proofs, self.asks) = (proofs, 0);
+        }
         if self.asks >= ASKS_MAX {
             self.unproved(session).await;
             return None;
@@ -198,7 +207,7 @@ impl Watching {
             Frame::Knows(tags) => {
                 let (tags, _) = tags.as_chunks::<32>();
                 self.knows = tags.iter().map(|tag| Digest::from_bytes(*tag)).collect();
-                return Ok(self.gossip(session).await);
+                return Ok(self.gossip(session, limits::GOSSIP_HEADS_MAX).await);
             }
             Frame::Gossip(note) => station.gossiped(&note).await.map(|()| None),
             other @ (Frame::Hello(_)
@@ -284,5 +293,18 @@ mod tests {
             |from: u64, to: u64| (from..to).filter(|ms| watching.may(Instant(*ms))).count();
         assert_eq!(taken(0, 900), 64);
         assert_eq!(taken(900, 5_900), 5);
+    }
+    /// What is said first and then every ten seconds, with answers to a peer that does the same, for a day.
+    #[test]
+    fn an_honest_side_is_never_too_fast() {
+        let mut watching = Watching::new(Instant(0));
+        let at_first = 2 + 2 + limits::GOSSIP_HEADS_MAX;
+        let then = GOSSIP_DUE_MAX + 2 + 2;
+        for round in 0..8_640 {
+            let frames = if round == 0 { at_first } else { then };
+            let now = Instant(round * 10_000);
+            let taken = (0..frames).filter(|_| watching.may(now)).count();
+            assert_eq!(taken, frames, "round {round}");
+        }
     }
 }

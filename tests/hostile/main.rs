@@ -10,6 +10,8 @@ mod broken;
 #[cfg(test)]
 mod cases;
 #[cfg(test)]
+mod chat;
+#[cfg(test)]
 mod lists;
 #[cfg(test)]
 mod script;

@@ -11,11 +11,13 @@ use rogatory::identity::card;
 
 pub(crate) const IE: &str = "mla.example.ie";
 /// Peers of the victim whose keys the attackers have, by alias.
-pub(crate) const HOSTILE: [(&str, &str); 4] = [
+pub(crate) const HOSTILE: [(&str, &str); 6] = [
     ("de", "bfj.example.de"),
     ("fr", "bepi.example.fr"),
     ("nl", "airs.example.nl"),
     ("es", "mju.example.es"),
+    ("it", "mgi.example.it"),
+    ("pl", "pk.example.pl"),
 ];
 const AT: &str = "bmj.example.at";
 /// How long an honest delivery may take while the attacks go on.
@@ -146,6 +148,14 @@ impl Victim {
         incoming
             .map(|row| (text(&row["id"]), text(&row["state"])))
             .collect()
+    }
+
+    /// The alarms about peers' logs, as `log status` has them.
+    pub(crate) fn alarms(&self) -> Vec<serde_json::Value> {
+        let status = run(&self.folder, "ie", &["log", "status", "--json"]);
+        let mut status: serde_json::Value = serde_json::from_slice(&status.stdout).unwrap();
+        assert_eq!(status["recovering"], serde_json::Value::Null);
+        serde_json::from_value(status["alarms"].take()).unwrap()
     }
 
     fn memory(&self, field: &str) -> u64 {

@@ -399,4 +399,19 @@ async fn what_is_not_signed_by_its_log_says_nothing() {
         .await
         .map_err(code);
     assert_eq!(bad, Err("cosignature-malformed".to_owned()));
+    let clock = u64::try_from(owner.clock().seconds()).unwrap();
+    let witness = key(de, Role::Witness);
+    for (seconds, want) in [
+        (0, "cosignature-time"),
+        (clock - 301, "cosignature-time"),
+        (clock - 290, "good"),
+        (clock + 290, "good"),
+        (clock + 310, "cosignature-time"),
+        ((1 << 53) - 1, "cosignature-time"),
+    ] {
+        let line = cosignature::cosign(&submission.head, seconds, &witness).encode();
+        let said = owner.cosigned(&id(de), line.as_bytes(), &submission).await;
+        let code = said.map_or_else(|fault| fault.code, |()| "good".to_owned());
+        assert_eq!(code, want, "{seconds}");
+    }
 }
