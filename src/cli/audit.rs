@@ -233,7 +233,14 @@ fn verdicts(judgement: &Judgement) -> String {
         "by {} of {} witnesses, {} demanded",
         cosigned.k, cosigned.n, cosigned.quorum
     );
-    table.field("cosigned", named(judgement.witnessed, &count));
+    // Nobody was demanded and nobody cosigned: that is not wrong, but "good" would say too much.
+    let nobody = judgement.witnessed == Outcome::Good && cosigned.k == 0;
+    let witnessed = if nobody {
+        format!("none  {count}")
+    } else {
+        named(judgement.witnessed, &count)
+    };
+    table.field("cosigned", witnessed);
     table.render(false)
 }
 

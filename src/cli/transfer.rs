@@ -140,7 +140,13 @@ fn fields(transfer: &TransferView) -> Table {
             percent(transfer)
         ),
     );
-    table.field("on the wire", text::size(transfer.sent_bytes));
+    table.field(
+        "moved",
+        format!(
+            "{} since the daemon started",
+            text::size(transfer.sent_bytes)
+        ),
+    );
     table.field("attempts", transfer.attempts);
     if transfer.urgent {
         table.field("urgent", "yes: it goes before the others");
