@@ -13,7 +13,7 @@
 //! | [`policy`] | terms of a package, rules, and the [`policy::Permit`] that a decision yields |
 //! | [`package`] | what lies in a package and how: manifest, tar and BagIt, segments, age header |
 //! | [`receipt`] | receipts: kinds, who signs which, what each must hold, the chain they form |
-//! | [`wire`] | frames between two daemons |
+//! | [`wire`] | frames between two daemons; question and answer of the fetcher |
 //! | [`transfer`] | the exchange of one package as two machines, [`transfer::Sender`] and [`transfer::Receiver`] |
 //! | *shell* | |
 //! | [`seal`] | sealing files into packages and opening them, with age |
@@ -48,9 +48,9 @@ pub mod tlog;
 pub mod transfer;
 pub mod wire;
 
-#[cfg(feature = "shell")]
+#[cfg(feature = "parsers")]
 pub mod api;
-#[cfg(feature = "shell")]
+#[cfg(feature = "parsers")]
 pub mod audit;
 #[cfg(feature = "shell")]
 pub mod cli;

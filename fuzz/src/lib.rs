@@ -1,32 +1,36 @@
 //! What each fuzz target checks: the parser neither panics nor takes two spellings for one value, and what it takes it can
 //! write again, byte for byte where the protocol has one spelling.
 
+mod local;
+mod log;
 mod machines;
 
+pub use local::{bundle, call, fetch};
+pub use log::{add_checkpoint, checkpoint, cosignature, proof, proof_file, tile, tlog};
 pub use machines::{receiver, sender};
 
-use rogatory::base::Digest;
-use rogatory::base::Timestamp;
 use rogatory::base::json;
 use rogatory::base::limits;
+use rogatory::base::{Alias, AuthorityId, Date, Digest, KeyId, Timestamp, Xid};
 use rogatory::identity::Card;
+use rogatory::identity::KeyName;
 use rogatory::identity::PeerSide;
 use rogatory::identity::PublicKey;
 use rogatory::identity::Trust;
 use rogatory::identity::TrustedPeer;
+use rogatory::identity::card;
 use rogatory::identity::revocation;
 use rogatory::identity::statement::Note;
 use rogatory::package::Manifest;
 use rogatory::package::PathSet;
 use rogatory::package::bag;
 use rogatory::package::header;
+use rogatory::package::media;
 use rogatory::package::path::ItemPath;
 use rogatory::package::tape;
 use rogatory::policy::Terms;
 use rogatory::receipt;
 use rogatory::receipt::Disclosure;
-use rogatory::tlog::Checkpoint;
-use rogatory::tlog::Frontier;
 use rogatory::wire::{DataHead, Frame, HEAD_BYTES};
 use rustls_pki_types::CertificateDer;
 
@@ -110,33 +114,6 @@ pub fn crl(bytes: &[u8]) {
     let number = revocation::crl_number(bytes);
     assert!(number.is_none_or(|number| number < 1 << 53), "a limit");
     let _date: Option<Timestamp> = revocation::crl_next_update(bytes);
-}
-
-/// A signed tree head.
-pub fn checkpoint(bytes: &[u8]) {
-    let Ok((checkpoint, signatures)) = Checkpoint::parse(bytes) else {
-        return;
-    };
-    let lines: String = signatures.iter().map(|line| line.encode()).collect();
-    let again = format!("{}\n{lines}", checkpoint.text());
-    assert_eq!(again.as_bytes(), bytes, "one spelling");
-}
-
-/// A stored frontier of the log, as little-endian size and peaks.
-pub fn tlog(bytes: &[u8]) {
-    let Some((size, rest)) = bytes.split_first_chunk::<8>() else {
-        return;
-    };
-    let peaks = rest.chunks_exact(32).map(|peak| {
-        let peak: [u8; 32] = peak.try_into().expect("chunks of 32");
-        Digest::from_bytes(peak)
-    });
-    let size = u64::from_le_bytes(*size) >> 1;
-    let Some(mut frontier) = Frontier::from_parts(size, peaks.collect()) else {
-        return;
-    };
-    frontier.append(Digest::of(bytes));
-    assert_eq!(frontier.size(), size + 1, "one leaf more");
 }
 
 /// A frame: head, then a body of the length that it says.
@@ -236,6 +213,32 @@ pub fn json(bytes: &[u8]) {
     let same = json::parse_canonical::<rogatory::wire::Fault>(bytes, limits::FRAME_BYTES_MAX);
     if same.is_ok() {
         assert_eq!(canonical, bytes, "one spelling");
+    }
+}
+
+/// Names, ids, digests, times and dates, as they stand in statements, cards and paths of the local API, one a line.
+pub fn names(bytes: &[u8]) {
+    fn one<T: std::str::FromStr + std::fmt::Display>(text: &str) {
+        if let Ok(value) = text.parse::<T>() {
+            assert_eq!(value.to_string(), text, "one spelling");
+        }
+    }
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    for line in text.split('\n') {
+        one::<AuthorityId>(line);
+        one::<Alias>(line);
+        one::<Xid>(line);
+        one::<KeyId>(line);
+        one::<KeyName>(line);
+        one::<Timestamp>(line);
+        one::<Date>(line);
+        if let Some(digest) = Digest::parse(line) {
+            assert_eq!(digest.to_string(), line, "one spelling");
+        }
+        let _kind: &str = media::guess(line);
+        let _fault: Option<&str> = card::endpoint_fault(line);
     }
 }
 

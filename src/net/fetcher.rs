@@ -14,7 +14,8 @@ use tokio::time::Instant;
 
 use crate::base::limits;
 use crate::identity::card;
-use crate::net::resolve::{Answer, Question, VERSION, line, look_up, send};
+use crate::net::resolve::{line, look_up, send};
+use crate::wire::fetch::{Answer, Question};
 
 /// Whom it answers, and what.
 #[derive(Debug, Clone, Default)]
@@ -82,15 +83,15 @@ impl Desk {
         if !uid.is_some_and(|uid| self.allowed.callers.contains(&uid)) {
             tracing::warn!(?uid, "a caller was turned away");
             let text = "this user may not ask";
-            return said(send(&mut stream, &refusal("caller-refused", text)).await);
+            return said(send(&mut stream, &Answer::refused("caller-refused", text)).await);
         }
         let limit = Duration::from_millis(limits::FETCH_QUESTION_MS_MAX);
         let asked = line(&mut stream, limits::FETCH_QUESTION_BYTES_MAX);
         let Ok(asked) = tokio::time::timeout(limit, asked).await else {
             return tracing::warn!("a caller put no question in time");
         };
-        let answer = match asked.and_then(|line| question(&line)) {
-            Err(why) => refusal("bad-question", &why),
+        let answer = match asked.and_then(|line| Question::read(&line)) {
+            Err(why) => Answer::refused("bad-question", &why),
             Ok(endpoint) => match self.admit(&endpoint, Instant::now()) {
                 Err(refused) => refused,
                 Ok(()) => resolved(&endpoint).await,
@@ -105,13 +106,13 @@ impl Desk {
     /// Whether this endpoint may be asked for now.
     fn admit(&self, endpoint: &str, now: Instant) -> Result<(), Answer> {
         if let Some(why) = card::endpoint_fault(endpoint) {
-            return Err(refusal("name-refused", why));
+            return Err(Answer::refused("name-refused", why));
         }
         let host = endpoint.rsplit_once(':').map_or(endpoint, |(host, _)| host);
         let hosts = &self.allowed.hosts;
         if !hosts.is_empty() && !hosts.contains(host) {
             let text = "the host is not among those that --allow names";
-            return Err(refusal("name-refused", text));
+            return Err(Answer::refused("name-refused", text));
         }
         let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
         names.refill(now);
@@ -119,7 +120,7 @@ impl Desk {
             return Ok(());
         }
         if names.fresh == 0 {
-            return Err(refusal(
+            return Err(Answer::refused(
                 "too-many-names",
                 "too many new names; try again later",
             ));
@@ -141,33 +142,11 @@ impl Names {
     }
 }
 
-fn question(line: &[u8]) -> Result<String, String> {
-    let question: Question = serde_json::from_slice(line).map_err(|e| e.to_string())?;
-    if question.v != VERSION {
-        return Err(format!("version {} is not known", question.v));
-    }
-    Ok(question.resolve)
-}
-
 async fn resolved(endpoint: &str) -> Answer {
     match look_up(endpoint).await {
-        Ok(addresses) if !addresses.is_empty() => Answer {
-            v: VERSION,
-            addresses,
-            error: None,
-            text: None,
-        },
-        Ok(_) => refusal("unresolved", "the name has no address"),
-        Err(why) => refusal("unresolved", &why),
-    }
-}
-
-fn refusal(error: &str, text: &str) -> Answer {
-    Answer {
-        v: VERSION,
-        addresses: Vec::new(),
-        error: Some(error.to_owned()),
-        text: Some(text.chars().take(512).collect()),
+        Ok(addresses) if !addresses.is_empty() => Answer::found(addresses),
+        Ok(_) => Answer::refused("unresolved", "the name has no address"),
+        Err(why) => Answer::refused("unresolved", &why),
     }
 }
 

@@ -6,36 +6,13 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 
 use crate::base::limits;
-
-/// The version of question and answer.
-pub(crate) const VERSION: u8 = 1;
-
-/// What the fetcher is asked.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Question {
-    pub(crate) v: u8,
-    /// An endpoint of a card.
-    pub(crate) resolve: String,
-}
-
-/// What it answers: addresses, or a code and a sentence.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Answer {
-    pub(crate) v: u8,
-    #[serde(skip_serializing_if = "Vec::is_empty", default)]
-    pub(crate) addresses: Vec<SocketAddr>,
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub(crate) error: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub(crate) text: Option<String>,
-}
+use crate::wire::fetch;
+use crate::wire::fetch::{Answer, Question, Unanswered};
 
 /// Who resolves names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,37 +72,33 @@ impl Resolver {
             endpoint: endpoint.to_owned(),
             why,
         };
-        let addresses = match self {
-            Self::System => look_up(endpoint).await.map_err(unresolved)?,
-            Self::Fetcher(socket) => {
-                let fault = |why: String| ResolveFault::Fetcher {
-                    socket: socket.display().to_string(),
-                    why,
-                };
-                let limit = Duration::from_millis(limits::FETCH_RESOLVE_MS_MAX + 2_000);
-                let asked = tokio::time::timeout(limit, ask(socket, endpoint)).await;
-                let late = || fault(format!("no answer within {} s", limit.as_secs()));
-                let answer = asked.map_err(|_| late())?.map_err(fault)?;
-                match (answer.error.as_deref(), answer.text) {
-                    (None, _) => answer.addresses,
-                    (Some("unresolved"), text) => return Err(unresolved(text.unwrap_or_default())),
-                    (Some(code), text) => {
-                        return Err(fault(format!("{code}: {}", text.unwrap_or_default())));
-                    }
-                }
+        let socket = match self {
+            Self::System => {
+                let found = look_up(endpoint).await.map_err(unresolved)?;
+                let found = fetch::of_endpoint(endpoint, found);
+                return found.map_err(|fault| fault_of(fault, endpoint, Path::new("")));
             }
+            Self::Fetcher(socket) => socket,
         };
-        // A resolver names hosts; the port is the card's.
-        let port = endpoint.rsplit(':').next().and_then(|it| it.parse().ok());
-        let addresses: Vec<_> = addresses
-            .into_iter()
-            .filter(|address| Some(address.port()) == port)
-            .take(limits::FETCH_ADDRESSES_MAX)
-            .collect();
-        if addresses.is_empty() {
-            return Err(unresolved("the name has no address".to_owned()));
-        }
-        Ok(addresses)
+        let limit = Duration::from_millis(limits::FETCH_RESOLVE_MS_MAX + 2_000);
+        let asked = tokio::time::timeout(limit, ask(socket, endpoint)).await;
+        let late = |_| Err(format!("no answer within {} s", limit.as_secs()));
+        let line = asked.unwrap_or_else(late).map_err(Unanswered::Refused);
+        let found = line.and_then(|line| Answer::read(&line, endpoint));
+        found.map_err(|fault| fault_of(fault, endpoint, socket))
+    }
+}
+
+fn fault_of(fault: Unanswered, endpoint: &str, socket: &Path) -> ResolveFault {
+    match fault {
+        Unanswered::Unresolved(why) => ResolveFault::Unresolved {
+            endpoint: endpoint.to_owned(),
+            why,
+        },
+        Unanswered::Refused(why) => ResolveFault::Fetcher {
+            socket: socket.display().to_string(),
+            why,
+        },
     }
 }
 
@@ -139,22 +112,12 @@ pub(crate) async fn look_up(endpoint: &str) -> Result<Vec<SocketAddr>, String> {
     }
 }
 
-async fn ask(socket: &Path, endpoint: &str) -> Result<Answer, String> {
+async fn ask(socket: &Path, endpoint: &str) -> Result<Vec<u8>, String> {
     let mut stream = UnixStream::connect(socket)
         .await
         .map_err(|e| format!("cannot be reached: {e}"))?;
-    let question = Question {
-        v: VERSION,
-        resolve: endpoint.to_owned(),
-    };
-    send(&mut stream, &question).await?;
-    let line = line(&mut stream, limits::FETCH_ANSWER_BYTES_MAX).await?;
-    let answer: Answer =
-        serde_json::from_slice(&line).map_err(|e| format!("its answer is not understood: {e}"))?;
-    if answer.v != VERSION {
-        return Err(format!("it answers in version {}", answer.v));
-    }
-    Ok(answer)
+    send(&mut stream, &Question::new(endpoint)).await?;
+    line(&mut stream, limits::FETCH_ANSWER_BYTES_MAX).await
 }
 
 /// Writes one line of JSON.
