@@ -19,7 +19,7 @@ pub(crate) const HOSTILE: [(&str, &str); 6] = [
     ("it", "mgi.example.it"),
     ("pl", "pk.example.pl"),
 ];
-const AT: &str = "bmj.example.at";
+pub(crate) const AT: &str = "bmj.example.at";
 /// How long an honest delivery may take while the attacks go on.
 const HONEST_MAX: Duration = Duration::from_secs(15);
 
@@ -136,6 +136,11 @@ impl Victim {
         let ended = self.attacked.child.try_wait().unwrap();
         let status = command(&self.folder, "ie").arg("status").output();
         ended.is_none() && status.unwrap().status.success()
+    }
+
+    /// What the daemon of this home, its own or the honest peer's, answers to a command.
+    pub(crate) fn ask(&self, alias: &str, arguments: &[&str]) -> Vec<u8> {
+        run(&self.folder, alias, arguments).stdout
     }
 
     /// Ids and states of what it has received.

@@ -118,6 +118,36 @@ async fn tell(from: &Station, to: &Station, of: &str) {
     to.gossiped(&held).await.unwrap();
 }
 
+/// An authority whose log has forked after three leaves, and the two others.
+struct Forked {
+    first: Station,
+    second: Station,
+    de: Station,
+    fr: Station,
+    _dir: tempfile::TempDir,
+}
+
+/// After the fork so many leaves on the one branch and on the other.
+async fn forked(one: usize, two: usize) -> Forked {
+    let dir = tempfile::tempdir().unwrap();
+    let [ie, de, fr] = NAMES;
+    let first = open(&dir.path().join("ie"), ie).await;
+    grow(&first, "common", 3).await;
+    first.ledger.close().await;
+    copy(&dir.path().join("ie"), &dir.path().join("copy"));
+    let first = open(&dir.path().join("ie"), ie).await;
+    let second = open(&dir.path().join("copy"), ie).await;
+    grow(&first, "one", one).await;
+    grow(&second, "two", two).await;
+    Forked {
+        first,
+        second,
+        de: open(&dir.path().join("de"), de).await,
+        fr: open(&dir.path().join("fr"), fr).await,
+        _dir: dir,
+    }
+}
+
 fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
@@ -167,20 +197,14 @@ async fn a_growing_log_is_cosigned_and_proved() {
 
 #[tokio::test]
 async fn a_fork_is_found_by_gossip_and_cosigned_no_more() {
-    let dir = tempfile::tempdir().unwrap();
-    let [ie, de, fr] = NAMES;
-    let first = open(&dir.path().join("ie"), ie).await;
-    grow(&first, "common", 3).await;
-    first.ledger.close().await;
-    copy(&dir.path().join("ie"), &dir.path().join("copy"));
-    let first = open(&dir.path().join("ie"), ie).await;
-    let second = open(&dir.path().join("copy"), ie).await;
-    let (de, fr) = (
-        open(&dir.path().join("de"), de).await,
-        open(&dir.path().join("fr"), fr).await,
-    );
-    grow(&first, "one", 2).await;
-    grow(&second, "two", 2).await;
+    let [ie, ..] = NAMES;
+    let Forked {
+        first,
+        second,
+        de,
+        fr,
+        _dir,
+    } = forked(2, 2).await;
     assert_eq!(meet(&first, &de).await, Ok(()));
     assert_eq!(meet(&second, &fr).await, Ok(()));
     assert_eq!(de.ledger.alarms().await.unwrap(), []);
@@ -208,20 +232,14 @@ async fn a_fork_is_found_by_gossip_and_cosigned_no_more() {
 
 #[tokio::test]
 async fn a_fork_of_another_size_is_not_proved() {
-    let dir = tempfile::tempdir().unwrap();
-    let [ie, de, fr] = NAMES;
-    let first = open(&dir.path().join("ie"), ie).await;
-    grow(&first, "common", 3).await;
-    first.ledger.close().await;
-    copy(&dir.path().join("ie"), &dir.path().join("copy"));
-    let first = open(&dir.path().join("ie"), ie).await;
-    let second = open(&dir.path().join("copy"), ie).await;
-    let (de, fr) = (
-        open(&dir.path().join("de"), de).await,
-        open(&dir.path().join("fr"), fr).await,
-    );
-    grow(&first, "one", 2).await;
-    grow(&second, "two", 4).await;
+    let [ie, ..] = NAMES;
+    let Forked {
+        first,
+        second,
+        de,
+        fr,
+        _dir,
+    } = forked(2, 4).await;
     assert_eq!(meet(&first, &de).await, Ok(()));
     tell(&de, &fr, ie).await;
     // An honest program refuses to go on; one that lies has no proof.
