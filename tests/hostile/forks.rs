@@ -73,17 +73,17 @@ impl Control {
         self.say(Frame::AddCheckpoint(add.encode())).await;
         loop {
             let frame = timeout(ANSWER, read_frame(&mut self.recv)).await;
-            match frame.expect("an answer").unwrap().expect("a frame") {
-                Frame::Cosignature(line) => {
-                    let whole = [b"cosignature\n\n", line.as_slice()].concat();
-                    let (_, lines) = note::split(&whole, 1).unwrap();
-                    let witness = &attacker.victim.keys.witness;
-                    cosignature::verify(&head, &lines[0], witness).expect("it is on this head");
-                    return Ok(lines[0].clone());
-                }
-                Frame::Fault(fault) => return Err(fault.code),
-                // What it says by itself: what it holds, whom it knows, its own log.
-                _ => {}
+            let frame = frame.expect("an answer").unwrap().expect("a frame");
+            if let Frame::Fault(fault) = frame {
+                return Err(fault.code);
+            }
+            // What it says by itself, what it holds, whom it knows, its own log, is let pass.
+            if let Frame::Cosignature(line) = frame {
+                let whole = [b"cosignature\n\n", line.as_slice()].concat();
+                let (_, lines) = note::split(&whole, 1).unwrap();
+                let witness = &attacker.victim.keys.witness;
+                cosignature::verify(&head, &lines[0], witness).expect("it is on this head");
+                return Ok(lines[0].clone());
             }
         }
     }

@@ -11,6 +11,7 @@ mod broken;
 mod cases;
 #[cfg(test)]
 mod chat;
+#[cfg(test)]
 mod forks;
 #[cfg(test)]
 mod lists;
