@@ -10,7 +10,7 @@ use crate::daemon::Daemon;
 use crate::daemon::roster::Known;
 use crate::identity::card::Card;
 use crate::identity::revocation;
-use crate::net::session::News;
+use crate::net::control::News;
 use crate::receipt::Kind;
 use crate::store::Op;
 use crate::store::PeerRow;

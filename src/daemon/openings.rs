@@ -17,7 +17,7 @@ use crate::base::Timestamp;
 use crate::base::Xid;
 use crate::base::limits;
 use crate::daemon::Daemon;
-use crate::daemon::statements::{Wish, random};
+use crate::daemon::statements::Wish;
 use crate::identity::statement::Note;
 use crate::policy;
 use crate::policy::Action;
@@ -149,7 +149,7 @@ impl Daemon {
     }
 
     fn keep(&self, permit: Permit, caller: &Caller, xid: Xid) -> Result<String, ApiFailure> {
-        let name = hex::encode(random::<16>());
+        let name = hex::encode(seal::random::<16>());
         let mut held = self
             .openings
             .0

@@ -7,7 +7,7 @@ use crate::base::Timestamp;
 use crate::daemon::roster::Known;
 use crate::identity::card::Card;
 use crate::identity::revocation;
-use crate::net::session;
+use crate::net::control;
 
 /// What is shown to peers now.
 #[derive(Debug, Clone)]
@@ -61,9 +61,9 @@ impl Papers {
     }
 
     /// What a session with this peer needs of both sides' papers.
-    pub(crate) fn for_peer(&self, peer: &Known) -> session::Papers {
+    pub(crate) fn for_peer(&self, peer: &Known) -> control::Papers {
         let shown = self.shown();
-        session::Papers {
+        control::Papers {
             card: shown.card,
             card_number: shown.card_number,
             crl: shown.crl,

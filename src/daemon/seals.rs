@@ -21,7 +21,7 @@ use crate::base::limits;
 use crate::daemon::Daemon;
 use crate::daemon::roster::Known;
 use crate::daemon::sealed::{Sealed, whole, write_sealed};
-use crate::daemon::statements::{commit_failure, random, unsigned};
+use crate::daemon::statements::{commit_failure, unsigned};
 use crate::identity::statement::Note;
 use crate::policy;
 use crate::policy::Action;
@@ -32,6 +32,7 @@ use crate::receipt::Kind;
 use crate::receipt::Party;
 use crate::receipt::Pkg;
 use crate::receipt::Receipt;
+use crate::seal;
 use crate::store::AHEAD_BYTES_MAX;
 use crate::store::Ahead;
 use crate::store::Direction;
@@ -191,7 +192,7 @@ impl Daemon {
             );
         }
         check_request(&request)?;
-        let (xid, now) = (Xid::from_bytes(random()), self.station.clock());
+        let (xid, now) = (Xid::from_bytes(seal::random()), self.station.clock());
         let facts = Facts {
             action: Action::Send,
             own: &self.station.own.id,
@@ -205,7 +206,7 @@ impl Daemon {
         };
         let permit = policy::decide(&self.station.own.policy, &facts)
             .map_err(|denial| ApiFailure::denied(&denial))?;
-        let name = hex::encode(random::<16>());
+        let name = hex::encode(seal::random::<16>());
         let answer = SealGrant {
             grant: name.clone(),
             xid,
@@ -461,21 +462,21 @@ fn sent(disclosures: &[Disclosure]) -> Vec<String> {
 
 fn disclosures(request: &SealRequest, finish: &SealFinish) -> Vec<Disclosure> {
     let mut disclosures = vec![
-        Disclosure::new(random(), "manifest", finish.manifest.to_string()),
-        Disclosure::new(random(), "items", finish.item_root.to_string()),
-        Disclosure::new(random(), "case", request.case.as_str()),
+        Disclosure::new(seal::random(), "manifest", finish.manifest.to_string()),
+        Disclosure::new(seal::random(), "items", finish.item_root.to_string()),
+        Disclosure::new(seal::random(), "case", request.case.as_str()),
     ];
     disclosures.extend(
         request
             .request
             .as_deref()
-            .map(|text| Disclosure::new(random(), "request", text)),
+            .map(|text| Disclosure::new(seal::random(), "request", text)),
     );
     disclosures.extend(
         request
             .title
             .as_deref()
-            .map(|text| Disclosure::new(random(), "titles", text)),
+            .map(|text| Disclosure::new(seal::random(), "titles", text)),
     );
     disclosures
 }

@@ -30,6 +30,7 @@ use crate::identity::keys::SecretKey;
 use crate::net::Endpoint;
 use crate::net::NetLimits;
 use crate::net::TlsIdentity;
+use crate::net::control;
 use crate::net::handed::{self, Handed};
 use crate::net::keyring::Keyring;
 use crate::net::outbound::Attempt;
@@ -97,7 +98,7 @@ const CRL_DAYS: i64 = 30;
 
 /// The receiving ends of the daemon's channels.
 struct Ends {
-    news: mpsc::Receiver<session::News>,
+    news: mpsc::Receiver<control::News>,
     ended: mpsc::Receiver<session::Ended>,
     broken: mpsc::Receiver<String>,
 }

@@ -1,8 +1,5 @@
 //! Statements that this authority makes by itself: dispatches, accesses, and what it does with cards.
 
-use aws_lc_rs::rand::SecureRandom;
-use aws_lc_rs::rand::SystemRandom;
-
 use crate::api::server::ApiFailure;
 use crate::base::Digest;
 use crate::base::Xid;
@@ -18,19 +15,11 @@ use crate::receipt::Party;
 use crate::receipt::Reason;
 use crate::receipt::Receipt;
 use crate::receipt::Stamp;
+use crate::seal;
 use crate::store::CommitFault;
 use crate::store::Exchange;
 use crate::store::Op;
 use crate::store::Phase;
-
-/// Random bytes; the system's source does not fail once the process has started.
-pub(crate) fn random<const N: usize>() -> [u8; N] {
-    let mut bytes = [0; N];
-    SystemRandom::new()
-        .fill(&mut bytes)
-        .expect("the system's random source answers");
-    bytes
-}
 
 /// The ledger key under which the disclosures of an access statement are kept; they never leave this authority.
 fn disclosures_key(note: &Note) -> String {
@@ -78,15 +67,7 @@ impl Daemon {
 
     /// The ledger's operation for a note that we alone have signed.
     pub(crate) fn logged(&self, xid: Option<Xid>, kind: Kind, note: &Note) -> Op {
-        Op::Statement {
-            xid,
-            kind: kind.as_str().to_owned(),
-            issuer: self.station.own.id.clone(),
-            note: note.bytes().to_vec(),
-            at: self.station.clock(),
-            logged: true,
-            signatures: 1,
-        }
+        self.station.statement(kind, note, xid, true)
     }
 
     /// States something about this authority itself, outside exchanges.
@@ -154,9 +135,9 @@ impl Daemon {
         let last = Note::parse(&exchange.last_note).map_err(|_| altered())?;
         let earlier = receipt::open(&last).map_err(|_| altered())?;
         let disclosures = [
-            Disclosure::new(random(), "persons", wish.actor),
-            Disclosure::new(random(), "justification", wish.justification),
-            Disclosure::new(random(), "items", wish.items.to_vec()),
+            Disclosure::new(seal::random(), "persons", wish.actor),
+            Disclosure::new(seal::random(), "justification", wish.justification),
+            Disclosure::new(seal::random(), "items", wish.items.to_vec()),
         ];
         let kind = if denial.is_some() {
             Kind::AccessDenied

@@ -7,7 +7,6 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use aws_lc_rs::hmac;
-use aws_lc_rs::rand::SecureRandom as _;
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use quinn::{
     ConnectionId, ConnectionIdGenerator, EndpointConfig, ServerConfig, TransportConfig,
@@ -25,6 +24,7 @@ use crate::net::seats::{Acquainted, Addresses, Seat};
 use crate::net::tls;
 use crate::net::transport::NetLimits;
 use crate::net::verify::Verdict;
+use crate::seal;
 
 /// Our own TLS certificate with its chain, leaf first, and the leaf's key.
 pub struct TlsIdentity {
@@ -459,11 +459,7 @@ const ID_BYTES: usize = 8;
 
 impl ConnectionIdGenerator for RandomId {
     fn generate_cid(&mut self) -> ConnectionId {
-        let mut id = [0; ID_BYTES];
-        aws_lc_rs::rand::SystemRandom::new()
-            .fill(&mut id)
-            .expect("the system has randomness");
-        ConnectionId::new(&id)
+        ConnectionId::new(&seal::random::<ID_BYTES>())
     }
 
     fn cid_len(&self) -> usize {

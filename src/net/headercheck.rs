@@ -15,8 +15,29 @@ use crate::transfer::Fault;
 /// A payload's nonce and its first whole chunk (age-encryption.org/v1, STREAM).
 const FIRST_CHUNK_BYTES: u64 = 16 + (64 << 10) + 16;
 
+/// Unwraps the file key, checks the header's MAC and the first chunk, where the identity is here; a small payload is at hand.
+pub(crate) async fn opens(
+    station: &Arc<Station>,
+    xid: Xid,
+    inline: Option<Vec<u8>>,
+    header: Vec<u8>,
+) -> Result<Result<(), String>, Attempt> {
+    let station = Arc::clone(station);
+    let judge = move |first: &[u8], station: &Station| match &station.identity {
+        Some(identity) => check_header(&header, first, identity, station.recipients),
+        None => Ok(()),
+    };
+    if let Some(first) = inline {
+        // Some tens of microseconds: less than another thread would cost.
+        return Ok(judge(&first, &station));
+    }
+    let first = first_chunk(&station, xid).await?;
+    let checked = tokio::task::spawn_blocking(move || judge(&first, &station));
+    checked.await.map_err(|e| Attempt::Cut(e.to_string()))
+}
+
 /// Why a header does not open its payload, as a reason code.
-pub(crate) fn check_header(
+fn check_header(
     header: &[u8],
     first: &[u8],
     identity: &seal::Identity,
@@ -39,7 +60,7 @@ pub(crate) fn check_header(
 }
 
 /// The payload's nonce and first chunk: enough to check a header against.
-pub(crate) async fn first_chunk(station: &Arc<Station>, xid: Xid) -> Result<Vec<u8>, Attempt> {
+async fn first_chunk(station: &Arc<Station>, xid: Xid) -> Result<Vec<u8>, Attempt> {
     if let Some(payload) = station
         .ledger
         .payload(&xid)

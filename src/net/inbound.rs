@@ -10,7 +10,7 @@ use crate::base::Ranges;
 use crate::base::Xid;
 use crate::base::limits;
 use crate::net::frames::write_frame;
-use crate::net::headercheck::{check_header, first_chunk};
+use crate::net::headercheck;
 use crate::net::inbox::Arrival;
 use crate::net::incoming::{Recording, known, row, store_fault};
 use crate::net::intake::Intake;
@@ -110,6 +110,9 @@ impl Running<'_> {
     }
 
     fn feed(&mut self, input: ReceiverInput) {
+        if !matches!(input, ReceiverInput::Timeout) {
+            self.session.hears();
+        }
         let now = self.session.station.moment(self.session.peer_head());
         self.machine.handle(&now, input);
     }
@@ -315,8 +318,12 @@ impl Running<'_> {
             Err(e) => return Err(intake_fault(&e)),
         };
         if !exchange.inline {
-            let dispatch =
-                station.statement(Kind::Dispatch, &admission.dispatch, exchange.xid, false);
+            let dispatch = station.statement(
+                Kind::Dispatch,
+                &admission.dispatch,
+                Some(exchange.xid),
+                false,
+            );
             let ops = vec![Op::Open(Box::new(exchange.clone())), dispatch];
             match station.ledger.commit(ops).await {
                 Ok(_) => {}
@@ -386,25 +393,13 @@ impl Running<'_> {
         }
     }
 
-    /// Unwraps the file key, checks the header's MAC and the first chunk, where the identity is here.
+    /// Whether the header opens what is here.
     async fn check_header(&mut self, header: Vec<u8>) -> Result<Result<(), String>, Attempt> {
-        let station = Arc::clone(self.station());
         let Some(Work { xid, intake, .. }) = &self.work else {
             return Ok(Ok(()));
         };
-        if let Some(first) = intake.as_ref().and_then(Intake::inline_bytes) {
-            // Some tens of microseconds: less than another thread would cost.
-            return Ok(match &station.identity {
-                Some(identity) => check_header(&header, &first, identity, station.recipients),
-                None => Ok(()),
-            });
-        }
-        let first = first_chunk(&station, *xid).await?;
-        let checked = tokio::task::spawn_blocking(move || match &station.identity {
-            Some(identity) => check_header(&header, &first, identity, station.recipients),
-            None => Ok(()),
-        });
-        checked.await.map_err(|e| Attempt::Cut(e.to_string()))
+        let inline = intake.as_ref().and_then(Intake::inline_bytes);
+        headercheck::opens(self.station(), *xid, inline, header).await
     }
 
     async fn commit(&mut self, commit: ReceiverCommit) -> Result<ReceiverInput, Attempt> {

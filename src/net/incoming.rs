@@ -118,12 +118,12 @@ pub(crate) struct Recording<'a> {
 
 impl Recording<'_> {
     fn own(&self, kind: Kind, note: &Note) -> Op {
-        self.station.statement(kind, note, self.xid, true)
+        self.station.statement(kind, note, Some(self.xid), true)
     }
 
     /// What the sender alone has signed is kept, but is no leaf of our log.
     fn received(&self, kind: Kind, note: &Note) -> Op {
-        self.station.statement(kind, note, self.xid, false)
+        self.station.statement(kind, note, Some(self.xid), false)
     }
 
     fn advance(&self, from: Phase, to: Phase, note: &Note) -> Op {

@@ -1,6 +1,7 @@
 //! QUIC between two authorities: endpoint, trust at the handshake, driver. The built-in PKI and the keyring.
 
 pub mod brought;
+pub mod control;
 mod datastream;
 pub mod endpoint;
 pub mod fault;

@@ -239,6 +239,9 @@ struct Running<'a> {
 
 impl Running<'_> {
     fn feed(&mut self, input: SenderInput) {
+        if !matches!(input, SenderInput::Timeout) {
+            self.session.hears();
+        }
         let now = self.session.station.moment(None);
         self.machine.handle(&now, input);
     }
@@ -357,7 +360,7 @@ fn ops(station: &Station, xid: Xid, commit: SenderCommit) -> Vec<Op> {
     let at = station.clock();
     let step = |kind: Kind, note: &Note, from: Phase, to: Phase| {
         // A rejection is signed by the receiver alone.
-        let statement = station.statement(kind, note, xid, kind != Kind::Rejected);
+        let statement = station.statement(kind, note, Some(xid), kind != Kind::Rejected);
         let last_note = Some(note.bytes().to_vec());
         vec![
             statement,

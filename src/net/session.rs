@@ -19,6 +19,10 @@ use crate::base::limits;
 use crate::identity::keys::PublicKey;
 use crate::identity::statement::Note;
 use crate::net::Link;
+use crate::net::control;
+use crate::net::control::Control;
+use crate::net::control::News;
+use crate::net::control::Papers;
 use crate::net::frames::FrameFault;
 use crate::net::frames::read_data_head;
 use crate::net::frames::write_frame;
@@ -28,13 +32,12 @@ use crate::net::outbound;
 use crate::net::outbound::Attempt;
 use crate::net::reader::FrameReader;
 use crate::net::station::Station;
-use crate::net::watching::Watching;
 use crate::receipt;
 use crate::receipt::Head;
 use crate::store::Ahead;
 use crate::store::Exchange;
 use crate::transfer::{Fault, Other};
-use crate::wire::{Ack, Announced, Frame, Hello};
+use crate::wire::{Frame, Hello};
 
 /// The one version of the protocol that is spoken.
 pub const VERSION: u64 = 1;
@@ -46,38 +49,6 @@ const WAIT_MS_MAX: u64 = 60 * 60 * 1_000;
 pub const CLOSE_GOING: u32 = 0;
 /// Close code: the other side broke the protocol.
 pub const CLOSE_FAULT: u32 = 1;
-
-/// The newest papers of both sides, as this side has them.
-#[derive(Debug, Clone)]
-pub struct Papers {
-    /// Own card.
-    pub card: Vec<u8>,
-    /// Its number.
-    pub card_number: u64,
-    /// Own revocation list.
-    pub crl: Vec<u8>,
-    /// Its number.
-    pub crl_number: u64,
-    /// Number of the peer's card that is held here.
-    pub peer_card: u64,
-    /// Number of the peer's revocation list that is held here; 0 for none.
-    pub peer_crl: u64,
-    /// The peer's receipt key.
-    pub peer_key: PublicKey,
-}
-
-/// A newer paper of the peer has come; it is acknowledged once the reply says it is committed.
-#[derive(Debug)]
-pub struct News {
-    /// Who sent it.
-    pub peer: AuthorityId,
-    /// Card or revocation list.
-    pub what: Announced,
-    /// Its bytes, not yet looked at.
-    pub bytes: Vec<u8>,
-    /// The number under which it was adopted, or why it was not.
-    pub reply: tokio::sync::oneshot::Sender<Result<u64, Fault>>,
-}
 
 /// The end of one incoming stream.
 #[derive(Debug)]
@@ -100,15 +71,6 @@ pub struct Session {
     clock_ms: i64,
     head: Arc<Mutex<Option<Head>>>,
     last_heard: Arc<AtomicU64>,
-}
-
-/// A control stream after hello.
-#[derive(Debug)]
-pub struct Control {
-    send: quinn::SendStream,
-    frames: FrameReader,
-    papers: Papers,
-    theirs: Hello,
 }
 
 /// Why a connection did not come up, after the handshake.
@@ -260,7 +222,7 @@ impl Session {
             .map_or_else(Vec::new, |certs| *certs)
     }
 
-    /// When the last exchange or control frame was heard, for lists.
+    /// When something was last heard of the peer, for lists.
     pub fn last_heard(&self) -> Instant {
         Instant(self.last_heard.load(Ordering::Relaxed))
     }
@@ -280,10 +242,15 @@ impl Session {
             .clone()
     }
 
+    /// The peer has said something, or taken what was sent.
+    pub(crate) fn hears(&self) {
+        let now = self.station.instant();
+        self.last_heard.store(now.0, Ordering::Relaxed);
+    }
+
     /// The moment of a machine's timeout, on the runtime's clock.
     pub(crate) fn deadline(&self, at: Option<Instant>) -> tokio::time::Instant {
         let now = self.station.instant();
-        self.last_heard.store(now.0, Ordering::Relaxed);
         let wait = at.map_or(WAIT_MS_MAX, |at| at.0.saturating_sub(now.0));
         tokio::time::Instant::now() + Duration::from_millis(self.station.bounds.hurried(wait))
     }
@@ -301,7 +268,7 @@ impl Session {
         ended: mpsc::Sender<Ended>,
     ) -> quinn::ConnectionError {
         let mut tasks = JoinSet::new();
-        tasks.spawn(control_loop(self.clone(), control, news));
+        tasks.spawn(control::run(self.clone(), control, news));
         tasks.spawn(data_loop(self.clone()));
         let lost = self.exchange_loop(&ended).await;
         tasks.abort_all();
@@ -330,6 +297,12 @@ impl Session {
                 Some(_) = exchanges.join_next() => {}
             }
         }
+    }
+
+    /// Closes the connection, for a reason that the other end hears.
+    pub(crate) fn refuse(&self, fault: &Fault) {
+        tracing::warn!(peer = %self.peer_id(), code = %fault.code, "closing the connection: {}", fault.text);
+        self.link.close(CLOSE_FAULT, &fault.code);
     }
 
     /// Remembers the peer's newest head, as a receipt of its own tells it; the receipt has been verified.
@@ -365,129 +338,6 @@ async fn data_loop(session: Session) {
             }
             Some(_) = heads.join_next() => {}
         }
-    }
-}
-
-/// Newest papers out, newest papers in; then what is to be said about logs.
-async fn control_loop(session: Session, mut control: Control, news: mpsc::Sender<News>) {
-    let papers = &control.papers;
-    let mut watching = Watching::new(session.station.instant());
-    let mut send = Vec::new();
-    if control.theirs.peer_card < papers.card_number {
-        send.push(Frame::Card(papers.card.clone()));
-    }
-    if control.theirs.peer_crl < papers.crl_number && !papers.crl.is_empty() {
-        send.push(Frame::Crl(papers.crl.clone()));
-    }
-    send.extend(watching.first(&session).await);
-    let mut due = tokio::time::interval(session.station.watch.every());
-    due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    due.reset();
-    loop {
-        for frame in send.drain(..) {
-            if write_frame(&mut control.send, &frame).await.is_err() {
-                return;
-            }
-        }
-        let frame = tokio::select! {
-            frame = control.frames.next() => frame,
-            _ = due.tick() => {
-                send = watching.due(&session).await;
-                continue;
-            }
-        };
-        let frame = match frame {
-            Ok(Some(frame)) => frame,
-            Err(e) if e.is_peers_fault() => {
-                return session.refuse(&Fault::new(e.code(), e.to_string()));
-            }
-            Ok(None) | Err(FrameFault::Abandoned(_)) => {
-                let text = "the peer has ended the control stream";
-                return session.refuse(&Fault::new("control-closed", text));
-            }
-            Err(_) => return,
-        };
-        session.share.control(&session.station).await;
-        send = match watching.frame(&session, frame).await {
-            Ok(answers) => answers,
-            Err(other) => match paper(&session, &news, &mut watching, *other).await {
-                Ok(answer) => answer.into_iter().collect(),
-                Err(fault) => return session.refuse(&fault),
-            },
-        };
-    }
-}
-
-/// The answer to a frame of the control stream that is not about logs.
-async fn paper(
-    session: &Session,
-    news: &mpsc::Sender<News>,
-    watching: &mut Watching,
-    frame: Frame,
-) -> Result<Option<Frame>, Fault> {
-    match frame {
-        Frame::Card(bytes) => Ok(Some(adopt(session, news, Announced::Card, bytes).await)),
-        Frame::Crl(bytes) => Ok(Some(adopt(session, news, Announced::Crl, bytes).await)),
-        Frame::Ack(ack) => {
-            tracing::info!(peer = %session.peer_id(), what = ?ack.what, number = ack.number, "the peer holds our newest");
-            Ok(None)
-        }
-        Frame::Fault(fault) => {
-            tracing::warn!(peer = %session.peer_id(), code = %fault.code, "the peer refused what we said: {}", fault.text.escape_debug());
-            watching.refused(session, &fault).await;
-            Ok(None)
-        }
-        other @ (Frame::Hello(_)
-        | Frame::Held(_)
-        | Frame::AddCheckpoint(_)
-        | Frame::Cosignature(_)
-        | Frame::Knows(_)
-        | Frame::Gossip(_)
-        | Frame::Offer(_)
-        | Frame::Disclosures(_)
-        | Frame::Accept { .. }
-        | Frame::Receipt(_)
-        | Frame::Header(_)
-        | Frame::Later(_)
-        | Frame::Done) => Err(Fault::new(
-            "unexpected-frame",
-            format!("{} on the control stream", other.kind()),
-        )),
-    }
-}
-
-impl Session {
-    fn refuse(&self, fault: &Fault) {
-        tracing::warn!(peer = %self.peer_id(), code = %fault.code, "closing the connection: {}", fault.text);
-        self.link.close(CLOSE_FAULT, &fault.code);
-    }
-}
-
-async fn adopt(
-    session: &Session,
-    news: &mpsc::Sender<News>,
-    what: Announced,
-    bytes: Vec<u8>,
-) -> Frame {
-    let (reply, answer) = tokio::sync::oneshot::channel();
-    let peer = session.peer_id().clone();
-    let asked = news
-        .send(News {
-            peer,
-            what,
-            bytes,
-            reply,
-        })
-        .await;
-    let gone = || Fault::new("shutting-down", "this daemon is shutting down");
-    let adopted = if asked.is_ok() {
-        answer.await.unwrap_or_else(|_| Err(gone()))
-    } else {
-        Err(gone())
-    };
-    match adopted {
-        Ok(number) => Frame::Ack(Ack { what, number }),
-        Err(fault) => Frame::Fault(crate::wire::Fault::new(&fault.code, &fault.text)),
     }
 }
 

@@ -151,10 +151,10 @@ impl Station {
         Instant(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
 
-    /// A note of an exchange for the ledger. Only what this authority has signed becomes a leaf of its log.
-    pub(crate) fn statement(&self, kind: Kind, note: &Note, xid: Xid, logged: bool) -> Op {
+    /// A note for the ledger, of an exchange or of none. Only what this authority has signed becomes a leaf of its log.
+    pub(crate) fn statement(&self, kind: Kind, note: &Note, xid: Option<Xid>, logged: bool) -> Op {
         Op::Statement {
-            xid: Some(xid),
+            xid,
             kind: kind.as_str().to_owned(),
             issuer: note.issuer().name.authority().clone(),
             signatures: u8::try_from(note.signatures().len()).unwrap_or(u8::MAX),

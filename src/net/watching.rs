@@ -8,6 +8,7 @@ use crate::base::Digest;
 use crate::base::Hasher;
 use crate::base::Instant;
 use crate::base::limits;
+use crate::net::control::AboutLogs;
 use crate::net::session::Session;
 use crate::net::station::Station;
 use crate::net::watch::Submission;
@@ -177,59 +178,40 @@ impl Watching {
         }
     }
 
-    /// A frame about logs has come; any other is given back.
-    pub(crate) async fn frame(
-        &mut self,
-        session: &Session,
-        frame: Frame,
-    ) -> Result<Vec<Frame>, Box<Frame>> {
+    /// What is said to that.
+    pub(crate) async fn answers(&mut self, session: &Session, said: AboutLogs) -> Vec<Frame> {
         let (station, peer) = (&session.station, session.peer_id());
-        if !is_about_logs(&frame) {
-            return Err(Box::new(frame));
-        }
         if !station.watch.is_on() {
-            return Ok(Vec::new());
+            return Vec::new();
         }
         if !self.may(station.instant()) {
             let text = "too many frames about logs in a row";
-            return Ok(vec![Frame::Fault(Fault::new("too-fast", text))]);
+            return vec![Frame::Fault(Fault::new("too-fast", text))];
         }
-        let answer = match frame {
-            Frame::Held(note) => {
+        let answer = match said {
+            AboutLogs::Held(note) => {
                 let made = station.asked(&note).await;
                 if let (Ok(_), Ok((head, _))) = (&made, Checkpoint::parse(&note)) {
                     self.theirs = self.theirs.max(head.size);
                 }
                 Ok(self.submit(station, made))
             }
-            Frame::AddCheckpoint(bytes) => station.submitted(peer, &bytes).await,
-            Frame::Cosignature(bytes) => self.cosigned(session, &bytes).await.map(|()| None),
-            Frame::Knows(tags) => {
+            AboutLogs::AddCheckpoint(bytes) => station.submitted(peer, &bytes).await,
+            AboutLogs::Cosignature(bytes) => self.cosigned(session, &bytes).await.map(|()| None),
+            AboutLogs::Knows(tags) => {
                 let (tags, _) = tags.as_chunks::<32>();
                 self.knows = tags.iter().map(|tag| Digest::from_bytes(*tag)).collect();
-                return Ok(self.gossip(session, limits::GOSSIP_HEADS_MAX).await);
+                return self.gossip(session, limits::GOSSIP_HEADS_MAX).await;
             }
-            Frame::Gossip(note) => station.gossiped(&note).await.map(|()| None),
-            other @ (Frame::Hello(_)
-            | Frame::Card(_)
-            | Frame::Crl(_)
-            | Frame::Ack(_)
-            | Frame::Offer(_)
-            | Frame::Disclosures(_)
-            | Frame::Accept { .. }
-            | Frame::Receipt(_)
-            | Frame::Header(_)
-            | Frame::Later(_)
-            | Frame::Done
-            | Frame::Fault(_)) => return Err(Box::new(other)),
+            AboutLogs::Gossip(note) => station.gossiped(&note).await.map(|()| None),
         };
-        Ok(match answer {
+        match answer {
             Ok(frame) => frame.into_iter().collect(),
             Err(fault) => {
                 tracing::warn!(%peer, code = %fault.code, "about its log: {}", fault.text.escape_debug());
                 vec![Frame::Fault(fault)]
             }
-        })
+        }
     }
 
     /// The peer says that something of the above does not go.
@@ -260,17 +242,6 @@ impl Watching {
         self.spent += u64::from(may);
         may
     }
-}
-
-const fn is_about_logs(frame: &Frame) -> bool {
-    matches!(
-        frame,
-        Frame::Held(_)
-            | Frame::AddCheckpoint(_)
-            | Frame::Cosignature(_)
-            | Frame::Knows(_)
-            | Frame::Gossip(_)
-    )
 }
 
 /// An authority's name on this connection: who does not know the name already learns nothing from it.

@@ -83,9 +83,6 @@ pub enum SealError {
     /// No recipient at all.
     #[error("no recipient to seal for; the peer's card names none")]
     NoRecipient,
-    /// The operating system gave no random bytes.
-    #[error("the operating system gave no random bytes")]
-    Random,
     /// The sealed bytes could not be written.
     #[error("the sealed package cannot be written: {0}")]
     Write(io::Error),

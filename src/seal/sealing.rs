@@ -27,6 +27,7 @@ use crate::policy::Terms;
 use crate::seal::fault::SealError;
 use crate::seal::identity;
 use crate::seal::inputs::{self, Found};
+use crate::seal::random;
 
 const BLOCK_BYTES: usize = 1 << 20;
 const BLOCKS: usize = 8;
@@ -344,8 +345,7 @@ fn begin<W: Write>(
             what: "more than 2 TiB",
         });
     }
-    let mut salt = [0; 16];
-    aws_lc_rs::rand::fill(&mut salt).map_err(|_| SealError::Random)?;
+    let salt: [u8; 16] = random();
     tape.head(
         &format!("{}{path}", bag::PAYLOAD),
         size,

@@ -66,18 +66,7 @@ impl World {
             then: None,
             closing: None,
         }));
-        let task = Task {
-            id,
-            link,
-            side,
-            stream,
-            bytes: Vec::new(),
-            fin: false,
-            lost: false,
-            waits: false,
-            timer: false,
-            run,
-        };
+        let task = Task::new(id, link, side, stream, run);
         self.nodes[node].live.tasks.insert(id, task);
         id
     }

@@ -118,6 +118,23 @@ pub(crate) struct Task {
     pub(crate) run: Run,
 }
 
+impl Task {
+    pub(crate) const fn new(id: u32, link: u32, side: usize, stream: u32, run: Run) -> Self {
+        Self {
+            id,
+            link,
+            side,
+            stream,
+            bytes: Vec::new(),
+            fin: false,
+            lost: false,
+            waits: false,
+            timer: false,
+            run,
+        }
+    }
+}
+
 pub(crate) enum Run {
     Out(Box<Outgoing>),
     In(Box<Arriving>),

@@ -438,18 +438,7 @@ impl World {
             progressed: false,
             pumps: BTreeMap::new(),
         };
-        let task = Task {
-            id,
-            link,
-            side,
-            stream,
-            bytes: Vec::new(),
-            fin: false,
-            lost: false,
-            waits: false,
-            timer: false,
-            run: Run::Out(Box::new(out)),
-        };
+        let task = Task::new(id, link, side, stream, Run::Out(Box::new(out)));
         self.nodes[node].live.tasks.insert(id, task);
         self.run_task(node, id)
     }

@@ -127,18 +127,7 @@ impl World {
         if self.chance.one_in(2) {
             self.send(stream, side, Cargo::Fin);
         }
-        let task = Task {
-            id,
-            link,
-            side,
-            stream,
-            bytes: Vec::new(),
-            fin: false,
-            lost: false,
-            waits: false,
-            timer: false,
-            run: Run::Replay,
-        };
+        let task = Task::new(id, link, side, stream, Run::Replay);
         self.nodes[from].live.tasks.insert(id, task);
     }
 

@@ -277,8 +277,7 @@ pub(super) fn seal_failure(fault: &SealError) -> Failure {
         SealError::Identity(_) | SealError::NoRecipient => {
             Failure::trust("recipient-refused", text)
         }
-        SealError::Random
-        | SealError::Write(_)
+        SealError::Write(_)
         | SealError::Header(_)
         | SealError::Stanza
         | SealError::NotForUs
@@ -334,7 +333,7 @@ mod tests {
             (SealError::Symlink { path: path.clone() }, 2),
             (SealError::Changed { path }, 5),
             (SealError::NoRecipient, 6),
-            (SealError::Random, 1),
+            (SealError::Stanza, 1),
         ] {
             assert_eq!(seal_failure(&fault).code, code, "{fault}");
         }

@@ -1,0 +1,101 @@
+//! Peers, and the cards by which they are known.
+
+use serde::{Deserialize, Serialize};
+
+use crate::api::types::HeldBack;
+use crate::base::{Alias, AuthorityId, Timestamp};
+
+/// A peer.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PeerView {
+    /// Its id.
+    pub id: AuthorityId,
+    /// Its short name here.
+    pub alias: Alias,
+    /// Its name as its card gives it.
+    pub name: String,
+    /// Its country.
+    pub country: String,
+    /// `added` (fingerprint not yet compared), `accepted`, `paused`, `revoked`.
+    pub state: String,
+    /// The six words of its card.
+    pub fingerprint: String,
+    /// Where it listens.
+    pub endpoints: Vec<String>,
+    /// The number of its card.
+    pub card_number: u64,
+    /// Whether a connection is up now.
+    pub connected: bool,
+    /// When it was last heard.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub last_seen: Option<Timestamp>,
+    /// When its revocation list ends; absent where there is none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub crl_expires: Option<Timestamp>,
+    /// Why the last attempt to reach it failed.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub fault: Option<FaultView>,
+    /// How often its limits have held since the daemon started.
+    #[serde(default)]
+    pub held_back: HeldBack,
+}
+
+/// Why something does not go on at the moment.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+pub struct FaultView {
+    /// Stable kebab-case word: `unreachable`, `refused-by-peer`, `peer-storage-full`, the code of a trust refusal …
+    pub code: String,
+    /// The exact cause.
+    pub text: String,
+}
+
+/// `GET /v1/card`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CardView {
+    /// The authority.
+    pub id: AuthorityId,
+    /// Its short name.
+    pub alias: Alias,
+    /// Number of the card.
+    pub number: u64,
+    /// The six words.
+    pub fingerprint: String,
+    /// The card itself, a signed note.
+    pub card: String,
+}
+
+/// `POST /v1/peers`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AddPeer {
+    /// The card, a signed note.
+    pub card: String,
+    /// The revocation list (DER, padded base64).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub crl: Option<String>,
+}
+
+/// `POST /v1/peers/{alias}/accept`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AcceptPeer {
+    /// The six words, as read on the telephone.
+    pub fingerprint: String,
+}
+
+/// `POST /v1/peers/{alias}/ping`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Ping {
+    /// The peer.
+    pub id: AuthorityId,
+    /// The address that answered.
+    pub address: String,
+    /// Handshake and hello together, in microseconds.
+    pub connect_us: u64,
+    /// Round trip as QUIC measures it, in microseconds.
+    pub rtt_us: u64,
+    /// Its clock minus ours, in milliseconds.
+    pub clock_ms: i64,
+    /// When its certificate ends.
+    pub certificate_expires: Timestamp,
+}

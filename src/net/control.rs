@@ -1,0 +1,209 @@
+//! The control stream after hello: newest papers out, newest papers in; then what is to be said about logs.
+
+use tokio::sync::mpsc;
+use tokio::sync::oneshot;
+
+use crate::base::AuthorityId;
+use crate::identity::keys::PublicKey;
+use crate::net::frames::FrameFault;
+use crate::net::frames::write_frame;
+use crate::net::reader::FrameReader;
+use crate::net::session::Session;
+use crate::net::watching::Watching;
+use crate::transfer::Fault;
+use crate::wire::{Ack, Announced, Frame, FrameKind, Hello};
+
+/// The newest papers of both sides, as this side has them.
+#[derive(Debug, Clone)]
+pub struct Papers {
+    /// Own card.
+    pub card: Vec<u8>,
+    /// Its number.
+    pub card_number: u64,
+    /// Own revocation list.
+    pub crl: Vec<u8>,
+    /// Its number.
+    pub crl_number: u64,
+    /// Number of the peer's card that is held here.
+    pub peer_card: u64,
+    /// Number of the peer's revocation list that is held here; 0 for none.
+    pub peer_crl: u64,
+    /// The peer's receipt key.
+    pub peer_key: PublicKey,
+}
+
+/// A newer paper of the peer has come; it is acknowledged once the reply says it is committed.
+#[derive(Debug)]
+pub struct News {
+    /// Who sent it.
+    pub peer: AuthorityId,
+    /// Card or revocation list.
+    pub what: Announced,
+    /// Its bytes, not yet looked at.
+    pub bytes: Vec<u8>,
+    /// The number under which it was adopted, or why it was not.
+    pub reply: oneshot::Sender<Result<u64, Fault>>,
+}
+
+/// A control stream after hello.
+#[derive(Debug)]
+pub struct Control {
+    pub(crate) send: quinn::SendStream,
+    pub(crate) frames: FrameReader,
+    pub(crate) papers: Papers,
+    pub(crate) theirs: Hello,
+}
+
+/// A frame of the control stream, by who answers it.
+enum Said {
+    /// A paper of theirs; for the daemon.
+    Paper(Announced, Vec<u8>),
+    /// A paper of ours is committed there.
+    Ack(Ack),
+    /// About logs.
+    Logs(AboutLogs),
+    /// Something that we said does not go.
+    Fault(crate::wire::Fault),
+    /// It belongs elsewhere.
+    Misplaced(FrameKind),
+}
+
+/// What is said about logs.
+#[derive(Debug)]
+pub(crate) enum AboutLogs {
+    /// The checkpoint of our log that they hold.
+    Held(Vec<u8>),
+    /// A checkpoint of theirs, with its proof.
+    AddCheckpoint(Vec<u8>),
+    /// Their cosignature on ours.
+    Cosignature(Vec<u8>),
+    /// Whom they know.
+    Knows(Vec<u8>),
+    /// A checkpoint of somebody else.
+    Gossip(Vec<u8>),
+}
+
+fn sorted(frame: Frame) -> Said {
+    match frame {
+        Frame::Card(bytes) => Said::Paper(Announced::Card, bytes),
+        Frame::Crl(bytes) => Said::Paper(Announced::Crl, bytes),
+        Frame::Ack(ack) => Said::Ack(ack),
+        Frame::Held(note) => Said::Logs(AboutLogs::Held(note)),
+        Frame::AddCheckpoint(bytes) => Said::Logs(AboutLogs::AddCheckpoint(bytes)),
+        Frame::Cosignature(bytes) => Said::Logs(AboutLogs::Cosignature(bytes)),
+        Frame::Knows(tags) => Said::Logs(AboutLogs::Knows(tags)),
+        Frame::Gossip(note) => Said::Logs(AboutLogs::Gossip(note)),
+        Frame::Fault(fault) => Said::Fault(fault),
+        elsewhere @ (Frame::Hello(_)
+        | Frame::Offer(_)
+        | Frame::Disclosures(_)
+        | Frame::Accept { .. }
+        | Frame::Receipt(_)
+        | Frame::Header(_)
+        | Frame::Later(_)
+        | Frame::Done) => Said::Misplaced(elsewhere.kind()),
+    }
+}
+
+/// Serves the stream until it ends, which ends the connection too.
+pub(crate) async fn run(session: Session, mut control: Control, news: mpsc::Sender<News>) {
+    let papers = &control.papers;
+    let mut watching = Watching::new(session.station.instant());
+    let mut send = Vec::new();
+    if control.theirs.peer_card < papers.card_number {
+        send.push(Frame::Card(papers.card.clone()));
+    }
+    if control.theirs.peer_crl < papers.crl_number && !papers.crl.is_empty() {
+        send.push(Frame::Crl(papers.crl.clone()));
+    }
+    send.extend(watching.first(&session).await);
+    let mut due = tokio::time::interval(session.station.watch.every());
+    due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    due.reset();
+    loop {
+        for frame in send.drain(..) {
+            if write_frame(&mut control.send, &frame).await.is_err() {
+                return;
+            }
+        }
+        let frame = tokio::select! {
+            frame = control.frames.next() => frame,
+            _ = due.tick() => {
+                send = watching.due(&session).await;
+                continue;
+            }
+        };
+        let frame = match frame {
+            Ok(Some(frame)) => frame,
+            Err(e) if e.is_peers_fault() => {
+                return session.refuse(&Fault::new(e.code(), e.to_string()));
+            }
+            Ok(None) | Err(FrameFault::Abandoned(_)) => {
+                let text = "the peer has ended the control stream";
+                return session.refuse(&Fault::new("control-closed", text));
+            }
+            Err(_) => return,
+        };
+        session.hears();
+        session.share.control(&session.station).await;
+        send = match answers(&session, &news, &mut watching, sorted(frame)).await {
+            Ok(answers) => answers,
+            Err(fault) => return session.refuse(&fault),
+        };
+    }
+}
+
+/// What is said to that; a fault ends the connection.
+async fn answers(
+    session: &Session,
+    news: &mpsc::Sender<News>,
+    watching: &mut Watching,
+    said: Said,
+) -> Result<Vec<Frame>, Fault> {
+    let peer = session.peer_id();
+    match said {
+        Said::Paper(what, bytes) => Ok(vec![adopt(session, news, what, bytes).await]),
+        Said::Logs(about) => Ok(watching.answers(session, about).await),
+        Said::Ack(ack) => {
+            tracing::info!(%peer, what = ?ack.what, number = ack.number, "the peer holds our newest");
+            Ok(Vec::new())
+        }
+        Said::Fault(fault) => {
+            tracing::warn!(%peer, code = %fault.code, "the peer refused what we said: {}", fault.text.escape_debug());
+            watching.refused(session, &fault).await;
+            Ok(Vec::new())
+        }
+        Said::Misplaced(kind) => Err(Fault::new(
+            "unexpected-frame",
+            format!("{kind} on the control stream"),
+        )),
+    }
+}
+
+async fn adopt(
+    session: &Session,
+    news: &mpsc::Sender<News>,
+    what: Announced,
+    bytes: Vec<u8>,
+) -> Frame {
+    let (reply, answer) = oneshot::channel();
+    let peer = session.peer_id().clone();
+    let asked = news
+        .send(News {
+            peer,
+            what,
+            bytes,
+            reply,
+        })
+        .await;
+    let gone = || Fault::new("shutting-down", "this daemon is shutting down");
+    let adopted = if asked.is_ok() {
+        answer.await.unwrap_or_else(|_| Err(gone()))
+    } else {
+        Err(gone())
+    };
+    match adopted {
+        Ok(number) => Frame::Ack(Ack { what, number }),
+        Err(fault) => Frame::Fault(crate::wire::Fault::new(&fault.code, &fault.text)),
+    }
+}
