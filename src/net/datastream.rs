@@ -14,6 +14,7 @@ use crate::net::intake::PartFile;
 use crate::net::intake::Taken;
 use crate::net::station::Meter;
 use crate::package::segments;
+use crate::store::Block;
 use crate::store::Incoming;
 use crate::store::ListFault;
 use crate::store::ListPart;
@@ -184,11 +185,11 @@ pub(crate) async fn payload(
     meter: Arc<Meter>,
     to: mpsc::Sender<Taken>,
 ) {
-    let (full_to, full) = mpsc::channel::<(u64, Vec<u8>)>(1);
-    let (empty_to, mut empty) = mpsc::channel::<Vec<u8>>(3);
+    let (full_to, full) = mpsc::channel::<(u64, Block)>(1);
+    let (empty_to, mut empty) = mpsc::channel::<Block>(3);
     for _ in 0..2 {
         // The channel is empty and long enough.
-        drop(empty_to.try_send(Vec::with_capacity(
+        drop(empty_to.try_send(Block::new(
             usize::try_from(limits::SEGMENT_BYTES).unwrap_or_default(),
         )));
     }
@@ -225,7 +226,7 @@ pub(crate) async fn payload(
 /// Fills a buffer with one segment; `false` where the stream ended before it.
 async fn fill(
     stream: &mut quinn::RecvStream,
-    buffer: &mut Vec<u8>,
+    buffer: &mut Block,
     wanted: u64,
     meter: &Meter,
 ) -> Result<bool, Option<Fault>> {
@@ -236,7 +237,8 @@ async fn fill(
             Some(chunk) => {
                 meter.pass(chunk.len() as u64).await;
                 meter.add(chunk.len() as u64);
-                buffer.extend_from_slice(&chunk);
+                // No chunk is longer than what the segment lacks.
+                buffer.fill(&chunk);
             }
             None if buffer.is_empty() => return Ok(false),
             None => return Err(Some(Fault::new("wrong-length", "a segment ended early"))),
@@ -256,8 +258,8 @@ async fn fill(
 
 fn write_segments(
     incoming: &Incoming,
-    mut full: mpsc::Receiver<(u64, Vec<u8>)>,
-    empty: &mpsc::Sender<Vec<u8>>,
+    mut full: mpsc::Receiver<(u64, Block)>,
+    empty: &mpsc::Sender<Block>,
     to: &mpsc::Sender<Taken>,
 ) {
     while let Some((segment, buffer)) = full.blocking_recv() {

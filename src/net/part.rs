@@ -1,8 +1,7 @@
 //! Putting payload on the wire: the list of segment hashes, runs of segments.
 
 use std::io;
-use std::io::Read;
-use std::io::Seek;
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -119,11 +118,17 @@ fn pieces(
         drop(to.try_send(Ok(bytes)));
         return Ok(from);
     }
-    let (mut file, start, mut left) = match part {
+    match part {
         Part::List => {
             let file = station.blobs.list(&payload.xid)?;
             let length = file.metadata()?.len();
-            (file, 0, length)
+            tokio::task::spawn_blocking(move || {
+                read_ahead((0, length), &to, |at, piece| {
+                    let mut bytes = vec![0; piece];
+                    file.read_exact_at(&mut bytes, at)?;
+                    Ok(bytes.into())
+                });
+            });
         }
         Part::Segments(run) => {
             let start = run
@@ -134,27 +139,32 @@ fn pieces(
                 .end()
                 .saturating_mul(limits::SEGMENT_BYTES)
                 .min(payload.len);
-            (station.blobs.payload(&payload.xid)?, start, end - start)
+            let file = station.blobs.long_payload(&payload.xid)?;
+            tokio::task::spawn_blocking(move || {
+                read_ahead((start, end), &to, |at, piece| {
+                    Ok(Bytes::from_owner(file.read_exact_at(piece, at)?))
+                });
+            });
         }
-    };
-    file.seek(io::SeekFrom::Start(start))?;
-    tokio::task::spawn_blocking(move || {
-        while left > 0 {
-            let length = left.min(PIECE_BYTES);
-            left -= length;
-            let mut piece = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
-            let piece = match Read::take(&mut file, length).read_to_end(&mut piece) {
-                Ok(read) if read as u64 == length => Ok(piece.into()),
-                Ok(_) => Err(io::ErrorKind::UnexpectedEof.into()),
-                Err(e) => Err(e),
-            };
-            let failed = piece.is_err();
-            if to.blocking_send(piece).is_err() || failed {
-                return;
-            }
-        }
-    });
+    }
     Ok(from)
+}
+
+/// Reads the bytes from here to there, piece by piece, until nobody wants more or the disk fails.
+fn read_ahead(
+    (mut at, end): (u64, u64),
+    to: &mpsc::Sender<io::Result<Bytes>>,
+    read: impl Fn(u64, usize) -> io::Result<Bytes>,
+) {
+    while at < end {
+        let length = PIECE_BYTES.min(end - at);
+        let piece = read(at, usize::try_from(length).unwrap_or_default());
+        at += length;
+        let failed = piece.is_err();
+        if to.blocking_send(piece).is_err() || failed {
+            return;
+        }
+    }
 }
 
 /// Bytes read and put on the wire at a time.

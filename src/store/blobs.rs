@@ -19,6 +19,7 @@ use tokio::sync::watch;
 use crate::base::Digest;
 use crate::base::Hasher;
 use crate::base::Xid;
+use crate::store::direct::LongFile;
 use crate::store::durable;
 use crate::store::durable::DiskFault;
 use crate::store::incoming::Incoming;
@@ -115,6 +116,12 @@ impl Blobs {
     /// each exchange, and only before it is consigned.
     pub fn incoming(&self, xid: &Xid, len: u64) -> Result<Incoming, DiskFault> {
         Incoming::open(self.clone(), xid, len)
+    }
+
+    /// A complete payload, for reading in long runs.
+    pub fn long_payload(&self, xid: &Xid) -> io::Result<LongFile> {
+        let path = self.path("blobs", xid, "");
+        Ok(LongFile::new(File::open(&path)?, &path, false))
     }
 
     /// A complete payload, for reading.

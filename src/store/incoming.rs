@@ -20,6 +20,7 @@ use crate::base::limits;
 use crate::store::blobs;
 use crate::store::blobs::Blobs;
 use crate::store::blobs::Reservation;
+use crate::store::direct::LongFile;
 use crate::store::durable;
 use crate::store::durable::DiskFault;
 use crate::tlog::Frontier;
@@ -85,7 +86,7 @@ pub struct Incoming {
     xid: Xid,
     len: u64,
     segments: u64,
-    file: File,
+    file: LongFile,
     path: PathBuf,
     list: OnceLock<File>,
     /// The segments written since writing was last begun: the lowest, the one after the highest, how many bytes.
@@ -155,7 +156,7 @@ impl Incoming {
             xid: *xid,
             len,
             segments,
-            file,
+            file: LongFile::new(file, &path, true),
             path,
             list,
             dirty: Mutex::new((u64::MAX, 0, 0)),
@@ -175,7 +176,7 @@ impl Incoming {
         if !self.has_list() {
             return Ok(Ranges::empty());
         }
-        let about = self.file.metadata();
+        let about = self.file.cached().metadata();
         let about = about.map_err(|e| DiskFault::of("examine", &self.path, &e))?;
         let reached = match about.len() {
             length if length >= self.len => self.segments,
@@ -253,7 +254,8 @@ impl Incoming {
         Ok(Digest::from_bytes(hash))
     }
 
-    /// Writes a segment if it is the one that the list describes. It counts after the next [`Self::sync`].
+    /// Writes a segment if it is the one that the list describes, past the cache if it is whole and lies in a
+    /// [`crate::store::Block`]. It counts after the next [`Self::sync`].
     pub fn write_segment(&self, segment: u64, bytes: &[u8]) -> Result<(), SegmentFault> {
         if self.complete.load(Ordering::Acquire) {
             return Err(SegmentFault::Complete);
@@ -272,8 +274,10 @@ impl Incoming {
         }
         let written = self.file.write_all_at(bytes, first);
         let written = written.map_err(|e| DiskFault::of("write", &self.path, &e));
-        self.blobs.noted(written)?;
-        self.written(first, first + got);
+        let past_the_cache = self.blobs.noted(written)?;
+        if !past_the_cache {
+            self.written(first, first + got);
+        }
         Ok(())
     }
 
@@ -283,13 +287,13 @@ impl Incoming {
         if dirty.2 >= blobs::WRITEBACK_BYTES {
             let (first, end, _) = std::mem::replace(&mut *dirty, (u64::MAX, 0, 0));
             drop(dirty);
-            blobs::begin_writeback(&self.file, first, end - first);
+            blobs::begin_writeback(self.file.cached(), first, end - first);
         }
     }
 
     /// Flushes the segments written so far: after it they may be recorded as durable.
     pub fn sync(&self) -> Result<(), DiskFault> {
-        self.blobs.flush(&self.file, &self.path)
+        self.blobs.flush(self.file.cached(), &self.path)
     }
 
     /// All segments are written: flushes them and gives payload and list their final names, durably. That all were
@@ -301,7 +305,7 @@ impl Incoming {
         if self.complete.swap(true, Ordering::AcqRel) {
             return Err(SegmentFault::Complete);
         }
-        let about = self.file.metadata();
+        let about = self.file.cached().metadata();
         let about = about.map_err(|e| DiskFault::of("examine", &self.path, &e))?;
         let (wanted, got) = (self.len, about.len());
         if got != wanted {
@@ -488,7 +492,7 @@ mod tests {
         check(&incoming, 2, whole.segment(0), |fault| {
             matches!(fault, SegmentFault::WrongLength { wanted: 5, .. })
         });
-        assert_eq!(incoming.file.metadata().unwrap().len(), 0);
+        assert_eq!(incoming.file.cached().metadata().unwrap().len(), 0);
         assert!(matches!(
             incoming.finish().unwrap_err(),
             SegmentFault::WrongLength { got: 0, .. }

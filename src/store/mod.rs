@@ -7,6 +7,7 @@
 
 pub mod blobs;
 pub mod check;
+pub mod direct;
 pub mod durable;
 pub mod incoming;
 pub mod spool;
@@ -31,6 +32,7 @@ mod writer;
 mod tests;
 
 pub use blobs::{Blobs, Reservation};
+pub use direct::{Block, LongFile};
 pub use durable::DiskFault;
 pub use heads::{Logged, PublishFault};
 pub use incoming::{Incoming, ListFault, ListPart, SegmentFault};

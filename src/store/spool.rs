@@ -11,14 +11,16 @@ use crate::base::Xid;
 use crate::base::limits;
 use crate::store::blobs;
 use crate::store::blobs::Blobs;
+use crate::store::direct::Block;
+use crate::store::direct::LongFile;
 use crate::store::durable;
 use crate::store::durable::DiskFault;
 use crate::tlog::Frontier;
 
 /// Bytes held in memory: a payload that is no longer becomes no file.
 const BUFFER_BYTES: usize = 256 << 10;
-/// Once there is a file, this many bytes are written to it as they come.
-const DIRECT_BYTES: usize = 32 << 10;
+/// Bytes written to a file at a time.
+const BLOCK_BYTES: usize = 1 << 20;
 /// Bytes of segment hashes held in memory before they are written.
 const LIST_BYTES: usize = 8 << 10;
 
@@ -51,7 +53,8 @@ pub struct Spool {
 }
 
 struct Files {
-    payload: File,
+    payload: LongFile,
+    block: Block,
     payload_path: PathBuf,
     list: File,
     list_path: PathBuf,
@@ -99,15 +102,12 @@ impl Spool {
     }
 
     fn keep(&mut self, bytes: &[u8]) -> Result<(), DiskFault> {
-        let is_file = self.files.is_some() && bytes.len() >= DIRECT_BYTES;
-        if is_file || self.buffer.len() + bytes.len() > BUFFER_BYTES {
-            self.spill()?;
-            if bytes.len() >= DIRECT_BYTES {
-                return self.files()?.write(bytes);
-            }
+        if self.files.is_none() && self.buffer.len() + bytes.len() <= BUFFER_BYTES {
+            self.buffer.extend_from_slice(bytes);
+            return Ok(());
         }
-        self.buffer.extend_from_slice(bytes);
-        Ok(())
+        self.spill()?;
+        self.files()?.write(bytes)
     }
 
     fn hash(&mut self, mut bytes: &[u8]) {
@@ -143,7 +143,7 @@ impl Spool {
         }
     }
 
-    /// Writes what is held in memory to the files.
+    /// Moves what is held in memory to the files, and looks whether there is room for more.
     fn spill(&mut self) -> Result<(), DiskFault> {
         let mut buffer = std::mem::take(&mut self.buffer);
         let mut hashes = std::mem::take(&mut self.hashes);
@@ -151,7 +151,11 @@ impl Spool {
         files.write(&buffer)?;
         let is_due = files.written - files.begun >= blobs::WRITEBACK_BYTES;
         if is_due {
-            blobs::begin_writeback(&files.payload, files.begun, files.written - files.begun);
+            blobs::begin_writeback(
+                files.payload.cached(),
+                files.begun,
+                files.written - files.begun,
+            );
             files.begun = files.written;
         }
         if hashes.len() >= LIST_BYTES {
@@ -197,10 +201,12 @@ impl Spool {
         let hashes = std::mem::take(&mut self.hashes);
         let files = self.files()?;
         files.write_list(&hashes)?;
+        files.write_block()?;
         let Some(files) = &self.files else {
             return Ok(());
         };
-        self.blobs.flush(&files.payload, &files.payload_path)?;
+        self.blobs
+            .flush(files.payload.cached(), &files.payload_path)?;
         self.blobs.flush(&files.list, &files.list_path)?;
         durable::rename(&files.list_path, &self.blobs.path("blobs", xid, ".list"))?;
         durable::rename(&files.payload_path, &self.blobs.path("blobs", xid, ""))?;
@@ -212,9 +218,11 @@ impl Files {
     fn create(payload_path: PathBuf) -> Result<Self, DiskFault> {
         let list_path = payload_path.with_extension("list");
         let payload = durable::create_new(&payload_path)?;
+        let payload = LongFile::new(payload, &payload_path, true);
         let list = durable::create_new(&list_path)?;
         Ok(Self {
             payload,
+            block: Block::new(BLOCK_BYTES),
             payload_path,
             list,
             list_path,
@@ -223,11 +231,22 @@ impl Files {
         })
     }
 
-    fn write(&mut self, bytes: &[u8]) -> Result<(), DiskFault> {
-        self.written += bytes.len() as u64;
-        self.payload
-            .write_all(bytes)
-            .map_err(|e| DiskFault::of("write", &self.payload_path, &e))
+    fn write(&mut self, mut bytes: &[u8]) -> Result<(), DiskFault> {
+        while !bytes.is_empty() {
+            bytes = self.block.fill(bytes);
+            if self.block.is_full() {
+                self.write_block()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write_block(&mut self) -> Result<(), DiskFault> {
+        let written = self.payload.write_all_at(&self.block, self.written);
+        written.map_err(|e| DiskFault::of("write", &self.payload_path, &e))?;
+        self.written += self.block.len() as u64;
+        self.block.clear();
+        Ok(())
     }
 
     fn write_list(&mut self, hashes: &[u8]) -> Result<(), DiskFault> {
