@@ -143,6 +143,8 @@ pub struct Share {
     offers: Mutex<Bucket>,
     control: Mutex<Bucket>,
     usage: Mutex<Usage>,
+    /// Held while packages are counted.
+    counting: tokio::sync::Mutex<()>,
     offers_late: AtomicU64,
     quota_late: AtomicU64,
     control_late: AtomicU64,
@@ -166,6 +168,7 @@ impl Share {
             offers: bucket(bounds.offers_per_second, bounds.offers_per_second),
             control: bucket(bounds.control_per_second, limits::CONTROL_BURST),
             usage: Mutex::default(),
+            counting: tokio::sync::Mutex::default(),
             offers_late: AtomicU64::new(0),
             quota_late: AtomicU64::new(0),
             control_late: AtomicU64::new(0),
@@ -213,7 +216,13 @@ impl Share {
         exchange: &Exchange,
     ) -> Result<bool, StoreFault> {
         let now = station.instant().0;
-        if self.is_old(exchange.len, now) {
+        // One counts; unless nothing was counted yet, others go on with what was counted before.
+        let is_first = self.used().counted_ms.is_none();
+        let counting = match self.counting.try_lock() {
+            Err(_) if is_first => Some(self.counting.lock().await),
+            counting => counting.ok(),
+        };
+        if counting.is_some() && self.is_old(exchange.len, now) {
             let (packages, bytes) = station.ledger.unopened(&exchange.peer).await?;
             *self.used() = Usage {
                 packages,
@@ -221,6 +230,7 @@ impl Share {
                 counted_ms: Some(now),
             };
         }
+        drop(counting);
         let mut usage = self.used();
         if self.is_over(&usage, exchange.len) {
             self.quota_late.fetch_add(1, Ordering::Relaxed);

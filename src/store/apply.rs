@@ -1,29 +1,26 @@
 //! How each change becomes rows, inside the transaction of its group.
 
+mod exchanges;
 mod logs;
 
 use rusqlite::Connection;
-use rusqlite::OptionalExtension;
 use rusqlite::Params;
 use rusqlite::ffi;
 use rusqlite::params;
 
 use crate::base::AuthorityId;
-use crate::base::Digest;
 use crate::base::Timestamp;
-use crate::base::Xid;
 use crate::base::json;
+use crate::store::apply::exchanges::Opening;
 use crate::store::durable::DiskFault;
+use crate::store::known::Remembered;
 use crate::store::op::Commit;
 use crate::store::op::CommitFault;
 use crate::store::op::Op;
 use crate::store::reader;
-use crate::store::rows::Direction;
-use crate::store::rows::Exchange;
 use crate::store::rows::Fault;
 use crate::store::rows::PeerRow;
 use crate::store::rows::PeerState;
-use crate::store::rows::Phase;
 use crate::store::slots::Slots;
 use crate::store::sql;
 use crate::store::sums;
@@ -97,6 +94,8 @@ pub(crate) struct Group<'a> {
     pub(crate) db: &'a Connection,
     /// Where the keys of headers go.
     pub(crate) slots: &'a mut Slots,
+    /// What is known of exchanges without reading.
+    pub(crate) known: &'a mut Remembered,
     /// The log with the leaves of this group.
     pub(crate) tree: tlog::Frontier,
     /// The last statement number given.
@@ -110,24 +109,40 @@ pub(crate) struct Group<'a> {
 }
 
 impl Group<'_> {
-    /// Makes all changes of a batch or none.
+    /// Makes all changes of a batch. After a fault the transaction must be rolled back.
     pub(crate) fn batch(&mut self, ops: &[Op]) -> Result<Commit, Stop> {
         for op in ops {
             op.check()?;
         }
-        let tree = self.tree.clone();
+        let mut opening = None;
+        for op in ops {
+            self.apply(op, &mut opening)?;
+        }
+        self.settle(opening)?;
+        for op in ops {
+            if let Op::Statement { xid: Some(xid), .. } = op {
+                self.known.trim(xid);
+            }
+        }
+        let size = self.tree.size();
+        Ok(Commit { size })
+    }
+
+    /// Makes all changes of a batch or none. Costs a copy of every page that is changed.
+    pub(crate) fn batch_or_none(&mut self, ops: &[Op]) -> Result<Commit, Stop> {
+        let (tree, seq, no) = (self.tree.clone(), self.seq, self.no);
         let (fresh, spent) = (self.fresh.len(), self.spent.len());
         self.run(sql::SAVE, [])?;
-        match ops.iter().try_for_each(|op| self.apply(op)) {
-            Ok(()) => {
+        match self.batch(ops) {
+            Ok(commit) => {
                 self.run(sql::SAVE_KEEP, [])?;
-                let size = self.tree.size();
-                Ok(Commit { size })
+                Ok(commit)
             }
             Err(Stop::Batch(fault)) => {
                 self.run(sql::SAVE_UNDO, [])?;
                 self.run(sql::SAVE_KEEP, [])?;
-                self.tree = tree;
+                self.known.clear();
+                (self.tree, self.seq, self.no) = (tree, seq, no);
                 self.spent.truncate(spent);
                 self.slots.doom(self.fresh.drain(fresh..));
                 Err(Stop::Batch(fault))
@@ -136,22 +151,46 @@ impl Group<'_> {
         }
     }
 
-    fn apply(&mut self, op: &Op) -> Result<(), Stop> {
+    fn apply<'o>(&mut self, op: &'o Op, opening: &mut Option<Opening<'o>>) -> Result<(), Stop> {
         match op {
             Op::Statement { .. } => self.statement(op),
-            Op::Open(exchange) => self.open(exchange),
-            Op::Advance { .. } => self.advance(op),
-            Op::Payload { xid, bytes } => {
-                let no = self.number(xid)?;
-                self.one(sql::PAYLOAD_PUT, params![no, bytes])
+            Op::Open(exchange) => {
+                self.settle(opening.take())?;
+                *opening = Some(self.open(exchange)?);
+                Ok(())
             }
+            Op::Advance { .. } => self.advance(op, opening.as_mut()),
+            Op::Payload { xid, bytes } => self.payload(xid, bytes, opening.as_ref()),
             Op::Header { xid, header } => self.header(xid, header),
             Op::Shred { xid } => {
                 let no = self.number(xid)?;
-                self.shred(no)?;
+                self.shred(xid)?;
                 self.run(sql::PAYLOAD_DROP, [no])?;
                 Ok(())
             }
+            Op::Have { .. } | Op::Retry { .. } | Op::DropIncoming { .. } => {
+                self.settle(opening.take())?;
+                self.of_row(op)
+            }
+            Op::PeerPut(_)
+            | Op::PeerState { .. }
+            | Op::PeerCrl { .. }
+            | Op::PeerSeen { .. }
+            | Op::PeerHead { .. }
+            | Op::PeerFault { .. } => self.of_peer(op),
+            Op::Meta { key, value } => {
+                let sum = sums::named(key, value);
+                self.one(sql::META_PUT, params![key, value, sum])
+            }
+            Op::Witnessed(_) | Op::Heard { .. } | Op::Alarm(_) | Op::Cosigned(_) => {
+                self.of_logs(op)
+            }
+        }
+    }
+
+    /// A change of an exchange's row that is no step.
+    fn of_row(&mut self, op: &Op) -> Result<(), Stop> {
+        match op {
             Op::Have { xid, have } => {
                 let sum = sums::had(xid, have);
                 let have = String::from_utf8(json::canonical(have)).expect("JSON is UTF-8");
@@ -170,19 +209,23 @@ impl Group<'_> {
                 self.one(sql::EXCHANGE_RETRY, values)
             }
             Op::DropIncoming { xid } => self.drop_incoming(xid),
-            Op::PeerPut(_)
+            Op::Statement { .. }
+            | Op::Open(_)
+            | Op::Advance { .. }
+            | Op::Payload { .. }
+            | Op::Header { .. }
+            | Op::Shred { .. }
+            | Op::PeerPut(_)
             | Op::PeerState { .. }
             | Op::PeerCrl { .. }
             | Op::PeerSeen { .. }
             | Op::PeerHead { .. }
-            | Op::PeerFault { .. } => self.of_peer(op),
-            Op::Meta { key, value } => {
-                let sum = sums::named(key, value);
-                self.one(sql::META_PUT, params![key, value, sum])
-            }
-            Op::Witnessed(_) | Op::Heard { .. } | Op::Alarm(_) | Op::Cosigned(_) => {
-                self.of_logs(op)
-            }
+            | Op::PeerFault { .. }
+            | Op::Meta { .. }
+            | Op::Witnessed(_)
+            | Op::Heard { .. }
+            | Op::Alarm(_)
+            | Op::Cosigned(_) => Ok(()),
         }
     }
 
@@ -239,152 +282,6 @@ impl Group<'_> {
         self.one(sql::PEER_SUM, params![sums::peer(&row), id.as_str()])
     }
 
-    fn statement(&mut self, op: &Op) -> Result<(), Stop> {
-        let Op::Statement {
-            xid,
-            kind,
-            issuer,
-            note,
-            at,
-            logged,
-            signatures,
-        } = op
-        else {
-            return Ok(());
-        };
-        let digest = Digest::of(note);
-        let r = logged.then(random).transpose()?;
-        let leaf = logged.then_some(self.tree.size());
-        let sum = sums::kept(self.seq + 1, &digest, *at, leaf, r.as_ref());
-        let stored = self.run(
-            sql::STATEMENT_PUT,
-            params![
-                self.seq + 1,
-                digest.as_bytes(),
-                xid.as_ref().map(Xid::as_bytes),
-                kind,
-                issuer.as_str(),
-                note,
-                at.millis(),
-                leaf,
-                r,
-                signatures,
-                sum
-            ],
-        )?;
-        if stored == 0 {
-            return Ok(());
-        }
-        self.seq += 1;
-        if let (Some(r), Some(leaf)) = (r, leaf) {
-            let commitment = tlog::commitment(&r, &digest);
-            self.one(sql::LEAF_PUT, params![leaf, commitment.as_bytes()])?;
-            let entry = tlog::leaf_entry(&commitment);
-            self.tree.append(tlog::leaf_hash(&entry));
-        }
-        Ok(())
-    }
-
-    fn open(&mut self, exchange: &Exchange) -> Result<(), Stop> {
-        let (code, text) = parts(exchange.fault.as_ref());
-        let fault = exchange.fault.as_ref();
-        let tried = sums::tried(&exchange.xid, exchange.attempts, exchange.next_try, fault);
-        let disclosures = json::canonical(&exchange.disclosures);
-        let have = json::canonical(&exchange.have);
-        let stored = self.run(
-            sql::EXCHANGE_PUT,
-            params![
-                self.no + 1,
-                exchange.xid.as_bytes(),
-                exchange.direction.as_str(),
-                exchange.peer.as_str(),
-                exchange.phase.as_str(),
-                exchange.created.millis(),
-                exchange.updated.millis(),
-                exchange.body.as_bytes(),
-                exchange.hdr.as_bytes(),
-                exchange.len,
-                exchange.segments,
-                exchange.terms,
-                exchange.case_ref,
-                exchange.request_ref,
-                exchange.title,
-                exchange.items,
-                String::from_utf8(disclosures).expect("JSON is UTF-8"),
-                String::from_utf8(have).expect("JSON is UTF-8"),
-                i64::from(exchange.inline),
-                exchange.attempts,
-                exchange.next_try.map(Timestamp::millis),
-                code,
-                text,
-                exchange.last_note,
-                exchange.steps,
-                sums::opened(self.no + 1, exchange),
-                sums::stepped(&exchange.xid, exchange.phase, exchange.updated),
-                sums::had(&exchange.xid, &exchange.have),
-                tried,
-                i64::from(exchange.urgent)
-            ],
-        )?;
-        if stored == 0 {
-            let (_, current, _) = self.state(&exchange.xid)?;
-            let current = Some(current);
-            return Err(CommitFault::Conflict { current }.into());
-        }
-        self.no += 1;
-        Ok(())
-    }
-
-    fn advance(&mut self, op: &Op) -> Result<(), Stop> {
-        let Op::Advance {
-            xid,
-            from,
-            to,
-            last_note,
-            at,
-        } = op
-        else {
-            return Ok(());
-        };
-        let (no, current, _) = self.state(xid)?;
-        if !from.contains(&current) {
-            let current = Some(current);
-            return Err(CommitFault::Conflict { current }.into());
-        }
-        let sum = sums::stepped(xid, *to, *at);
-        let (to, at) = (to.as_str(), at.millis());
-        match last_note {
-            Some(note) => self.one(sql::EXCHANGE_STEP, params![to, at, sum, note, no]),
-            None => self.one(sql::EXCHANGE_PHASE, params![to, at, sum, no]),
-        }
-    }
-
-    fn header(&mut self, xid: &Xid, header: &[u8]) -> Result<(), Stop> {
-        let no = self.number(xid)?;
-        self.shred(no)?;
-        let (slot, wrapped) = self.slots.wrap(xid, header)?;
-        self.fresh.push(slot);
-        self.one(sql::HEADER_PUT, params![no, slot, wrapped])
-    }
-
-    fn shred(&mut self, no: i64) -> Result<(), Stop> {
-        let mut drop = self.db.prepare_cached(sql::HEADER_DROP)?;
-        let slot: Option<u32> = drop.query_row([no], |row| row.get(0)).optional()?;
-        self.spent.extend(slot);
-        Ok(())
-    }
-
-    fn drop_incoming(&mut self, xid: &Xid) -> Result<(), Stop> {
-        let (no, current, direction) = self.state(xid)?;
-        if (direction, current) != (Direction::In, Phase::Receiving) {
-            let current = Some(current);
-            return Err(CommitFault::Conflict { current }.into());
-        }
-        self.shred(no)?;
-        self.run(sql::PAYLOAD_DROP, [no])?;
-        self.one(sql::EXCHANGE_DROP, [no])
-    }
-
     fn peer(&mut self, peer: &PeerRow) -> Result<(), Stop> {
         let (code, text) = parts(peer.fault.as_ref());
         self.one(
@@ -411,25 +308,6 @@ impl Group<'_> {
     fn peer_fault(&mut self, id: &AuthorityId, fault: Option<&Fault>) -> Result<(), Stop> {
         let (code, text) = parts(fault);
         self.one(sql::PEER_FAULT, params![code, text, id.as_str()])
-    }
-
-    fn state(&self, xid: &Xid) -> Result<(i64, Phase, Direction), Stop> {
-        let mut find = self.db.prepare_cached(sql::EXCHANGE_STATE)?;
-        let found = find.query_row([xid.as_bytes()], |row| {
-            let (phase, direction): (String, String) = (row.get(1)?, row.get(2)?);
-            Ok((row.get(0)?, phase, direction))
-        });
-        let (no, phase, direction) = found.optional()?.ok_or(UNKNOWN)?;
-        match (phase.parse(), direction.parse()) {
-            (Ok(phase), Ok(direction)) => Ok((no, phase, direction)),
-            (Err(fault), _) | (_, Err(fault)) => Err(Stop::Broken(fault.to_string())),
-        }
-    }
-
-    fn number(&self, xid: &Xid) -> Result<i64, Stop> {
-        let mut find = self.db.prepare_cached(sql::EXCHANGE_NO)?;
-        let found = find.query_row([xid.as_bytes()], |row| row.get(0));
-        Ok(found.optional()?.ok_or(UNKNOWN)?)
     }
 
     fn run(&self, statement: &'static str, values: impl Params) -> Result<usize, Stop> {

@@ -23,6 +23,7 @@ use crate::identity::keys::PublicKey;
 use crate::identity::keys::SecretKey;
 use crate::store::desk::Desk;
 use crate::store::heads::SubtreeRoots;
+use crate::store::known::Remembered;
 use crate::store::op::Commit;
 use crate::store::op::CommitFault;
 use crate::store::op::Op;
@@ -101,6 +102,8 @@ impl Ledger {
             tree: opened.tree,
             seq: opened.seq,
             no: opened.no,
+            found: opened.found,
+            known: Remembered::default(),
             shown: Shown {
                 signed: signed_to,
                 broken: broken_to,
@@ -363,16 +366,6 @@ impl Ledger {
             let before = before.unwrap_or(i64::MAX);
             let values = params![before, limit.min(limits::LEDGER_ROWS_MAX)];
             reader::rows(db, sql::STATEMENT_LIST, values, reader::statement)
-        })
-        .await
-    }
-
-    /// The statement whose bytes have this digest.
-    pub async fn statement(&self, digest: &Digest) -> Result<Option<StatementRow>, StoreFault> {
-        let digest = *digest;
-        self.read(move |db| {
-            let values = [digest.as_bytes()];
-            reader::row(db, sql::STATEMENT_BY_DIGEST, values, reader::statement)
         })
         .await
     }

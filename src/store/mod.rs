@@ -14,7 +14,9 @@ pub mod spool;
 
 mod apply;
 mod desk;
+mod found;
 mod heads;
+mod known;
 mod ledger;
 mod op;
 mod opening;

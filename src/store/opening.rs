@@ -12,6 +12,7 @@ use crate::base::Timestamp;
 use crate::identity::keys::SecretKey;
 use crate::store::durable;
 use crate::store::durable::DiskFault;
+use crate::store::found;
 use crate::store::reader;
 use crate::store::reserve::Reserve;
 use crate::store::slots::Slots;
@@ -67,6 +68,7 @@ pub(crate) struct Opened {
     pub(crate) tree: Frontier,
     pub(crate) seq: i64,
     pub(crate) no: i64,
+    pub(crate) found: i64,
     pub(crate) signed: Option<Signed>,
 }
 
@@ -88,6 +90,7 @@ pub(crate) fn open(folder: &Path, key: &SecretKey) -> Result<Opened, StoreFault>
     let (tree, signed) = log(&db, key)?;
     let seq = db.query_row(sql::STATEMENT_LAST, [], |row| row.get(0))?;
     let no = db.query_row(sql::EXCHANGE_LAST, [], |row| row.get(0))?;
+    let found = found::until(&db)?;
     db.execute(sql::HEADERS_SPENT, [])?;
     let used = reader::rows(&db, sql::HEADER_SLOTS, [], |row| row.get(0))?;
     let slots = Slots::open(&folder.join(SLOTS), &used)?;
@@ -100,6 +103,7 @@ pub(crate) fn open(folder: &Path, key: &SecretKey) -> Result<Opened, StoreFault>
         tree,
         seq,
         no,
+        found,
         signed,
     })
 }

@@ -1,9 +1,14 @@
 //! Every word of SQL, in one place.
 //!
 //! Kept to what SQLite and PostgreSQL both understand: parameters `$1`, `$2`… first used in ascending order, no
-//! automatic numbering, no functions of one of them. The types of the schema translate one to one:
-//! INTEGER is BIGINT, BLOB is BYTEA. What is SQLite's alone (`PRAGMA`) is in [`WRITER`], [`READER`], [`CHECKER`], [`FOLD`], [`FOLD_ALL`]
+//! automatic numbering, no functions of one of them. What is SQLite's alone (`PRAGMA`) is in [`WRITER`], [`READER`], [`CHECKER`], [`FOLD`], [`FOLD_ALL`]
 //! and the four after `CHECKER`.
+
+mod schema;
+
+pub(crate) use schema::CHECKSUMS;
+pub(crate) use schema::LOG_CHECKSUMS;
+pub(crate) use schema::MIGRATIONS;
 
 /// Settings of the writing connection. The log is folded into the database by [`FOLD`] alone, because SQLite's own way
 /// to do so hides a failed flush.
@@ -59,147 +64,6 @@ pub(crate) const MIGRATION_TABLE: &str =
 pub(crate) const MIGRATION_LAST: &str = "SELECT COALESCE(MAX(no), 0) FROM migration";
 pub(crate) const MIGRATIONS_DONE: &str = "SELECT no, name FROM migration ORDER BY no";
 pub(crate) const MIGRATION_DONE: &str = "INSERT INTO migration (no, name) VALUES ($1, $2)";
-
-/// The schema, as the steps that lead to it; each is carried out once, in its own transaction, and never edited.
-pub(crate) const MIGRATIONS: &[(&str, &str)] = &[
-    (
-        "exchanges, statements, log, peers",
-        "
-    CREATE TABLE exchange (
-        no INTEGER PRIMARY KEY,
-        xid BLOB NOT NULL UNIQUE,
-        direction TEXT NOT NULL,
-        peer TEXT NOT NULL,
-        phase TEXT NOT NULL,
-        created INTEGER NOT NULL,
-        updated INTEGER NOT NULL,
-        body BLOB NOT NULL,
-        hdr BLOB NOT NULL,
-        len INTEGER NOT NULL,
-        segments INTEGER NOT NULL,
-        terms TEXT NOT NULL,
-        case_ref TEXT,
-        request_ref TEXT,
-        title TEXT,
-        items INTEGER NOT NULL,
-        disclosures TEXT NOT NULL,
-        have TEXT NOT NULL,
-        is_inline INTEGER NOT NULL,
-        attempts INTEGER NOT NULL,
-        next_try INTEGER,
-        fault_code TEXT,
-        fault_text TEXT,
-        last_note BLOB NOT NULL,
-        steps INTEGER NOT NULL
-    );
-    CREATE INDEX exchange_phase ON exchange (direction, phase, peer, no);
-    CREATE TABLE statement (
-        seq INTEGER PRIMARY KEY,
-        digest BLOB NOT NULL UNIQUE,
-        xid BLOB,
-        kind TEXT NOT NULL,
-        issuer TEXT NOT NULL,
-        note BLOB NOT NULL,
-        at INTEGER NOT NULL,
-        leaf INTEGER,
-        r BLOB,
-        signatures INTEGER NOT NULL
-    );
-    CREATE INDEX statement_xid ON statement (xid, seq);
-    CREATE TABLE payload (no INTEGER PRIMARY KEY, bytes BLOB NOT NULL);
-    CREATE TABLE header (
-        no INTEGER PRIMARY KEY,
-        slot INTEGER NOT NULL UNIQUE,
-        wrapped BLOB NOT NULL
-    );
-    CREATE TABLE leaf (idx INTEGER PRIMARY KEY, commitment BLOB NOT NULL);
-    CREATE TABLE log (
-        no INTEGER PRIMARY KEY,
-        size INTEGER NOT NULL,
-        frontier BLOB NOT NULL,
-        checkpoint BLOB
-    );
-    CREATE TABLE peer (
-        id TEXT NOT NULL PRIMARY KEY,
-        alias TEXT NOT NULL UNIQUE,
-        card BLOB NOT NULL,
-        number INTEGER NOT NULL,
-        crl BLOB,
-        crl_number INTEGER,
-        state TEXT NOT NULL,
-        classic INTEGER NOT NULL,
-        added INTEGER NOT NULL,
-        accepted INTEGER,
-        last_seen INTEGER,
-        head BLOB,
-        fault_code TEXT,
-        fault_text TEXT
-    );
-    CREATE TABLE meta (key TEXT NOT NULL PRIMARY KEY, value BLOB NOT NULL);
-    ",
-    ),
-    (
-        CHECKSUMS,
-        "
-    ALTER TABLE exchange ADD COLUMN sum_open INTEGER;
-    ALTER TABLE exchange ADD COLUMN sum_step INTEGER;
-    ALTER TABLE exchange ADD COLUMN sum_have INTEGER;
-    ALTER TABLE exchange ADD COLUMN sum_try INTEGER;
-    ALTER TABLE statement ADD COLUMN sum INTEGER;
-    ALTER TABLE peer ADD COLUMN sum INTEGER;
-    ALTER TABLE meta ADD COLUMN sum INTEGER;
-    ",
-    ),
-    ("logs of others, cosignatures", WITNESS),
-    (
-        "urgent packages",
-        "
-    ALTER TABLE exchange ADD COLUMN urgent INTEGER NOT NULL DEFAULT 0;
-    CREATE INDEX exchange_urgent ON exchange (peer, no)
-        WHERE urgent = 1 AND direction = 'out' AND phase IN ('dispatched', 'consigned', 'delivered');
-    ",
-    ),
-    (
-        LOG_CHECKSUMS,
-        "
-    ALTER TABLE log ADD COLUMN sum INTEGER;
-    ALTER TABLE witnessed ADD COLUMN sum INTEGER;
-    ALTER TABLE heard ADD COLUMN sum INTEGER;
-    ALTER TABLE alarm ADD COLUMN sum INTEGER;
-    ALTER TABLE cosigned ADD COLUMN sum INTEGER;
-    ",
-    ),
-];
-
-const WITNESS: &str = "
-    ALTER TABLE log ADD COLUMN signed_at INTEGER;
-    CREATE TABLE witnessed (
-        origin TEXT NOT NULL PRIMARY KEY,
-        size INTEGER NOT NULL,
-        root BLOB NOT NULL,
-        note BLOB NOT NULL,
-        at INTEGER NOT NULL
-    );
-    CREATE TABLE heard (origin TEXT NOT NULL PRIMARY KEY, note BLOB NOT NULL, at INTEGER NOT NULL);
-    CREATE TABLE alarm (
-        origin TEXT NOT NULL PRIMARY KEY,
-        kind TEXT NOT NULL,
-        earlier BLOB NOT NULL,
-        later BLOB NOT NULL,
-        at INTEGER NOT NULL
-    );
-    CREATE TABLE cosigned (
-        witness TEXT NOT NULL PRIMARY KEY,
-        size INTEGER NOT NULL,
-        note BLOB NOT NULL,
-        line TEXT NOT NULL,
-        at INTEGER NOT NULL
-    );";
-
-/// The step after which [`crate::store::sums::fill`] is carried out.
-pub(crate) const CHECKSUMS: &str = "checksums of rows";
-/// The step after which [`crate::store::sums::fill_logs`] is carried out.
-pub(crate) const LOG_CHECKSUMS: &str = "checksums of what is known of logs";
 
 // The log.
 
@@ -269,28 +133,68 @@ pub(crate) const COSIGNED_REWRITE: &str =
 // Statements.
 
 pub(crate) const STATEMENT_PUT: &str = "
-    INSERT INTO statement (seq, digest, xid, kind, issuer, note, at, leaf, r, signatures, sum)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-    ON CONFLICT (digest) DO NOTHING";
+    INSERT INTO statement (seq, digest, xid, no, kind, issuer, note, at, leaf, r, signatures, sum)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
 pub(crate) const STATEMENT_LAST: &str = "SELECT COALESCE(MAX(seq), 0) FROM statement";
 pub(crate) const STATEMENTS: &str = "
     SELECT seq, xid, kind, issuer, note, digest, at, leaf, r, signatures
-    FROM statement WHERE xid = $1 ORDER BY seq LIMIT $2";
+    FROM statement WHERE no = (SELECT e.no FROM exchange e WHERE e.xid = $1) OR (no IS NULL AND xid = $1)
+    ORDER BY seq LIMIT $2";
 pub(crate) const STATEMENT_LIST: &str = "
     SELECT seq, xid, kind, issuer, note, digest, at, leaf, r, signatures
     FROM statement WHERE seq < $1 ORDER BY seq DESC LIMIT $2";
-pub(crate) const STATEMENT_BY_DIGEST: &str = "
+/// Among those that are in `found`, by the first bytes of the digest.
+pub(crate) const STATEMENT_FOUND: &str = "
+    SELECT s.seq, s.xid, s.kind, s.issuer, s.note, s.digest, s.at, s.leaf, s.r, s.signatures
+    FROM found f JOIN statement s ON s.seq = f.seq WHERE f.key = $1 AND s.digest = $2";
+/// Among those that are not in `found` yet.
+pub(crate) const STATEMENT_RECENT: &str = "
     SELECT seq, xid, kind, issuer, note, digest, at, leaf, r, signatures
-    FROM statement WHERE digest = $1";
+    FROM statement WHERE seq > (SELECT COALESCE(MAX(u.seq), 0) FROM found_until u WHERE u.no = 1) AND digest = $1";
+/// Digests of the statements of an exchange.
+pub(crate) const STATEMENTS_OF: &str =
+    "SELECT digest, seq FROM statement WHERE no = $1 ORDER BY seq";
+/// Whether there is this statement of an exchange that is not here.
+pub(crate) const STATEMENT_ALONE: &str =
+    "SELECT seq FROM statement WHERE no IS NULL AND xid = $1 AND digest = $2";
+/// Whether there is this statement that is of no exchange.
+pub(crate) const STATEMENT_OWN: &str =
+    "SELECT seq FROM statement WHERE no IS NULL AND xid IS NULL AND digest = $1";
+/// Statements of an exchange that is not here.
+pub(crate) const STATEMENTS_ALONE: &str =
+    "SELECT seq FROM statement WHERE no IS NULL AND xid = $1 LIMIT 1";
+/// The exchange of these statements is here now.
+pub(crate) const STATEMENTS_PLACE: &str =
+    "UPDATE statement SET no = $1 WHERE no IS NULL AND xid = $2";
+/// The exchange of these statements is here no more.
+pub(crate) const STATEMENTS_LEAVE: &str = "UPDATE statement SET no = NULL WHERE no = $1";
+/// Gives every statement the number of its exchange.
+pub(crate) const STATEMENTS_NUMBER: &str =
+    "UPDATE statement SET no = (SELECT e.no FROM exchange e WHERE e.xid = statement.xid)";
 pub(crate) const STATEMENTS_CHECK: &str = "
-    SELECT s.seq, s.xid, s.kind, s.issuer, s.note, s.digest, s.at, s.leaf, s.r, s.signatures, s.sum, l.commitment
-    FROM statement s LEFT JOIN leaf l ON l.idx = s.leaf ORDER BY s.seq";
+    SELECT s.seq, s.xid, s.kind, s.issuer, s.note, s.digest, s.at, s.leaf, s.r, s.signatures, s.sum, l.commitment,
+        s.no, e.no
+    FROM statement s LEFT JOIN leaf l ON l.idx = s.leaf LEFT JOIN exchange e ON e.xid = s.xid ORDER BY s.seq";
 pub(crate) const STATEMENTS_LOGGED: &str =
     "SELECT leaf, r, digest FROM statement WHERE leaf IS NOT NULL ORDER BY leaf";
 pub(crate) const STATEMENTS_ORPHANED: &str = "
     SELECT DISTINCT xid FROM statement WHERE xid IS NOT NULL AND xid NOT IN (SELECT xid FROM exchange)";
-pub(crate) const STATEMENT_DIGESTS: &str = "SELECT digest FROM statement ORDER BY seq";
+pub(crate) const STATEMENTS_EARLY: &str = "
+    SELECT seq, xid, kind, issuer, note, digest, at, leaf, r, signatures FROM statement WHERE seq > $1
+    ORDER BY seq LIMIT 1";
 pub(crate) const STATEMENT_SUM: &str = "UPDATE statement SET sum = $1 WHERE seq = $2";
+
+// Statements by digest.
+
+pub(crate) const FOUND_UNTIL: &str = "SELECT COALESCE(MAX(seq), 0) FROM found_until WHERE no = 1";
+pub(crate) const FOUND_UNTIL_PUT: &str = "
+    INSERT INTO found_until (no, seq) VALUES (1, $1) ON CONFLICT (no) DO UPDATE SET seq = excluded.seq";
+pub(crate) const FOUND_PUT: &str = "INSERT INTO found (key, seq) VALUES ($1, $2)";
+pub(crate) const FOUND_CLEAR: &str = "DELETE FROM found";
+pub(crate) const FOUND_COUNT: &str = "SELECT COUNT(*) FROM found";
+pub(crate) const FOUND_IS: &str = "SELECT seq FROM found WHERE key = $1 AND seq = $2";
+pub(crate) const DIGESTS: &str =
+    "SELECT digest, seq FROM statement WHERE seq > $1 AND seq <= $2 ORDER BY seq";
 
 // Exchanges.
 
@@ -302,15 +206,14 @@ pub(crate) const EXCHANGE_NO: &str = "SELECT no FROM exchange WHERE xid = $1";
 pub(crate) const EXCHANGE_PUT: &str = "
     INSERT INTO exchange (no, xid, direction, peer, phase, created, updated, body, hdr, len, segments, terms,
         case_ref, request_ref, title, items, disclosures, have, is_inline, attempts, next_try,
-        fault_code, fault_text, last_note, steps, sum_open, sum_step, sum_have, sum_try, urgent)
+        fault_code, fault_text, last_note, steps, sum_open, sum_step, sum_have, sum_try, urgent, last)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
-        $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30)
-    ON CONFLICT (xid) DO NOTHING";
+        $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31)";
 pub(crate) const EXCHANGE_PHASE: &str =
     "UPDATE exchange SET phase = $1, updated = $2, sum_step = $3 WHERE no = $4";
 pub(crate) const EXCHANGE_STEP: &str = "
-    UPDATE exchange SET phase = $1, updated = $2, sum_step = $3, last_note = $4, steps = steps + 1
-    WHERE no = $5";
+    UPDATE exchange SET phase = $1, updated = $2, sum_step = $3, last_note = $4, last = $5, steps = steps + 1
+    WHERE no = $6";
 pub(crate) const EXCHANGE_HAVE: &str =
     "UPDATE exchange SET have = $1, sum_have = $2 WHERE xid = $3";
 pub(crate) const EXCHANGE_RETRY: &str = "
@@ -327,10 +230,18 @@ macro_rules! exchanges {
         exchanges!(", urgent", $rest)
     };
     ($more:literal, $rest:literal) => {
+        exchanges!(
+            "CASE WHEN last IS NULL THEN last_note ELSE (SELECT s.note FROM statement s WHERE s.seq = last) END",
+            $more,
+            $rest
+        )
+    };
+    ($note:literal, $more:literal, $rest:literal) => {
         concat!(
             "SELECT xid, direction, peer, phase, created, updated, body, hdr, len, segments, terms, case_ref, \
-             request_ref, title, items, disclosures, have, is_inline, attempts, next_try, fault_code, fault_text, \
-             last_note, steps",
+             request_ref, title, items, disclosures, have, is_inline, attempts, next_try, fault_code, fault_text, ",
+            $note,
+            ", steps",
             $more,
             " FROM exchange ",
             $rest
@@ -351,12 +262,12 @@ pub(crate) const EXCHANGE_REWRITE: &str = "
     UPDATE exchange SET direction = $1, peer = $2, phase = $3, created = $4, updated = $5, body = $6, hdr = $7,
         len = $8, segments = $9, terms = $10, case_ref = $11, request_ref = $12, title = $13, items = $14,
         disclosures = $15, have = $16, is_inline = $17, attempts = $18, next_try = $19, fault_code = $20,
-        fault_text = $21, last_note = $22, steps = $23, urgent = $24
+        fault_text = $21, last_note = $22, last = NULL, steps = $23, urgent = $24
     WHERE no = $25";
 
 pub(crate) const EXCHANGE: &str = exchanges!("WHERE xid = $1");
-/// Before there was a column for urgent ones.
-pub(crate) const EXCHANGE_EARLY: &str = exchanges!(", 0", "WHERE xid = $1");
+/// Before there were columns for urgent ones and for the last statement.
+pub(crate) const EXCHANGE_EARLY: &str = exchanges!("last_note", ", 0", "WHERE xid = $1");
 pub(crate) const EXCHANGES: &str = exchanges!("WHERE no < $1 ORDER BY no DESC LIMIT $2");
 pub(crate) const EXCHANGES_WAY: &str =
     exchanges!("WHERE no < $1 AND direction = $2 ORDER BY no DESC LIMIT $3");
@@ -391,7 +302,7 @@ pub(crate) const OUTBOX_PEERS: &str = "
 pub(crate) const UNOPENED: &str = "
     SELECT COUNT(*), COALESCE(SUM(e.len), 0) FROM exchange e
     WHERE e.direction = 'in' AND e.phase IN ('receiving', 'consigned', 'handover-signed', 'held') AND e.peer = $1
-    AND NOT EXISTS (SELECT 1 FROM statement s WHERE s.xid = e.xid AND s.kind = 'access')";
+    AND NOT EXISTS (SELECT 1 FROM statement s WHERE s.no = e.no AND s.kind = 'access')";
 pub(crate) const COUNTS: &str =
     "SELECT direction, phase, COUNT(*) FROM exchange GROUP BY direction, phase";
 pub(crate) const XIDS: &str = "SELECT xid FROM exchange WHERE direction = 'in'
@@ -401,8 +312,7 @@ pub(crate) const FIND: &str =
 
 // Payloads and headers.
 
-pub(crate) const PAYLOAD_PUT: &str = "
-    INSERT INTO payload (no, bytes) VALUES ($1, $2) ON CONFLICT (no) DO UPDATE SET bytes = excluded.bytes";
+pub(crate) const PAYLOAD_PUT: &str = "INSERT INTO payload (no, bytes) VALUES ($1, $2)";
 pub(crate) const PAYLOAD: &str =
     "SELECT p.bytes FROM payload p JOIN exchange e ON e.no = p.no WHERE e.xid = $1";
 pub(crate) const PAYLOAD_DROP: &str = "DELETE FROM payload WHERE no = $1";
@@ -414,6 +324,7 @@ pub(crate) const HEADER_PUT: &str = "INSERT INTO header (no, slot, wrapped) VALU
 pub(crate) const HEADER: &str =
     "SELECT h.slot, h.wrapped FROM header h JOIN exchange e ON e.no = h.no WHERE e.xid = $1";
 pub(crate) const HEADER_DROP: &str = "DELETE FROM header WHERE no = $1 RETURNING slot";
+pub(crate) const HEADER_CLEAR: &str = "DELETE FROM header WHERE no = $1";
 pub(crate) const HEADER_SLOTS: &str = "SELECT slot FROM header ORDER BY slot";
 pub(crate) const HEADERS_SPENT: &str = "
     DELETE FROM header WHERE no IN

@@ -22,7 +22,6 @@ use crate::store::rows::Exchange;
 use crate::store::rows::Fault;
 use crate::store::rows::PeerRow;
 use crate::store::rows::Phase;
-use crate::store::rows::StatementRow;
 use crate::store::rows::WitnessedRow;
 use crate::store::sql;
 
@@ -254,18 +253,12 @@ pub(crate) fn fill(db: &Connection) -> rusqlite::Result<()> {
             exchange(db, no, &row)?;
         }
     }
-    let digests = reader::rows(db, sql::STATEMENT_DIGESTS, [], |row| reader::digest(row, 0))?;
-    for digest in digests {
-        let values = [digest.as_bytes()];
-        let found = reader::row(db, sql::STATEMENT_BY_DIGEST, values, reader::statement)?;
-        if let Some(row) = found {
-            let StatementRow {
-                seq, at, leaf, r, ..
-            } = row;
-            let sum = kept(seq, &digest, at, leaf, r.as_ref());
-            db.prepare_cached(sql::STATEMENT_SUM)?
-                .execute(params![sum, seq])?;
-        }
+    let mut before = 0;
+    while let Some(row) = reader::row(db, sql::STATEMENTS_EARLY, [before], reader::statement)? {
+        let sum = kept(row.seq, &row.digest, row.at, row.leaf, row.r.as_ref());
+        db.prepare_cached(sql::STATEMENT_SUM)?
+            .execute(params![sum, row.seq])?;
+        before = row.seq;
     }
     for row in reader::rows(db, sql::PEERS, [], reader::peer)? {
         db.prepare_cached(sql::PEER_SUM)?

@@ -325,6 +325,80 @@ async fn the_same_statement_is_one_statement() {
     assert_eq!(page, [rows[1].clone()]);
 }
 
+/// More of them than are put into the index together.
+#[tokio::test]
+async fn a_statement_is_found_by_its_digest() {
+    const COUNT: u32 = 5_000;
+    let dir = tempfile::tempdir().unwrap();
+    let mut ledger = open(dir.path());
+    for first in (0..COUNT).step_by(500) {
+        let notes = (first..first + 500).map(u32::to_be_bytes);
+        let ops = notes.map(|note| statement(note[3] % 9, &note, note[3] % 2 == 0));
+        ledger.commit(ops.collect()).await.unwrap();
+    }
+    for is_reopened in [false, true] {
+        for number in [0, 1, 4_095, 4_096, 4_097, COUNT - 1] {
+            let digest = Digest::of(&u32::to_be_bytes(number));
+            let found = ledger.statement(&digest).await.unwrap().unwrap();
+            assert_eq!(found.note, u32::to_be_bytes(number), "{is_reopened}");
+        }
+        let other = ledger.statement(&Digest::of(b"other")).await.unwrap();
+        assert_eq!(other, None);
+        ledger.close().await;
+        let db = rusqlite::Connection::open(dir.path().join("ledger.db")).unwrap();
+        let entries = db.query_row("SELECT COUNT(*) FROM found", [], |row| row.get::<_, u32>(0));
+        assert!((4_096..=COUNT).contains(&entries.unwrap()));
+        drop(db);
+        ledger = open(dir.path());
+    }
+}
+
+#[tokio::test]
+async fn a_note_is_kept_once_and_what_is_offered_again_finds_its_statements() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut ledger = open(dir.path());
+    let receiving = || opened(1, Direction::In, Phase::Receiving);
+    let dispatch = || statement(1, b"dispatch", false);
+    ledger.commit(vec![receiving(), dispatch()]).await.unwrap();
+    let drop = Op::DropIncoming { xid: xid(1) };
+    ledger.commit(vec![drop]).await.unwrap();
+    assert_eq!(ledger.statements(&xid(1)).await.unwrap().len(), 1);
+    for (is_reopened, note) in [(false, b"one"), (true, b"two")] {
+        let mut ops = Vec::new();
+        if !is_reopened {
+            ops = vec![receiving(), dispatch()];
+        }
+        ops.push(statement(1, note, true));
+        let both = [Phase::Receiving, Phase::Consigned];
+        ops.push(advance(1, &both, Phase::Consigned, Some(note)));
+        ledger.commit(ops).await.unwrap();
+        let row = ledger.exchange(&xid(1)).await.unwrap().unwrap();
+        assert_eq!(
+            (row.last_note.as_slice(), row.phase),
+            (note.as_slice(), Phase::Consigned)
+        );
+        assert_eq!(row.steps, 2 + u32::from(is_reopened));
+        ledger.close().await;
+        ledger = open(dir.path());
+    }
+    let kept: Vec<_> = ledger.statements(&xid(1)).await.unwrap();
+    let kept: Vec<_> = kept.iter().map(|row| row.note.as_slice()).collect();
+    assert_eq!(kept, [b"dispatch".as_slice(), b"one", b"two"]);
+    let column = || -> Vec<u8> {
+        let db = rusqlite::Connection::open(dir.path().join("ledger.db")).unwrap();
+        let column = db.query_row("SELECT last_note FROM exchange", [], |row| row.get(0));
+        column.unwrap()
+    };
+    let nothing: Vec<u8> = Vec::new();
+    assert_eq!(column(), nothing);
+    // What is among no statements is kept in the row.
+    let unstated = advance(1, &[Phase::Consigned], Phase::Lapsed, Some(b"unstated"));
+    ledger.commit(vec![unstated]).await.unwrap();
+    let row = ledger.exchange(&xid(1)).await.unwrap().unwrap();
+    assert_eq!(row.last_note, b"unstated");
+    assert_eq!(column(), b"unstated");
+}
+
 #[tokio::test]
 async fn the_log_is_the_one_of_its_statements_after_reopening() {
     let dir = tempfile::tempdir().unwrap();

@@ -19,6 +19,8 @@ use crate::base::limits;
 use crate::identity::keys::SecretKey;
 use crate::store::apply::Group;
 use crate::store::apply::Stop;
+use crate::store::found;
+use crate::store::known::Remembered;
 use crate::store::op::Commit;
 use crate::store::op::CommitFault;
 use crate::store::op::Op;
@@ -35,8 +37,10 @@ const PAGE_BYTES: usize = 4_096;
 
 /// After a group of more than so many batches others are on their way: it is worth waiting for them a little.
 const BUSY_BATCHES: usize = 6;
-/// How long: a part of what a flush takes, so that the next flush carries more.
-const GATHER: Duration = Duration::from_micros(700);
+/// How long, for each batch of the last group: the more there are, the more the next flush carries.
+const GATHER: Duration = Duration::from_micros(100);
+/// How long at most.
+const GATHER_MAX: Duration = Duration::from_millis(2);
 
 /// A signed head and its note.
 #[derive(Clone)]
@@ -82,6 +86,9 @@ pub(crate) struct Writer {
     pub(crate) tree: Frontier,
     pub(crate) seq: i64,
     pub(crate) no: i64,
+    /// The last statement that can be found by its digest without looking through the newest.
+    pub(crate) found: i64,
+    pub(crate) known: Remembered,
     pub(crate) shown: Shown,
     pub(crate) pages: usize,
     /// Keeps other processes away from the folder.
@@ -114,12 +121,12 @@ impl Taken {
 impl Writer {
     /// Serves the queue until everybody has let go of it, or asked for the end, or the disk has failed.
     pub(crate) fn run(mut self, mut queue: mpsc::Receiver<Work>) {
-        let mut busy = false;
+        let mut gather = Duration::ZERO;
         while let Some(first) = queue.blocking_recv() {
             let mut taken = Taken::default();
             taken.put(first);
-            if busy && queue.len() < limits::COMMIT_GROUP_BATCHES_MAX / 2 {
-                std::thread::sleep(GATHER);
+            if !gather.is_zero() && queue.len() < limits::COMMIT_GROUP_BATCHES_MAX / 2 {
+                std::thread::sleep(gather);
             }
             while !taken.is_full() {
                 match queue.try_recv() {
@@ -127,7 +134,7 @@ impl Writer {
                     Err(_) => break,
                 }
             }
-            busy = taken.batches.len() > BUSY_BATCHES;
+            gather = gathering(taken.batches.len());
             let close = taken.close.take();
             let served = self.serve(taken);
             let served = match &close {
@@ -176,6 +183,7 @@ impl Writer {
         if !taken.checkpoints.is_empty() {
             self.checkpoint(taken.checkpoints)?;
         }
+        self.find()?;
         if self.pages >= FOLD_PAGES {
             self.fold(sql::FOLD)?;
         }
@@ -243,19 +251,31 @@ impl Writer {
         }
     }
 
-    /// One transaction: rows, keys flushed, commit, shredding.
+    /// One transaction: rows, keys flushed, commit, shredding. Only if a batch is at fault are they kept apart.
     fn commit(&mut self, todo: &[Vec<Op>]) -> Result<Vec<Result<Commit, CommitFault>>, Stop> {
+        match self.transact(todo, false) {
+            Err(Stop::Batch(_)) => self.transact(todo, true),
+            done => done,
+        }
+    }
+
+    fn transact(
+        &mut self,
+        todo: &[Vec<Op>],
+        apart: bool,
+    ) -> Result<Vec<Result<Commit, CommitFault>>, Stop> {
         execute(&self.db, sql::BEGIN)?;
         let mut group = Group {
             db: &self.db,
             slots: &mut self.slots,
+            known: &mut self.known,
             tree: self.tree.clone(),
             seq: self.seq,
             no: self.no,
             fresh: Vec::new(),
             spent: Vec::new(),
         };
-        let done = carry_out(&mut group, todo);
+        let done = carry_out(&mut group, todo, apart);
         let Group {
             tree,
             seq,
@@ -272,16 +292,39 @@ impl Writer {
                 self.shred()?;
                 let bytes: usize = todo.iter().flatten().map(Op::weight).sum();
                 let ops: usize = todo.iter().map(Vec::len).sum();
-                self.pages += bytes / PAGE_BYTES + 2 * ops;
+                self.pages += bytes / PAGE_BYTES + ops;
                 Ok(results)
             }
             Err(stop) => {
+                self.known.clear();
                 if !self.db.is_autocommit() {
                     execute(&self.db, sql::ROLLBACK)?;
                 }
                 self.slots.doom(fresh);
                 Err(stop)
             }
+        }
+    }
+
+    /// Makes the newest statements easy to find by their digest, many at a time. A full disk postpones it.
+    fn find(&mut self) -> Result<(), String> {
+        if self.seq - self.found < found::TOGETHER {
+            return Ok(());
+        }
+        let filled = execute(&self.db, sql::BEGIN)
+            .and_then(|()| found::fill(&self.db, self.found, self.seq))
+            .and_then(|()| execute(&self.db, sql::COMMIT));
+        let Err(error) = filled else {
+            self.found = self.seq;
+            return Ok(());
+        };
+        if !self.db.is_autocommit() {
+            execute(&self.db, sql::ROLLBACK).map_err(|e| e.to_string())?;
+        }
+        match Stop::from(error) {
+            Stop::Full => Ok(()),
+            Stop::Batch(fault) => Err(fault.to_string()),
+            Stop::Broken(why) => Err(why),
         }
     }
 
@@ -354,17 +397,24 @@ impl Writer {
     }
 }
 
-/// Everything between BEGIN and the end of COMMIT: after an error nothing of it has happened.
+/// Everything between BEGIN and the end of COMMIT: after an error nothing of it has happened. That a batch is at fault
+/// is an error unless they are kept apart.
 fn carry_out(
     group: &mut Group<'_>,
     todo: &[Vec<Op>],
+    apart: bool,
 ) -> Result<Vec<Result<Commit, CommitFault>>, Stop> {
     let before = group.tree.size();
     let mut results = Vec::with_capacity(todo.len());
     for ops in todo {
-        results.push(match group.batch(ops) {
+        let done = if apart {
+            group.batch_or_none(ops)
+        } else {
+            group.batch(ops)
+        };
+        results.push(match done {
             Ok(commit) => Ok(commit),
-            Err(Stop::Batch(fault)) => Err(fault),
+            Err(Stop::Batch(fault)) if apart => Err(fault),
             Err(stop) => return Err(stop),
         });
     }
@@ -377,6 +427,15 @@ fn carry_out(
     group.slots.sync()?;
     execute(group.db, sql::COMMIT)?;
     Ok(results)
+}
+
+/// How long to wait for more after a group of so many batches.
+fn gathering(batches: usize) -> Duration {
+    if batches <= BUSY_BATCHES {
+        return Duration::ZERO;
+    }
+    let batches = u32::try_from(batches).unwrap_or(u32::MAX);
+    GATHER.saturating_mul(batches).min(GATHER_MAX)
 }
 
 pub(crate) fn execute(db: &Connection, statement: &'static str) -> rusqlite::Result<()> {

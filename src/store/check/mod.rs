@@ -8,6 +8,7 @@
 mod database;
 mod exchanges;
 mod files;
+mod found;
 mod logs;
 mod peers;
 mod project;
@@ -120,6 +121,10 @@ pub(crate) enum Fix {
     Cosigned(Box<CosignedRow>),
     /// Build the indexes anew.
     Indexes,
+    /// Give every statement the number of its exchange.
+    Numbers,
+    /// Write anew which statement has which digest.
+    Found,
     /// Write this list of segment hashes anew from its payload.
     List(std::path::PathBuf),
     /// Remove this file.
@@ -214,6 +219,7 @@ impl Check<'_> {
         peers::named_values(self)?;
         statements::statements(self)?;
         statements::log(self)?;
+        found::found(self)?;
         logs::logs(self)?;
         exchanges::exchanges(self)?;
         files::slots(self)?;

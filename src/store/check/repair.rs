@@ -21,6 +21,7 @@ use crate::base::json;
 use crate::identity::card::Card;
 use crate::store::durable;
 use crate::store::durable::DiskFault;
+use crate::store::found;
 use crate::store::opening;
 use crate::store::opening::StoreFault;
 use crate::store::reader;
@@ -66,6 +67,14 @@ fn rows(db: &Connection, folder: &Path, card: &Card, fixes: &[Fix]) -> Result<()
     if fixes.iter().any(|fix| matches!(fix, Fix::Indexes)) {
         db.execute_batch(sql::REINDEX)?;
     }
+    if fixes.iter().any(|fix| matches!(fix, Fix::Numbers)) {
+        db.execute(sql::STATEMENTS_NUMBER, [])?;
+    }
+    if fixes.iter().any(|fix| matches!(fix, Fix::Found)) {
+        db.execute(sql::FOUND_CLEAR, [])?;
+        let last = db.query_row(sql::STATEMENT_LAST, [], |row| row.get(0))?;
+        found::fill(db, 0, last)?;
+    }
     if fixes.iter().any(|fix| matches!(fix, Fix::Log)) {
         log(db)?;
     }
@@ -80,6 +89,8 @@ fn rows(db: &Connection, folder: &Path, card: &Card, fixes: &[Fix]) -> Result<()
             | Fix::Witnessed(_)
             | Fix::Cosigned(_)
             | Fix::Indexes
+            | Fix::Numbers
+            | Fix::Found
             | Fix::List(_)
             | Fix::File(_)
             | Fix::Cell(_) => None,
@@ -111,8 +122,14 @@ fn heads(db: &Connection, fix: &Fix) -> Result<(), StoreFault> {
             let values = params![row.size, row.at.millis(), sum, row.by.as_str()];
             db.execute(sql::COSIGNED_REWRITE, values)?;
         }
-        Fix::Exchange(_) | Fix::Log | Fix::Indexes | Fix::List(_) | Fix::File(_) | Fix::Cell(_) => {
-        }
+        Fix::Exchange(_)
+        | Fix::Log
+        | Fix::Indexes
+        | Fix::Numbers
+        | Fix::Found
+        | Fix::List(_)
+        | Fix::File(_)
+        | Fix::Cell(_) => {}
     }
     Ok(())
 }
@@ -259,7 +276,13 @@ fn rebuilt(
 /// The fixes that concern files.
 fn file(folder: &Path, fix: &Fix) -> Result<(), StoreFault> {
     match fix {
-        Fix::Exchange(_) | Fix::Log | Fix::Witnessed(_) | Fix::Cosigned(_) | Fix::Indexes => Ok(()),
+        Fix::Exchange(_)
+        | Fix::Log
+        | Fix::Witnessed(_)
+        | Fix::Cosigned(_)
+        | Fix::Indexes
+        | Fix::Numbers
+        | Fix::Found => Ok(()),
         Fix::File(path) => Ok(durable::remove(path)?),
         Fix::List(payload) => {
             let hashes =

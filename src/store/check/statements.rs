@@ -25,6 +25,8 @@ struct Kept {
     row: StatementRow,
     sum: Option<i64>,
     commitment: Option<Digest>,
+    /// The number of its exchange, as it says and as it is.
+    numbers: (Option<i64>, Option<i64>),
 }
 
 fn kept(row: &Row<'_>) -> rusqlite::Result<Kept> {
@@ -33,6 +35,7 @@ fn kept(row: &Row<'_>) -> rusqlite::Result<Kept> {
         row: reader::statement(row)?,
         sum: row.get(10)?,
         commitment: commitment.map(Digest::from_bytes),
+        numbers: (row.get(12)?, row.get(13)?),
     })
 }
 
@@ -71,6 +74,11 @@ fn one(check: &mut Check<'_>, kept: &Kept) {
             wanted,
             format!("{:?}", kept.sum),
         );
+    }
+    let (found, wanted) = kept.numbers;
+    if found != wanted {
+        let told = (format!("{wanted:?}"), format!("{found:?}"));
+        check.repairable(Fix::Numbers, "statement-number", place(), told);
     }
     let read = Note::parse(&row.note).map_err(|e| e.to_string());
     let read = read.and_then(|note| match receipt::open(&note) {

@@ -1,0 +1,342 @@
+//! How exchanges and their statements become rows.
+
+use rusqlite::OptionalExtension;
+use rusqlite::params;
+
+use crate::base::Digest;
+use crate::base::Timestamp;
+use crate::base::Xid;
+use crate::base::json;
+use crate::store::apply::Group;
+use crate::store::apply::Stop;
+use crate::store::apply::UNKNOWN;
+use crate::store::apply::parts;
+use crate::store::apply::random;
+use crate::store::known::Cell;
+use crate::store::known::Known;
+use crate::store::op::CommitFault;
+use crate::store::op::Op;
+use crate::store::reader;
+use crate::store::rows::Direction;
+use crate::store::rows::Exchange;
+use crate::store::rows::Phase;
+use crate::store::sql;
+use crate::store::sums;
+use crate::tlog;
+
+/// An exchange that a batch begins: its row is written when the batch has said all of it.
+pub(super) struct Opening<'o> {
+    no: i64,
+    row: &'o Exchange,
+    phase: Phase,
+    updated: Timestamp,
+    last_note: &'o [u8],
+    steps: u32,
+}
+
+impl Group<'_> {
+    pub(super) fn open<'o>(&mut self, row: &'o Exchange) -> Result<Opening<'o>, Stop> {
+        if let Some(known) = self.find(&row.xid)? {
+            let current = Some(known.phase);
+            return Err(CommitFault::Conflict { current }.into());
+        }
+        self.no += 1;
+        let no = self.no;
+        // Statements of it may have come before, or be left of an exchange that was dropped.
+        let xid = row.xid.as_bytes();
+        let is_any = |row: &rusqlite::Row<'_>| row.get::<_, i64>(0);
+        let alone = reader::row(self.db, sql::STATEMENTS_ALONE, [xid], is_any)?;
+        let statements = if alone.is_none() {
+            Vec::new()
+        } else {
+            self.run(sql::STATEMENTS_PLACE, params![no, xid])?;
+            self.digests(no)?
+        };
+        let known = Known {
+            no,
+            phase: row.phase,
+            direction: row.direction,
+            statements,
+            cell: Cell::None,
+        };
+        self.known.put(row.xid, known);
+        Ok(Opening {
+            no,
+            row,
+            phase: row.phase,
+            updated: row.updated,
+            last_note: &row.last_note,
+            steps: row.steps,
+        })
+    }
+
+    pub(super) fn payload(
+        &mut self,
+        xid: &Xid,
+        bytes: &[u8],
+        opening: Option<&Opening<'_>>,
+    ) -> Result<(), Stop> {
+        let no = self.number(xid)?;
+        if opening.is_none_or(|opening| opening.no != no) {
+            self.run(sql::PAYLOAD_DROP, [no])?;
+        }
+        self.one(sql::PAYLOAD_PUT, params![no, bytes])
+    }
+
+    /// Writes the row of an exchange that was begun.
+    pub(super) fn settle(&mut self, opening: Option<Opening<'_>>) -> Result<(), Stop> {
+        let Some(opening) = opening else {
+            return Ok(());
+        };
+        let Opening { no, row, .. } = opening;
+        let (phase, updated) = (opening.phase, opening.updated);
+        let (code, text) = parts(row.fault.as_ref());
+        let tried = sums::tried(&row.xid, row.attempts, row.next_try, row.fault.as_ref());
+        let disclosures = json::canonical(&row.disclosures);
+        let have = json::canonical(&row.have);
+        let (note, last) = self.last(&row.xid, opening.last_note)?;
+        self.one(
+            sql::EXCHANGE_PUT,
+            params![
+                no,
+                row.xid.as_bytes(),
+                row.direction.as_str(),
+                row.peer.as_str(),
+                phase.as_str(),
+                row.created.millis(),
+                updated.millis(),
+                row.body.as_bytes(),
+                row.hdr.as_bytes(),
+                row.len,
+                row.segments,
+                row.terms,
+                row.case_ref,
+                row.request_ref,
+                row.title,
+                row.items,
+                String::from_utf8(disclosures).expect("JSON is UTF-8"),
+                String::from_utf8(have).expect("JSON is UTF-8"),
+                i64::from(row.inline),
+                row.attempts,
+                row.next_try.map(Timestamp::millis),
+                code,
+                text,
+                note,
+                opening.steps,
+                sums::opened(no, row),
+                sums::stepped(&row.xid, phase, updated),
+                sums::had(&row.xid, &row.have),
+                tried,
+                i64::from(row.urgent),
+                last
+            ],
+        )
+    }
+
+    /// What is kept of the newest statement: its number, or its bytes if it is not among the statements.
+    fn last<'n>(&mut self, xid: &Xid, note: &'n [u8]) -> Result<(&'n [u8], Option<i64>), Stop> {
+        let digest = Digest::of(note);
+        let known = self.find(xid)?.ok_or(UNKNOWN)?;
+        let mut newest_first = known.statements.iter().rev();
+        Ok(match newest_first.find(|(of, _)| *of == digest) {
+            Some((_, seq)) => (&[], Some(*seq)),
+            None => (note, None),
+        })
+    }
+
+    pub(super) fn advance<'o>(
+        &mut self,
+        op: &'o Op,
+        opening: Option<&mut Opening<'o>>,
+    ) -> Result<(), Stop> {
+        let Op::Advance {
+            xid,
+            from,
+            to,
+            last_note,
+            at,
+        } = op
+        else {
+            return Ok(());
+        };
+        let known = self.find(xid)?.ok_or(UNKNOWN)?;
+        if !from.contains(&known.phase) {
+            let current = Some(known.phase);
+            return Err(CommitFault::Conflict { current }.into());
+        }
+        known.phase = *to;
+        let no = known.no;
+        if let Some(opening) = opening.filter(|opening| opening.row.xid == *xid) {
+            (opening.phase, opening.updated) = (*to, *at);
+            if let Some(note) = last_note {
+                opening.last_note = note;
+                opening.steps = opening.steps.saturating_add(1);
+            }
+            return Ok(());
+        }
+        let sum = sums::stepped(xid, *to, *at);
+        let (to, at) = (to.as_str(), at.millis());
+        let Some(note) = last_note else {
+            return self.one(sql::EXCHANGE_PHASE, params![to, at, sum, no]);
+        };
+        let (note, last) = self.last(xid, note)?;
+        self.one(sql::EXCHANGE_STEP, params![to, at, sum, note, last, no])
+    }
+
+    pub(super) fn statement(&mut self, op: &Op) -> Result<(), Stop> {
+        let Op::Statement {
+            xid,
+            kind,
+            issuer,
+            note,
+            at,
+            logged,
+            signatures,
+        } = op
+        else {
+            return Ok(());
+        };
+        let digest = Digest::of(note);
+        let (no, is_kept) = self.place(xid.as_ref(), &digest)?;
+        if is_kept {
+            return Ok(());
+        }
+        let r = logged.then(random).transpose()?;
+        let leaf = logged.then_some(self.tree.size());
+        self.seq += 1;
+        let seq = self.seq;
+        let sum = sums::kept(seq, &digest, *at, leaf, r.as_ref());
+        self.one(
+            sql::STATEMENT_PUT,
+            params![
+                seq,
+                digest.as_bytes(),
+                xid.as_ref().map(Xid::as_bytes),
+                no,
+                kind,
+                issuer.as_str(),
+                note,
+                at.millis(),
+                leaf,
+                r,
+                signatures,
+                sum
+            ],
+        )?;
+        if let Some(known) = xid.as_ref().and_then(|xid| self.known.get(xid)) {
+            known.statements.push((digest, seq));
+        }
+        if let (Some(r), Some(leaf)) = (r, leaf) {
+            let commitment = tlog::commitment(&r, &digest);
+            self.one(sql::LEAF_PUT, params![leaf, commitment.as_bytes()])?;
+            let entry = tlog::leaf_entry(&commitment);
+            self.tree.append(tlog::leaf_hash(&entry));
+        }
+        Ok(())
+    }
+
+    /// The number of the exchange that a statement is of, if that is here, and whether the statement is here already.
+    fn place(&mut self, xid: Option<&Xid>, digest: &Digest) -> Result<(Option<i64>, bool), Stop> {
+        let Some(xid) = xid else {
+            let values = [digest.as_bytes()];
+            let found = reader::row(self.db, sql::STATEMENT_OWN, values, |row| {
+                row.get::<_, i64>(0)
+            })?;
+            return Ok((None, found.is_some()));
+        };
+        if let Some(known) = self.find(xid)? {
+            let is_kept = known.statements.iter().any(|(of, _)| of == digest);
+            return Ok((Some(known.no), is_kept));
+        }
+        let values = params![xid.as_bytes(), digest.as_bytes()];
+        let found = reader::row(self.db, sql::STATEMENT_ALONE, values, |row| {
+            row.get::<_, i64>(0)
+        })?;
+        Ok((None, found.is_some()))
+    }
+
+    /// What is known of an exchange; none if it is not here.
+    pub(super) fn find(&mut self, xid: &Xid) -> Result<Option<&mut Known>, Stop> {
+        if self.known.get(xid).is_none() {
+            let Some(known) = self.look(xid)? else {
+                return Ok(None);
+            };
+            self.known.put(*xid, known);
+        }
+        Ok(self.known.get(xid))
+    }
+
+    fn look(&self, xid: &Xid) -> Result<Option<Known>, Stop> {
+        let mut find = self.db.prepare_cached(sql::EXCHANGE_STATE)?;
+        let found = find.query_row([xid.as_bytes()], |row| {
+            let (phase, direction): (String, String) = (row.get(1)?, row.get(2)?);
+            Ok((row.get(0)?, phase, direction))
+        });
+        let Some((no, phase, direction)) = found.optional()? else {
+            return Ok(None);
+        };
+        match (phase.parse(), direction.parse()) {
+            (Ok(phase), Ok(direction)) => Ok(Some(Known {
+                no,
+                phase,
+                direction,
+                statements: self.digests(no)?,
+                cell: Cell::Unread,
+            })),
+            (Err(fault), _) | (_, Err(fault)) => Err(Stop::Broken(fault.to_string())),
+        }
+    }
+
+    fn digests(&self, no: i64) -> Result<Vec<(Digest, i64)>, Stop> {
+        let read = |row: &rusqlite::Row<'_>| Ok((reader::digest(row, 0)?, row.get(1)?));
+        Ok(reader::rows(self.db, sql::STATEMENTS_OF, [no], read)?)
+    }
+
+    pub(super) fn number(&mut self, xid: &Xid) -> Result<i64, Stop> {
+        Ok(self.find(xid)?.ok_or(UNKNOWN)?.no)
+    }
+
+    pub(super) fn header(&mut self, xid: &Xid, header: &[u8]) -> Result<(), Stop> {
+        let no = self.number(xid)?;
+        self.shred(xid)?;
+        let (slot, wrapped) = self.slots.wrap(xid, header)?;
+        self.fresh.push(slot);
+        self.one(sql::HEADER_PUT, params![no, slot, wrapped])?;
+        self.find(xid)?.ok_or(UNKNOWN)?.cell = Cell::At(slot);
+        Ok(())
+    }
+
+    /// Drops the header of an exchange; the cell of its key is overwritten once that is committed.
+    pub(super) fn shred(&mut self, xid: &Xid) -> Result<(), Stop> {
+        let known = self.find(xid)?.ok_or(UNKNOWN)?;
+        let no = known.no;
+        match std::mem::replace(&mut known.cell, Cell::None) {
+            Cell::None => {}
+            Cell::At(cell) => {
+                self.one(sql::HEADER_CLEAR, [no])?;
+                self.spent.push(cell);
+            }
+            Cell::Unread => {
+                let mut drop = self.db.prepare_cached(sql::HEADER_DROP)?;
+                let slot: Option<u32> = drop.query_row([no], |row| row.get(0)).optional()?;
+                self.spent.extend(slot);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn drop_incoming(&mut self, xid: &Xid) -> Result<(), Stop> {
+        let known = self.find(xid)?.ok_or(UNKNOWN)?;
+        let (no, current) = (known.no, known.phase);
+        if (known.direction, current) != (Direction::In, Phase::Receiving) {
+            let current = Some(current);
+            return Err(CommitFault::Conflict { current }.into());
+        }
+        self.shred(xid)?;
+        self.run(sql::PAYLOAD_DROP, [no])?;
+        self.run(sql::STATEMENTS_LEAVE, [no])?;
+        self.one(sql::EXCHANGE_DROP, [no])?;
+        self.known.forget(xid);
+        Ok(())
+    }
+}

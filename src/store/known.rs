@@ -1,0 +1,76 @@
+//! What the writer remembers of the exchanges that it changed last, so that it need not read them again.
+
+use std::collections::HashMap;
+
+use crate::base::Digest;
+use crate::base::Xid;
+use crate::store::rows::Direction;
+use crate::store::rows::Phase;
+
+/// Exchanges that are remembered, at least; as many more are until they are forgotten together.
+const EXCHANGES_MAX: usize = 512;
+/// Statements of an exchange that is remembered; one with more is read again each time.
+const STATEMENTS_MAX: usize = 16;
+
+/// The cell of the slot file that holds the key of an exchange's header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cell {
+    /// Not looked for.
+    Unread,
+    /// There is no header.
+    None,
+    /// This one.
+    At(u32),
+}
+
+/// An exchange as it is in the ledger, with what the current group has changed.
+#[derive(Debug)]
+pub(crate) struct Known {
+    pub(crate) no: i64,
+    pub(crate) phase: Phase,
+    pub(crate) direction: Direction,
+    /// Its statements, by digest and number.
+    pub(crate) statements: Vec<(Digest, i64)>,
+    pub(crate) cell: Cell,
+}
+
+/// Exchanges by id. Emptied whenever a group or a batch of it did not become what was remembered.
+#[derive(Debug, Default)]
+pub(crate) struct Remembered {
+    new: HashMap<Xid, Known>,
+    old: HashMap<Xid, Known>,
+}
+
+impl Remembered {
+    pub(crate) fn get(&mut self, xid: &Xid) -> Option<&mut Known> {
+        if let Some(known) = self.old.remove(xid) {
+            self.put(*xid, known);
+        }
+        self.new.get_mut(xid)
+    }
+
+    pub(crate) fn put(&mut self, xid: Xid, known: Known) {
+        if self.new.len() >= EXCHANGES_MAX {
+            self.old = std::mem::take(&mut self.new);
+        }
+        self.new.insert(xid, known);
+    }
+
+    pub(crate) fn forget(&mut self, xid: &Xid) {
+        self.new.remove(xid);
+        self.old.remove(xid);
+    }
+
+    /// Forgets this exchange if it has grown long.
+    pub(crate) fn trim(&mut self, xid: &Xid) {
+        let is_long = |known: &Known| known.statements.len() > STATEMENTS_MAX;
+        if self.new.get(xid).is_some_and(is_long) {
+            self.new.remove(xid);
+        }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.new.clear();
+        self.old.clear();
+    }
+}
