@@ -28,7 +28,7 @@ measured "$BIN" --home "$WORK/de" package open "$id" --purpose trial --justifica
 at_most "memory of the opening command" "$RSS_KIB_MAX" "$CLI_KIB" KiB
 cmp "$image" "$WORK/opened/data/disk.img" || fail "the opened file differs from what was sent"
 ok "$LARGE_GIB GiB opened equal what was sent"
-valid_bag "$WORK/opened"
+bagit_valid "$WORK/opened"
 for side in ie de; do
     at_most "memory of the daemon of $side" "$RSS_KIB_MAX" "$(peak "$side")" KiB
     stop "$side"
