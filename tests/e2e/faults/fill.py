@@ -62,7 +62,7 @@ class Fills:
         else:
             self.accepted += 1
         time.sleep(0.2)
-        need(self.victim.process.poll() is None, f"{self.victim.name} ended by itself on a full disk")
+        need(self.victim.process.poll() is None, f"{self.victim.name} ended by itself with {self.victim.process.poll()} on a full disk")
         self.what_is_still_done()
         os.remove(self.filler)
         self.victim.ask("POST", "/v1/log/checkpoint")
