@@ -6,6 +6,7 @@
 mod body;
 mod calls;
 mod plaintext;
+mod stream;
 
 use std::fmt;
 use std::io;
@@ -29,6 +30,7 @@ use body::Outgoing;
 pub use body::{Download, DownloadReader, Upload, UploadWriter, upload};
 pub use calls::PackageFilter;
 pub use plaintext::RemotePlaintext;
+use stream::Hearing;
 
 /// The longest answer that is read whole: a list of tens of thousands of packages.
 pub const ANSWER_BYTES_MAX: usize = 64 << 20;
@@ -252,7 +254,7 @@ impl Client {
             }
         })?;
         let (sender, connection) = Builder::new()
-            .handshake(TokioIo::new(stream))
+            .handshake(TokioIo::new(Hearing::new(stream)))
             .await
             .map_err(|e| broken(&e))?;
         tokio::spawn(async move {

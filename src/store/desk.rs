@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 use tokio::sync::oneshot;
 
 use crate::store::StoreFault;
+use crate::store::index::Handle;
 use crate::store::sql;
 use crate::store::writer::execute;
 
@@ -23,11 +24,15 @@ pub(crate) struct Desk(mpsc::Sender<Question>);
 
 impl Desk {
     /// Starts the thread on this connection for reading.
-    pub(crate) fn open(db: Connection) -> Result<Self, StoreFault> {
+    pub(crate) fn open(db: Connection, index: Handle) -> Result<Self, StoreFault> {
         let (to, queue) = mpsc::channel(QUESTIONS_MAX);
         std::thread::Builder::new()
             .name("ledger-desk".to_owned())
-            .spawn(move || answer(&db, queue))
+            .spawn(move || {
+                answer(&db, queue);
+                drop(db);
+                drop(index);
+            })
             .map_err(|e| StoreFault::Damaged(format!("its thread does not start: {e}")))?;
         Ok(Self(to))
     }

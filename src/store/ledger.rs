@@ -86,8 +86,8 @@ impl Ledger {
     /// process at a time. The key, of role `log`, signs checkpoints and must be the one that signed before.
     pub fn open(folder: &Path, log_key: SecretKey) -> Result<Self, StoreFault> {
         let opened = opening::open(folder, &log_key)?;
-        let readers = Readers::new(&folder.join(opening::DATABASE));
-        let desk = Desk::open(readers.connect()?)?;
+        let readers = Readers::new(&folder.join(opening::DATABASE), opened.index.handle());
+        let desk = Desk::open(readers.connect()?, opened.index.handle())?;
         let public = log_key.public();
         let (work, queue) = mpsc::channel(2 * limits::COMMIT_GROUP_BATCHES_MAX);
         let (signed_to, signed) = watch::channel(opened.signed);
@@ -98,6 +98,7 @@ impl Ledger {
             db: opened.db,
             slots: opened.slots,
             reserve: opened.reserve,
+            index: opened.index,
             key: log_key,
             tree: opened.tree,
             seq: opened.seq,

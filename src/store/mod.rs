@@ -10,6 +10,7 @@ pub mod check;
 pub mod direct;
 pub mod durable;
 pub mod incoming;
+mod index;
 pub mod spool;
 
 mod apply;

@@ -13,6 +13,7 @@ use crate::identity::keys::SecretKey;
 use crate::store::durable;
 use crate::store::durable::DiskFault;
 use crate::store::found;
+use crate::store::index::Index;
 use crate::store::reader;
 use crate::store::reserve::Reserve;
 use crate::store::slots::Slots;
@@ -65,6 +66,7 @@ pub(crate) struct Opened {
     pub(crate) db: Connection,
     pub(crate) slots: Slots,
     pub(crate) reserve: Reserve,
+    pub(crate) index: Index,
     pub(crate) tree: Frontier,
     pub(crate) seq: i64,
     pub(crate) no: i64,
@@ -80,10 +82,15 @@ pub(crate) fn open(folder: &Path, key: &SecretKey) -> Result<Opened, StoreFault>
     // Made here so that SQLite gives its two companions the same narrow permissions.
     drop(durable::open_or_create(&path)?);
     durable::sync_dir(folder)?;
+    let mut reserve = Reserve::open(folder)?;
+    let mut index = Index::open(folder)?;
+    reserve.lend(|| index.take())?;
     let db = Connection::open(&path)?;
     db.set_prepared_statement_cache_capacity(128);
     db.execute_batch(sql::WRITER)?;
     fold_all(&db)?;
+    // Only now has SQLite certainly opened the index.
+    reserve.lend(|| index.take())?;
     migrate(&db)?;
     // SQLite flushes the name of its log too, but does not mind if that fails.
     durable::sync_dir(folder)?;
@@ -94,12 +101,12 @@ pub(crate) fn open(folder: &Path, key: &SecretKey) -> Result<Opened, StoreFault>
     db.execute(sql::HEADERS_SPENT, [])?;
     let used = reader::rows(&db, sql::HEADER_SLOTS, [], |row| row.get(0))?;
     let slots = Slots::open(&folder.join(SLOTS), &used)?;
-    let reserve = Reserve::open(folder)?;
     Ok(Opened {
         lock,
         db,
         slots,
         reserve,
+        index,
         tree,
         seq,
         no,

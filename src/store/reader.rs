@@ -18,6 +18,7 @@ use crate::base::Digest;
 use crate::base::Ranges;
 use crate::base::Timestamp;
 use crate::base::Xid;
+use crate::store::index::Handle;
 use crate::store::rows::AlarmRow;
 use crate::store::rows::CosignedRow;
 use crate::store::rows::Exchange;
@@ -41,14 +42,17 @@ pub(crate) struct Readers {
     path: PathBuf,
     idle: Mutex<Vec<Connection>>,
     turns: Semaphore,
+    /// Closed after the connections.
+    _index: Handle,
 }
 
 impl Readers {
-    pub(crate) fn new(path: &Path) -> Self {
+    pub(crate) fn new(path: &Path, index: Handle) -> Self {
         Self {
             path: path.to_owned(),
             idle: Mutex::new(Vec::new()),
             turns: Semaphore::new(CONNECTIONS),
+            _index: index,
         }
     }
 

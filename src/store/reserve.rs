@@ -50,6 +50,17 @@ impl Reserve {
         }
     }
 
+    /// Does what needs a little space; on a full disk once more, with the space that was set aside.
+    pub(crate) fn lend(
+        &mut self,
+        mut write: impl FnMut() -> Result<(), DiskFault>,
+    ) -> Result<(), DiskFault> {
+        match write() {
+            Err(DiskFault::Full { .. }) if self.give()? => write(),
+            done @ (Ok(()) | Err(DiskFault::Full { .. } | DiskFault::Broken { .. })) => done,
+        }
+    }
+
     /// Sets the space aside again, once there is a quarter more.
     pub(crate) fn retake(&mut self) {
         if self.held {

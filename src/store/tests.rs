@@ -983,3 +983,45 @@ async fn at_the_start_the_write_ahead_log_is_written_to_the_database_anew() {
     assert!(log() < left, "{left} bytes, then {}", log());
     assert_eq!(again.size(), 1);
 }
+
+/// SQLite would leave holes in the pages that it maps, where blocks are small: on a full disk that is a SIGBUS.
+#[tokio::test]
+async fn the_index_of_the_write_ahead_log_has_its_space_beforehand() {
+    use std::os::unix::fs::MetadataExt;
+    const REGION: u64 = 32 << 10;
+    let dir = tempfile::tempdir().unwrap();
+    let size = |name: &str| dir.path().join(name).metadata().unwrap().size();
+    let space = || {
+        dir.path()
+            .join("ledger.db-shm")
+            .metadata()
+            .unwrap()
+            .blocks()
+            * 512
+    };
+    let reader = |busy: &str| {
+        let db = rusqlite::Connection::open(dir.path().join("ledger.db")).unwrap();
+        db.execute_batch(busy).unwrap();
+        db
+    };
+    for _ in 0..2 {
+        let ledger = open(dir.path());
+        assert!(space() >= 3 * REGION, "{} at the start", space());
+        // Somebody who looks keeps the log from beginning anew.
+        let db = reader("BEGIN; SELECT count(*) FROM statement;");
+        let mut number = 0_u32;
+        while size("ledger.db-wal") < (5_000 * 4_120) {
+            number += 1;
+            ledger
+                .commit(vec![Op::Meta {
+                    key: format!("{number}"),
+                    value: vec![7; 60_000],
+                }])
+                .await
+                .unwrap();
+        }
+        assert!(space() >= 4 * REGION, "{} later", space());
+        drop(db);
+        ledger.close().await;
+    }
+}

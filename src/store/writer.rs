@@ -20,6 +20,7 @@ use crate::identity::keys::SecretKey;
 use crate::store::apply::Group;
 use crate::store::apply::Stop;
 use crate::store::found;
+use crate::store::index::Index;
 use crate::store::known::Remembered;
 use crate::store::op::Commit;
 use crate::store::op::CommitFault;
@@ -82,6 +83,7 @@ pub(crate) struct Writer {
     pub(crate) db: Connection,
     pub(crate) slots: Slots,
     pub(crate) reserve: Reserve,
+    pub(crate) index: Index,
     pub(crate) key: SecretKey,
     pub(crate) tree: Frontier,
     pub(crate) seq: i64,
@@ -146,7 +148,7 @@ impl Writer {
             } else if close.is_none() {
                 continue;
             }
-            drop((self.db, self.lock, queue));
+            drop((self.db, self.index, self.lock, queue));
             if let Some(done) = close {
                 told(done.send(()));
             }
@@ -264,6 +266,7 @@ impl Writer {
         todo: &[Vec<Op>],
         apart: bool,
     ) -> Result<Vec<Result<Commit, CommitFault>>, Stop> {
+        self.index.cover()?;
         execute(&self.db, sql::BEGIN)?;
         let mut group = Group {
             db: &self.db,
@@ -358,6 +361,7 @@ impl Writer {
         let note = checkpoint.sign(&self.key);
         let at = now();
         let sum = sums::signed(Some(&note), Some(at));
+        self.index.cover()?;
         execute(&self.db, sql::BEGIN)?;
         let stored = self
             .db

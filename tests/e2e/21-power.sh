@@ -12,8 +12,10 @@ source "$(dirname "$0")/faults/lib.sh"
 
 SEED=${SEED:-$SRANDOM}
 SMALL=10000 STREAMED=3000000 LARGE=12000000
+DISK_MIB=2000 # what arrived stays there
 case ${POWER:-} in
     all)
+        DISK_MIB=16000
         RECEIVER=("sweep:$SMALL" "sweep:$STREAMED" "sweep:$LARGE" "sample:$LARGE:200" "stale:$SMALL:50" "stale:$STREAMED:50")
         SENDER=("${RECEIVER[@]}")
         ;;
@@ -28,7 +30,7 @@ need_root
 # prepare SIDE NAME: a pair in the folder NAME, the home of SIDE on ext4
 declare -A DISKS
 prepare() {
-    ext4_disk "$WORK/$2/$1" 2000
+    ext4_disk "$WORK/$2/$1" "$DISK_MIB"
     DISKS[$2]=$DISK
     pair_in "$WORK/$2"
 }
