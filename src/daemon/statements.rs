@@ -150,10 +150,7 @@ impl Daemon {
             .disclosing(&disclosures);
         next.purpose = wish.purpose;
         if let Some(denial) = denial {
-            next = next.because(Reason {
-                code: denial.reason.to_string(),
-                clause: denial.clause.clone(),
-            });
+            next = next.because(Reason::from(denial));
         }
         let note = next.sign(&self.station.own.key).map_err(|e| unsigned(&e))?;
         let kept: Vec<_> = disclosures.iter().map(Disclosure::encode).collect();

@@ -22,7 +22,8 @@ pub(super) fn judge(_: &PolicySet, facts: &Facts<'_>) -> Verdict {
         Action::Open => format!("ask {from} to permit its use for longer"),
     };
     Verdict::Denies(Denial {
-        rule: ID,
+        rule: ID.into(),
+        detail: None,
         term: format!("sunset={last}"),
         reason: ReasonCode::SunsetPassed,
         clause: instrument::BY_TERMS.to_owned(),

@@ -160,13 +160,7 @@ impl Receiver {
                     })));
                 Ok(State::AwaitAdmission(offer))
             }
-            Err(denial) => {
-                let reason = Reason {
-                    code: denial.reason.to_string(),
-                    clause: denial.clause,
-                };
-                self.reject(now, offer, reason)
-            }
+            Err(denial) => self.reject(now, offer, Reason::from(&denial)),
         }
     }
 
