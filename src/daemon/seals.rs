@@ -27,6 +27,7 @@ use crate::policy;
 use crate::policy::Action;
 use crate::policy::Facts;
 use crate::policy::Permit;
+use crate::policy::Roles;
 use crate::receipt::Disclosure;
 use crate::receipt::Kind;
 use crate::receipt::Party;
@@ -199,6 +200,7 @@ impl Daemon {
             from: &self.station.own.id,
             to: &peer.row.id,
             actor: &actor,
+            roles: Roles::ALL,
             purpose: None,
             terms: &request.terms,
             package: Digest::of(xid.as_bytes()),

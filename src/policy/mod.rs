@@ -9,6 +9,7 @@ pub mod facts;
 pub mod instrument;
 pub mod permit;
 pub mod purpose;
+pub mod role;
 mod rules;
 pub mod terms;
 
@@ -17,4 +18,5 @@ pub use decide::{Denial, PolicySet, ReasonCode, decide};
 pub use facts::Facts;
 pub use permit::{Action, Permit};
 pub use purpose::Purpose;
+pub use role::{Role, Roles};
 pub use terms::{Evaluation, Handling, Onward, Restriction, Source, Terms, TermsFault};

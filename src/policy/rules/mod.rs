@@ -4,6 +4,7 @@ mod direction;
 mod handling;
 mod purpose;
 mod retention;
+mod role;
 mod sunset;
 
 use crate::policy::decide::Denial;
@@ -34,6 +35,11 @@ pub(super) const ALL: &[Rule] = &[
         id: direction::ID,
         version: 1,
         judge: direction::judge,
+    },
+    Rule {
+        id: role::ID,
+        version: 1,
+        judge: role::judge,
     },
     Rule {
         id: retention::ID,
