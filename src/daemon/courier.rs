@@ -15,6 +15,7 @@ use crate::daemon::Daemon;
 use crate::daemon::Phase;
 use crate::daemon::mailbox::Mailbox;
 use crate::net::outbound::Attempt;
+use crate::net::outbound::STORAGE_FULL;
 use crate::net::session::Session;
 use crate::store::Exchange;
 use crate::store::Fault;
@@ -39,6 +40,9 @@ const URGENT_EVERY: Duration = Duration::from_secs(1);
 const BACKOFF_MS: u64 = 500;
 /// The longest wait, in milliseconds.
 const BACKOFF_MS_MAX: u64 = 5 * 60 * 1_000;
+/// The longest wait while the own disk is full, in milliseconds: once space is freed, what waits goes on soon, however
+/// often it was tried in vain.
+const FULL_MS_MAX: u64 = 20 * 1_000;
 /// How long nothing is begun after the ledger could not take when to try again: otherwise everything would be due at once.
 const REST: Duration = Duration::from_secs(5);
 /// How often the outbox is looked at when nobody rings.
@@ -52,6 +56,15 @@ pub(crate) fn backoff_ms(attempts: u64, spread: u8) -> u64 {
         .saturating_mul(1 << doublings)
         .min(BACKOFF_MS_MAX);
     whole - whole / 3 * u64::from(spread) / 255
+}
+
+/// The wait after a fault of this authority's own, given that of others.
+fn local_wait_ms(code: &str, usual_ms: u64) -> u64 {
+    if code == STORAGE_FULL {
+        usual_ms.min(FULL_MS_MAX)
+    } else {
+        usual_ms
+    }
 }
 
 /// What an exchange takes of the way to a peer, small payloads in KiB.
@@ -445,7 +458,10 @@ impl Courier {
                 ("connection-lost".to_owned(), text, BACKOFF_MS / 2)
             }
             Attempt::Cut(text) => ("connection-lost".to_owned(), text, self.wait(exchange)),
-            Attempt::Local(fault) => (fault.code, fault.text, self.wait(exchange)),
+            Attempt::Local(fault) => {
+                let wait = local_wait_ms(&fault.code, self.wait(exchange));
+                (fault.code, fault.text, wait)
+            }
             Attempt::Broken(why) => {
                 self.daemon.fail(why);
                 return None;
@@ -566,6 +582,17 @@ mod tests {
             (10, 255, 200_000),
         ] {
             assert_eq!(backoff_ms(attempts, spread), want, "{attempts} {spread}");
+        }
+    }
+
+    #[test]
+    fn a_full_disk_is_looked_at_again_soon() {
+        for (code, usual, want) in [
+            ("storage-full", 500, 500),
+            ("storage-full", 300_000, 20_000),
+            ("unreadable-offer", 300_000, 300_000),
+        ] {
+            assert_eq!(local_wait_ms(code, usual), want, "{code} {usual}");
         }
     }
 }

@@ -33,6 +33,9 @@ use crate::transfer::{
 };
 use crate::wire::Frame;
 
+/// The code of the fault that the own disk is full.
+pub const STORAGE_FULL: &str = "storage-full";
+
 /// How one attempt at an exchange ended.
 #[derive(Debug)]
 pub enum Attempt {
@@ -52,7 +55,7 @@ impl From<CommitFault> for Attempt {
         match fault {
             CommitFault::Broken(why) => Self::Broken(why),
             CommitFault::Recovering => Self::Local(Fault::new("recovering", text)),
-            CommitFault::Full => Self::Local(Fault::new("storage-full", text)),
+            CommitFault::Full => Self::Local(Fault::new(STORAGE_FULL, text)),
             CommitFault::Conflict { .. } => Self::Local(Fault::new("conflict", text)),
             CommitFault::Unfit(_) => Self::Local(Fault::new("unfit", text)),
         }

@@ -193,6 +193,13 @@ class Side:
             return "unanswered"
         return body["state"] if status == 200 else "absent"
 
+    def transfer(self, xid):
+        """What is said about an exchange that is not at its end."""
+        try:
+            return self.ask("GET", f"/v1/transfers/{xid}")[1]
+        except OSError as gone:
+            return str(gone)
+
     def receipts(self, xid):
         """(kind, digest) of the statements that both sides must hold: the dispatch, and what is signed by both."""
         status, rows = self.ask("GET", f"/v1/receipts?package={xid}")
@@ -294,7 +301,10 @@ class Pair:
 
     def agree(self, xid, promised=frozenset(), seconds=60):
         """The exchange comes to its end, nothing that was said before is gone, and both hold the same receipts."""
-        until(seconds, f"{xid} is handed over", lambda: self.settled(xid), 0.02)
+        try:
+            until(seconds, f"{xid} is handed over", lambda: self.settled(xid), 0.02)
+        except Violation as late:
+            raise Violation(f"{late}; at the sender {self.ie.transfer(xid)}, at the receiver {self.de.transfer(xid)}") from late
         ours, theirs = self.ie.receipts(xid), self.de.receipts(xid)
         need(ours == theirs, f"the receipts of {xid} differ: {ours} and {theirs}")
         kinds = sorted(kind for kind, _ in ours)
