@@ -15,7 +15,7 @@ use flate2::read::ZlibDecoder;
 
 use rogatory::base::Digest;
 use rogatory::package::header::{self, HeaderFault};
-use rogatory::policy::{Action, Facts, Permit, PolicySet, Purpose, Roles, Terms, decide};
+use rogatory::policy::{Action, Facts, Permit, PolicySet, Purpose, Terms, decide};
 use rogatory::seal::{Identity, Plaintext, SealError, check_header};
 
 const FOLDER: &str = "../shared/vectors/age";
@@ -100,7 +100,6 @@ fn permit() -> Permit {
         from: &from,
         to: &to,
         actor: "tester",
-        roles: Roles::ALL,
         purpose: Some(&Purpose::Prosecution),
         terms: &terms,
         package: Digest::of(b""),

@@ -23,7 +23,6 @@ use crate::policy;
 use crate::policy::Action;
 use crate::policy::Facts;
 use crate::policy::Permit;
-use crate::policy::Roles;
 use crate::policy::purpose::Purpose;
 use crate::receipt;
 use crate::receipt::Disclosure;
@@ -119,7 +118,6 @@ impl Daemon {
             from: &exchange.peer,
             to: &self.station.own.id,
             actor: &actor,
-            roles: Roles::ALL,
             purpose: Some(&purpose),
             terms: &terms,
             package: exchange.body,

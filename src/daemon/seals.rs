@@ -27,7 +27,6 @@ use crate::policy;
 use crate::policy::Action;
 use crate::policy::Facts;
 use crate::policy::Permit;
-use crate::policy::Roles;
 use crate::receipt::Disclosure;
 use crate::receipt::Kind;
 use crate::receipt::Party;
@@ -200,7 +199,6 @@ impl Daemon {
             from: &self.station.own.id,
             to: &peer.row.id,
             actor: &actor,
-            roles: Roles::ALL,
             purpose: None,
             terms: &request.terms,
             package: Digest::of(xid.as_bytes()),

@@ -37,8 +37,6 @@ vocabulary! {
         PurposesEmpty = "purposes-empty",
         /// The day until which it may be kept is over.
         RetentionEnded = "retention-ended",
-        /// It takes a role that this person does not have.
-        RoleNotPermitted = "role-not-permitted",
         /// Sender and receiver are the same authority.
         SameAuthority = "same-authority",
         /// The day until which it may be used is over.
@@ -50,7 +48,7 @@ vocabulary! {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text}")]
 pub struct Denial {
-    /// The rule that denies: `direction`, `role`, `retention`, `sunset`, `purpose`, `handling`; `silence` if none permits;
+    /// The rule that denies: `direction`, `retention`, `sunset`, `purpose`, `handling`; `silence` if none permits;
     /// `national:` and its id for a rule that this authority has added.
     pub rule: Cow<'static, str>,
     /// The term that it stands on, with its value: `purposes=prosecution,trial`.

@@ -5,7 +5,6 @@ use crate::base::Digest;
 use crate::base::Timestamp;
 use crate::policy::permit::Action;
 use crate::policy::purpose::Purpose;
-use crate::policy::role::Roles;
 use crate::policy::terms::Terms;
 
 /// The question: who wants to do what with which package, for what, and when.
@@ -21,8 +20,6 @@ pub struct Facts<'a> {
     pub to: &'a AuthorityId,
     /// Who wants it: the name of a person or account here.
     pub actor: &'a str,
-    /// The roles of that person; none for a peer, whose package is admitted without one.
-    pub roles: Roles,
     /// For what; needed to open, of no meaning to send and admit.
     pub purpose: Option<&'a Purpose>,
     /// The terms that bind the package.

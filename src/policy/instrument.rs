@@ -7,8 +7,6 @@ use crate::policy::code::{Code, CodeFault};
 
 /// Cited where no article of the instrument says more than the sender's own terms.
 pub const BY_TERMS: &str = "terms of the package";
-/// Cited where the authority itself has said who may do what.
-pub const BY_CONFIGURATION: &str = "configuration of this authority";
 
 /// A legal instrument under which evidence is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

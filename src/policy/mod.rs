@@ -9,7 +9,6 @@ pub mod facts;
 pub mod instrument;
 pub mod permit;
 pub mod purpose;
-pub mod role;
 mod rules;
 pub mod terms;
 
@@ -18,5 +17,4 @@ pub use decide::{Denial, PolicySet, ReasonCode, decide};
 pub use facts::Facts;
 pub use permit::{Action, Permit};
 pub use purpose::Purpose;
-pub use role::{Role, Roles};
 pub use terms::{Evaluation, Handling, Onward, Restriction, Source, Terms, TermsFault};

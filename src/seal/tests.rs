@@ -15,7 +15,7 @@ use crate::package::bag::{self, Tags};
 use crate::package::header;
 use crate::package::manifest::Manifest;
 use crate::package::tape;
-use crate::policy::{Action, Facts, Permit, PolicySet, Purpose, Roles, Terms, decide};
+use crate::policy::{Action, Facts, Permit, PolicySet, Purpose, Terms, decide};
 
 struct Sealer {
     home: TempDir,
@@ -46,7 +46,6 @@ fn permit(action: Action) -> Permit {
         from: &from,
         to: &to,
         actor: "officer",
-        roles: Roles::ALL,
         purpose: Some(&Purpose::Prosecution),
         terms: &terms(),
         package: Digest::of(b"body"),

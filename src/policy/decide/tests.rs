@@ -4,7 +4,6 @@ use crate::base::Timestamp;
 use crate::base::limits;
 use crate::policy::permit::Action;
 use crate::policy::purpose::Purpose;
-use crate::policy::role::{Role, Roles};
 use crate::policy::terms::Terms;
 
 const OWN: &str = "mla.example.ie";
@@ -30,7 +29,6 @@ struct Row {
     own: &'static str,
     from: &'static str,
     to: &'static str,
-    roles: Roles,
     purpose: Option<Purpose>,
     now: &'static str,
     ceiling: Option<Handling>,
@@ -47,10 +45,6 @@ fn row(action: Action) -> Row {
         own: OWN,
         from,
         to,
-        roles: match action {
-            Action::Send | Action::Open => Roles::of(&[Role::Officer]),
-            Action::Admit => Roles::NONE,
-        },
         purpose: (action == Action::Open).then_some(Purpose::Prosecution),
         now: NOW,
         ceiling: None,
@@ -68,7 +62,6 @@ fn ask(row: &Row, set: &PolicySet) -> Result<Permit, Denial> {
             from: &id(row.from),
             to: &id(row.to),
             actor: "a.murphy",
-            roles: row.roles,
             purpose: row.purpose.as_ref(),
             terms: &row.terms,
             package: Digest::of(b"package"),
@@ -125,43 +118,6 @@ fn the_decision_table_of_directions() {
         r.to = r.from;
     };
     check("several deny: the first is named", everything, same);
-}
-
-#[test]
-fn the_decision_table_of_roles() {
-    let refused = Some(("role", ReasonCode::RoleNotPermitted));
-    let refused = [refused, None, refused];
-    let (officer, supervisor) = (Role::Officer, Role::Supervisor);
-    let (operator, auditor) = (Role::Operator, Role::Auditor);
-    for (roles, want) in [
-        (&[officer][..], PERMITTED),
-        (&[supervisor], PERMITTED),
-        (&[operator, auditor, supervisor], PERMITTED),
-        (Role::ALL, PERMITTED),
-        (&[], refused),
-        (&[operator], refused),
-        (&[auditor], refused),
-        (&[operator, auditor], refused),
-    ] {
-        let roles = Roles::of(roles);
-        check(&roles.to_string(), |r| r.roles = roles, want);
-    }
-    let everything = |r: &mut Row| {
-        r.roles = Roles::NONE;
-        r.terms.purposes.clear();
-        r.now = "2040-01-01T00:00:00.000Z";
-    };
-    let ended = Some(("retention", ReasonCode::RetentionEnded));
-    let [send, _, open] = refused;
-    check("before the terms", everything, [send, ended, open]);
-    let mut asked = row(Action::Open);
-    asked.roles = Roles::of(&[auditor, operator]);
-    let denial = ask(&asked, &PolicySet::new(None)).unwrap_err();
-    assert_eq!(denial.term, "roles=operator,auditor");
-    assert_eq!(denial.clause, "configuration of this authority");
-    for part in ["officer or supervisor", "a.murphy", "[roles]"] {
-        assert!(denial.text.contains(part), "{part}: {denial}");
-    }
 }
 
 #[test]
@@ -306,7 +262,7 @@ fn silence_denies() {
 fn the_digest_names_rules_and_parameters() {
     assert_eq!(
         PolicySet::new(Some(Handling::H2)).description(),
-        r#"{"handling_max":"H2","rules":[{"id":"direction","version":1},{"id":"role","version":1},{"id":"retention","version":1},{"id":"sunset","version":1},{"id":"purpose","version":1},{"id":"handling","version":1}],"v":1}"#
+        r#"{"handling_max":"H2","rules":[{"id":"direction","version":1},{"id":"retention","version":1},{"id":"sunset","version":1},{"id":"purpose","version":1},{"id":"handling","version":1}],"v":1}"#
     );
     let digest = |ceiling| PolicySet::new(ceiling).digest();
     assert_eq!(digest(None), digest(None));

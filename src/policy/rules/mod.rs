@@ -4,7 +4,6 @@ mod direction;
 mod handling;
 mod purpose;
 mod retention;
-mod role;
 mod sunset;
 
 use crate::policy::decide::Denial;
@@ -35,11 +34,6 @@ pub(super) const ALL: &[Rule] = &[
         id: direction::ID,
         version: 1,
         judge: direction::judge,
-    },
-    Rule {
-        id: role::ID,
-        version: 1,
-        judge: role::judge,
     },
     Rule {
         id: retention::ID,

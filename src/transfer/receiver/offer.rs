@@ -7,7 +7,6 @@ use crate::package::segments;
 use crate::policy;
 use crate::policy::Action;
 use crate::policy::Facts;
-use crate::policy::Roles;
 use crate::receipt::Kind;
 use crate::receipt::Pkg;
 use crate::receipt::Reason;
@@ -138,7 +137,6 @@ impl Receiver {
             from: &self.other.id,
             to: &self.own.id,
             actor: self.other.id.as_str(),
-            roles: Roles::NONE,
             purpose: None,
             terms: &terms,
             package: pkg.body,
