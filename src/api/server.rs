@@ -113,7 +113,7 @@ impl ApiFailure {
         let view = DenialView {
             rule: denial.rule.to_string(),
             term: denial.term.clone(),
-            reason: denial.code(),
+            reason: denial.reason.to_string(),
             clause: denial.clause.clone(),
         };
         let error = view.reason.clone();

@@ -1,12 +1,9 @@
 //! The decision: every rule is asked, deny overrides, silence denies.
 
-use std::borrow::Cow;
-
 use serde::Serialize;
 
 use crate::base::Digest;
 use crate::base::json;
-use crate::policy::code::Code;
 use crate::policy::code::vocabulary;
 use crate::policy::facts::Facts;
 use crate::policy::instrument;
@@ -21,8 +18,6 @@ vocabulary! {
         HandlingAboveCeiling = "handling-above-ceiling",
         /// The handling code forbids this use, or contradicts the purposes.
         HandlingForbidsUse = "handling-forbids-use",
-        /// A rule that this authority has added forbids it; the receipt's code goes on with the rule's own word.
-        NationalRule = "national-rule",
         /// No rule speaks for it.
         NoRulePermits = "no-rule-permits",
         /// This authority is not the one that the package is for.
@@ -48,29 +43,16 @@ vocabulary! {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text}")]
 pub struct Denial {
-    /// The rule that denies: `direction`, `retention`, `sunset`, `purpose`, `handling`; `silence` if none permits;
-    /// `national:` and its id for a rule that this authority has added.
-    pub rule: Cow<'static, str>,
+    /// The rule that denies: `direction`, `retention`, `sunset`, `purpose`, `handling`; `silence` if none permits.
+    pub rule: &'static str,
     /// The term that it stands on, with its value: `purposes=prosecution,trial`.
     pub term: String,
     /// The reason, for machines.
     pub reason: ReasonCode,
-    /// What a national rule calls its reason.
-    pub detail: Option<Box<Code>>,
     /// The clause of law or of the terms; at most 128 printable ASCII characters.
     pub clause: String,
     /// The whole of it for people: what was refused, what is permitted, what to do next.
     pub text: String,
-}
-
-impl Denial {
-    /// The reason as receipts write it: its code, and after a dot the word of a national rule.
-    pub fn code(&self) -> String {
-        match &self.detail {
-            Some(detail) => format!("{}.{detail}", self.reason),
-            None => self.reason.to_string(),
-        }
-    }
 }
 
 /// The policy in force: the rules and their parameters.
@@ -143,8 +125,7 @@ pub fn decide(set: &PolicySet, facts: &Facts<'_>) -> Result<Permit, Denial> {
 
 fn silence(facts: &Facts<'_>) -> Denial {
     Denial {
-        rule: "silence".into(),
-        detail: None,
+        rule: "silence",
         term: format!("instrument={}", facts.terms.instrument),
         reason: ReasonCode::NoRulePermits,
         clause: instrument::BY_TERMS.to_owned(),

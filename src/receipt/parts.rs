@@ -140,7 +140,7 @@ impl Reason {
 impl From<&Denial> for Reason {
     fn from(denial: &Denial) -> Self {
         Self {
-            code: denial.code(),
+            code: denial.reason.to_string(),
             clause: denial.clause.clone(),
         }
     }

@@ -80,7 +80,7 @@ fn check(what: &str, change: impl Fn(&mut Row), want: [Option<(&str, ReasonCode)
         assert_eq!(
             got.as_ref()
                 .err()
-                .map(|denial| (denial.rule.as_ref(), denial.reason)),
+                .map(|denial| (denial.rule, denial.reason)),
             want,
             "{what}, {action}: {got:?}"
         );
@@ -252,7 +252,7 @@ fn silence_denies() {
         };
         let denial = ask(&row(*action), &empty).unwrap_err();
         assert_eq!(
-            (denial.rule.as_ref(), denial.reason),
+            (denial.rule, denial.reason),
             ("silence", ReasonCode::NoRulePermits)
         );
     }

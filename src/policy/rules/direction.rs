@@ -38,8 +38,7 @@ pub(super) fn judge(_: &PolicySet, facts: &Facts<'_>) -> Verdict {
 
 fn deny(term: String, reason: ReasonCode, text: String) -> Verdict {
     Verdict::Denies(Denial {
-        rule: ID.into(),
-        detail: None,
+        rule: ID,
         term,
         reason,
         clause: instrument::BY_TERMS.to_owned(),

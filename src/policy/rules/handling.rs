@@ -76,8 +76,7 @@ fn above(facts: &Facts<'_>, handling: Handling, ceiling: Handling) -> Verdict {
 
 fn deny(handling: Handling, reason: ReasonCode, text: String) -> Verdict {
     Verdict::Denies(Denial {
-        rule: ID.into(),
-        detail: None,
+        rule: ID,
         term: format!("handling={handling}"),
         reason,
         clause: format!("Europol handling code {handling} (Regulation (EU) 2016/794)"),

@@ -38,8 +38,7 @@ pub(super) fn judge(_: &PolicySet, facts: &Facts<'_>) -> Verdict {
 
 fn deny(facts: &Facts<'_>, reason: ReasonCode, text: String) -> Verdict {
     Verdict::Denies(Denial {
-        rule: ID.into(),
-        detail: None,
+        rule: ID,
         term: format!(
             "purposes={}",
             facts.terms.purposes_text().replace(", ", ",")

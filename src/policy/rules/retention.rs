@@ -25,8 +25,7 @@ pub(super) fn judge(_: &PolicySet, facts: &Facts<'_>) -> Verdict {
         }
     };
     Verdict::Denies(Denial {
-        rule: ID.into(),
-        detail: None,
+        rule: ID,
         term: format!("retain_until={last}"),
         reason: ReasonCode::RetentionEnded,
         clause: clause.to_owned(),

@@ -22,8 +22,7 @@ pub(super) fn judge(_: &PolicySet, facts: &Facts<'_>) -> Verdict {
         Action::Open => format!("ask {from} to permit its use for longer"),
     };
     Verdict::Denies(Denial {
-        rule: ID.into(),
-        detail: None,
+        rule: ID,
         term: format!("sunset={last}"),
         reason: ReasonCode::SunsetPassed,
         clause: instrument::BY_TERMS.to_owned(),
