@@ -1,0 +1,260 @@
+//! What the ledger answers: lists, queues, peers and named values.
+
+use super::*;
+
+async fn six(folder: &Path) -> Ledger {
+    let ledger = open(folder);
+    let mut ops = Vec::new();
+    for (number, direction, phase) in [
+        (0x11, Direction::Out, Phase::Dispatched),
+        (0x12, Direction::Out, Phase::Closed),
+        (0x13, Direction::Out, Phase::Consigned),
+        (0x21, Direction::In, Phase::Receiving),
+        (0x22, Direction::In, Phase::Held),
+        (0x23, Direction::In, Phase::Consigned),
+    ] {
+        ops.push(opened(number, direction, phase));
+    }
+    ops.push(Op::Retry {
+        xid: xid(0x11),
+        attempts: 1,
+        next_try: Some(at(10_000)),
+        fault: None,
+    });
+    ledger.commit(ops).await.unwrap();
+    ledger
+}
+
+fn ids(rows: &[Exchange]) -> Vec<u8> {
+    rows.iter().map(|row| row.xid.as_bytes()[0]).collect()
+}
+
+#[tokio::test]
+async fn lists() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = six(dir.path()).await;
+    for (direction, phase, limit, after, expected) in [
+        (
+            None,
+            None,
+            9,
+            None,
+            &[0x23, 0x22, 0x21, 0x13, 0x12, 0x11][..],
+        ),
+        (None, None, 2, None, &[0x23, 0x22]),
+        (None, None, 2, Some(0x22), &[0x21, 0x13]),
+        (None, None, 9, Some(0x99), &[]),
+        (Some(Direction::In), None, 9, None, &[0x23, 0x22, 0x21]),
+        (None, Some(Phase::Consigned), 9, None, &[0x23, 0x13]),
+        (
+            Some(Direction::Out),
+            Some(Phase::Consigned),
+            9,
+            None,
+            &[0x13],
+        ),
+        (Some(Direction::Out), None, 9, Some(0x13), &[0x12, 0x11]),
+    ] {
+        let rows = ledger.exchanges(direction, phase, limit, after.map(xid));
+        assert_eq!(ids(&rows.await.unwrap()), expected);
+    }
+    for (prefix, expected) in [
+        ("1", 3),
+        ("11", 1),
+        ("111", 1),
+        ("112", 0),
+        ("", 6),
+        ("zz", 0),
+        ("AA", 0),
+        (&xid(0x22).to_string(), 1),
+        (&"2".repeat(33), 0),
+    ] {
+        let found = ledger.find(prefix).await.unwrap();
+        assert_eq!(found.len(), expected, "{prefix:?}");
+    }
+}
+
+#[tokio::test]
+async fn queues() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = six(dir.path()).await;
+    let other: AuthorityId = "mla.example.de".parse().unwrap();
+    let outbox = |to: Option<AuthorityId>, after: Option<Xid>| {
+        let ledger = ledger.clone();
+        async move { ids(&ledger.outbox(to.as_ref(), after).await.unwrap()) }
+    };
+    assert_eq!(outbox(None, None).await, [0x11, 0x13]);
+    assert_eq!(outbox(Some(peer()), None).await, [0x11, 0x13]);
+    assert_eq!(outbox(Some(peer()), Some(xid(0x11))).await, [0x13]);
+    assert!(outbox(Some(other), None).await.is_empty());
+    let newer = vec![
+        opened(0x14, Direction::Out, Phase::Dispatched),
+        Op::Header {
+            xid: xid(0x14),
+            header: b"header".to_vec().into(),
+        },
+        Op::Payload {
+            xid: xid(0x14),
+            bytes: vec![7],
+        },
+    ];
+    ledger.commit(newer).await.unwrap();
+    for (now, after, expected) in [
+        (9_999, None, &[0x13, 0x14][..]),
+        (10_000, None, &[0x13, 0x11, 0x14]),
+        (10_000, Some(xid(0x11)), &[0x14]),
+        (10_000, Some(xid(0x14)), &[]),
+        (10_000, Some(xid(0x99)), &[]),
+    ] {
+        let due = ledger.outbox_due(&peer(), at(now), after, 9).await;
+        let due: Vec<_> = due.unwrap().into_iter().map(|it| it.exchange).collect();
+        assert_eq!(ids(&due), expected, "{now} {after:?}");
+    }
+    let asked = vec![xid(0x13), xid(0x99), xid(0x11)];
+    let reached = ledger.standings(asked).await.unwrap();
+    let reached: Vec<_> = reached.iter().map(|it| it.xid).collect();
+    assert_eq!(reached, [xid(0x13), xid(0x11)]);
+    let waiting = ledger.waiting().await.unwrap();
+    assert_eq!(waiting.len(), 1);
+    assert_eq!((&waiting[0].peer, waiting[0].count), (&peer(), 3));
+    assert_eq!(ids(&ledger.receiving(None).await.unwrap()), [0x21]);
+    assert_eq!(ledger.counts().await.unwrap().len(), 6);
+    // The closed outgoing one needs its payload no more.
+    assert_eq!(ledger.xids().await.unwrap().len(), 6);
+}
+
+#[tokio::test]
+async fn what_has_ended_is_due_until_the_peer_has_been_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = open(dir.path());
+    let ended = [Phase::Expired, Phase::Withdrawn, Phase::Failed];
+    let others = [Phase::Closed, Phase::Rejected];
+    let rows = ended.iter().chain(&others).zip(1..);
+    let mut ops: Vec<_> = rows
+        .map(|(phase, number)| Op::Open(Box::new(exchange(number, Direction::Out, *phase))))
+        .collect();
+    // An incoming one that has failed is nobody's mail.
+    let failed = exchange(9, Direction::In, Phase::Failed);
+    ops.push(Op::Open(Box::new(failed)));
+    let retry = |number: u8, code: &str| Op::Retry {
+        xid: xid(number),
+        attempts: 1,
+        next_try: None,
+        fault: Some(Fault {
+            code: code.to_owned(),
+            text: "a test".to_owned(),
+        }),
+    };
+    ops.extend([1, 2, 3].map(|number| retry(number, "connection-lost")));
+    ledger.commit(ops).await.unwrap();
+    let due = || async {
+        let due = ledger.outbox_due(&peer(), at(99_999), None, 9).await;
+        let due: Vec<_> = due.unwrap().into_iter().map(|it| it.exchange).collect();
+        ids(&due)
+    };
+    assert_eq!(due().await, [3, 1, 2]);
+    ledger.commit(vec![retry(2, "told")]).await.unwrap();
+    assert_eq!(due().await, [3, 1]);
+}
+
+fn added() -> PeerRow {
+    PeerRow {
+        id: peer(),
+        alias: "fr".parse().unwrap(),
+        card: b"card".to_vec(),
+        number: 1,
+        crl: None,
+        crl_number: None,
+        state: PeerState::Added,
+        classic: false,
+        added: at(1),
+        accepted: None,
+        last_seen: None,
+        head: None,
+        fault: None,
+    }
+}
+
+#[tokio::test]
+async fn peers_and_named_values() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = open(dir.path());
+    let mut row = added();
+    let fault = Some(Fault {
+        code: "revoked".to_owned(),
+        text: "its certificate is revoked".to_owned(),
+    });
+    let id = peer;
+    let ops = vec![
+        Op::PeerPut(Box::new(row.clone())),
+        Op::PeerState {
+            id: id(),
+            state: PeerState::Accepted,
+            at: at(2),
+        },
+        Op::PeerCrl {
+            id: id(),
+            crl: b"crl".to_vec(),
+            number: 7,
+        },
+        Op::PeerSeen {
+            id: id(),
+            at: at(3),
+        },
+        Op::PeerHead {
+            id: id(),
+            head: b"head".to_vec(),
+        },
+        Op::PeerFault {
+            id: id(),
+            fault: fault.clone(),
+        },
+        Op::Meta {
+            key: "clock".to_owned(),
+            value: b"1".to_vec(),
+        },
+        Op::Meta {
+            key: "clock".to_owned(),
+            value: b"2".to_vec(),
+        },
+    ];
+    ledger.commit(ops).await.unwrap();
+    row.state = PeerState::Accepted;
+    (row.accepted, row.last_seen) = (Some(at(2)), Some(at(3)));
+    (row.crl, row.crl_number) = (Some(b"crl".to_vec()), Some(7));
+    (row.head, row.fault) = (Some(b"head".to_vec()), fault);
+    assert_eq!(ledger.peer(&peer()).await.unwrap(), Some(row.clone()));
+    let headless = PeerRow {
+        head: None,
+        ..row.clone()
+    };
+    ledger
+        .commit(vec![Op::PeerPut(Box::new(headless))])
+        .await
+        .unwrap();
+    assert_eq!(ledger.peers().await.unwrap(), [row.clone()]);
+    assert_eq!(ledger.meta("clock").await.unwrap(), Some(b"2".to_vec()));
+    assert_eq!(ledger.meta("none").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_peer_that_cannot_be_kept_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = open(dir.path());
+    let first = Op::PeerPut(Box::new(added()));
+    ledger.commit(vec![first]).await.unwrap();
+    let namesake = PeerRow {
+        id: "mla.example.de".parse().unwrap(),
+        ..added()
+    };
+    let taken = ledger.commit(vec![Op::PeerPut(Box::new(namesake))]).await;
+    assert!(matches!(taken, Err(CommitFault::Unfit(_))));
+    let huge = Op::PeerCrl {
+        id: peer(),
+        crl: Vec::new(),
+        number: u64::MAX,
+    };
+    let huge = ledger.commit(vec![huge]).await;
+    assert!(matches!(huge, Err(CommitFault::Unfit(_))));
+    assert_eq!(ledger.peers().await.unwrap(), [added()]);
+}
