@@ -15,7 +15,6 @@ use crate::daemon::Daemon;
 use crate::daemon::Phase;
 use crate::daemon::mailbox::Mailbox;
 use crate::net::outbound::Attempt;
-use crate::net::outbound::STORAGE_FULL;
 use crate::net::session::Session;
 use crate::store::Exchange;
 use crate::store::Fault;
@@ -24,6 +23,7 @@ use crate::store::Outgoing;
 use crate::store::PeerState;
 use crate::store::Phase as Stage;
 use crate::store::StoreFault;
+use crate::store::durable::STORAGE_FULL;
 use crate::transfer::Outcome;
 
 /// Exchanges with one peer at once; the peer's limit on streams, less the control stream and some air.

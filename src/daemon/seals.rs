@@ -42,6 +42,7 @@ use crate::store::Op;
 use crate::store::Outgoing;
 use crate::store::PeerState;
 use crate::store::Phase;
+use crate::store::durable::STORAGE_FULL;
 
 /// Grants that may wait for their bytes at once.
 const GRANTS_MAX: usize = 256;
@@ -288,7 +289,7 @@ impl Daemon {
         let blobs = &self.station.blobs;
         if !blobs.room_for(age_file.len() as u64) {
             let full = "no space left for the package";
-            return Err(ApiFailure::storage("storage-full", full));
+            return Err(ApiFailure::storage(STORAGE_FULL, full));
         }
         let most = self.config.limits.package_max;
         grant.spooled = Some(whole(blobs, grant.xid, recipients, most, age_file)?);
@@ -483,7 +484,7 @@ fn disclosures(request: &SealRequest, finish: &SealFinish) -> Vec<Disclosure> {
 
 pub(crate) fn disk_failure(fault: &DiskFault) -> ApiFailure {
     match fault {
-        DiskFault::Full { .. } => ApiFailure::storage("storage-full", fault.to_string()),
+        DiskFault::Full { .. } => ApiFailure::storage(STORAGE_FULL, fault.to_string()),
         DiskFault::Broken { .. } => ApiFailure::storage("storage-broken", fault.to_string()),
     }
 }

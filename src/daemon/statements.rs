@@ -20,6 +20,7 @@ use crate::store::CommitFault;
 use crate::store::Exchange;
 use crate::store::Op;
 use crate::store::Phase;
+use crate::store::durable::STORAGE_FULL;
 
 /// The ledger key under which the disclosures of an access statement are kept; they never leave this authority.
 fn disclosures_key(note: &Note) -> String {
@@ -30,7 +31,7 @@ fn disclosures_key(note: &Note) -> String {
 pub(crate) fn commit_failure(fault: CommitFault) -> ApiFailure {
     let text = fault.to_string();
     match fault {
-        CommitFault::Full => ApiFailure::storage("storage-full", text)
+        CommitFault::Full => ApiFailure::storage(STORAGE_FULL, text)
             .next("free space where the state directory is; nothing was changed"),
         CommitFault::Recovering => ApiFailure::storage("recovering", text).next(
             "restore the newest state, then start the daemon again; see: rogatory log status",

@@ -20,6 +20,7 @@ use crate::store::PeerState;
 use crate::store::Phase;
 use crate::store::StatementRow;
 use crate::store::StoreFault;
+use crate::store::durable::STORAGE_FULL;
 
 /// Certificates and lists are warned of from this many milliseconds before their end.
 const WARN_MS: i64 = 14 * 24 * 60 * 60 * 1_000;
@@ -247,7 +248,7 @@ impl Daemon {
                 let message = format!(
                     "{free} bytes are free, less than limits.reserve: new packages are told to wait; free space"
                 );
-                problems.push(problem("error", "storage-full", "state", message));
+                problems.push(problem("error", STORAGE_FULL, "state", message));
             }
             Some(_) => {}
         }

@@ -19,6 +19,7 @@ use crate::net::intake::Taken;
 use crate::net::intake::discard_payload;
 use crate::net::outbound::Attempt;
 use crate::net::pace::Brake;
+use crate::net::quota::Admitted;
 use crate::net::reader::FrameReader;
 use crate::net::reader::peers_fault;
 use crate::net::session::Ended;
@@ -33,6 +34,7 @@ use crate::store::Direction;
 use crate::store::Exchange;
 use crate::store::Op;
 use crate::store::Phase;
+use crate::store::durable::STORAGE_FULL;
 use crate::transfer::reception::Admission;
 use crate::transfer::{
     Fault, Machine, Outcome, Receiver, ReceiverCommit, ReceiverInput, ReceiverOutput,
@@ -82,6 +84,7 @@ struct Work {
     meter: Arc<Meter>,
     turn: Turn,
     _active: Active,
+    admitted: Option<Admitted>,
 }
 
 impl Work {
@@ -90,6 +93,7 @@ impl Work {
         if let Some(intake) = self.intake {
             intake.abandon(&session.station, self.xid).await;
         }
+        drop(self.admitted);
     }
 }
 
@@ -208,9 +212,7 @@ impl Running<'_> {
             }
             Taken::Moved => self.feed(ReceiverInput::Moved),
             Taken::Bad(fault) => self.feed(ReceiverInput::BadData(fault)),
-            Taken::Failed(e) if e.is_full() => self.feed(ReceiverInput::NoRoom {
-                code: "storage-full".to_owned(),
-            }),
+            Taken::Failed(e) if e.is_full() => self.feed(no_room(STORAGE_FULL)),
             Taken::Failed(e) => return Err(intake_fault(&e)),
         }
         Ok(())
@@ -283,6 +285,7 @@ impl Running<'_> {
             meter,
             turn,
             _active: active,
+            admitted: None,
         });
         Ok(known)
     }
@@ -303,17 +306,14 @@ impl Running<'_> {
             return Err(Attempt::Local(Fault::new("internal", "nothing to admit")));
         };
         let share = &self.session.share;
-        let within = share.within_quota(&station, &exchange).await;
-        if !within.map_err(|e| store_fault(&e))? {
-            let code = "quota".to_owned();
-            return Ok(ReceiverInput::NoRoom { code });
-        }
+        let admitted = share.within_quota(&station, &exchange).await;
+        let Some(admitted) = admitted.map_err(|e| store_fault(&e))? else {
+            return Ok(no_room("quota"));
+        };
         let intake = match Intake::open(&station, share, &exchange, kept).await {
             Ok(intake) => intake,
             Err(e) if e.is_full() => {
-                return Ok(ReceiverInput::NoRoom {
-                    code: "storage-full".to_owned(),
-                });
+                return Ok(no_room(STORAGE_FULL));
             }
             Err(e) => return Err(intake_fault(&e)),
         };
@@ -327,12 +327,14 @@ impl Running<'_> {
             let ops = vec![Op::Open(Box::new(exchange.clone())), dispatch];
             match station.ledger.commit(ops).await {
                 Ok(_) => {}
-                Err(CommitFault::Full) => return Ok(no_room("storage-full")),
+                Err(CommitFault::Full) => return Ok(no_room(STORAGE_FULL)),
                 Err(fault) => return Err(fault.into()),
             }
             self.phase = Some(Phase::Receiving);
         }
         if let Some(work) = &mut self.work {
+            // Where nothing was recorded above, the last commit will.
+            work.admitted = exchange.inline.then_some(admitted);
             work.exchange = Some(Box::new(exchange));
             work.intake = Some(intake);
         }
@@ -352,9 +354,7 @@ impl Running<'_> {
         let intake = match Intake::open(&station, share, exchange, work.turn.held()).await {
             Ok(intake) => intake,
             Err(e) if e.is_full() => {
-                return Ok(vec![ReceiverInput::NoRoom {
-                    code: "storage-full".to_owned(),
-                }]);
+                return Ok(vec![no_room(STORAGE_FULL)]);
             }
             Err(e) => return Err(intake_fault(&e)),
         };
@@ -386,9 +386,7 @@ impl Running<'_> {
         };
         match intake.settle().await {
             Ok(()) => Ok(ReceiverInput::Durable),
-            Err(e) if e.is_full() => Ok(ReceiverInput::NoRoom {
-                code: "storage-full".to_owned(),
-            }),
+            Err(e) if e.is_full() => Ok(no_room(STORAGE_FULL)),
             Err(e) => Err(intake_fault(&e)),
         }
     }
@@ -410,8 +408,7 @@ impl Running<'_> {
         let discard = matches!(commit, ReceiverCommit::Lapsed(_));
         let peer = self.session.peer_id();
         if matches!(commit, ReceiverCommit::Rejected { .. }) && !station.may_reject(peer) {
-            let code = "too-many-rejections".to_owned();
-            return Ok(ReceiverInput::NoRoom { code });
+            return Ok(no_room("too-many-rejections"));
         }
         let recording = Recording {
             station: &station,
@@ -431,7 +428,7 @@ impl Running<'_> {
         let (to, ops) = recording.ops(commit)?;
         match station.ledger.commit(ops).await {
             Ok(_) => self.phase = Some(to),
-            Err(CommitFault::Full) => return Ok(no_room("storage-full")),
+            Err(CommitFault::Full) => return Ok(no_room(STORAGE_FULL)),
             Err(CommitFault::Recovering) => return Ok(no_room("recovering")),
             Err(fault) => return Err(fault.into()),
         }

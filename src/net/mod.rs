@@ -19,6 +19,7 @@ pub mod outbound;
 pub mod pace;
 mod part;
 pub mod pki;
+mod quota;
 mod reader;
 pub mod resolve;
 mod seats;

@@ -27,14 +27,12 @@ use crate::store::Op;
 use crate::store::Phase;
 use crate::store::StatementRow;
 use crate::store::StoreFault;
+use crate::store::durable::STORAGE_FULL;
 use crate::transfer::sender::Consignment;
 use crate::transfer::{
     Fault, Machine, Outcome, Progress, Sender, SenderCommit, SenderInput, SenderOutput,
 };
 use crate::wire::Frame;
-
-/// The code of the fault that the own disk is full.
-pub const STORAGE_FULL: &str = "storage-full";
 
 /// How one attempt at an exchange ended.
 #[derive(Debug)]

@@ -13,6 +13,7 @@ use crate::base::bucket::Bucket;
 use crate::base::limits;
 use crate::config::values::Limits;
 use crate::net::pace::Pace;
+use crate::net::quota::{Admitted, Quota};
 use crate::net::station::Station;
 use crate::store::Exchange;
 use crate::store::StoreFault;
@@ -127,24 +128,13 @@ pub struct Counts {
     pub control: u64,
 }
 
-/// What a peer had brought when it was counted, and since.
-#[derive(Debug, Default)]
-struct Usage {
-    packages: u64,
-    bytes: u64,
-    counted_ms: Option<u64>,
-}
-
 /// One peer's share.
 #[derive(Debug)]
 pub struct Share {
-    bounds: Bounds,
     paces: Way,
     offers: Mutex<Bucket>,
     control: Mutex<Bucket>,
-    usage: Mutex<Usage>,
-    /// Held while packages are counted.
-    counting: tokio::sync::Mutex<()>,
+    quota: Arc<Quota>,
     offers_late: AtomicU64,
     quota_late: AtomicU64,
     control_late: AtomicU64,
@@ -163,12 +153,10 @@ impl Share {
         let places = |count| Arc::new(Semaphore::new(count));
         let bucket = |rate: u64, burst: u64| Mutex::new(Bucket::new(rate, burst));
         Self {
-            bounds: *bounds,
             paces: Way::new(bounds.peer_send, bounds.peer_receive),
             offers: bucket(bounds.offers_per_second, bounds.offers_per_second),
             control: bucket(bounds.control_per_second, limits::CONTROL_BURST),
-            usage: Mutex::default(),
-            counting: tokio::sync::Mutex::default(),
+            quota: Arc::new(Quota::new(bounds.unopened, bounds.quota_bytes)),
             offers_late: AtomicU64::new(0),
             quota_late: AtomicU64::new(0),
             control_late: AtomicU64::new(0),
@@ -209,57 +197,16 @@ impl Share {
         }
     }
 
-    /// Whether this package fits into what the peer may leave unopened here; if so, it is counted.
+    /// Counts this package if it fits into what the peer may leave unopened here.
     pub(crate) async fn within_quota(
         &self,
         station: &Station,
         exchange: &Exchange,
-    ) -> Result<bool, StoreFault> {
-        let now = station.instant().0;
-        // One counts; unless nothing was counted yet, others go on with what was counted before.
-        let is_first = self.used().counted_ms.is_none();
-        let counting = match self.counting.try_lock() {
-            Err(_) if is_first => Some(self.counting.lock().await),
-            counting => counting.ok(),
-        };
-        if counting.is_some() && self.is_old(exchange.len, now) {
-            let (packages, bytes) = station.ledger.unopened(&exchange.peer).await?;
-            *self.used() = Usage {
-                packages,
-                bytes,
-                counted_ms: Some(now),
-            };
-        }
-        drop(counting);
-        let mut usage = self.used();
-        if self.is_over(&usage, exchange.len) {
-            self.quota_late.fetch_add(1, Ordering::Relaxed);
-            return Ok(false);
-        }
-        usage.packages += 1;
-        usage.bytes = usage.bytes.saturating_add(exchange.len);
-        Ok(true)
-    }
-
-    /// Whether to count again: from time to time, and sooner before somebody is refused.
-    fn is_old(&self, len: u64, now_ms: u64) -> bool {
-        let usage = self.used();
-        let most = if self.is_over(&usage, len) {
-            limits::QUOTA_COUNTED_MS / 10
-        } else {
-            limits::QUOTA_COUNTED_MS
-        };
-        let age = |at: u64| now_ms.saturating_sub(at);
-        usage.counted_ms.is_none_or(|at| age(at) > most)
-    }
-
-    fn is_over(&self, usage: &Usage, len: u64) -> bool {
-        usage.packages >= self.bounds.unopened
-            || usage.bytes.saturating_add(len) > self.bounds.quota_bytes
-    }
-
-    fn used(&self) -> std::sync::MutexGuard<'_, Usage> {
-        self.usage.lock().unwrap_or_else(PoisonError::into_inner)
+    ) -> Result<Option<Admitted>, StoreFault> {
+        let admitted = self.quota.admit(station, exchange).await?;
+        self.quota_late
+            .fetch_add(u64::from(admitted.is_none()), Ordering::Relaxed);
+        Ok(admitted)
     }
 
     /// A place among the large payloads that are written for this peer.

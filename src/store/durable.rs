@@ -19,6 +19,9 @@ const FOLDER_MODE: u32 = 0o700;
 /// Permission bits of every file made here: the owner alone.
 const FILE_MODE: u32 = 0o600;
 
+/// The code under which a full disk is reported, to people and to peers.
+pub const STORAGE_FULL: &str = "storage-full";
+
 /// What went wrong with the disk.
 #[derive(Debug, thiserror::Error)]
 pub enum DiskFault {

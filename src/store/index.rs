@@ -39,17 +39,16 @@ pub(crate) struct Index {
 }
 
 impl Index {
-    /// Opens or makes the file, before SQLite does, and shows that there is space for its beginning.
+    /// Opens or makes the file; its space is not taken yet.
     pub(crate) fn open(folder: &Path) -> Result<Self, DiskFault> {
         let path = folder.join(format!("{DATABASE}-shm"));
         let file = Arc::new(durable::open_or_create(&path)?);
         let log = folder.join(format!("{DATABASE}-wal"));
-        let held = 0;
         Ok(Self {
             file,
             path,
             log,
-            held,
+            held: 0,
         })
     }
 
@@ -58,7 +57,8 @@ impl Index {
         Arc::clone(&self.file)
     }
 
-    /// Takes space again, after SQLite has shortened the file, as it does when the first connection opens it.
+    /// Takes the space for its beginning: before SQLite opens it, which shows that it is there, and again afterwards,
+    /// because the first connection shortens the file.
     pub(crate) fn take(&mut self) -> Result<(), DiskFault> {
         self.held = 0;
         self.cover()

@@ -261,13 +261,18 @@ impl Writer {
         }
     }
 
+    /// Begins a transaction whose pages the index of the write-ahead log has space for.
+    fn begin(&mut self) -> Result<(), Stop> {
+        self.index.cover()?;
+        Ok(execute(&self.db, sql::BEGIN)?)
+    }
+
     fn transact(
         &mut self,
         todo: &[Vec<Op>],
         apart: bool,
     ) -> Result<Vec<Result<Commit, CommitFault>>, Stop> {
-        self.index.cover()?;
-        execute(&self.db, sql::BEGIN)?;
+        self.begin()?;
         let mut group = Group {
             db: &self.db,
             slots: &mut self.slots,
@@ -314,17 +319,18 @@ impl Writer {
         if self.seq - self.found < found::TOGETHER {
             return Ok(());
         }
-        let filled = execute(&self.db, sql::BEGIN)
-            .and_then(|()| found::fill(&self.db, self.found, self.seq))
-            .and_then(|()| execute(&self.db, sql::COMMIT));
-        let Err(error) = filled else {
+        let filled = self.begin().and_then(|()| {
+            found::fill(&self.db, self.found, self.seq)?;
+            execute(&self.db, sql::COMMIT).map_err(Stop::from)
+        });
+        let Err(stop) = filled else {
             self.found = self.seq;
             return Ok(());
         };
         if !self.db.is_autocommit() {
             execute(&self.db, sql::ROLLBACK).map_err(|e| e.to_string())?;
         }
-        match Stop::from(error) {
+        match stop {
             Stop::Full => Ok(()),
             Stop::Batch(fault) => Err(fault.to_string()),
             Stop::Broken(why) => Err(why),
@@ -361,8 +367,7 @@ impl Writer {
         let note = checkpoint.sign(&self.key);
         let at = now();
         let sum = sums::signed(Some(&note), Some(at));
-        self.index.cover()?;
-        execute(&self.db, sql::BEGIN)?;
+        self.begin()?;
         let stored = self
             .db
             .prepare_cached(sql::LOG_SIGNED)

@@ -3,18 +3,6 @@
 # The log as peers see it: cosigned, proved, guarded against old states, and a fork found by authorities that compare.
 source "$(dirname "$0")/lib.sh"
 
-# wait_for WHAT COMMAND…: until the command succeeds, for at most 45 seconds
-wait_for() {
-    local what=$1 began
-    shift
-    began=$(now_ms)
-    until "$@" >/dev/null 2>&1; do
-        [ $(($(now_ms) - began)) -lt 45000 ] || fail "$what: not after 45 s"
-        sleep 0.2
-    done
-    ok "$what ($(($(now_ms) - began)) ms)"
-}
-
 # cosigned NAME BY SIZE: a witness has cosigned at least so many leaves
 cosigned() {
     r "$1" log status --json | jq -e --arg by "$2" --argjson size "$3" '.cosigned[] | select(.by == $by and .size >= $size)'
@@ -53,8 +41,8 @@ id=$(send ie de "$sample")
 wait_state ie "$id" closed
 expect 0 "a checkpoint" r ie log checkpoint
 size=$(leaves ie)
-wait_for "de cosigns $size leaves of ie" cosigned ie bfj.example.de "$size"
-wait_for "ie cosigns the log of de" cosigned de mla.example.ie 1
+within 45 "de cosigns $size leaves of ie" cosigned ie bfj.example.de "$size"
+within 45 "ie cosigns the log of de" cosigned de mla.example.ie 1
 expect 0 "proofs of a package" r ie log prove "$id" --out "$WORK/proofs"
 equal "proof files" "$(r ie receipt list --package "$id" --json | jq '[.[] | select(.leaf != null)] | length')" \
     "$(find "$WORK/proofs" -name '*.tlog-proof' | wc -l)"
@@ -64,8 +52,8 @@ says 'bfj.example.de/witness' "with the cosignature of de"
 expect 8 "a proof of nothing" r ie log prove 0000000000000000000000000000000000000000000000000000000000000000
 expect 0 "an export" r ie receipt export "$id" --out "$WORK/bundle"
 equal "proofs in the export" "$(find "$WORK/bundle/log" -name '*.leaf.json' | wc -l)" "$(find "$WORK/bundle/log" -name '*.tlog-proof' | wc -l)"
-wait_for "the published checkpoint is cosigned" grep -q 'bfj.example.de/witness' "$WORK/ie/state/log/checkpoint"
-wait_for "all leaves are published" test -s "$WORK/ie/state/log/tile/0/000.p/$size"
+within 45 "the published checkpoint is cosigned" grep -q 'bfj.example.de/witness' "$WORK/ie/state/log/checkpoint"
+within 45 "all leaves are published" test -s "$WORK/ie/state/log/tile/0/000.p/$size"
 
 # Derived files are made again.
 stop ie
@@ -74,8 +62,8 @@ echo damaged >"$WORK/ie/state/log/tile/0/000.p/$size"
 rm "$WORK/ie/state/log/checkpoint"
 start ie
 wait_serving ie
-wait_for "a damaged tile is written again" cmp "$WORK/tile" "$WORK/ie/state/log/tile/0/000.p/$size"
-wait_for "a missing checkpoint is written again" test -s "$WORK/ie/state/log/checkpoint"
+within 45 "a damaged tile is written again" cmp "$WORK/tile" "$WORK/ie/state/log/tile/0/000.p/$size"
+within 45 "a missing checkpoint is written again" test -s "$WORK/ie/state/log/checkpoint"
 
 # A backup that is too old.
 stop ie
@@ -86,17 +74,17 @@ id=$(send ie de "$sample")
 wait_state ie "$id" closed
 expect 0 "another checkpoint" r ie log checkpoint
 size=$(leaves ie)
-wait_for "de cosigns $size leaves of ie" cosigned ie bfj.example.de "$size"
+within 45 "de cosigns $size leaves of ie" cosigned ie bfj.example.de "$size"
 stop ie
 mv "$WORK/ie" "$WORK/newest"
 restart_with ie backup
-wait_for "the restored daemon hears that its state is old" problem ie log-recovering
+within 45 "the restored daemon hears that its state is old" problem ie log-recovering
 expect 11 "it signs no dispatch" r ie package send --to de "${TERMS[@]}" "$sample"
 says "this state is older" "and says why"
 expect 11 "it signs no checkpoint" r ie log checkpoint
 held=$(leaves ie)
 late=$(send de ie "$sample")
-wait_for "an offer is told to wait" sh -c "'$BIN' --home '$WORK/de' transfer show $late --json | grep -q peer-recovering"
+within 45 "an offer is told to wait" sh -c "'$BIN' --home '$WORK/de' transfer show $late --json | grep -q peer-recovering"
 stop ie
 start ie
 wait_serving ie
@@ -120,7 +108,7 @@ one=$(send ie de "$sample")
 wait_state ie "$one" closed
 expect 0 "a checkpoint of the first" r ie log checkpoint
 size=$(leaves ie)
-wait_for "de cosigns $size leaves of the first" cosigned ie bfj.example.de "$size"
+within 45 "de cosigns $size leaves of the first" cosigned ie bfj.example.de "$size"
 stop de
 start copy
 wait_serving copy
@@ -128,14 +116,14 @@ two=$(send copy fr "$sample")
 wait_state copy "$two" closed
 equal "leaves of the second" "$size" "$(leaves copy)"
 expect 0 "a checkpoint of the second" r copy log checkpoint
-wait_for "fr cosigns $size leaves of the second" cosigned copy bepi.justice.example.fr "$size"
+within 45 "fr cosigns $size leaves of the second" cosigned copy bepi.justice.example.fr "$size"
 start de
 wait_serving de
 expect 0 "de and fr meet" r de peer ping fr
 for name in de fr; do
-    wait_for "$name finds the fork" problem "$name" log-forked
+    within 45 "$name finds the fork" problem "$name" log-forked
     folder=$(r "$name" log status --json | jq -er '.alarms[0] | select(.kind == "fork") | .files')
-    wait_for "$name keeps both checkpoints" test -s "$folder/later.note"
+    within 45 "$name keeps both checkpoints" test -s "$folder/later.note"
     equal "their origin and size at $name" "$(head -n 2 "$folder/earlier.note")" "$(head -n 2 "$folder/later.note")"
     ! cmp -s "$folder/earlier.note" "$folder/later.note" || fail "they are the same"
 done

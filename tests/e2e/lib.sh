@@ -81,6 +81,18 @@ now_ms() {
     echo $((now / 1000))
 }
 
+# within SECONDS WHAT COMMAND…: until the command succeeds; WHAT says in a few words what then holds
+within() {
+    local seconds=$1 what=$2 began
+    shift 2
+    began=$(now_ms)
+    until "$@" >/dev/null 2>&1; do
+        [ $(($(now_ms) - began)) -lt $((seconds * 1000)) ] || fail "not within $seconds s: $what"
+        sleep 0.1
+    done
+    ok "$what"
+}
+
 # ---- authorities ------------------------------------------------------------------------------------------------
 
 # r NAME ARGUMENTS…: the command line of one authority
