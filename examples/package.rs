@@ -12,7 +12,7 @@ use rogatory::base::AuthorityId;
 use rogatory::base::Digest;
 use rogatory::base::Timestamp;
 use rogatory::package::header;
-use rogatory::policy::{Action, Facts, PolicySet, Purpose, Terms, decide};
+use rogatory::policy::{Action, Circumstances, Facts, PolicySet, Purpose, Roles, Terms, decide};
 use rogatory::seal::{Expect, Identity, Plaintext, SealPlan, sandbox, seal, unpack, unpack_items};
 
 type Outcome = Result<(), Box<dyn Error>>;
@@ -98,10 +98,12 @@ fn open_into(dir: &Path, out: &Path, items: &[&str]) -> Result<u64, Box<dyn Erro
         from: &from,
         to: &to,
         actor: "tester",
+        roles: Roles::ALL,
         purpose: Some(&Purpose::Prosecution),
         terms: &terms,
         package: Digest::of(b""),
         now: now(),
+        circumstances: Circumstances::default(),
     };
     let permit = decide(&PolicySet::new(None), &facts).map_err(|denial| denial.text)?;
     let mut file = File::open(dir.join("package.age"))?;

@@ -15,7 +15,9 @@ use flate2::read::ZlibDecoder;
 
 use rogatory::base::Digest;
 use rogatory::package::header::{self, HeaderFault};
-use rogatory::policy::{Action, Facts, Permit, PolicySet, Purpose, Terms, decide};
+use rogatory::policy::{
+    Action, Circumstances, Facts, Permit, PolicySet, Purpose, Roles, Terms, decide,
+};
 use rogatory::seal::{Identity, Plaintext, SealError, check_header};
 
 const FOLDER: &str = "../shared/vectors/age";
@@ -100,10 +102,12 @@ fn permit() -> Permit {
         from: &from,
         to: &to,
         actor: "tester",
+        roles: Roles::ALL,
         purpose: Some(&Purpose::Prosecution),
         terms: &terms,
         package: Digest::of(b""),
         now: "2026-11-23T09:00:00.000Z".parse().expect("a time"),
+        circumstances: Circumstances::default(),
     };
     decide(&PolicySet::new(None), &facts).expect("the purpose is permitted")
 }

@@ -4,7 +4,6 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::sync::OnceLock;
 
 use axum::Json;
 use axum::Router;
@@ -15,6 +14,7 @@ use axum::response::{IntoResponse, Response};
 use axum::serve::IncomingStream;
 use tokio::net::UnixListener;
 
+use crate::api::accounts::Accounts;
 use crate::api::types::{ApiError, BODY_BYTES_MAX, DenialView};
 use crate::policy::Denial;
 
@@ -23,6 +23,8 @@ use crate::policy::Denial;
 pub struct Caller {
     /// User id; `None` where the kernel did not say.
     pub uid: Option<u32>,
+    /// The group that the caller acts with.
+    pub gid: Option<u32>,
 }
 
 impl Caller {
@@ -31,39 +33,17 @@ impl Caller {
         let Some(uid) = self.uid else {
             return "unknown".to_owned();
         };
-        login_name(uid).unwrap_or_else(|| format!("uid:{uid}"))
+        let login = Accounts::remembered().login(uid);
+        login.map_or_else(|| format!("uid:{uid}"), str::to_owned)
     }
-}
-
-/// The system's list of accounts, as it was when this process could still read it.
-static ACCOUNTS: OnceLock<String> = OnceLock::new();
-
-/// Reads the login names now, for a process that will soon not be able to. An account that is made later is `uid:N`
-/// in statements until the next start.
-pub fn remember_logins() {
-    if let Ok(accounts) = fs::read_to_string("/etc/passwd") {
-        // Whoever was first has read the same.
-        ACCOUNTS.set(accounts).unwrap_or_default();
-    }
-}
-
-fn login_name(uid: u32) -> Option<String> {
-    let uid = uid.to_string();
-    let line = ACCOUNTS
-        .get()?
-        .lines()
-        .find(|line| line.split(':').nth(2) == Some(&uid))?;
-    line.split(':').next().map(str::to_owned)
 }
 
 impl Connected<IncomingStream<'_, UnixListener>> for Caller {
     fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
+        let credentials = stream.io().peer_cred().ok();
         Self {
-            uid: stream
-                .io()
-                .peer_cred()
-                .ok()
-                .map(|credentials| credentials.uid()),
+            uid: credentials.map(|it| it.uid()),
+            gid: credentials.map(|it| it.gid()),
         }
     }
 }

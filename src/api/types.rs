@@ -2,9 +2,11 @@
 //!
 //! Times are RFC 3339 UTC; digests and ids lower-case hex; sizes bytes. A field that is not known is absent.
 
+mod explained;
 mod held;
 mod log;
 mod peers;
+pub use explained::{Explanation, RuleSays};
 pub use held::HeldBack;
 pub use log::{AlarmView, CosignedView, LogStatus, ProofView, RecoveringView};
 pub use peers::{AcceptPeer, AddPeer, CardView, FaultView, PeerView, Ping};
@@ -272,6 +274,9 @@ pub struct OpenRequest {
     /// Item paths, where not the whole package is opened.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub items: Vec<String>,
+    /// Whether the proceedings are declared to be directly related to those of the request.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub related: bool,
 }
 
 /// The permitted opening; its plaintext is read at `GET /v1/openings/{opening}/plaintext`, with `Range` or whole.

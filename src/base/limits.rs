@@ -152,3 +152,12 @@ pub const PEER_BULK_MAX: usize = 16;
 /// Small packages that are not urgent, under way to one peer at once, in KiB: less than the peer takes into memory, so
 /// that urgent ones need not wait for them.
 pub const PEER_SMALL_KIB_MAX: u64 = 6 << 10;
+
+// People and their roles.
+
+/// Accounts and groups that the configuration gives one role.
+pub const ROLE_HOLDERS_MAX: usize = 256;
+/// The name of an account or group, in bytes.
+pub const ACCOUNT_NAME_BYTES_MAX: usize = 128;
+/// What is read of passwd(5) or group(5), in bytes.
+pub const ACCOUNTS_BYTES_MAX: u64 = 16 << 20;

@@ -14,6 +14,7 @@ mod fetcher;
 mod folder;
 mod fsck;
 mod help;
+mod input;
 mod log;
 mod package;
 mod peer;
@@ -197,10 +198,7 @@ fn run(cli: &Cli, terminal: Terminal) -> Result<(), Failure> {
         Command::Transfer(command) => command.run(&call()?),
         Command::Receipt(command) => command.run(&call()?),
         Command::Log(command) => command.run(&call()?),
-        Command::Policy(command) => {
-            command.run(terminal);
-            Ok(())
-        }
+        Command::Policy(command) => command.run(global, terminal),
         Command::Fsck(args) => args.run(global, terminal),
         Command::Demo(args) => args.run(terminal),
         Command::Help(args) => args.run(Cli::command(), terminal),

@@ -1,8 +1,6 @@
 //! `peer`: the own card, and the authorities that are known here.
 
-use std::fs;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,6 +10,7 @@ use crate::api::types::{AcceptPeer, AddPeer, CardView, HeldBack, PeerView, Ping}
 use crate::base::{Alias, limits};
 use crate::cli::Call;
 use crate::cli::failure::Failure;
+use crate::cli::input::{read_limited, unreadable};
 use crate::cli::status;
 use crate::cli::terminal;
 use crate::cli::text::{self, Cell, Table, Tone};
@@ -231,27 +230,6 @@ impl AcceptArgs {
     }
 }
 
-/// A file of at most so many bytes.
-fn read_limited(path: &Path, bytes_max: usize) -> Result<Vec<u8>, Failure> {
-    let file = fs::File::open(path).map_err(|e| unreadable(path, &e))?;
-    let mut bytes = Vec::new();
-    file.take(bytes_max as u64 + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|e| unreadable(path, &e))?;
-    if bytes.len() > bytes_max {
-        let text = format!("{} is longer than {bytes_max} bytes", path.display());
-        return Err(Failure::usage("file-too-long", text));
-    }
-    Ok(bytes)
-}
-
-fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::usage(
-        "file-unreadable",
-        format!("{} cannot be read: {error}", path.display()),
-    )
-}
-
 fn card_text(card: &CardView) -> Table {
     let mut table = Table::new();
     table.field("authority", format!("{} ({})", card.id, card.alias));
@@ -322,6 +300,8 @@ fn ping_text(ping: &Ping) -> Table {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
@@ -342,17 +322,6 @@ mod tests {
         for lie in ["", "x\n{\"alias\":\"../../etc\"}\n", "x\nno json\n"] {
             assert_eq!(alias_of(lie), None, "{lie}");
         }
-    }
-
-    #[test]
-    fn files_have_a_limit() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("x.card");
-        fs::write(&path, [b'a'; 11]).unwrap();
-        assert_eq!(read_limited(&path, 11).unwrap().len(), 11);
-        assert_eq!(read_limited(&path, 10).unwrap_err().error, "file-too-long");
-        let absent = read_limited(&dir.path().join("none"), 10).unwrap_err();
-        assert_eq!((absent.code, absent.error.as_str()), (2, "file-unreadable"));
     }
 
     #[test]

@@ -9,6 +9,8 @@ pub enum Kind {
     Number,
     /// `true` or `false`.
     Flag,
+    /// A list of texts without commas; with commas between them in the environment.
+    List,
 }
 
 /// What holds where a key is not written.
@@ -47,6 +49,14 @@ const fn text(path: &'static str, default: &'static str) -> Key {
 
 const fn derived(path: &'static str, from: &'static str) -> Key {
     key(path, Kind::Text, Default::Derived(from))
+}
+
+const fn role(path: &'static str) -> Key {
+    key(
+        path,
+        Kind::List,
+        Default::Derived("nobody, or everybody where no role is given to anybody"),
+    )
 }
 
 const fn required(path: &'static str) -> Key {
@@ -107,6 +117,10 @@ pub const KEYS: &[Key] = &[
         Default::Value("true"),
     ),
     text("policy.handling_max", "H3"),
+    role("roles.officer"),
+    role("roles.supervisor"),
+    role("roles.operator"),
+    role("roles.auditor"),
     text("telemetry.log", "text"),
     text("telemetry.level", "info"),
     text("serve.grace", "20 s"),

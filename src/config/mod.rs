@@ -6,6 +6,7 @@
 
 pub mod fault;
 pub mod files;
+pub mod holders;
 pub mod home;
 pub mod keys;
 pub mod raw;
@@ -16,6 +17,7 @@ pub mod values;
 
 pub use fault::Fault;
 pub use files::SecretFault;
+pub use holders::Holder;
 pub use home::Home;
 pub use raw::Source;
 pub use typed::{Config, Origin};

@@ -323,6 +323,13 @@ fn scalar(kind: Kind, value: &DeValue<'_>) -> Result<String, String> {
         Kind::Text => value.as_str().map(str::to_owned),
         Kind::Number => value.as_integer().map(ToString::to_string),
         Kind::Flag => value.as_bool().map(|flag| flag.to_string()),
+        Kind::List => value.as_array().and_then(|list| {
+            let texts = list.iter().map(|text| text.get_ref().as_str());
+            let texts: Option<Vec<_>> = texts
+                .map(|text| text.filter(|text| !text.trim().is_empty() && !text.contains(',')))
+                .collect();
+            Some(texts?.join(", "))
+        }),
     };
     let Some(text) = text else {
         return Err(wanted(kind).to_owned());
@@ -334,7 +341,7 @@ fn scalar(kind: Kind, value: &DeValue<'_>) -> Result<String, String> {
 /// Whether a text can stand for a value of this kind.
 fn scalar_text(kind: Kind, text: &str) -> Result<(), String> {
     let good = match kind {
-        Kind::Text => true,
+        Kind::Text | Kind::List => true,
         Kind::Number => text.parse::<u64>().is_ok(),
         Kind::Flag => text == "true" || text == "false",
     };
@@ -346,5 +353,6 @@ fn wanted(kind: Kind) -> &'static str {
         Kind::Text => "must be text in quotes",
         Kind::Number => "must be a whole number",
         Kind::Flag => "must be true or false",
+        Kind::List => "must be a list of texts: [\"…\", \"…\"]",
     }
 }

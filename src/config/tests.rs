@@ -1,3 +1,4 @@
+mod roles;
 mod shown;
 
 use std::fs;
@@ -127,6 +128,8 @@ reserve = "0 B"
 require_post_quantum = true
 [policy]
 handling_max = "H1"
+[roles]
+officer = ["user:a"]
 [telemetry]
 log = "journald"
 level = "debug"

@@ -13,6 +13,7 @@ use crate::base::Alias;
 use crate::base::AuthorityId;
 use crate::base::limits;
 use crate::config::fault::Fault;
+use crate::config::holders::Holder;
 use crate::config::home::Home;
 use crate::config::keys;
 use crate::config::raw::Entry;
@@ -27,8 +28,10 @@ use crate::config::values::Listen;
 use crate::config::values::Telemetry;
 use crate::identity::card::name_fault;
 use crate::policy::Handling;
+use crate::policy::Role;
 
 mod bounds;
+mod roles;
 
 /// A valid configuration. Every path is already joined to the folder of the file.
 #[derive(Debug, Clone)]
@@ -49,6 +52,8 @@ pub struct Config {
     pub classic: BTreeSet<Alias>,
     /// The highest handling code that may be sent or admitted.
     pub handling_max: Handling,
+    /// Who has which role. `None`: no role is written, so everybody who may use the socket has all of them.
+    pub roles: Option<Vec<(Role, Holder)>>,
     /// Logging.
     pub telemetry: Telemetry,
     /// How long the daemon may drain after SIGTERM.
@@ -156,6 +161,7 @@ impl Meaning {
         let handling_max = self.value("policy.handling_max", |text| {
             text.parse::<Handling>().map_err(|e| e.to_string())
         });
+        let roles = self.roles();
         let log = self.value("telemetry.log", str::parse);
         let level = self.value("telemetry.level", str::parse);
         let grace = self.value("serve.grace", |text| {
@@ -177,6 +183,7 @@ impl Meaning {
             limits: limits?,
             classic,
             handling_max: handling_max?,
+            roles,
             telemetry: Telemetry {
                 log: log?,
                 level: level?,

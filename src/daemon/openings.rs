@@ -17,11 +17,11 @@ use crate::base::Timestamp;
 use crate::base::Xid;
 use crate::base::limits;
 use crate::daemon::Daemon;
+use crate::daemon::decisions::Use;
 use crate::daemon::statements::Wish;
 use crate::identity::statement::Note;
 use crate::policy;
 use crate::policy::Action;
-use crate::policy::Facts;
 use crate::policy::Permit;
 use crate::policy::purpose::Purpose;
 use crate::receipt;
@@ -85,6 +85,11 @@ impl Openings {
     }
 }
 
+pub(crate) fn not_recipient() -> ApiFailure {
+    let message = "this authority sent the package; only its recipient can open it";
+    ApiFailure::usage("not-recipient", message)
+}
+
 /// A readable and seekable source of payload bytes.
 pub(crate) trait Source: Read + Seek + Send {}
 
@@ -108,27 +113,23 @@ impl Daemon {
             .map_err(|e| ApiFailure::usage("unknown-purpose", e.to_string()))?;
         check_request(request)?;
         let exchange = self.held(xid).await?;
-        let dispatch = self.dispatch_of(&exchange).await?;
-        let terms = dispatch.terms.clone().ok_or_else(|| altered("terms"))?;
+        let terms = self.terms_of(&exchange).await?;
         let manifest = manifest_digest(&exchange)?;
         let actor = caller.actor();
-        let facts = Facts {
-            action: Action::Open,
-            own: &self.station.own.id,
-            from: &exchange.peer,
-            to: &self.station.own.id,
+        let asked = Use {
             actor: &actor,
-            purpose: Some(&purpose),
-            terms: &terms,
-            package: exchange.body,
-            now: self.station.clock(),
+            roles: self.roles_of(caller),
+            purpose: &purpose,
+            related: request.related,
         };
+        let facts = self.facts_of_use(&exchange, &terms, asked);
         let decision = policy::decide(&self.station.own.policy, &facts);
         let wish = Wish {
             actor: &actor,
             purpose: Some(purpose),
             justification: &request.justification,
             items: &request.items,
+            related: request.related,
         };
         let receipt = self
             .state_access(&xid, &wish, decision.as_ref().err())
@@ -176,10 +177,7 @@ impl Daemon {
         let exchange = self.exchange(&xid).await?;
         match (exchange.direction, exchange.phase) {
             (Direction::In, Phase::Held) => Ok(exchange),
-            (Direction::Out, _) => {
-                let message = "this authority sent the package; only its recipient can open it";
-                Err(ApiFailure::usage("not-recipient", message))
-            }
+            (Direction::Out, _) => Err(not_recipient()),
             (Direction::In, phase) => {
                 let message = format!("the package is {}, not held", phase.as_str());
                 Err(ApiFailure::temporary("not-held", message)
@@ -340,7 +338,7 @@ pub(crate) fn stream(mut from: impl Read, to: &mpsc::Sender<io::Result<Bytes>>) 
     }
 }
 
-fn altered(what: &str) -> ApiFailure {
+pub(crate) fn altered(what: &str) -> ApiFailure {
     ApiFailure::mismatch(
         "ledger-altered",
         format!("the {what} of this package in the ledger is missing or damaged"),

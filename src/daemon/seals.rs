@@ -25,6 +25,7 @@ use crate::daemon::statements::{commit_failure, unsigned};
 use crate::identity::statement::Note;
 use crate::policy;
 use crate::policy::Action;
+use crate::policy::Circumstances;
 use crate::policy::Facts;
 use crate::policy::Permit;
 use crate::receipt::Disclosure;
@@ -200,10 +201,12 @@ impl Daemon {
             from: &self.station.own.id,
             to: &peer.row.id,
             actor: &actor,
+            roles: self.roles_of(caller),
             purpose: None,
             terms: &request.terms,
             package: Digest::of(xid.as_bytes()),
             now,
+            circumstances: Circumstances::default(),
         };
         let permit = policy::decide(&self.station.own.policy, &facts)
             .map_err(|denial| ApiFailure::denied(&denial))?;

@@ -135,7 +135,7 @@ pub fn confined(config: &Config) -> Result<Applied, Stop> {
         builder.recursive(true).mode(mode);
         builder.create(folder).map_err(|e| failed(folder, e))?;
     }
-    api::server::remember_logins();
+    api::accounts::remember();
     let sandbox = confine::confine(&Rights::of(config));
     if !sandbox.is_full() {
         let (landlock, seccomp) = (&sandbox.landlock, &sandbox.seccomp);

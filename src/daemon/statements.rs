@@ -15,6 +15,7 @@ use crate::receipt::Party;
 use crate::receipt::Reason;
 use crate::receipt::Receipt;
 use crate::receipt::Stamp;
+use crate::receipt::disclosure;
 use crate::seal;
 use crate::store::CommitFault;
 use crate::store::Exchange;
@@ -135,11 +136,14 @@ impl Daemon {
         };
         let last = Note::parse(&exchange.last_note).map_err(|_| altered())?;
         let earlier = receipt::open(&last).map_err(|_| altered())?;
-        let disclosures = [
+        let mut disclosures = vec![
             Disclosure::new(seal::random(), "persons", wish.actor),
             Disclosure::new(seal::random(), "justification", wish.justification),
             Disclosure::new(seal::random(), "items", wish.items.to_vec()),
         ];
+        if wish.related {
+            disclosures.push(Disclosure::new(seal::random(), disclosure::RELATED, true));
+        }
         let kind = if denial.is_some() {
             Kind::AccessDenied
         } else {
@@ -166,4 +170,5 @@ pub(crate) struct Wish<'a> {
     pub(crate) purpose: Option<Purpose>,
     pub(crate) justification: &'a str,
     pub(crate) items: &'a [String],
+    pub(crate) related: bool,
 }

@@ -1,5 +1,6 @@
 //! Rows of the ledger as the API shows them.
 
+use crate::api::accounts::Accounts;
 use crate::api::types::{
     FaultView, HeldBack, PackageView, PeerView, Problem, ReceiptView, Status, TransferView,
 };
@@ -7,6 +8,7 @@ use crate::base::AuthorityId;
 use crate::base::Timestamp;
 use crate::base::limits;
 use crate::daemon::Daemon;
+use crate::daemon::people;
 use crate::daemon::roster::Known;
 use crate::identity::revocation;
 use crate::identity::statement::Note;
@@ -189,6 +191,7 @@ impl Daemon {
         let log = self.log_status().await?;
         let mut problems = self.log_problems(&log);
         problems.extend(self.problems(&peers, free, &waiting));
+        problems.extend(self.role_problems());
         problems.sort_by(|a, b| a.severity.cmp(&b.severity));
         Ok(Status {
             problems,
@@ -220,6 +223,20 @@ impl Daemon {
             certificate_expires: papers.certificate_expires,
             crl_expires: papers.crl_expires,
             sandbox: Some(self.sandbox.view()),
+        })
+    }
+
+    /// Names in `[roles]` that this system does not know: a slip of the pen keeps somebody out.
+    fn role_problems(&self) -> impl Iterator<Item = Problem> {
+        let holders = self.config.roles.as_deref().unwrap_or_default();
+        let unknown = people::unknown(holders, Accounts::remembered());
+        unknown.into_iter().map(|(role, holder)| Problem {
+            severity: "warning".to_owned(),
+            code: "role-holder-unknown".to_owned(),
+            subject: format!("roles.{role}"),
+            message: format!(
+                "{holder} was neither in /etc/passwd nor in /etc/group when the daemon started: correct it, or name it by number, then restart the daemon"
+            ),
         })
     }
 

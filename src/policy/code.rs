@@ -79,13 +79,13 @@ macro_rules! vocabulary {
     (
         $(#[$about:meta])*
         $name:ident: $what:literal {
-            $($(#[$doc:meta])* $variant:ident = $word:literal,)+
+            $($(#[doc = $doc:literal])+ $variant:ident = $word:literal,)+
         }
     ) => {
         $(#[$about])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum $name {
-            $($(#[$doc])* #[doc = concat!("Written `", $word, "`.")] $variant,)+
+            $($(#[doc = $doc])+ #[doc = concat!("Written `", $word, "`.")] $variant,)+
         }
 
         impl $name {
@@ -96,6 +96,13 @@ macro_rules! vocabulary {
             pub const fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$variant => $word,)+
+                }
+            }
+
+            /// What the word means, for people, with its source in law where there is one.
+            pub const fn means(self) -> &'static str {
+                match self {
+                    $(Self::$variant => concat!($($doc),+).trim_ascii_start(),)+
                 }
             }
 

@@ -14,6 +14,14 @@ use crate::policy::terms::Handling;
 vocabulary! {
     /// Why something is denied.
     ReasonCode: "reason of a denial" {
+        /// The consent to it is no longer valid.
+        ConsentExpired = "consent-expired",
+        /// The consent to it is for another package.
+        ConsentOtherPackage = "consent-other-package",
+        /// The instrument knows no such exception.
+        ExceptionNotProvided = "exception-not-provided",
+        /// The exception is for another use than the one asked for.
+        ExceptionOtherUse = "exception-other-use",
         /// The terms carry a higher handling code than this authority takes or gives.
         HandlingAboveCeiling = "handling-above-ceiling",
         /// The handling code forbids this use, or contradicts the purposes.
@@ -32,10 +40,30 @@ vocabulary! {
         PurposesEmpty = "purposes-empty",
         /// The day until which it may be kept is over.
         RetentionEnded = "retention-ended",
+        /// Its sender wants to be told before.
+        NoticeMissing = "notice-missing",
+        /// A hold keeps it from being destroyed.
+        OnHold = "on-hold",
+        /// To pass it on needs the consent of its sender.
+        OnwardNeedsConsent = "onward-needs-consent",
+        /// The terms prohibit to pass it on.
+        OnwardProhibited = "onward-prohibited",
+        /// To pass it on, an authority must be named.
+        RecipientMissing = "recipient-missing",
+        /// The instrument does not permit use in related proceedings, or this use is none.
+        RelatedNotProvided = "related-not-provided",
+        /// It takes a role that this person does not have.
+        RoleNotPermitted = "role-not-permitted",
         /// Sender and receiver are the same authority.
         SameAuthority = "same-authority",
+        /// An exception needs two persons.
+        SecondPersonMissing = "second-person-missing",
+        /// Speciality: not without consent.
+        Speciality = "speciality",
         /// The day until which it may be used is over.
         SunsetPassed = "sunset-passed",
+        /// Privilege or immunity is under review.
+        UnderPrivilegeReview = "under-privilege-review",
     }
 }
 
@@ -43,7 +71,7 @@ vocabulary! {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text}")]
 pub struct Denial {
-    /// The rule that denies: `direction`, `retention`, `sunset`, `purpose`, `handling`; `silence` if none permits.
+    /// The rule that denies: `direction`, `role`, `retention`, `sunset`, `purpose`, `handling`; `silence` if none permits.
     pub rule: &'static str,
     /// The term that it stands on, with its value: `purposes=prosecution,trial`.
     pub term: String,
@@ -86,6 +114,14 @@ impl PolicySet {
         }
     }
 
+    /// The same rules with another highest handling code, if one is given.
+    pub(super) fn with_handling_max(&self, handling_max: Option<Handling>) -> Self {
+        Self {
+            rules: self.rules,
+            handling_max: handling_max.or(self.handling_max),
+        }
+    }
+
     /// The policy as one line of canonical JSON (RFC 8785): format version, rules with their versions, parameters.
     pub fn description(&self) -> String {
         let rules = self.rules.iter().map(|rule| RuleDescription {
@@ -106,20 +142,28 @@ impl PolicySet {
     }
 }
 
+/// What each rule says, in the order in which they are asked; [`decide`] follows the first that denies.
+pub fn verdicts(set: &PolicySet, facts: &Facts<'_>) -> Vec<(&'static str, Verdict)> {
+    let said = set
+        .rules
+        .iter()
+        .map(|rule| (rule.id, (rule.judge)(set, facts)));
+    said.collect()
+}
+
 /// Decides: permitted if at least one rule permits and none denies. The same facts always get the same answer.
 pub fn decide(set: &PolicySet, facts: &Facts<'_>) -> Result<Permit, Denial> {
-    let mut permitted = false;
+    let mut permitted = None;
     for rule in set.rules {
         match (rule.judge)(set, facts) {
             Verdict::Denies(denial) => return Err(denial),
-            Verdict::Permits => permitted = true,
+            Verdict::Permits => permitted = permitted.or(Some(rule.id)),
             Verdict::Silent => {}
         }
     }
-    if permitted {
-        Ok(Permit::grant(facts))
-    } else {
-        Err(silence(facts))
+    match permitted {
+        Some(rule) => Ok(Permit::grant(facts, rule)),
+        None => Err(silence(facts)),
     }
 }
 

@@ -1,10 +1,14 @@
 //! What a decision may know, and nothing else.
 
 use crate::base::AuthorityId;
+use crate::base::Date;
 use crate::base::Digest;
 use crate::base::Timestamp;
+use crate::policy::consent::Consent;
+use crate::policy::exception::Exception;
 use crate::policy::permit::Action;
 use crate::policy::purpose::Purpose;
+use crate::policy::role::Roles;
 use crate::policy::terms::Terms;
 
 /// The question: who wants to do what with which package, for what, and when.
@@ -20,7 +24,9 @@ pub struct Facts<'a> {
     pub to: &'a AuthorityId,
     /// Who wants it: the name of a person or account here.
     pub actor: &'a str,
-    /// For what; needed to open, of no meaning to send and admit.
+    /// The roles of that person; none for a peer, whose package is admitted without one.
+    pub roles: Roles,
+    /// For what; needed to open, of no meaning otherwise.
     pub purpose: Option<&'a Purpose>,
     /// The terms that bind the package.
     pub terms: &'a Terms,
@@ -28,4 +34,22 @@ pub struct Facts<'a> {
     pub package: Digest,
     /// When it is asked.
     pub now: Timestamp,
+    /// What beyond the terms bears on it.
+    pub circumstances: Circumstances<'a>,
+}
+
+/// What beyond the terms bears on a decision; by default nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Circumstances<'a> {
+    /// To forward: the authority that is to receive the package.
+    pub third: Option<&'a AuthorityId>,
+    /// What the sender has consented to, for whatever package, expired ones included.
+    pub consents: &'a [Consent],
+    /// Whether the proceedings are declared to be directly related to those of the request (MLA Convention 2000 art.
+    /// 23(1)(b)).
+    pub related: bool,
+    /// An exception that is declared.
+    pub exception: Option<Exception<'a>>,
+    /// The last day of a hold on the package here.
+    pub hold: Option<Date>,
 }

@@ -7,6 +7,8 @@ use crate::policy::code::{Code, CodeFault};
 
 /// Cited where no article of the instrument says more than the sender's own terms.
 pub const BY_TERMS: &str = "terms of the package";
+/// Cited where the authority itself has said who may do what.
+pub const BY_CONFIGURATION: &str = "configuration of this authority";
 
 /// A legal instrument under which evidence is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +23,38 @@ pub struct Instrument {
     pub purpose_clause: &'static str,
     /// The clause that limits how long it may be kept.
     pub retention_clause: &'static str,
+    /// What may be done beyond the purposes stated, and what passing on needs.
+    pub beyond: Beyond,
 }
+
+/// The clauses of an instrument about use beyond the purposes stated; `None` where it has none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Beyond {
+    /// Proceedings directly related to those of the request.
+    pub related: Option<&'static str>,
+    /// Giving to an accused person what speaks for that person.
+    pub exculpatory: Option<&'static str>,
+    /// Averting an immediate and serious threat.
+    pub threat: Option<&'static str>,
+    /// Passing on averts such a threat, and there is no time to ask.
+    pub onward_threat: Option<&'static str>,
+    /// Passing on needs the consent of the sender.
+    pub onward: &'static str,
+}
+
+const NOTHING_BEYOND: Beyond = Beyond {
+    related: None,
+    exculpatory: None,
+    threat: None,
+    onward_threat: None,
+    onward: BY_TERMS,
+};
+
+const LED_BEYOND: Beyond = Beyond {
+    onward_threat: Some("Directive (EU) 2016/680 art. 35(2)"),
+    onward: "Directive (EU) 2016/680 art. 35(1)",
+    ..NOTHING_BEYOND
+};
 
 const LED_PURPOSE: &str = "Directive (EU) 2016/680 art. 4(1)(b)";
 const LED_RETENTION: &str = "Directive (EU) 2016/680 art. 5";
@@ -34,6 +67,7 @@ pub const INSTRUMENTS: &[Instrument] = &[
         eli: None,
         purpose_clause: "ETS 185 art. 28(2)(b)",
         retention_clause: BY_TERMS,
+        beyond: NOTHING_BEYOND,
     },
     Instrument {
         code: "EAW",
@@ -41,6 +75,7 @@ pub const INSTRUMENTS: &[Instrument] = &[
         eli: Some("http://data.europa.eu/eli/dec_framw/2002/584/oj"),
         purpose_clause: LED_PURPOSE,
         retention_clause: LED_RETENTION,
+        beyond: LED_BEYOND,
     },
     Instrument {
         code: "EIO",
@@ -48,6 +83,7 @@ pub const INSTRUMENTS: &[Instrument] = &[
         eli: Some("http://data.europa.eu/eli/dir/2014/41/oj"),
         purpose_clause: "Directive (EU) 2016/680 art. 4(1)(b); Directive 2014/41/EU art. 19(3)",
         retention_clause: LED_RETENTION,
+        beyond: LED_BEYOND,
     },
     Instrument {
         code: "EPOC",
@@ -55,6 +91,7 @@ pub const INSTRUMENTS: &[Instrument] = &[
         eli: Some("http://data.europa.eu/eli/reg/2023/1543/oj"),
         purpose_clause: LED_PURPOSE,
         retention_clause: LED_RETENTION,
+        beyond: LED_BEYOND,
     },
     Instrument {
         code: "EU-Evidence-2020",
@@ -62,6 +99,7 @@ pub const INSTRUMENTS: &[Instrument] = &[
         eli: Some("http://data.europa.eu/eli/reg/2020/1783/oj"),
         purpose_clause: BY_TERMS,
         retention_clause: BY_TERMS,
+        beyond: NOTHING_BEYOND,
     },
     Instrument {
         code: "EU-Service-2020",
@@ -69,6 +107,7 @@ pub const INSTRUMENTS: &[Instrument] = &[
         eli: Some("http://data.europa.eu/eli/reg/2020/1784/oj"),
         purpose_clause: BY_TERMS,
         retention_clause: BY_TERMS,
+        beyond: NOTHING_BEYOND,
     },
     Instrument {
         code: "Extradition-1957",
@@ -76,6 +115,7 @@ pub const INSTRUMENTS: &[Instrument] = &[
         eli: None,
         purpose_clause: "ETS 24 art. 14",
         retention_clause: BY_TERMS,
+        beyond: NOTHING_BEYOND,
     },
     Instrument {
         code: "Hague-Evidence",
@@ -83,6 +123,7 @@ pub const INSTRUMENTS: &[Instrument] = &[
         eli: None,
         purpose_clause: BY_TERMS,
         retention_clause: BY_TERMS,
+        beyond: NOTHING_BEYOND,
     },
     Instrument {
         code: "Hague-Service",
@@ -90,6 +131,7 @@ pub const INSTRUMENTS: &[Instrument] = &[
         eli: None,
         purpose_clause: BY_TERMS,
         retention_clause: BY_TERMS,
+        beyond: NOTHING_BEYOND,
     },
     Instrument {
         code: "MLA-1959",
@@ -97,6 +139,7 @@ pub const INSTRUMENTS: &[Instrument] = &[
         eli: None,
         purpose_clause: BY_TERMS,
         retention_clause: BY_TERMS,
+        beyond: NOTHING_BEYOND,
     },
     Instrument {
         code: "MLA-2000",
@@ -104,6 +147,11 @@ pub const INSTRUMENTS: &[Instrument] = &[
         eli: None,
         purpose_clause: "MLA Convention 2000 art. 23",
         retention_clause: LED_RETENTION,
+        beyond: Beyond {
+            related: Some("MLA Convention 2000 art. 23(1)(b)"),
+            threat: Some("MLA Convention 2000 art. 23(1)(c)"),
+            ..LED_BEYOND
+        },
     },
     Instrument {
         code: "Spontaneous",
@@ -111,6 +159,10 @@ pub const INSTRUMENTS: &[Instrument] = &[
         eli: None,
         purpose_clause: "ETS 182 art. 11; UNCAC art. 46(5)",
         retention_clause: BY_TERMS,
+        beyond: Beyond {
+            exculpatory: Some("UNCAC art. 46(5)"),
+            ..NOTHING_BEYOND
+        },
     },
     Instrument {
         code: "UNCAC",
@@ -118,6 +170,10 @@ pub const INSTRUMENTS: &[Instrument] = &[
         eli: None,
         purpose_clause: "UNCAC art. 46(19)",
         retention_clause: BY_TERMS,
+        beyond: Beyond {
+            exculpatory: Some("UNCAC art. 46(19)"),
+            ..NOTHING_BEYOND
+        },
     },
     Instrument {
         code: "UNTOC",
@@ -125,6 +181,10 @@ pub const INSTRUMENTS: &[Instrument] = &[
         eli: None,
         purpose_clause: "UNTOC art. 18(19)",
         retention_clause: BY_TERMS,
+        beyond: Beyond {
+            exculpatory: Some("UNTOC art. 18(19)"),
+            ..NOTHING_BEYOND
+        },
     },
 ];
 
@@ -154,6 +214,11 @@ pub(super) fn purpose_clause(code: &Code) -> &'static str {
 /// The clause that limits keeping under this instrument.
 pub(super) fn retention_clause(code: &Code) -> &'static str {
     find(code).map_or(BY_TERMS, |known| known.retention_clause)
+}
+
+/// What this instrument says about use beyond the purposes stated.
+pub(super) fn beyond(code: &Code) -> Beyond {
+    find(code).map_or(NOTHING_BEYOND, |known| known.beyond)
 }
 
 #[cfg(test)]

@@ -1,20 +1,29 @@
 //! Purpose limitation: terms, and the decision that yields a [`Permit`].
 //!
 //! [`terms`] binds a package, [`purpose`] and [`instrument`] are the vocabulary, [`facts`] is what a decision may know,
-//! [`mod@decide`] asks every rule under `rules/` (one a file): deny overrides, silence denies.
+//! [`mod@decide`] asks every rule under `rules/` (one a file): deny overrides, silence denies. [`table`] reads tables of
+//! cases with the decisions that are expected.
 
 pub mod code;
+pub mod consent;
 pub mod decide;
+pub mod exception;
 pub mod facts;
 pub mod instrument;
 pub mod permit;
 pub mod purpose;
+pub mod role;
 mod rules;
+pub mod table;
 pub mod terms;
 
 pub use code::{Code, CodeFault};
-pub use decide::{Denial, PolicySet, ReasonCode, decide};
-pub use facts::Facts;
+pub use consent::{Consent, Consented};
+pub use decide::{Denial, PolicySet, ReasonCode, decide, verdicts};
+pub use exception::{Exception, Ground};
+pub use facts::{Circumstances, Facts};
 pub use permit::{Action, Permit};
 pub use purpose::Purpose;
+pub use role::{Role, Roles};
+pub use rules::Verdict;
 pub use terms::{Evaluation, Handling, Onward, Restriction, Source, Terms, TermsFault};

@@ -1,40 +1,26 @@
 //! Authority to act, as a value.
 
-use std::fmt;
-
 use crate::base::Digest;
 use crate::base::Timestamp;
 use crate::base::limits;
+use crate::policy::code::vocabulary;
 use crate::policy::facts::Facts;
 
-/// What somebody wants to do with a package.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Action {
-    /// Seal it for another authority and hand it to the daemon.
-    Send,
-    /// Take it in from another authority.
-    Admit,
-    /// Read its plaintext.
-    Open,
-}
-
-impl Action {
-    /// Every action.
-    pub const ALL: &'static [Self] = &[Self::Send, Self::Admit, Self::Open];
-
-    /// The word for it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Send => "send",
-            Self::Admit => "admit",
-            Self::Open => "open",
-        }
-    }
-}
-
-impl fmt::Display for Action {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
+vocabulary! {
+    /// What somebody wants to do with a package.
+    Action: "action" {
+        /// Seal it for another authority and hand it to the daemon.
+        Send = "send",
+        /// Take it in from another authority.
+        Admit = "admit",
+        /// Read its plaintext.
+        Open = "open",
+        /// Pass it on to a third authority.
+        Forward = "forward",
+        /// Go on keeping it.
+        Keep = "keep",
+        /// Destroy it here.
+        Erase = "erase",
     }
 }
 
@@ -47,14 +33,16 @@ pub struct Permit {
     actor: String,
     purpose: Option<String>,
     until: Timestamp,
+    rule: &'static str,
 }
 
 impl Permit {
-    /// What a decision in favour yields; ends with the terms, and after a day at the latest.
-    pub(super) fn grant(facts: &Facts<'_>) -> Self {
+    /// What a decision in favour yields, and the rule that spoke for it. It ends after a day at the latest, and with the
+    /// terms if it is a use.
+    pub(super) fn grant(facts: &Facts<'_>, rule: &'static str) -> Self {
         let purpose = match facts.action {
             Action::Open => facts.purpose.map(|purpose| purpose.as_str().to_owned()),
-            Action::Send | Action::Admit => None,
+            Action::Send | Action::Admit | Action::Forward | Action::Keep | Action::Erase => None,
         };
         let day = facts.now.plus_millis(limits::PERMIT_MS_MAX);
         Self {
@@ -62,7 +50,13 @@ impl Permit {
             package: facts.package,
             actor: facts.actor.to_owned(),
             purpose,
-            until: facts.terms.usable_until().min(day),
+            until: match facts.action {
+                Action::Keep | Action::Erase => day,
+                Action::Send | Action::Admit | Action::Open | Action::Forward => {
+                    facts.terms.usable_until().min(day)
+                }
+            },
+            rule,
         }
     }
 
@@ -89,6 +83,11 @@ impl Permit {
     /// For what, where the action has a purpose.
     pub fn purpose(&self) -> Option<&str> {
         self.purpose.as_deref()
+    }
+
+    /// The rule that permitted it.
+    pub const fn rule(&self) -> &'static str {
+        self.rule
     }
 
     /// When the permission ends.

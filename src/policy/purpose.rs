@@ -37,6 +37,9 @@ vocabulary! {
 }
 
 impl Purpose {
+    /// What a purpose is in ODRL 2.2: the left operand of a constraint.
+    pub const ODRL: &str = "http://www.w3.org/ns/odrl/2/purpose";
+
     /// The nearest concept of the W3C Data Privacy Vocabulary 2.3, as an IRI; it is often broader than the purpose.
     pub const fn dpv(self) -> &'static str {
         match self {
@@ -72,6 +75,26 @@ impl Purpose {
             | Self::Extradition
             | Self::Investigation
             | Self::Prosecution
+            | Self::PublicSecurity
+            | Self::ServiceOfDocuments
+            | Self::Supervision => false,
+        }
+    }
+
+    /// Whether this use is itself a judicial or administrative proceeding.
+    pub const fn is_proceeding(self) -> bool {
+        match self {
+            Self::AdministrativeProceedings
+            | Self::AssetRecovery
+            | Self::CivilClaim
+            | Self::CivilProceedings
+            | Self::Investigation
+            | Self::Prosecution
+            | Self::Trial => true,
+            Self::CrimePrevention
+            | Self::EnforcementOfSentence
+            | Self::ExculpatoryDisclosure
+            | Self::Extradition
             | Self::PublicSecurity
             | Self::ServiceOfDocuments
             | Self::Supervision => false,

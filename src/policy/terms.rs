@@ -69,6 +69,31 @@ vocabulary! {
     }
 }
 
+impl Onward {
+    /// The nearest term of ODRL 2.2: passing on is `distribute`, prohibited or after `obtainConsent`.
+    pub const fn odrl(self) -> &'static str {
+        match self {
+            Self::Prohibited => "http://www.w3.org/ns/odrl/2/distribute",
+            Self::WithConsent => "http://www.w3.org/ns/odrl/2/obtainConsent",
+        }
+    }
+}
+
+impl Restriction {
+    /// The nearest term of ODRL 2.2, where there is one.
+    pub const fn odrl(self) -> Option<&'static str> {
+        match self {
+            Self::Confidential => Some("http://www.w3.org/ns/odrl/2/distribute"),
+            Self::DeleteAfterUse => Some("http://www.w3.org/ns/odrl/2/delete"),
+            Self::NoNoticeToSubject | Self::NotifyExculpatory => {
+                Some("http://www.w3.org/ns/odrl/2/inform")
+            }
+            Self::Return => Some("http://www.w3.org/ns/odrl/2/transfer"),
+            Self::NoAutomatedDecision | Self::Speciality | Self::UnderPrivilegeReview => None,
+        }
+    }
+}
+
 /// How far a source and its information can be relied on (Regulation (EU) 2016/794 art. 29).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

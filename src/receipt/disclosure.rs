@@ -31,6 +31,8 @@ pub const MANIFEST: &str = "manifest";
 pub const OFFENCES: &str = "offences";
 /// The persons concerned.
 pub const PERSONS: &str = "persons";
+/// That somebody declared the proceedings to be directly related to those of the request.
+pub const RELATED: &str = "related";
 /// The request that the package answers.
 pub const REQUEST: &str = "request";
 /// The title of the package.

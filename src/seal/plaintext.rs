@@ -74,7 +74,11 @@ impl<R: Read + Seek> Plaintext<R> {
     ) -> Result<Self, SealError> {
         match permit.action() {
             Action::Open => Self::decrypt(header, payload, identity),
-            other @ (Action::Send | Action::Admit) => Err(SealError::Permit(other)),
+            other @ (Action::Send
+            | Action::Admit
+            | Action::Forward
+            | Action::Keep
+            | Action::Erase) => Err(SealError::Permit(other)),
         }
     }
 

@@ -19,7 +19,9 @@ use crate::package::bag::{self, Tags};
 use crate::package::header;
 use crate::package::manifest::Manifest;
 use crate::package::tape;
-use crate::policy::{Action, Facts, Permit, PolicySet, Purpose, Terms, decide};
+use crate::policy::{
+    Action, Circumstances, Facts, Permit, PolicySet, Purpose, Roles, Terms, decide,
+};
 
 struct Sealer {
     home: TempDir,
@@ -50,10 +52,12 @@ fn permit(action: Action) -> Permit {
         from: &from,
         to: &to,
         actor: "officer",
+        roles: Roles::ALL,
         purpose: Some(&Purpose::Prosecution),
         terms: &terms(),
         package: Digest::of(b"body"),
         now: "2026-11-23T09:00:00.000Z".parse().unwrap(),
+        circumstances: Circumstances::default(),
     };
     decide(&PolicySet::new(None), &facts).unwrap()
 }

@@ -95,6 +95,44 @@ equal "the refusal as JSON" purpose "$(jq -rs 'last | .denial.rule // .rule' "$W
 expect 2 "the sender opening what it sent" r ie package open "$away" --purpose prosecution --justification "x" --out "$WORK/no"
 [ ! -e "$WORK/no" ] || fail "a refused opening left $WORK/no"
 
+# What would be decided is told before anybody asks in earnest, and with the same words.
+entries=$(r de log status --json | jq .size)
+expect 0 "de asks about another purpose" r de policy explain "$away" --use civil-claim --json
+equal "it would be denied" "deny purpose purpose-not-permitted" "$(jq -r '"\(.decision) \(.rule) \(.reason)"' "$WORK/out")"
+equal "for the person who asks" "$(id -un)" "$(jq -r .actor "$WORK/out")"
+equal "each rule is heard" true "$(jq '.rules | length > 10 and all(.says != null)' "$WORK/out")"
+expect 0 "de asks about a purpose of the terms" r de policy explain "$away" --use trial
+says 'decision +permit' "it would be permitted"
+expect 0 "de asks about a declaration" r de policy explain "$away" --use civil-claim --related
+says 'rule related +denies, related-not-provided' "an EIO knows no related proceedings"
+expect 4 "opening under that declaration" r de package open "$away" --purpose civil-claim --related --justification "x" --out "$WORK/no"
+equal "questions are not logged, the refusal is" $((entries + 1)) "$(r de log status --json | jq .size)"
+expect 2 "the sender asks about opening what it sent" r ie policy explain "$away" --use trial
+expect 8 "a package that nobody knows" r de policy explain 00112233445566778899aabbccddeeff --use trial
+
+# MLA Convention 2000 art. 23(1)(b): related proceedings need no consent, but a declaration, which stays in the record.
+mla=$(r ie package send --to de --case IE-2 --instrument MLA-2000 --purpose investigation --retain-until 2031-12-31 --onward prohibited --json "$sample" |
+    jq -ers 'map(select(.type? == "summary")) | last | .id')
+wait_state de "$mla" held 60
+expect 4 "civil proceedings, undeclared" r de package open "$mla" --purpose civil-proceedings --justification "x" --out "$WORK/no"
+says '23' "the article is named"
+expect 0 "civil proceedings, declared related" r de package open "$mla" --purpose civil-proceedings --related --justification "damages of the same fraud" --out "$WORK/related"
+expect 4 "supervision is no proceeding" r de package open "$mla" --purpose supervision --related --justification "x" --out "$WORK/no"
+
+# Privilege under review: nobody reads it, for no purpose.
+privileged=$(send ie de --restriction under-privilege-review "$sample")
+wait_state de "$privileged" held 60
+expect 4 "what a court has still to look at" r de package open "$privileged" --purpose trial --justification "x" --out "$WORK/no"
+says 'under-privilege-review' "the restriction is named"
+[ ! -e "$WORK/no" ] || fail "a refused opening left $WORK/no"
+
+# Tables of cases.
+expect 0 "the decision table" r de policy test "$ROOT/tests/policy/decisions.toml"
+sed 's/decision = "permit", rule = "related"/decision = "deny"/' "$ROOT/tests/policy/decisions.toml" >"$WORK/wrong.toml"
+expect 1 "a table that expects something else" r de policy test "$WORK/wrong.toml" --json
+equal "the cases that differ are named" 6 "$(jq -s '[.[] | select(.type == "differs" and .rule == "related")] | length' "$WORK/out")"
+expect 2 "a table that is none" r de policy test "$sample"
+
 # Inputs.
 mkdir "$WORK/inputs"
 refuse_input() {

@@ -4,11 +4,12 @@ use serde::Deserialize;
 
 use crate::api::client::{CallFault, Client, Download, Upload, encode};
 use crate::api::types::{
-    AcceptPeer, AddPeer, AnchorView, Bundle, CardView, LogStatus, OpenRequest, Opening,
-    PackageDetail, PackageView, PeerView, Ping, ProofView, ReceiptDetail, ReceiptView, SealFinish,
-    SealGrant, SealMany, SealRequest, Spooled, Status, TransferView, Verification, WaitMany,
-    Waited,
+    AcceptPeer, AddPeer, AnchorView, Bundle, CardView, Explanation, LogStatus, OpenRequest,
+    Opening, PackageDetail, PackageView, PeerView, Ping, ProofView, ReceiptDetail, ReceiptView,
+    SealFinish, SealGrant, SealMany, SealRequest, Spooled, Status, TransferView, Verification,
+    WaitMany, Waited,
 };
+use crate::policy::{Purpose, Role};
 
 /// Which packages to list; `None` is all.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -157,6 +158,21 @@ impl Client {
     /// Asks for leave to read a package.
     pub async fn open_package(&self, id: &str, open: &OpenRequest) -> Result<Opening, CallFault> {
         self.post(&format!("/v1/packages/{}/openings", encode(id)), open)
+            .await
+    }
+
+    /// What an opening would be answered, and why.
+    pub async fn explain(
+        &self,
+        id: &str,
+        purpose: Purpose,
+        related: bool,
+        role: Option<Role>,
+    ) -> Result<Explanation, CallFault> {
+        let id = encode(id);
+        let role = role.map(|role| format!("&as={role}")).unwrap_or_default();
+        let question = format!("use={purpose}&related={related}{role}");
+        self.get(&format!("/v1/packages/{id}/decision?{question}"))
             .await
     }
 

@@ -30,6 +30,9 @@ pub(crate) struct OpenArgs {
     /// Why, in words; kept here, never sent
     #[arg(long, value_name = "TEXT")]
     justification: String,
+    /// Declare that the proceedings are directly related to those of the request, where the instrument permits such use
+    #[arg(long)]
+    related: bool,
     /// The folder to make; it must not exist
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -58,6 +61,7 @@ impl OpenArgs {
             purpose: self.purpose.as_str().to_owned(),
             justification: self.justification.clone(),
             items: self.items.clone(),
+            related: self.related,
         };
         let client = call.remote.client();
         let opening = call.remote.call(client.open_package(&self.id, &request))?;

@@ -1,5 +1,6 @@
 //! The calls of the local API.
 
+mod doors;
 mod packages;
 mod peers;
 mod receipts;
@@ -10,13 +11,14 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::routing::{delete, get, post, put};
 
 use crate::api::server::ApiFailure;
 use crate::api::types::Status;
 use crate::base::Xid;
 use crate::daemon::Daemon;
+use crate::daemon::routes::doors::{ANY, Doors, EVIDENCE, OPERATION, RECORDS, WORK};
 use crate::daemon::sealed;
 use crate::store::Exchange;
 use crate::store::StoreFault;
@@ -24,49 +26,59 @@ use crate::store::StoreFault;
 type Shared = State<Arc<Daemon>>;
 type Answer<T> = Result<Json<T>, ApiFailure>;
 
-/// All routes.
+/// All calls. What belongs to an opening or a seal is for whoever was granted it.
 pub(crate) fn routes(daemon: Arc<Daemon>) -> Router {
-    Router::new()
-        .route("/v1/status", get(status))
-        .route("/v1/card", get(peers::card))
-        .route("/v1/peers", get(peers::list).post(peers::add))
-        .route("/v1/peers/{peer}", get(peers::show))
-        .route("/v1/peers/{peer}/accept", post(peers::accept))
-        .route("/v1/peers/{peer}/ping", post(peers::ping))
-        .route("/v1/seals", post(sending::grant))
-        .route("/v1/seals/many", post(sending::grants))
-        .route("/v1/seals/{grant}", delete(sending::give_up))
-        .route(
+    let whole = DefaultBodyLimit::max(sealed::WHOLE_BYTES_MAX);
+    let doors = Doors::new(&daemon)
+        .door("/v1/status", ANY, get(status))
+        .door("/v1/card", ANY, get(peers::card))
+        .door("/v1/peers", ANY, get(peers::list))
+        .door("/v1/peers", OPERATION, post(peers::add))
+        .door("/v1/peers/{peer}", ANY, get(peers::show))
+        .door("/v1/peers/{peer}/accept", OPERATION, post(peers::accept))
+        .door("/v1/peers/{peer}/ping", WORK, post(peers::ping))
+        .door("/v1/seals", EVIDENCE, post(sending::grant))
+        .door("/v1/seals/many", EVIDENCE, post(sending::grants))
+        .door("/v1/seals/{grant}", EVIDENCE, delete(sending::give_up))
+        .door(
             "/v1/seals/{grant}/package",
-            put(sending::spool).layer(axum::extract::DefaultBodyLimit::disable()),
+            EVIDENCE,
+            put(sending::spool).layer(DefaultBodyLimit::disable()),
         )
-        .route("/v1/seals/{grant}/finish", post(sending::finish))
-        .route(
+        .door("/v1/seals/{grant}/finish", EVIDENCE, post(sending::finish))
+        .door(
             "/v1/seals/{grant}/whole",
-            put(sending::whole).layer(axum::extract::DefaultBodyLimit::max(
-                sealed::WHOLE_BYTES_MAX,
-            )),
+            EVIDENCE,
+            put(sending::whole).layer(whole),
         )
-        .route("/v1/packages", get(packages::list))
-        .route("/v1/packages/wait", post(waiting::wait_all))
-        .route("/v1/packages/{id}", get(packages::show))
-        .route("/v1/packages/{id}/wait", get(packages::wait))
-        .route("/v1/packages/{id}/verify", post(packages::verify))
-        .route("/v1/packages/{id}/openings", post(packages::open))
-        .route("/v1/packages/{id}/age", get(packages::age))
-        .route("/v1/packages/{id}/bundle", get(receipts::bundle))
-        .route("/v1/openings/{opening}", delete(packages::close))
-        .route("/v1/openings/{opening}/plaintext", get(packages::plaintext))
-        .route("/v1/transfers", get(packages::transfers))
-        .route("/v1/transfers/{id}", get(packages::transfer))
-        .route("/v1/receipts", get(receipts::list))
-        .route("/v1/receipts/{seq}", get(receipts::show))
-        .route("/v1/log", get(receipts::log))
-        .route("/v1/log/checkpoint", post(receipts::checkpoint))
-        .route("/v1/log/keys", get(receipts::keys))
-        .route("/v1/log/proofs/{name}", get(receipts::proofs))
-        .fallback(unknown)
-        .with_state(daemon)
+        .door("/v1/packages", RECORDS, get(packages::list))
+        .door("/v1/packages/wait", RECORDS, post(waiting::wait_all))
+        .door("/v1/packages/{id}", RECORDS, get(packages::show))
+        .door("/v1/packages/{id}/wait", RECORDS, get(packages::wait))
+        .door("/v1/packages/{id}/verify", ANY, post(packages::verify))
+        .decided("/v1/packages/{id}/openings", post(packages::open))
+        .door(
+            "/v1/packages/{id}/decision",
+            RECORDS,
+            get(packages::explain),
+        )
+        .door("/v1/packages/{id}/age", EVIDENCE, get(packages::age))
+        .door("/v1/packages/{id}/bundle", RECORDS, get(receipts::bundle))
+        .door("/v1/openings/{opening}", EVIDENCE, delete(packages::close))
+        .door(
+            "/v1/openings/{opening}/plaintext",
+            EVIDENCE,
+            get(packages::plaintext),
+        )
+        .door("/v1/transfers", ANY, get(packages::transfers))
+        .door("/v1/transfers/{id}", ANY, get(packages::transfer))
+        .door("/v1/receipts", RECORDS, get(receipts::list))
+        .door("/v1/receipts/{seq}", RECORDS, get(receipts::show))
+        .door("/v1/log", ANY, get(receipts::log))
+        .door("/v1/log/checkpoint", WORK, post(receipts::checkpoint))
+        .door("/v1/log/keys", ANY, get(receipts::keys))
+        .door("/v1/log/proofs/{name}", ANY, get(receipts::proofs));
+    doors.into_router().fallback(unknown).with_state(daemon)
 }
 
 async fn unknown() -> ApiFailure {

@@ -16,16 +16,18 @@ use tokio::sync::mpsc;
 
 use crate::api::server::{ApiFailure, Caller};
 use crate::api::types::{
-    OpenRequest, Opening, PackageDetail, PackageView, TransferView, Verification,
+    Explanation, OpenRequest, Opening, PackageDetail, PackageView, TransferView, Verification,
 };
 use crate::base::Digest;
 use crate::base::Xid;
 use crate::daemon::Daemon;
+use crate::daemon::decisions::Question;
 use crate::daemon::openings;
 use crate::daemon::routes::{Answer, Shared, stored};
 use crate::daemon::views;
 use crate::identity::statement::Note;
 use crate::package::segments;
+use crate::policy::{Purpose, Role};
 use crate::receipt;
 use crate::store::Direction;
 use crate::store::Exchange;
@@ -316,6 +318,33 @@ pub(super) async fn open(
 ) -> Answer<Opening> {
     let xid = daemon.find(&name).await?;
     daemon.open(&caller, xid, &request).await.map(Json)
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Asked {
+    r#use: String,
+    #[serde(default)]
+    related: bool,
+    r#as: Option<Role>,
+}
+
+pub(super) async fn explain(
+    State(daemon): Shared,
+    ConnectInfo(caller): ConnectInfo<Caller>,
+    Path(name): Path<String>,
+    Query(asked): Query<Asked>,
+) -> Answer<Explanation> {
+    let purpose = Purpose::parse(&asked.r#use)
+        .map_err(|e| ApiFailure::usage("unknown-purpose", e.to_string()))?;
+    let question = Question {
+        purpose,
+        related: asked.related,
+        role: asked.r#as,
+    };
+    let xid = daemon.find(&name).await?;
+    let explained = daemon.explain(&caller, xid, question);
+    explained.await.map(Json)
 }
 
 pub(super) async fn close(

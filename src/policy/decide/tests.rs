@@ -1,9 +1,13 @@
+mod property;
+
 use super::*;
 use crate::base::AuthorityId;
 use crate::base::Timestamp;
 use crate::base::limits;
+use crate::policy::facts::Circumstances;
 use crate::policy::permit::Action;
 use crate::policy::purpose::Purpose;
+use crate::policy::role::{Role, Roles};
 use crate::policy::terms::Terms;
 
 const OWN: &str = "mla.example.ie";
@@ -29,6 +33,7 @@ struct Row {
     own: &'static str,
     from: &'static str,
     to: &'static str,
+    roles: Roles,
     purpose: Option<Purpose>,
     now: &'static str,
     ceiling: Option<Handling>,
@@ -38,13 +43,19 @@ struct Row {
 fn row(action: Action) -> Row {
     let (from, to) = match action {
         Action::Send => (OWN, PEER),
-        Action::Admit | Action::Open => (PEER, OWN),
+        Action::Admit | Action::Open | Action::Forward | Action::Keep | Action::Erase => {
+            (PEER, OWN)
+        }
     };
     Row {
         action,
         own: OWN,
         from,
         to,
+        roles: match action {
+            Action::Send | Action::Open | Action::Forward => Roles::of(&[Role::Officer]),
+            Action::Admit | Action::Keep | Action::Erase => Roles::NONE,
+        },
         purpose: (action == Action::Open).then_some(Purpose::Prosecution),
         now: NOW,
         ceiling: None,
@@ -62,10 +73,12 @@ fn ask(row: &Row, set: &PolicySet) -> Result<Permit, Denial> {
             from: &id(row.from),
             to: &id(row.to),
             actor: "a.murphy",
+            roles: row.roles,
             purpose: row.purpose.as_ref(),
             terms: &row.terms,
             package: Digest::of(b"package"),
             now: row.now.parse().unwrap(),
+            circumstances: Circumstances::default(),
         },
     )
 }
@@ -96,6 +109,14 @@ fn check(what: &str, change: impl Fn(&mut Row), want: [Option<(&str, ReasonCode)
     }
 }
 
+/// Actions that need no consent.
+const ORDINARY: [Action; 5] = [
+    Action::Send,
+    Action::Admit,
+    Action::Open,
+    Action::Keep,
+    Action::Erase,
+];
 const PERMITTED: [Option<(&str, ReasonCode)>; 3] = [None; 3];
 
 fn all(rule: &str, reason: ReasonCode) -> [Option<(&str, ReasonCode)>; 3] {
@@ -118,6 +139,43 @@ fn the_decision_table_of_directions() {
         r.to = r.from;
     };
     check("several deny: the first is named", everything, same);
+}
+
+#[test]
+fn the_decision_table_of_roles() {
+    let refused = Some(("role", ReasonCode::RoleNotPermitted));
+    let refused = [refused, None, refused];
+    let (officer, supervisor) = (Role::Officer, Role::Supervisor);
+    let (operator, auditor) = (Role::Operator, Role::Auditor);
+    for (roles, want) in [
+        (&[officer][..], PERMITTED),
+        (&[supervisor], PERMITTED),
+        (&[operator, auditor, supervisor], PERMITTED),
+        (Role::ALL, PERMITTED),
+        (&[], refused),
+        (&[operator], refused),
+        (&[auditor], refused),
+        (&[operator, auditor], refused),
+    ] {
+        let roles = Roles::of(roles);
+        check(&roles.to_string(), |r| r.roles = roles, want);
+    }
+    let everything = |r: &mut Row| {
+        r.roles = Roles::NONE;
+        r.terms.purposes.clear();
+        r.now = "2040-01-01T00:00:00.000Z";
+    };
+    let ended = Some(("retention", ReasonCode::RetentionEnded));
+    let [send, _, open] = refused;
+    check("before the terms", everything, [send, ended, open]);
+    let mut asked = row(Action::Open);
+    asked.roles = Roles::of(&[auditor, operator]);
+    let denial = ask(&asked, &PolicySet::new(None)).unwrap_err();
+    assert_eq!(denial.term, "roles=operator,auditor");
+    assert_eq!(denial.clause, "configuration of this authority");
+    for part in ["officer or supervisor", "a.murphy", "[roles]"] {
+        assert!(denial.text.contains(part), "{part}: {denial}");
+    }
 }
 
 #[test]
@@ -224,7 +282,7 @@ fn a_denial_says_what_is_permitted_and_what_to_do() {
 fn a_permit_is_bound_to_what_was_asked() {
     let package = Digest::of(b"package");
     let now: Timestamp = NOW.parse().unwrap();
-    for action in Action::ALL {
+    for action in &ORDINARY {
         let permit = ask(&row(*action), &PolicySet::new(None)).unwrap();
         assert_eq!((permit.action(), permit.actor()), (*action, "a.murphy"));
         let purpose = (*action == Action::Open).then_some("prosecution");
@@ -262,7 +320,7 @@ fn silence_denies() {
 fn the_digest_names_rules_and_parameters() {
     assert_eq!(
         PolicySet::new(Some(Handling::H2)).description(),
-        r#"{"handling_max":"H2","rules":[{"id":"direction","version":1},{"id":"retention","version":1},{"id":"sunset","version":1},{"id":"purpose","version":1},{"id":"handling","version":1}],"v":1}"#
+        r#"{"handling_max":"H2","rules":[{"id":"direction","version":2},{"id":"role","version":1},{"id":"retention","version":2},{"id":"sunset","version":2},{"id":"privilege","version":1},{"id":"hold","version":1},{"id":"speciality","version":1},{"id":"related","version":1},{"id":"exculpatory","version":1},{"id":"threat","version":1},{"id":"consent","version":1},{"id":"purpose","version":2},{"id":"handling","version":2},{"id":"onward","version":1}],"v":1}"#
     );
     let digest = |ceiling| PolicySet::new(ceiling).digest();
     assert_eq!(digest(None), digest(None));

@@ -8,7 +8,7 @@ use crate::policy::rules::Verdict;
 
 pub(super) const ID: &str = "direction";
 
-/// Permits to send and to admit; opening needs the purpose rule to speak for it.
+/// Permits to send and to admit; anything else needs another rule to speak for it.
 pub(super) fn judge(_: &PolicySet, facts: &Facts<'_>) -> Verdict {
     let Facts { own, from, to, .. } = *facts;
     if from == to {
@@ -24,7 +24,9 @@ pub(super) fn judge(_: &PolicySet, facts: &Facts<'_>) -> Verdict {
             );
             deny(format!("from={from}"), ReasonCode::NotTheSender, text)
         }
-        Action::Admit | Action::Open if own != to => {
+        Action::Admit | Action::Open | Action::Forward | Action::Keep | Action::Erase
+            if own != to =>
+        {
             let text = format!(
                 "this package is for {to}, {own} may not {} it; ask {from} for a package of your own",
                 facts.action
@@ -32,7 +34,7 @@ pub(super) fn judge(_: &PolicySet, facts: &Facts<'_>) -> Verdict {
             deny(format!("to={to}"), ReasonCode::NotTheReceiver, text)
         }
         Action::Send | Action::Admit => Verdict::Permits,
-        Action::Open => Verdict::Silent,
+        Action::Open | Action::Forward | Action::Keep | Action::Erase => Verdict::Silent,
     }
 }
 

@@ -1,14 +1,16 @@
 //! Handling: the codes that the configuration allows, and the use in court that H1 forbids.
 //!
 //! H0 restricts no more than the purposes do. H1 is judged here: without permission of the sender there is no disclosure
-//! in judicial proceedings, so terms that name such a purpose contradict it. H2 speaks of passing on, which nothing here
-//! permits yet. H3 means restrictions that only people can weigh; a ceiling of H2 keeps such packages out.
+//! in judicial proceedings, so terms that name such a purpose contradict it. H2 forbids to pass on without permission,
+//! which the onward rule demands of every package. H3 means restrictions that only people can weigh; a ceiling of H2 keeps such packages out.
 
+use crate::policy::consent::Standing;
 use crate::policy::decide::{Denial, PolicySet, ReasonCode};
 use crate::policy::facts::Facts;
 use crate::policy::permit::Action;
 use crate::policy::purpose::{self, Purpose};
 use crate::policy::rules::Verdict;
+use crate::policy::rules::consent;
 use crate::policy::terms::Handling;
 
 pub(super) const ID: &str = "handling";
@@ -23,7 +25,7 @@ pub(super) fn judge(set: &PolicySet, facts: &Facts<'_>) -> Verdict {
                 return above(facts, handling, ceiling);
             }
         }
-        Action::Open => {}
+        Action::Open | Action::Forward | Action::Keep | Action::Erase => {}
     }
     match (facts.action, handling) {
         (Action::Send, Handling::H1) => {
@@ -44,6 +46,7 @@ pub(super) fn judge(set: &PolicySet, facts: &Facts<'_>) -> Verdict {
             deny(handling, ReasonCode::HandlingForbidsUse, text)
         }
         (Action::Open, Handling::H1) => match facts.purpose.filter(|it| it.is_judicial()) {
+            Some(_) if consent::of_use(facts) == Standing::Given => Verdict::Silent,
             Some(purpose) => {
                 let text = format!(
                     "handling code H1 forbids use for {purpose}, which is a disclosure in judicial proceedings; ask {} for permission first",
@@ -53,9 +56,14 @@ pub(super) fn judge(set: &PolicySet, facts: &Facts<'_>) -> Verdict {
             }
             None => Verdict::Silent,
         },
-        (Action::Admit, Handling::H1)
+        (Action::Admit | Action::Forward | Action::Keep | Action::Erase, Handling::H1)
         | (
-            Action::Send | Action::Admit | Action::Open,
+            Action::Send
+            | Action::Admit
+            | Action::Open
+            | Action::Forward
+            | Action::Keep
+            | Action::Erase,
             Handling::H0 | Handling::H2 | Handling::H3,
         ) => Verdict::Silent,
     }
@@ -65,7 +73,9 @@ fn above(facts: &Facts<'_>, handling: Handling, ceiling: Handling) -> Verdict {
     let next = match facts.action {
         Action::Send => "send it under a lower code, or have policy.handling_max raised here",
         Action::Admit => "agree on a lower code with the receiver, or on another way of delivery",
-        Action::Open => "ask whoever configures the policy here",
+        Action::Open | Action::Forward | Action::Keep | Action::Erase => {
+            "ask whoever configures the policy here"
+        }
     };
     let text = format!(
         "{} does not {} packages of handling code {handling}, its highest is {ceiling} (policy.handling_max); {next}",

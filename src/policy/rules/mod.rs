@@ -1,17 +1,29 @@
 //! The rules, one a file. Each looks at the facts alone and permits, denies or is silent.
 
+mod consent;
 mod direction;
+mod exception;
+mod exculpatory;
 mod handling;
+mod hold;
+mod onward;
+mod privilege;
 mod purpose;
+mod related;
 mod retention;
+mod role;
+mod speciality;
 mod sunset;
+mod threat;
 
 use crate::policy::decide::Denial;
 use crate::policy::decide::PolicySet;
 use crate::policy::facts::Facts;
+use crate::policy::purpose::Purpose;
 
 /// What one rule says.
-pub(super) enum Verdict {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
     /// It has nothing to say.
     Silent,
     /// It speaks for it.
@@ -32,27 +44,89 @@ pub(super) struct Rule {
 pub(super) const ALL: &[Rule] = &[
     Rule {
         id: direction::ID,
-        version: 1,
+        version: 2,
         judge: direction::judge,
     },
     Rule {
-        id: retention::ID,
+        id: role::ID,
         version: 1,
+        judge: role::judge,
+    },
+    Rule {
+        id: retention::ID,
+        version: 2,
         judge: retention::judge,
     },
     Rule {
         id: sunset::ID,
-        version: 1,
+        version: 2,
         judge: sunset::judge,
     },
     Rule {
-        id: purpose::ID,
+        id: privilege::ID,
         version: 1,
+        judge: privilege::judge,
+    },
+    Rule {
+        id: hold::ID,
+        version: 1,
+        judge: hold::judge,
+    },
+    Rule {
+        id: speciality::ID,
+        version: 1,
+        judge: speciality::judge,
+    },
+    Rule {
+        id: related::ID,
+        version: 1,
+        judge: related::judge,
+    },
+    Rule {
+        id: exculpatory::ID,
+        version: 1,
+        judge: exculpatory::judge,
+    },
+    Rule {
+        id: threat::ID,
+        version: 1,
+        judge: threat::judge,
+    },
+    Rule {
+        id: consent::ID,
+        version: 1,
+        judge: consent::judge,
+    },
+    Rule {
+        id: purpose::ID,
+        version: 2,
         judge: purpose::judge,
     },
     Rule {
         id: handling::ID,
-        version: 1,
+        version: 2,
         judge: handling::judge,
     },
+    Rule {
+        id: onward::ID,
+        version: 1,
+        judge: onward::judge,
+    },
 ];
+
+/// Whether the terms name this purpose.
+fn names(facts: &Facts<'_>, purpose: Purpose) -> bool {
+    facts.terms.purposes.contains(&purpose)
+}
+
+/// Whether something beyond the terms speaks for it: consent, related proceedings or a declared exception.
+fn is_lifted(set: &PolicySet, facts: &Facts<'_>) -> bool {
+    [
+        consent::judge,
+        related::judge,
+        exculpatory::judge,
+        threat::judge,
+    ]
+    .iter()
+    .any(|judge| matches!(judge(set, facts), Verdict::Permits))
+}

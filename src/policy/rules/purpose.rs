@@ -1,18 +1,20 @@
-//! Purpose: a package is opened for a purpose that its terms name, and for no other.
+//! Purpose: a package is opened for a purpose that its terms name; for another only if a rule speaks for that.
 
+use crate::policy::consent::Standing;
 use crate::policy::decide::{Denial, PolicySet, ReasonCode};
 use crate::policy::facts::Facts;
 use crate::policy::instrument;
 use crate::policy::permit::Action;
 use crate::policy::rules::Verdict;
+use crate::policy::rules::{consent, is_lifted};
 
 pub(super) const ID: &str = "purpose";
 
-/// Permits to open for a purpose of the terms.
-pub(super) fn judge(_: &PolicySet, facts: &Facts<'_>) -> Verdict {
+/// Permits to open for a purpose of the terms; another needs consent, related proceedings or a declared exception.
+pub(super) fn judge(set: &PolicySet, facts: &Facts<'_>) -> Verdict {
     let permitted = facts.terms.purposes_text();
     let from = facts.from;
-    if permitted.is_empty() {
+    if permitted.is_empty() && facts.action != Action::Erase {
         let text = format!(
             "cannot {} this package: its terms name no purpose, so no use of it would be permitted; the terms must name at least one",
             facts.action
@@ -20,18 +22,34 @@ pub(super) fn judge(_: &PolicySet, facts: &Facts<'_>) -> Verdict {
         return deny(facts, ReasonCode::PurposesEmpty, text);
     }
     match (facts.action, facts.purpose) {
-        (Action::Send | Action::Admit, _) => Verdict::Silent,
+        (Action::Send | Action::Admit | Action::Forward | Action::Keep | Action::Erase, _) => {
+            Verdict::Silent
+        }
         (Action::Open, None) => {
             let text = format!("to open this package, name a purpose; permitted is {permitted}");
             deny(facts, ReasonCode::PurposeMissing, text)
         }
         (Action::Open, Some(purpose)) if facts.terms.purposes.contains(purpose) => Verdict::Permits,
+        (Action::Open, Some(_)) if is_lifted(set, facts) => Verdict::Silent,
         (Action::Open, Some(purpose)) => {
+            let (reason, why) = match consent::of_use(facts) {
+                Standing::Expired(last) => (
+                    ReasonCode::ConsentExpired,
+                    format!("; the consent of {from} ended with {last}"),
+                ),
+                Standing::OtherPackage => (
+                    ReasonCode::ConsentOtherPackage,
+                    format!("; {from} has consented for another package only"),
+                ),
+                Standing::Given | Standing::None => {
+                    (ReasonCode::PurposeNotPermitted, String::new())
+                }
+            };
             let clause = instrument::purpose_clause(&facts.terms.instrument);
             let text = format!(
-                "permitted use is {permitted}, not {purpose} ({clause}); open it for a permitted purpose, or ask {from} for consent to its use for {purpose}"
+                "permitted use is {permitted}, not {purpose} ({clause}){why}; open it for a permitted purpose, or ask {from} for consent to its use for {purpose}"
             );
-            deny(facts, ReasonCode::PurposeNotPermitted, text)
+            deny(facts, reason, text)
         }
     }
 }

@@ -5,12 +5,14 @@ use crate::policy::facts::Facts;
 use crate::policy::instrument;
 use crate::policy::permit::Action;
 use crate::policy::rules::Verdict;
+use crate::policy::rules::hold;
 
 pub(super) const ID: &str = "retention";
 
 pub(super) fn judge(_: &PolicySet, facts: &Facts<'_>) -> Verdict {
     let last = facts.terms.retain_until;
-    if facts.now <= last.end_of_day() {
+    let is_held = facts.action == Action::Keep && hold::in_force(facts).is_some();
+    if facts.now <= last.end_of_day() || facts.action == Action::Erase || is_held {
         return Verdict::Silent;
     }
     let from = facts.from;
@@ -23,6 +25,9 @@ pub(super) fn judge(_: &PolicySet, facts: &Facts<'_>) -> Verdict {
         Action::Open => {
             format!("it is due for destruction; if it is still needed, ask {from} to send it again")
         }
+        Action::Forward => format!("ask {from} to send it to the third authority itself"),
+        Action::Keep => "destroy it, or set a hold on it if a proceeding needs it".to_owned(),
+        Action::Erase => String::new(),
     };
     Verdict::Denies(Denial {
         rule: ID,

@@ -12,14 +12,20 @@ pub(super) fn judge(_: &PolicySet, facts: &Facts<'_>) -> Verdict {
     let Some(last) = facts.terms.sunset else {
         return Verdict::Silent;
     };
-    if facts.now <= last.end_of_day() {
+    let is_use = match facts.action {
+        Action::Send | Action::Admit | Action::Open | Action::Forward => true,
+        Action::Keep | Action::Erase => false,
+    };
+    if facts.now <= last.end_of_day() || !is_use {
         return Verdict::Silent;
     }
     let from = facts.from;
     let next = match facts.action {
         Action::Send => "name a later sunset, or none".to_owned(),
         Action::Admit => format!("ask {from} to send it again under a later sunset"),
-        Action::Open => format!("ask {from} to permit its use for longer"),
+        Action::Open | Action::Forward | Action::Keep | Action::Erase => {
+            format!("ask {from} to permit its use for longer")
+        }
     };
     Verdict::Denies(Denial {
         rule: ID,

@@ -6,7 +6,9 @@ use crate::base::limits;
 use crate::package::segments;
 use crate::policy;
 use crate::policy::Action;
+use crate::policy::Circumstances;
 use crate::policy::Facts;
+use crate::policy::Roles;
 use crate::receipt::Kind;
 use crate::receipt::Pkg;
 use crate::receipt::Reason;
@@ -137,10 +139,12 @@ impl Receiver {
             from: &self.other.id,
             to: &self.own.id,
             actor: self.other.id.as_str(),
+            roles: Roles::NONE,
             purpose: None,
             terms: &terms,
             package: pkg.body,
             now: now.clock,
+            circumstances: Circumstances::default(),
         };
         match policy::decide(&self.own.policy, &facts) {
             Ok(permit) => {

@@ -1,0 +1,51 @@
+//! What would be decided, and why.
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::{AuthorityId, Digest, Timestamp, Xid};
+use crate::policy::table::Judged;
+use crate::policy::terms::Terms;
+use crate::policy::{Purpose, Role};
+
+/// `GET /v1/packages/{id}/decision?use=P`: what an opening would be answered now, and why; nothing is signed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Explanation {
+    /// The package.
+    pub id: Xid,
+    /// What would be decided.
+    #[serde(flatten)]
+    pub judged: Judged,
+    /// The authority that sent the package.
+    pub from: AuthorityId,
+    /// Who asks.
+    pub actor: String,
+    /// The roles of that person, or the one that was asked about.
+    pub roles: Vec<Role>,
+    /// For what.
+    pub purpose: Purpose,
+    /// Whether related proceedings are declared.
+    pub related: bool,
+    /// The time of the question.
+    pub at: Timestamp,
+    /// The terms of the package.
+    pub terms: Terms,
+    /// What each rule says, in the order in which they are asked; the first that denies decides.
+    pub rules: Vec<RuleSays>,
+    /// The policy in force, as receipts name it.
+    pub pol: Digest,
+}
+
+/// What one rule says.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RuleSays {
+    /// The rule.
+    pub rule: String,
+    /// `permits`, `denies` or `silent`.
+    pub says: String,
+    /// The reason of a denial.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<String>,
+    /// The clause of a denial.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub clause: Option<String>,
+}

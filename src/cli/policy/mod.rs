@@ -1,0 +1,40 @@
+//! `policy`: what terms can say, what would be decided, and whether the policy decides as somebody expects.
+
+mod cases;
+mod explain;
+mod terms;
+
+use clap::Subcommand;
+
+use crate::cli::failure::Failure;
+use crate::cli::terminal::Terminal;
+use crate::cli::{Call, Global};
+
+const EXAMPLES: &str = "\
+Examples:
+  rogatory policy explain 4f1c22ab --use trial
+  rogatory policy test decisions.toml";
+
+/// See what terms can say, what would be decided and why
+#[derive(Debug, Subcommand)]
+#[command(after_help = EXAMPLES)]
+pub(crate) enum PolicyCommand {
+    /// List the words that terms are made of, with their meaning and source
+    #[command(after_help = terms::EXAMPLES)]
+    Terms,
+    Explain(explain::ExplainArgs),
+    Test(cases::TestArgs),
+}
+
+impl PolicyCommand {
+    pub(crate) fn run(&self, global: &Global, terminal: Terminal) -> Result<(), Failure> {
+        match self {
+            Self::Terms => {
+                terms::show(terminal);
+                Ok(())
+            }
+            Self::Explain(args) => args.run(&Call::new(global, terminal)?),
+            Self::Test(args) => args.run(global, terminal),
+        }
+    }
+}

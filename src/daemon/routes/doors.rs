@@ -1,0 +1,92 @@
+//! Doors: no call is answered to somebody who has none of the roles that it takes.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::MethodRouter;
+
+use crate::api::server::{ApiFailure, Caller};
+use crate::daemon::Daemon;
+use crate::policy::instrument::BY_CONFIGURATION;
+use crate::policy::{Denial, ReasonCode, Role, Roles};
+
+/// Whoever has any role.
+pub(super) const ANY: Roles = Roles::ALL;
+/// Those who work with evidence.
+pub(super) const EVIDENCE: Roles = Roles::of(&[Role::Officer, Role::Supervisor]);
+/// Those who may see what was exchanged, without its content.
+pub(super) const RECORDS: Roles = Roles::of(&[Role::Officer, Role::Supervisor, Role::Auditor]);
+/// Those who keep the daemon running.
+pub(super) const OPERATION: Roles = Roles::of(&[Role::Operator]);
+/// Those who change something.
+pub(super) const WORK: Roles = Roles::of(&[Role::Officer, Role::Supervisor, Role::Operator]);
+
+/// The calls of the API. Each is added with the roles that it takes, or as one that policy itself decides on.
+pub(super) struct Doors {
+    daemon: Arc<Daemon>,
+    router: Router<Arc<Daemon>>,
+}
+
+#[derive(Clone)]
+struct Door {
+    daemon: Arc<Daemon>,
+    roles: Roles,
+}
+
+impl Doors {
+    pub(super) fn new(daemon: &Arc<Daemon>) -> Self {
+        Self {
+            daemon: Arc::clone(daemon),
+            router: Router::new(),
+        }
+    }
+
+    /// A call for people of these roles.
+    pub(super) fn door(self, path: &str, roles: Roles, to: MethodRouter<Arc<Daemon>>) -> Self {
+        let door = Door {
+            daemon: Arc::clone(&self.daemon),
+            roles,
+        };
+        let to = to.route_layer(middleware::from_fn_with_state(door, guard));
+        self.decided(path, to)
+    }
+
+    /// A call that asks the policy itself, which knows the roles: its refusals are more than those of a door.
+    pub(super) fn decided(mut self, path: &str, to: MethodRouter<Arc<Daemon>>) -> Self {
+        self.router = self.router.route(path, to);
+        self
+    }
+
+    pub(super) fn into_router(self) -> Router<Arc<Daemon>> {
+        self.router
+    }
+}
+
+async fn guard(
+    State(door): State<Door>,
+    ConnectInfo(caller): ConnectInfo<Caller>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let roles = door.daemon.roles_of(&caller);
+    if roles.meets(door.roles) {
+        return next.run(request).await;
+    }
+    ApiFailure::denied(&refused(&caller.actor(), roles, door.roles)).into_response()
+}
+
+fn refused(actor: &str, has: Roles, takes: Roles) -> Denial {
+    Denial {
+        rule: "role",
+        term: format!("roles={has}"),
+        reason: ReasonCode::RoleNotPermitted,
+        clause: BY_CONFIGURATION.to_owned(),
+        text: format!(
+            "this takes the role {}, {actor} has {has}; ask somebody who has it, or whoever configures [roles] here",
+            takes.alternatives()
+        ),
+    }
+}

@@ -1,0 +1,69 @@
+//! Consents: what the sender of a package has permitted beyond its terms.
+
+use crate::base::AuthorityId;
+use crate::base::Date;
+use crate::base::Digest;
+use crate::base::Timestamp;
+use crate::policy::purpose::Purpose;
+
+/// What a consent is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Consented {
+    /// Use for a purpose that the terms do not name.
+    Use(Purpose),
+    /// Passing the package on to this authority.
+    Onward(AuthorityId),
+}
+
+/// A consent of the authority that sent a package (Directive (EU) 2016/680 art. 35(1)(c) and (e); MLA Convention 2000
+/// art. 23(1)(d)). It holds for one package, one use or recipient, and until the end of a day.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Consent {
+    /// The authority that gave it.
+    pub by: AuthorityId,
+    /// The `body` digest of the package.
+    pub package: Digest,
+    /// What it is for.
+    pub to: Consented,
+    /// The last day of it, UTC.
+    pub until: Date,
+}
+
+/// What the consents at hand say about one wish.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// One holds.
+    Given,
+    /// There was one; its last day is past.
+    Expired(Date),
+    /// There is one for another package only.
+    OtherPackage,
+    /// There is none.
+    None,
+}
+
+/// Looks for a consent of this authority to this wish; the best that is found counts.
+pub(super) fn standing(
+    consents: &[Consent],
+    by: &AuthorityId,
+    package: &Digest,
+    to: &Consented,
+    now: Timestamp,
+) -> Standing {
+    let mut best = Standing::None;
+    for consent in consents.iter().filter(|it| it.by == *by && it.to == *to) {
+        let found = if consent.package != *package {
+            Standing::OtherPackage
+        } else if now > consent.until.end_of_day() {
+            Standing::Expired(consent.until)
+        } else {
+            return Standing::Given;
+        };
+        best = match (best, found) {
+            (Standing::Expired(known), Standing::Expired(new)) => Standing::Expired(known.max(new)),
+            (Standing::Expired(known), _) => Standing::Expired(known),
+            (_, found) => found,
+        };
+    }
+    best
+}

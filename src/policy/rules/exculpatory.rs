@@ -1,0 +1,50 @@
+//! Exculpatory: what speaks for an accused person may be given to that person, and the sender is told.
+
+use crate::policy::consent::Standing;
+use crate::policy::decide::{Denial, PolicySet, ReasonCode};
+use crate::policy::exception::Ground;
+use crate::policy::facts::Facts;
+use crate::policy::instrument;
+use crate::policy::permit::Action;
+use crate::policy::purpose::Purpose;
+use crate::policy::rules::Verdict;
+use crate::policy::rules::{consent, exception, names};
+use crate::policy::terms::Restriction;
+
+pub(super) const ID: &str = "exculpatory";
+
+/// Permits the declared exception (UNTOC art. 18(19), UNCAC art. 46(19)); where the sender wants to be told first, such
+/// a use is denied unless it is declared or consented to.
+pub(super) fn judge(_: &PolicySet, facts: &Facts<'_>) -> Verdict {
+    let is_use =
+        facts.action == Action::Open && facts.purpose == Some(&Purpose::ExculpatoryDisclosure);
+    let declared = facts.circumstances.exception.as_ref();
+    if let Some(declared) = declared.filter(|it| it.ground == Ground::Exculpatory) {
+        let told = facts
+            .terms
+            .restrictions
+            .contains(&Restriction::NotifyExculpatory)
+            && names(facts, Purpose::ExculpatoryDisclosure);
+        let by_terms = told.then_some(instrument::BY_TERMS);
+        let clause = instrument::beyond(&facts.terms.instrument).exculpatory;
+        return exception::judge(ID, facts, declared, is_use, clause.or(by_terms));
+    }
+    let notify = facts
+        .terms
+        .restrictions
+        .contains(&Restriction::NotifyExculpatory);
+    if !is_use || !notify || consent::of_use(facts) == Standing::Given {
+        return Verdict::Silent;
+    }
+    let clause = instrument::beyond(&facts.terms.instrument).exculpatory;
+    Verdict::Denies(Denial {
+        rule: ID,
+        term: format!("restrictions={}", Restriction::NotifyExculpatory),
+        reason: ReasonCode::NoticeMissing,
+        clause: clause.unwrap_or(instrument::BY_TERMS).to_owned(),
+        text: format!(
+            "{} must be told before exculpatory information is disclosed: declare the exception exculpatory, which tells it, or ask for consent",
+            facts.from
+        ),
+    })
+}

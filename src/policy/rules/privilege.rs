@@ -1,0 +1,35 @@
+//! Privilege: what a court has still to look at is read by nobody.
+
+use crate::policy::decide::{Denial, PolicySet, ReasonCode};
+use crate::policy::facts::Facts;
+use crate::policy::instrument;
+use crate::policy::permit::Action;
+use crate::policy::rules::Verdict;
+use crate::policy::terms::Restriction;
+
+pub(super) const ID: &str = "privilege";
+
+/// Denies to open and to pass on while privilege or immunity is under review.
+pub(super) fn judge(_: &PolicySet, facts: &Facts<'_>) -> Verdict {
+    let restriction = Restriction::UnderPrivilegeReview;
+    match facts.action {
+        Action::Open | Action::Forward if facts.terms.restrictions.contains(&restriction) => {
+            Verdict::Denies(Denial {
+                rule: ID,
+                term: format!("restrictions={restriction}"),
+                reason: ReasonCode::UnderPrivilegeReview,
+                clause: instrument::BY_TERMS.to_owned(),
+                text: format!(
+                    "cannot {} this package: privilege or immunity is under review; wait for the decision, after which {} sends it again under other terms",
+                    facts.action, facts.from
+                ),
+            })
+        }
+        Action::Send
+        | Action::Admit
+        | Action::Open
+        | Action::Forward
+        | Action::Keep
+        | Action::Erase => Verdict::Silent,
+    }
+}

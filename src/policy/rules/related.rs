@@ -1,0 +1,60 @@
+//! Related: proceedings directly related to those of the request, where the instrument provides for them.
+
+use crate::policy::decide::{Denial, PolicySet, ReasonCode};
+use crate::policy::facts::Facts;
+use crate::policy::instrument;
+use crate::policy::permit::Action;
+use crate::policy::rules::Verdict;
+use crate::policy::rules::names;
+
+pub(super) const ID: &str = "related";
+
+/// Permits to open for a proceeding that is declared to be directly related; denies the declaration where the instrument
+/// knows no such use (MLA Convention 2000 art. 23(1)(b) is the one that does).
+pub(super) fn judge(_: &PolicySet, facts: &Facts<'_>) -> Verdict {
+    let purpose = match (facts.action, facts.purpose) {
+        (Action::Open, Some(purpose)) if facts.circumstances.related => purpose,
+        (
+            Action::Send
+            | Action::Admit
+            | Action::Open
+            | Action::Forward
+            | Action::Keep
+            | Action::Erase,
+            _,
+        ) => return Verdict::Silent,
+    };
+    if names(facts, *purpose) {
+        return Verdict::Silent;
+    }
+    let code = &facts.terms.instrument;
+    let from = facts.from;
+    let Some(clause) = instrument::beyond(code).related else {
+        let text = format!(
+            "{code} does not permit use in related proceedings without asking; ask {from} for consent to its use for {purpose}"
+        );
+        return deny(
+            code.as_str(),
+            ReasonCode::RelatedNotProvided,
+            instrument::purpose_clause(code),
+            text,
+        );
+    };
+    if purpose.is_proceeding() {
+        return Verdict::Permits;
+    }
+    let text = format!(
+        "{purpose} is no judicial or administrative proceeding, so it cannot be a related one ({clause}); ask {from} for consent"
+    );
+    deny(code.as_str(), ReasonCode::RelatedNotProvided, clause, text)
+}
+
+fn deny(instrument: &str, reason: ReasonCode, clause: &str, text: String) -> Verdict {
+    Verdict::Denies(Denial {
+        rule: ID,
+        term: format!("instrument={instrument}"),
+        reason,
+        clause: clause.to_owned(),
+        text,
+    })
+}

@@ -1,0 +1,48 @@
+//! Speciality: evidence for a surrender or an extradition is used for the offences of that alone.
+
+use crate::policy::consent::Standing;
+use crate::policy::decide::{Denial, PolicySet, ReasonCode};
+use crate::policy::facts::Facts;
+use crate::policy::permit::Action;
+use crate::policy::purpose::Purpose;
+use crate::policy::rules::Verdict;
+use crate::policy::rules::{consent, names};
+use crate::policy::terms::Restriction;
+
+pub(super) const ID: &str = "speciality";
+const CLAUSE: &str = "ETS 24 art. 14";
+
+/// Denies what the terms do not name, whatever is declared: only consent lifts it. What speaks for the person protected
+/// is left to the rule about that.
+pub(super) fn judge(_: &PolicySet, facts: &Facts<'_>) -> Verdict {
+    let bound = facts.terms.restrictions.contains(&Restriction::Speciality)
+        || facts.terms.instrument.as_str() == "Extradition-1957";
+    let purpose = match (facts.action, facts.purpose) {
+        (Action::Open, Some(purpose)) if bound => *purpose,
+        (
+            Action::Send
+            | Action::Admit
+            | Action::Open
+            | Action::Forward
+            | Action::Keep
+            | Action::Erase,
+            _,
+        ) => return Verdict::Silent,
+    };
+    let is_for_the_person = purpose == Purpose::ExculpatoryDisclosure;
+    let consented = consent::of_use(facts) == Standing::Given;
+    if names(facts, purpose) || is_for_the_person || consented {
+        return Verdict::Silent;
+    }
+    Verdict::Denies(Denial {
+        rule: ID,
+        term: format!("restrictions={}", Restriction::Speciality),
+        reason: ReasonCode::Speciality,
+        clause: CLAUSE.to_owned(),
+        text: format!(
+            "speciality binds this package ({CLAUSE}): permitted use is {}, and {purpose} needs the consent of {}; no declaration replaces it",
+            facts.terms.purposes_text(),
+            facts.from
+        ),
+    })
+}

@@ -1,0 +1,31 @@
+//! Threat: an immediate and serious threat to public security, where there is no time to ask.
+
+use crate::policy::decide::PolicySet;
+use crate::policy::exception::Ground;
+use crate::policy::facts::Facts;
+use crate::policy::instrument;
+use crate::policy::permit::Action;
+use crate::policy::purpose::Purpose;
+use crate::policy::rules::Verdict;
+use crate::policy::rules::exception;
+
+pub(super) const ID: &str = "threat";
+
+/// Permits the declared exception: to open for public security (MLA Convention 2000 art. 23(1)(c)), to pass on
+/// (Directive (EU) 2016/680 art. 35(2)).
+pub(super) fn judge(_: &PolicySet, facts: &Facts<'_>) -> Verdict {
+    let declared = facts.circumstances.exception.as_ref();
+    let Some(declared) = declared.filter(|it| it.ground == Ground::Threat) else {
+        return Verdict::Silent;
+    };
+    let beyond = instrument::beyond(&facts.terms.instrument);
+    let (fits, clause) = match facts.action {
+        Action::Open => (
+            facts.purpose == Some(&Purpose::PublicSecurity),
+            beyond.threat,
+        ),
+        Action::Forward => (true, beyond.onward_threat),
+        Action::Send | Action::Admit | Action::Keep | Action::Erase => (false, None),
+    };
+    exception::judge(ID, facts, declared, fits, clause)
+}
