@@ -2,11 +2,13 @@
 //!
 //! Times are RFC 3339 UTC; digests and ids lower-case hex; sizes bytes. A field that is not known is absent.
 
+mod cases;
 mod explained;
 mod held;
 mod log;
 mod peers;
-pub use explained::{Explanation, RuleSays};
+pub use cases::{AssignTeam, CaseView};
+pub use explained::{Explanation, PolicyView, RuleSays};
 pub use held::HeldBack;
 pub use log::{AlarmView, CosignedView, LogStatus, ProofView, RecoveringView};
 pub use peers::{AcceptPeer, AddPeer, CardView, FaultView, PeerView, Ping};

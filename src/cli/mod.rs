@@ -7,6 +7,7 @@ pub mod dossier;
 pub mod failure;
 pub mod init;
 
+mod case;
 mod check;
 mod config;
 mod demo;
@@ -111,6 +112,8 @@ enum Command {
     #[command(subcommand)]
     Package(package::PackageCommand),
     #[command(subcommand)]
+    Case(case::CaseCommand),
+    #[command(subcommand)]
     Transfer(transfer::TransferCommand),
     #[command(subcommand)]
     Receipt(receipt::ReceiptCommand),
@@ -195,6 +198,7 @@ fn run(cli: &Cli, terminal: Terminal) -> Result<(), Failure> {
         Command::Status => status::run(&call()?),
         Command::Peer(command) => command.run(&call()?),
         Command::Package(command) => command.run(global, terminal),
+        Command::Case(command) => command.run(&call()?),
         Command::Transfer(command) => command.run(&call()?),
         Command::Receipt(command) => command.run(&call()?),
         Command::Log(command) => command.run(&call()?),

@@ -117,6 +117,7 @@ pub const KEYS: &[Key] = &[
         Default::Value("true"),
     ),
     text("policy.handling_max", "H3"),
+    key("policy.need_to_know", Kind::Flag, Default::Value("false")),
     role("roles.officer"),
     role("roles.supervisor"),
     role("roles.operator"),

@@ -128,6 +128,7 @@ reserve = "0 B"
 require_post_quantum = true
 [policy]
 handling_max = "H1"
+need_to_know = true
 [roles]
 officer = ["user:a"]
 [telemetry]

@@ -52,6 +52,8 @@ pub struct Config {
     pub classic: BTreeSet<Alias>,
     /// The highest handling code that may be sent or admitted.
     pub handling_max: Handling,
+    /// Whether only the team of its case may use a package.
+    pub need_to_know: bool,
     /// Who has which role. `None`: no role is written, so everybody who may use the socket has all of them.
     pub roles: Option<Vec<(Role, Holder)>>,
     /// Logging.
@@ -162,6 +164,12 @@ impl Meaning {
             text.parse::<Handling>().map_err(|e| e.to_string())
         });
         let roles = self.roles();
+        let need_to_know = self.value("policy.need_to_know", |text| match (text, &roles) {
+            ("true", None) => Err(
+                "true means nothing while everybody has every role: write [roles] too".to_owned(),
+            ),
+            (text, _) => Ok(text == "true"),
+        });
         let log = self.value("telemetry.log", str::parse);
         let level = self.value("telemetry.level", str::parse);
         let grace = self.value("serve.grace", |text| {
@@ -183,6 +191,7 @@ impl Meaning {
             limits: limits?,
             classic,
             handling_max: handling_max?,
+            need_to_know: need_to_know?,
             roles,
             telemetry: Telemetry {
                 log: log?,

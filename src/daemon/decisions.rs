@@ -10,7 +10,7 @@ use crate::daemon::people;
 use crate::policy;
 use crate::policy::table::judged;
 use crate::policy::{
-    Action, Circumstances, Facts, PolicySet, Purpose, Role, Roles, Terms, Verdict,
+    Action, Circumstances, Facts, PolicySet, Purpose, Role, Roles, Team, Terms, Verdict,
 };
 use crate::store::{Direction, Exchange};
 
@@ -21,6 +21,7 @@ pub(crate) struct Use<'a> {
     pub(crate) roles: Roles,
     pub(crate) purpose: &'a Purpose,
     pub(crate) related: bool,
+    pub(crate) team: Team,
 }
 
 /// A question about opening that is answered without opening.
@@ -59,6 +60,7 @@ impl Daemon {
                 .map_or_else(|| self.roles_of(caller), |role| Roles::of(&[role])),
             purpose: &question.purpose,
             related: question.related,
+            team: self.team_of(&exchange, caller).await?,
         };
         let facts = self.facts_of_use(&exchange, &terms, asked);
         Ok(explained(
@@ -95,6 +97,7 @@ impl Daemon {
             now: self.station.clock(),
             circumstances: Circumstances {
                 related: wish.related,
+                team: wish.team,
                 ..Circumstances::default()
             },
         }

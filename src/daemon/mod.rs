@@ -4,8 +4,10 @@
 //! ledger's writer thread is the sequencer, the only one who appends to the log. Each thing that changes has one owner.
 
 mod acceptor;
+mod adopted;
 mod bundle;
 mod callback;
+mod cases;
 pub mod confine;
 mod courier;
 mod decisions;

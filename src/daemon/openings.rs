@@ -121,6 +121,7 @@ impl Daemon {
             roles: self.roles_of(caller),
             purpose: &purpose,
             related: request.related,
+            team: self.team_of(&exchange, caller).await?,
         };
         let facts = self.facts_of_use(&exchange, &terms, asked);
         let decision = policy::decide(&self.station.own.policy, &facts);

@@ -34,7 +34,8 @@ pub(crate) fn unknown<'a>(
     holders.iter().filter(|(_, it)| is_unknown(it)).collect()
 }
 
-fn is_held(holder: &Holder, accounts: &Accounts, caller: &Caller) -> bool {
+/// Whether this caller is the account, or in the group.
+pub(crate) fn is_held(holder: &Holder, accounts: &Accounts, caller: &Caller) -> bool {
     let Some(uid) = caller.uid else {
         return false;
     };

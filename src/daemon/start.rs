@@ -161,7 +161,7 @@ pub async fn run(config: Config, mut given: Given) -> Result<(), Stop> {
             daemon.config.listen.api.display()
         ))
     })?;
-    announce_keys(&daemon).await?;
+    announce(&daemon).await?;
     daemon
         .reload_peers()
         .await
@@ -230,7 +230,7 @@ async fn assemble(
     let own = Own {
         id: config.authority.id.clone(),
         key: keyring.receipts,
-        policy: PolicySet::new(Some(config.handling_max)),
+        policy: PolicySet::new(Some(config.handling_max)).needing_to_know(config.need_to_know),
         clock_uncertainty_ms: CLOCK_UNCERTAINTY_MS,
         package_max: config.limits.package_max.min(limits::PAYLOAD_BYTES_MAX),
     };
@@ -309,8 +309,9 @@ async fn open_ledger(config: &Config, key: SecretKey) -> Result<Ledger, Stop> {
     Ok(ledger)
 }
 
-/// The first statement of a log says whose keys sign in it; a first checkpoint covers it.
-async fn announce_keys(daemon: &Daemon) -> Result<(), Stop> {
+/// The first statement of a log says whose keys sign in it; a policy that was not in force before is stated. A checkpoint
+/// covers both.
+async fn announce(daemon: &Daemon) -> Result<(), Stop> {
     let ledger = &daemon.station.ledger;
     if let Some(newer) = ledger.recovering() {
         tracing::error!(
@@ -337,6 +338,7 @@ async fn announce_keys(daemon: &Daemon) -> Result<(), Stop> {
             .await
             .map_err(|e| failed(e.to_string()))?;
     }
+    daemon.adopt_policy().await.map_err(failed)?;
     ledger
         .checkpoint()
         .await

@@ -14,6 +14,8 @@ use crate::policy::terms::Handling;
 vocabulary! {
     /// Why something is denied.
     ReasonCode: "reason of a denial" {
+        /// The case has no team, and somebody must need to know.
+        CaseWithoutTeam = "case-without-team",
         /// The consent to it is no longer valid.
         ConsentExpired = "consent-expired",
         /// The consent to it is for another package.
@@ -28,6 +30,8 @@ vocabulary! {
         HandlingForbidsUse = "handling-forbids-use",
         /// No rule speaks for it.
         NoRulePermits = "no-rule-permits",
+        /// Another team needs to know.
+        NotInTeam = "not-in-team",
         /// This authority is not the one that the package is for.
         NotTheReceiver = "not-the-receiver",
         /// This authority is not the one that the package is from.
@@ -88,6 +92,7 @@ pub struct Denial {
 pub struct PolicySet {
     rules: &'static [Rule],
     pub(super) handling_max: Option<Handling>,
+    pub(super) need_to_know: bool,
 }
 
 /// What a digest of the policy is taken over.
@@ -97,6 +102,8 @@ struct Description {
     rules: Vec<RuleDescription>,
     #[serde(skip_serializing_if = "Option::is_none")]
     handling_max: Option<Handling>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    need_to_know: bool,
 }
 
 #[derive(Serialize)]
@@ -111,14 +118,23 @@ impl PolicySet {
         Self {
             rules: rules::ALL,
             handling_max,
+            need_to_know: false,
         }
     }
 
-    /// The same rules with another highest handling code, if one is given.
-    pub(super) fn with_handling_max(&self, handling_max: Option<Handling>) -> Self {
+    /// The same policy, in which only the team of its case may use a package.
+    #[must_use]
+    pub const fn needing_to_know(mut self, need_to_know: bool) -> Self {
+        self.need_to_know = need_to_know;
+        self
+    }
+
+    /// The same rules with other parameters, where they are given.
+    pub(super) fn with(&self, handling_max: Option<Handling>, need_to_know: Option<bool>) -> Self {
         Self {
             rules: self.rules,
             handling_max: handling_max.or(self.handling_max),
+            need_to_know: need_to_know.unwrap_or(self.need_to_know),
         }
     }
 
@@ -132,6 +148,7 @@ impl PolicySet {
             v: 1,
             rules: rules.collect(),
             handling_max: self.handling_max,
+            need_to_know: self.need_to_know,
         };
         String::from_utf8_lossy(&json::canonical(&description)).into_owned()
     }

@@ -4,6 +4,7 @@ use crate::base::AuthorityId;
 use crate::base::Date;
 use crate::base::Digest;
 use crate::base::Timestamp;
+use crate::policy::code::vocabulary;
 use crate::policy::consent::Consent;
 use crate::policy::exception::Exception;
 use crate::policy::permit::Action;
@@ -38,6 +39,28 @@ pub struct Facts<'a> {
     pub circumstances: Circumstances<'a>,
 }
 
+vocabulary! {
+    /// How a person stands to the team of a package's case.
+    Team: "team" {
+        /// The case has no team.
+        None = "none",
+        /// The person is in it.
+        Member = "member",
+        /// The person is not in it.
+        Other = "other",
+    }
+}
+
+#[expect(
+    clippy::derivable_impls,
+    reason = "the macro that makes a vocabulary marks no variant"
+)]
+impl Default for Team {
+    fn default() -> Self {
+        Self::None
+    }
+}
+
 /// What beyond the terms bears on a decision; by default nothing.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Circumstances<'a> {
@@ -50,6 +73,8 @@ pub struct Circumstances<'a> {
     pub related: bool,
     /// An exception that is declared.
     pub exception: Option<Exception<'a>>,
+    /// How the person who acts stands to the team of the case.
+    pub team: Team,
     /// The last day of a hold on the package here.
     pub hold: Option<Date>,
 }

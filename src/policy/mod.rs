@@ -21,7 +21,7 @@ pub use code::{Code, CodeFault};
 pub use consent::{Consent, Consented};
 pub use decide::{Denial, PolicySet, ReasonCode, decide, verdicts};
 pub use exception::{Exception, Ground};
-pub use facts::{Circumstances, Facts};
+pub use facts::{Circumstances, Facts, Team};
 pub use permit::{Action, Permit};
 pub use purpose::Purpose;
 pub use role::{Role, Roles};

@@ -11,7 +11,7 @@ use crate::policy::code::vocabulary;
 use crate::policy::consent::{Consent, Consented};
 use crate::policy::decide::{PolicySet, ReasonCode, decide};
 use crate::policy::exception::{Exception, Ground};
-use crate::policy::facts::{Circumstances, Facts};
+use crate::policy::facts::{Circumstances, Facts, Team};
 use crate::policy::permit::Action;
 use crate::policy::purpose::Purpose;
 use crate::policy::role::{Role, Roles};
@@ -91,6 +91,12 @@ pub struct Case {
     /// The highest handling code of this authority, in place of the configured one.
     #[serde(default)]
     pub handling_max: Option<Handling>,
+    /// How that person stands to the team of the case; `none` if not set: it has no team.
+    #[serde(default)]
+    pub team: Team,
+    /// Whether only the team of a case may use its packages, in place of what is configured.
+    #[serde(default)]
+    pub need_to_know: Option<bool>,
     /// What must come of it.
     pub decision: Outcome,
     /// The rule that must permit or deny; any if not set.
@@ -215,6 +221,7 @@ impl Case {
             package,
             now: self.on.end_of_day(),
             circumstances: Circumstances {
+                team: self.team,
                 third: self.third.as_ref(),
                 consents: &consents,
                 related: self.related,
@@ -222,7 +229,10 @@ impl Case {
                 hold: self.hold,
             },
         };
-        Ok(judged(&set.with_handling_max(self.handling_max), &facts))
+        Ok(judged(
+            &set.with(self.handling_max, self.need_to_know),
+            &facts,
+        ))
     }
 
     fn parties(&self) -> (AuthorityId, AuthorityId, AuthorityId) {

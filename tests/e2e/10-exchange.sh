@@ -23,6 +23,7 @@ id=$(jq -ers 'map(select(.type? == "summary")) | last | .id' "$WORK/out")
 wait_state de "$id" held 20
 wait_state ie "$id" closed 20
 ok "package $id is held by de and closed at ie"
+equal "ie sees who holds it, and that it is in time" "$id false" "$(r ie package list --abroad --json | jq -r '.[] | "\(.id) \(.overdue)"')"
 handed_over "$id" ie de
 ok "both hold the same handover receipt, signed by both"
 equal "de lists the package by a prefix of its id" "$id" "$(r de package show "${id:0:8}" --json | jq -r .id)"

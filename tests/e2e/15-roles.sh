@@ -93,6 +93,31 @@ for words in "status" "peer list" "package list" "receipt list" "transfer list" 
 done
 says 'role' "and is told so"
 
+# Need to know: a package is for the team of its case.
+may 0 $auditor "lists cases" case list --json
+equal "the case has no team" "IE-2026-0117 null" "$(jq -r '.[] | "\(.case) \(.team)"' "$WORK/out")"
+stop de
+sed -i 's|^\[policy\]$|[policy]\nneed_to_know = true|' "$WORK/de/rogatory.toml"
+start de
+wait_serving de
+chmod 666 "$WORK/de/api.sock"
+may 4 $officer "does not open while the case has no team" "${open[@]}" "$WORK/out.d/7" --json
+equal "and is told why" case-without-team "$(jq -rs 'last | .denial.reason // .reason' "$WORK/err")"
+for account in $officer $operator $auditor $stranger; do
+    may 4 $account "assigns no team" case assign "$id" --team "user:$account"
+done
+may 2 $supervisor "assigns no team that is none" case assign "$id" --team "$officer"
+may 0 $supervisor "assigns a team" case assign "$id" --team "user:$officer"
+may 0 $officer "opens as one of the team" "${open[@]}" "$WORK/out.d/8"
+may 4 $officer_by_group "does not open what is for another team" "${open[@]}" "$WORK/out.d/7"
+may 4 $supervisor "does not either" "${open[@]}" "$WORK/out.d/7"
+may 0 $officer_by_group "asks what would be decided" policy explain "$id" --use trial
+says 'not-in-team' "and is told"
+may 0 $supervisor "gives the case to another team" case assign "$id" --team group:mail
+may 0 $officer_by_group "opens then" "${open[@]}" "$WORK/out.d/9"
+may 4 $officer "does not any more" "${open[@]}" "$WORK/out.d/7"
+[ ! -e "$WORK/out.d/7" ] || fail "a refused opening left a folder"
+
 sed -i 's|^officer = .*|officer = ["usr:a"]|' "$WORK/de/rogatory.toml"
 expect 3 "a role that names nobody" r de check config
 says 'did you mean' "with a suggestion"

@@ -126,6 +126,31 @@ expect 4 "what a court has still to look at" r de package open "$privileged" --p
 says 'under-privilege-review' "the restriction is named"
 [ ! -e "$WORK/no" ] || fail "a refused opening left $WORK/no"
 
+# The policy in force is stated in the log when it comes into force, and receipts name it.
+policies() {
+    r de receipt list --json | jq '[.[] | select(.kind == "policy-adopted")] | length'
+}
+pol=$(r de policy show --json | jq -r .pol)
+equal "a policy is named by the digest of its text" "$pol" "$(r de policy show --json | jq -j .description | sha256sum | cut -d ' ' -f 1)"
+seq=$(r de receipt list --package "$mla" --json | jq '[.[] | select(.kind == "access")][0].seq')
+expect 0 "the receipt of an opening" r de receipt show "$seq"
+says "\"pol\":\"$pol\"" "names the policy in force"
+equal "the log has it" 1 "$(policies)"
+stop de
+sed -i 's|^\[policy\]$|[policy]\nhandling_max = "H1"|' "$WORK/de/rogatory.toml"
+for run in first second; do
+    start de
+    wait_serving de
+    equal "the $run start under another policy: the log has both" 2 "$(policies)"
+    [ "$run" = second ] || stop de
+done
+expect 0 "the earlier policy" r de policy show "$pol"
+says 'in force +no' "is still known"
+expect 0 "the policy in force" r de policy show
+says 'highest handling +H1' "has the new parameter"
+expect 8 "a policy that was never in force" r de policy show "$(printf '%064d' 0)"
+expect 2 "what is no digest" r de policy show latest
+
 # Tables of cases.
 expect 0 "the decision table" r de policy test "$ROOT/tests/policy/decisions.toml"
 sed 's/decision = "permit", rule = "related"/decision = "deny"/' "$ROOT/tests/policy/decisions.toml" >"$WORK/wrong.toml"

@@ -4,10 +4,10 @@ use serde::Deserialize;
 
 use crate::api::client::{CallFault, Client, Download, Upload, encode};
 use crate::api::types::{
-    AcceptPeer, AddPeer, AnchorView, Bundle, CardView, Explanation, LogStatus, OpenRequest,
-    Opening, PackageDetail, PackageView, PeerView, Ping, ProofView, ReceiptDetail, ReceiptView,
-    SealFinish, SealGrant, SealMany, SealRequest, Spooled, Status, TransferView, Verification,
-    WaitMany, Waited,
+    AcceptPeer, AddPeer, AnchorView, AssignTeam, Bundle, CardView, CaseView, Explanation,
+    LogStatus, OpenRequest, Opening, PackageDetail, PackageView, PeerView, Ping, PolicyView,
+    ProofView, ReceiptDetail, ReceiptView, SealFinish, SealGrant, SealMany, SealRequest, Spooled,
+    Status, TransferView, Verification, WaitMany, Waited,
 };
 use crate::policy::{Purpose, Role};
 
@@ -159,6 +159,25 @@ impl Client {
     pub async fn open_package(&self, id: &str, open: &OpenRequest) -> Result<Opening, CallFault> {
         self.post(&format!("/v1/packages/{}/openings", encode(id)), open)
             .await
+    }
+
+    /// The cases of packages that came, with their teams.
+    pub async fn cases(&self) -> Result<Vec<CaseView>, CallFault> {
+        self.get("/v1/cases").await
+    }
+
+    /// Gives the case of this package to a team.
+    pub async fn assign_team(&self, id: &str, team: &AssignTeam) -> Result<CaseView, CallFault> {
+        self.post(&format!("/v1/packages/{}/team", encode(id)), team)
+            .await
+    }
+
+    /// A policy that is or was in force; without a digest, the one that is.
+    pub async fn policy(&self, digest: Option<&str>) -> Result<PolicyView, CallFault> {
+        match digest {
+            Some(digest) => self.get(&format!("/v1/policy/{}", encode(digest))).await,
+            None => self.get("/v1/policy").await,
+        }
     }
 
     /// What an opening would be answered, and why.

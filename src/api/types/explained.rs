@@ -35,6 +35,19 @@ pub struct Explanation {
     pub pol: Digest,
 }
 
+/// `GET /v1/policy`, `GET /v1/policy/{digest}`: a policy that is or was in force.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PolicyView {
+    /// Its digest, as receipts name it: SHA-256 of the description.
+    pub pol: Digest,
+    /// Whether it is in force.
+    pub in_force: bool,
+    /// When it last came into force.
+    pub adopted: Timestamp,
+    /// One line of canonical JSON (RFC 8785): format version, rules with their versions, parameters.
+    pub description: String,
+}
+
 /// What one rule says.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RuleSays {

@@ -1,5 +1,6 @@
 //! `package`: seal and send, list, verify, open, export.
 
+mod abroad;
 mod each;
 mod export;
 mod open;
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::api::client::PackageFilter;
+use crate::base::Timestamp;
 use crate::cli::failure::Failure;
 use crate::cli::terminal::Terminal;
 use crate::cli::{Call, Global};
@@ -32,8 +34,8 @@ Examples:
   rogatory package open 5f0c11aa --purpose trial --justification 'exhibit 4' --out ./one --item evidence/mail.eml";
 const LIST_EXAMPLES: &str = "\
 Examples:
-  rogatory package list --direction in --state held
-  rogatory package list --json";
+  rogatory package list --direction in --state held --json
+  rogatory package list --abroad";
 const SHOW_EXAMPLES: &str = "\
 Examples:
   rogatory package show 5f0c11aa
@@ -85,6 +87,10 @@ pub(crate) struct ListArgs {
     /// Only those in this state, for example held
     #[arg(long, value_name = "STATE")]
     state: Option<String>,
+    /// What other authorities hold of what was sent from here, and until when they may; `overdue` is what they should have
+    /// destroyed by now (no version of the program attests destruction yet)
+    #[arg(long, conflicts_with_all = ["direction", "state"])]
+    abroad: bool,
 }
 
 #[derive(Debug, Args)]
@@ -118,6 +124,9 @@ impl PackageCommand {
 
 impl ListArgs {
     fn run(&self, call: &Call) -> Result<(), Failure> {
+        if self.abroad {
+            return abroad(call);
+        }
         let filter = PackageFilter {
             direction: self.direction.map(|direction| match direction {
                 Direction::In => "in",
@@ -131,6 +140,20 @@ impl ListArgs {
         });
         Ok(())
     }
+}
+
+fn abroad(call: &Call) -> Result<(), Failure> {
+    let filter = PackageFilter {
+        direction: Some("out"),
+        state: None,
+    };
+    let sent = call.remote.call(call.remote.client().packages(filter))?;
+    let now = Timestamp::from_millis(jiff::Timestamp::now().as_millisecond());
+    call.terminal
+        .show(&abroad::abroad(sent, now), |held, color| {
+            abroad::table(held).render(color)
+        });
+    Ok(())
 }
 
 impl IdArgs {

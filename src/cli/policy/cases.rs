@@ -114,7 +114,7 @@ fn policy_of(global: &Global) -> Result<PolicySet, Failure> {
     }
     let config = Config::load(&home.config, remote::environment())
         .map_err(|faults| invalid(&home, &faults))?;
-    Ok(PolicySet::new(Some(config.handling_max)))
+    Ok(PolicySet::new(Some(config.handling_max)).needing_to_know(config.need_to_know))
 }
 
 fn differs(number: usize, case: &Case, got: Judged, terminal: Terminal) {

@@ -1,7 +1,8 @@
-//! `policy`: what terms can say, what would be decided, and whether the policy decides as somebody expects.
+//! `policy`: what terms can say, what is in force, what would be decided, and whether the policy decides as somebody expects.
 
 mod cases;
 mod explain;
+mod show;
 mod terms;
 
 use clap::Subcommand;
@@ -15,13 +16,14 @@ Examples:
   rogatory policy explain 4f1c22ab --use trial
   rogatory policy test decisions.toml";
 
-/// See what terms can say, what would be decided and why
+/// See what terms can say, what is in force, what would be decided and why
 #[derive(Debug, Subcommand)]
 #[command(after_help = EXAMPLES)]
 pub(crate) enum PolicyCommand {
     /// List the words that terms are made of, with their meaning and source
     #[command(after_help = terms::EXAMPLES)]
     Terms,
+    Show(show::ShowArgs),
     Explain(explain::ExplainArgs),
     Test(cases::TestArgs),
 }
@@ -33,6 +35,7 @@ impl PolicyCommand {
                 terms::show(terminal);
                 Ok(())
             }
+            Self::Show(args) => args.run(&Call::new(global, terminal)?),
             Self::Explain(args) => args.run(&Call::new(global, terminal)?),
             Self::Test(args) => args.run(global, terminal),
         }

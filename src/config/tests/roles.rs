@@ -59,6 +59,10 @@ fn roles_are_lists_of_accounts_and_groups() {
         let keys: Vec<_> = faults.iter().map(|it| (it.line, it.key.as_str())).collect();
         assert_eq!(keys, [(Some(9), "roles.officer")], "{roles}: {faults:?}");
     }
+    let need = format!("{MINIMAL}[policy]\nneed_to_know = true\n");
+    assert_eq!(load(&need, &[]).unwrap_err()[0].key, "policy.need_to_know");
+    let config = load(&format!("{need}[roles]\nofficer = [\"uid:7\"]"), &[]);
+    assert!(config.unwrap().need_to_know);
     let faults = with("officer = [\"usr:a\", \"uid:b\"]\nauditr = []").unwrap_err();
     let [both, unknown] = faults.as_slice() else {
         panic!("{faults:?}")

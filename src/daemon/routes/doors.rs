@@ -19,6 +19,8 @@ pub(super) const ANY: Roles = Roles::ALL;
 pub(super) const EVIDENCE: Roles = Roles::of(&[Role::Officer, Role::Supervisor]);
 /// Those who may see what was exchanged, without its content.
 pub(super) const RECORDS: Roles = Roles::of(&[Role::Officer, Role::Supervisor, Role::Auditor]);
+/// Those who say who works on what.
+pub(super) const SUPERVISION: Roles = Roles::of(&[Role::Supervisor]);
 /// Those who keep the daemon running.
 pub(super) const OPERATION: Roles = Roles::of(&[Role::Operator]);
 /// Those who change something.

@@ -1,8 +1,10 @@
 //! The calls of the local API.
 
+mod cases;
 mod doors;
 mod packages;
 mod peers;
+mod policies;
 mod receipts;
 mod sending;
 mod waiting;
@@ -18,7 +20,7 @@ use crate::api::server::ApiFailure;
 use crate::api::types::Status;
 use crate::base::Xid;
 use crate::daemon::Daemon;
-use crate::daemon::routes::doors::{ANY, Doors, EVIDENCE, OPERATION, RECORDS, WORK};
+use crate::daemon::routes::doors::{ANY, Doors, EVIDENCE, OPERATION, RECORDS, SUPERVISION, WORK};
 use crate::daemon::sealed;
 use crate::store::Exchange;
 use crate::store::StoreFault;
@@ -70,6 +72,10 @@ pub(crate) fn routes(daemon: Arc<Daemon>) -> Router {
             EVIDENCE,
             get(packages::plaintext),
         )
+        .door("/v1/cases", RECORDS, get(cases::list))
+        .door("/v1/packages/{id}/team", SUPERVISION, post(cases::assign))
+        .door("/v1/policy", ANY, get(policies::current))
+        .door("/v1/policy/{digest}", ANY, get(policies::show))
         .door("/v1/transfers", ANY, get(packages::transfers))
         .door("/v1/transfers/{id}", ANY, get(packages::transfer))
         .door("/v1/receipts", RECORDS, get(receipts::list))

@@ -307,6 +307,7 @@ fn silence_denies() {
         let empty = PolicySet {
             rules: &[],
             handling_max: None,
+            need_to_know: false,
         };
         let denial = ask(&row(*action), &empty).unwrap_err();
         assert_eq!(
@@ -320,7 +321,7 @@ fn silence_denies() {
 fn the_digest_names_rules_and_parameters() {
     assert_eq!(
         PolicySet::new(Some(Handling::H2)).description(),
-        r#"{"handling_max":"H2","rules":[{"id":"direction","version":2},{"id":"role","version":1},{"id":"retention","version":2},{"id":"sunset","version":2},{"id":"privilege","version":1},{"id":"hold","version":1},{"id":"speciality","version":1},{"id":"related","version":1},{"id":"exculpatory","version":1},{"id":"threat","version":1},{"id":"consent","version":1},{"id":"purpose","version":2},{"id":"handling","version":2},{"id":"onward","version":1}],"v":1}"#
+        r#"{"handling_max":"H2","rules":[{"id":"direction","version":2},{"id":"role","version":1},{"id":"team","version":1},{"id":"retention","version":2},{"id":"sunset","version":2},{"id":"privilege","version":1},{"id":"hold","version":1},{"id":"speciality","version":1},{"id":"related","version":1},{"id":"exculpatory","version":1},{"id":"threat","version":1},{"id":"consent","version":1},{"id":"purpose","version":2},{"id":"handling","version":2},{"id":"onward","version":1}],"v":1}"#
     );
     let digest = |ceiling| PolicySet::new(ceiling).digest();
     assert_eq!(digest(None), digest(None));

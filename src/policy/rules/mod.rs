@@ -14,6 +14,7 @@ mod retention;
 mod role;
 mod speciality;
 mod sunset;
+mod team;
 mod threat;
 
 use crate::policy::decide::Denial;
@@ -51,6 +52,11 @@ pub(super) const ALL: &[Rule] = &[
         id: role::ID,
         version: 1,
         judge: role::judge,
+    },
+    Rule {
+        id: team::ID,
+        version: 1,
+        judge: team::judge,
     },
     Rule {
         id: retention::ID,

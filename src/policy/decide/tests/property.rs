@@ -7,6 +7,7 @@ use super::*;
 use crate::base::Date;
 use crate::policy::consent::{Consent, Consented};
 use crate::policy::exception::{Exception, Ground};
+use crate::policy::facts::Team;
 use crate::policy::instrument::INSTRUMENTS;
 use crate::policy::terms::{Onward, Restriction};
 
@@ -158,6 +159,7 @@ impl Asked {
                 related: self.related,
                 exception,
                 hold: self.hold,
+                team: Team::Other,
             },
         };
         decide(&PolicySet::new(self.ceiling), &facts)

@@ -1,0 +1,65 @@
+//! `policy show`: the policy in force, or one that was.
+
+use clap::Args;
+use serde::Deserialize;
+
+use crate::api::types::PolicyView;
+use crate::cli::Call;
+use crate::cli::failure::Failure;
+use crate::cli::text::{self, Cell, Table, Tone};
+
+const EXAMPLES: &str = "\
+Examples:
+  rogatory policy show
+  rogatory policy show 16388047bb41976f46b222d9ab3f7aad31444e2250cf28ee7dde2db40a3e3b8c --json";
+
+/// Show the policy in force, or the one that a receipt names: its rules with their versions, and its parameters
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct ShowArgs {
+    /// The digest in `pol` of a receipt [default: the policy in force]
+    digest: Option<String>,
+}
+
+/// As far as people want to read it.
+#[derive(Debug, Deserialize)]
+struct Description {
+    rules: Vec<Rule>,
+    handling_max: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Rule {
+    id: String,
+    version: u32,
+}
+
+impl ShowArgs {
+    pub(super) fn run(&self, call: &Call) -> Result<(), Failure> {
+        let client = call.remote.client();
+        let view = call.remote.call(client.policy(self.digest.as_deref()))?;
+        call.terminal
+            .show(&view, |view, color| table(view).render(color));
+        Ok(())
+    }
+}
+
+fn table(view: &PolicyView) -> Table {
+    let mut table = Table::new();
+    table.field("policy", Cell::new(view.pol.to_string(), Tone::Strong));
+    table.field("in force", if view.in_force { "yes" } else { "no" });
+    table.field("adopted", text::time(view.adopted));
+    // What a newer daemon writes in another way is shown as it stands.
+    let Ok(description) = serde_json::from_str::<Description>(&view.description) else {
+        table.field("text", view.description.as_str());
+        return table;
+    };
+    table.field_if("highest handling", description.handling_max);
+    for rule in description.rules {
+        table.field(
+            &format!("rule {}", rule.id),
+            format!("version {}", rule.version),
+        );
+    }
+    table
+}

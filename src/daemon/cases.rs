@@ -1,0 +1,149 @@
+//! Cases and their teams: who needs to know. The team of a case is kept here alone; no peer learns of it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::api::accounts::Accounts;
+use crate::api::server::{ApiFailure, Caller};
+use crate::api::types::CaseView;
+use crate::base::AuthorityId;
+use crate::base::Digest;
+use crate::base::Timestamp;
+use crate::base::Xid;
+use crate::base::json;
+use crate::config::Holder;
+use crate::daemon::Daemon;
+use crate::daemon::people;
+use crate::daemon::statements::commit_failure;
+use crate::policy::facts::Team;
+use crate::store::{Direction, Exchange, Op, StoreFault};
+
+/// Packages that a list of cases looks at.
+const LOOKED_AT_MAX: usize = 10_000;
+/// Packages read at a time.
+const PAGE: u32 = 1_000;
+
+/// What is kept of a team.
+#[derive(Debug, Serialize, Deserialize)]
+struct Kept {
+    /// The account or group, as in `[roles]`.
+    team: String,
+    /// Who assigned it.
+    by: String,
+    /// When.
+    at: Timestamp,
+}
+
+/// A case is named by the authority that sends its packages, in words of its own.
+fn key(peer: &AuthorityId, case: &str) -> String {
+    format!("team/{peer}/{}", Digest::of(case.as_bytes()))
+}
+
+fn stored(e: &StoreFault) -> ApiFailure {
+    ApiFailure::storage("store", e.to_string())
+}
+
+impl Daemon {
+    /// How this caller stands to the team of the package's case.
+    pub(crate) async fn team_of(
+        &self,
+        exchange: &Exchange,
+        caller: &Caller,
+    ) -> Result<Team, ApiFailure> {
+        let Some(case) = &exchange.case_ref else {
+            return Ok(Team::None);
+        };
+        let kept = self.kept_team(&exchange.peer, case).await?;
+        let holder = kept.and_then(|kept| kept.team.parse::<Holder>().ok());
+        Ok(match holder {
+            None => Team::None,
+            Some(holder) if people::is_held(&holder, Accounts::remembered(), caller) => {
+                Team::Member
+            }
+            Some(_) => Team::Other,
+        })
+    }
+
+    /// Gives the case of this package to a team, in place of the one that it had.
+    pub(crate) async fn assign(
+        &self,
+        caller: &Caller,
+        xid: Xid,
+        team: &Holder,
+    ) -> Result<CaseView, ApiFailure> {
+        let exchange = self.exchange(&xid).await?;
+        let case = exchange.case_ref.clone().ok_or_else(|| {
+            ApiFailure::usage("no-case", "the sender has named no case for this package")
+        })?;
+        if exchange.direction == Direction::Out {
+            let message = "this authority sent the package; what others hold is for their teams";
+            return Err(ApiFailure::usage("not-recipient", message));
+        }
+        let kept = Kept {
+            team: team.to_string(),
+            by: caller.actor(),
+            at: self.station.clock(),
+        };
+        let op = Op::Meta {
+            key: key(&exchange.peer, &case),
+            value: json::canonical(&kept),
+        };
+        let committed = self.station.ledger.commit(vec![op]).await;
+        committed.map_err(commit_failure)?;
+        tracing::info!(by = %kept.by, team = %kept.team, peer = %exchange.peer, "a case has a new team");
+        Ok(CaseView {
+            peer: exchange.peer,
+            case,
+            packages: None,
+            team: Some(kept.team),
+            by: Some(kept.by),
+            at: Some(kept.at),
+        })
+    }
+
+    /// The cases of packages that came, with their teams.
+    pub(crate) async fn cases(&self) -> Result<Vec<CaseView>, ApiFailure> {
+        let ledger = &self.station.ledger;
+        let mut counts: BTreeMap<(AuthorityId, String), u64> = BTreeMap::new();
+        let (mut after, mut seen) = (None, 0);
+        while seen < LOOKED_AT_MAX {
+            let page = ledger.exchanges(Some(Direction::In), None, PAGE, after);
+            let page = page.await.map_err(|e| stored(&e))?;
+            let Some(last) = page.last() else {
+                break;
+            };
+            after = Some(last.xid);
+            seen += page.len();
+            for exchange in page {
+                if let Some(case) = exchange.case_ref {
+                    *counts.entry((exchange.peer, case)).or_default() += 1;
+                }
+            }
+        }
+        let mut cases = Vec::with_capacity(counts.len());
+        for ((peer, case), packages) in counts {
+            let kept = self.kept_team(&peer, &case).await?;
+            cases.push(CaseView {
+                peer,
+                case,
+                packages: Some(packages),
+                team: kept.as_ref().map(|kept| kept.team.clone()),
+                by: kept.as_ref().map(|kept| kept.by.clone()),
+                at: kept.map(|kept| kept.at),
+            });
+        }
+        Ok(cases)
+    }
+
+    async fn kept_team(&self, peer: &AuthorityId, case: &str) -> Result<Option<Kept>, ApiFailure> {
+        let kept = self.station.ledger.meta(&key(peer, case)).await;
+        let Some(kept) = kept.map_err(|e| stored(&e))? else {
+            return Ok(None);
+        };
+        serde_json::from_slice(&kept).map(Some).map_err(|e| {
+            let message = format!("the team of a case in the ledger cannot be read: {e}");
+            ApiFailure::mismatch("ledger-altered", message).next("rogatory fsck")
+        })
+    }
+}
