@@ -33,6 +33,7 @@ use crate::net::keyring;
 use crate::net::keyring::Keyring;
 use crate::net::keyring::KeyringFault;
 use crate::net::pki;
+use crate::net::station::clock;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -91,7 +92,7 @@ pub struct Made {
 }
 
 pub(crate) fn run(args: &InitArgs, home: &Home, terminal: Terminal) -> Result<(), Failure> {
-    let now = Timestamp::from_millis(jiff::Timestamp::now().as_millisecond());
+    let now = clock();
     let made = establish(args, home, now)?;
     terminal.show(&made, |made, _| text(made));
     Ok(())

@@ -8,9 +8,9 @@ use crate::base::Digest;
 use crate::base::Timestamp;
 use crate::base::json;
 use crate::daemon::Daemon;
+use crate::daemon::routes::stored;
 use crate::receipt::Kind;
 use crate::store::Op;
-use crate::store::StoreFault;
 
 /// The ledger key of the digest of the policy that was adopted last.
 const LAST: &str = "policy";
@@ -70,8 +70,12 @@ impl Daemon {
     ) -> Result<PolicyView, ApiFailure> {
         let in_force = self.station.own.policy.digest();
         let pol = policy.unwrap_or(in_force);
-        let stored = |e: StoreFault| ApiFailure::storage("store", e.to_string());
-        let kept = self.station.ledger.meta(&key(&pol)).await.map_err(stored)?;
+        let kept = self
+            .station
+            .ledger
+            .meta(&key(&pol))
+            .await
+            .map_err(|e| stored(&e))?;
         let kept = kept.ok_or_else(|| {
             let message = format!("no policy with the digest {pol} was ever in force here");
             ApiFailure::missing("no-such-policy", message).next("rogatory policy show")

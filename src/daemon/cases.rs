@@ -15,9 +15,10 @@ use crate::base::json;
 use crate::config::Holder;
 use crate::daemon::Daemon;
 use crate::daemon::people;
+use crate::daemon::routes::stored;
 use crate::daemon::statements::commit_failure;
 use crate::policy::facts::Team;
-use crate::store::{Direction, Exchange, Op, StoreFault};
+use crate::store::{Direction, Exchange, Op};
 
 /// Packages that a list of cases looks at.
 const LOOKED_AT_MAX: usize = 10_000;
@@ -40,8 +41,19 @@ fn key(peer: &AuthorityId, case: &str) -> String {
     format!("team/{peer}/{}", Digest::of(case.as_bytes()))
 }
 
-fn stored(e: &StoreFault) -> ApiFailure {
-    ApiFailure::storage("store", e.to_string())
+fn view(peer: AuthorityId, case: String, packages: Option<u64>, kept: Option<Kept>) -> CaseView {
+    let (team, by, at) = match kept {
+        Some(kept) => (Some(kept.team), Some(kept.by), Some(kept.at)),
+        None => (None, None, None),
+    };
+    CaseView {
+        peer,
+        case,
+        packages,
+        team,
+        by,
+        at,
+    }
 }
 
 impl Daemon {
@@ -50,19 +62,19 @@ impl Daemon {
         &self,
         exchange: &Exchange,
         caller: &Caller,
-    ) -> Result<Team, ApiFailure> {
+    ) -> Result<Option<Team>, ApiFailure> {
         let Some(case) = &exchange.case_ref else {
-            return Ok(Team::None);
+            return Ok(None);
         };
         let kept = self.kept_team(&exchange.peer, case).await?;
         let holder = kept.and_then(|kept| kept.team.parse::<Holder>().ok());
-        Ok(match holder {
-            None => Team::None,
-            Some(holder) if people::is_held(&holder, Accounts::remembered(), caller) => {
+        Ok(holder.map(|holder| {
+            if people::is_held(&holder, Accounts::remembered(), caller) {
                 Team::Member
+            } else {
+                Team::Other
             }
-            Some(_) => Team::Other,
-        })
+        }))
     }
 
     /// Gives the case of this package to a team, in place of the one that it had.
@@ -92,14 +104,7 @@ impl Daemon {
         let committed = self.station.ledger.commit(vec![op]).await;
         committed.map_err(commit_failure)?;
         tracing::info!(by = %kept.by, team = %kept.team, peer = %exchange.peer, "a case has a new team");
-        Ok(CaseView {
-            peer: exchange.peer,
-            case,
-            packages: None,
-            team: Some(kept.team),
-            by: Some(kept.by),
-            at: Some(kept.at),
-        })
+        Ok(view(exchange.peer, case, None, Some(kept)))
     }
 
     /// The cases of packages that came, with their teams.
@@ -124,14 +129,7 @@ impl Daemon {
         let mut cases = Vec::with_capacity(counts.len());
         for ((peer, case), packages) in counts {
             let kept = self.kept_team(&peer, &case).await?;
-            cases.push(CaseView {
-                peer,
-                case,
-                packages: Some(packages),
-                team: kept.as_ref().map(|kept| kept.team.clone()),
-                by: kept.as_ref().map(|kept| kept.by.clone()),
-                at: kept.map(|kept| kept.at),
-            });
+            cases.push(view(peer, case, Some(packages), kept));
         }
         Ok(cases)
     }

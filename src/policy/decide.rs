@@ -36,14 +36,6 @@ vocabulary! {
         NotTheReceiver = "not-the-receiver",
         /// This authority is not the one that the package is from.
         NotTheSender = "not-the-sender",
-        /// To open, a purpose must be named.
-        PurposeMissing = "purpose-missing",
-        /// The terms do not permit this purpose.
-        PurposeNotPermitted = "purpose-not-permitted",
-        /// The terms name no purpose at all.
-        PurposesEmpty = "purposes-empty",
-        /// The day until which it may be kept is over.
-        RetentionEnded = "retention-ended",
         /// Its sender wants to be told before.
         NoticeMissing = "notice-missing",
         /// A hold keeps it from being destroyed.
@@ -52,10 +44,18 @@ vocabulary! {
         OnwardNeedsConsent = "onward-needs-consent",
         /// The terms prohibit to pass it on.
         OnwardProhibited = "onward-prohibited",
+        /// To open, a purpose must be named.
+        PurposeMissing = "purpose-missing",
+        /// The terms do not permit this purpose.
+        PurposeNotPermitted = "purpose-not-permitted",
+        /// The terms name no purpose at all.
+        PurposesEmpty = "purposes-empty",
         /// To pass it on, an authority must be named.
         RecipientMissing = "recipient-missing",
         /// The instrument does not permit use in related proceedings, or this use is none.
         RelatedNotProvided = "related-not-provided",
+        /// The day until which it may be kept is over.
+        RetentionEnded = "retention-ended",
         /// It takes a role that this person does not have.
         RoleNotPermitted = "role-not-permitted",
         /// Sender and receiver are the same authority.
@@ -75,7 +75,7 @@ vocabulary! {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text}")]
 pub struct Denial {
-    /// The rule that denies: `direction`, `role`, `retention`, `sunset`, `purpose`, `handling`; `silence` if none permits.
+    /// The rule that denies, as [`verdicts`] names it; `silence` if none permits.
     pub rule: &'static str,
     /// The term that it stands on, with its value: `purposes=prosecution,trial`.
     pub term: String,
@@ -160,21 +160,22 @@ impl PolicySet {
 }
 
 /// What each rule says, in the order in which they are asked; [`decide`] follows the first that denies.
-pub fn verdicts(set: &PolicySet, facts: &Facts<'_>) -> Vec<(&'static str, Verdict)> {
-    let said = set
-        .rules
+pub fn verdicts(
+    set: &PolicySet,
+    facts: &Facts<'_>,
+) -> impl Iterator<Item = (&'static str, Verdict)> {
+    set.rules
         .iter()
-        .map(|rule| (rule.id, (rule.judge)(set, facts)));
-    said.collect()
+        .map(move |rule| (rule.id, (rule.judge)(set, facts)))
 }
 
 /// Decides: permitted if at least one rule permits and none denies. The same facts always get the same answer.
 pub fn decide(set: &PolicySet, facts: &Facts<'_>) -> Result<Permit, Denial> {
     let mut permitted = None;
-    for rule in set.rules {
-        match (rule.judge)(set, facts) {
+    for (rule, verdict) in verdicts(set, facts) {
+        match verdict {
             Verdict::Denies(denial) => return Err(denial),
-            Verdict::Permits => permitted = permitted.or(Some(rule.id)),
+            Verdict::Permits => permitted = permitted.or(Some(rule)),
             Verdict::Silent => {}
         }
     }

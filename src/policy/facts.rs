@@ -39,25 +39,21 @@ pub struct Facts<'a> {
     pub circumstances: Circumstances<'a>,
 }
 
+impl Facts<'_> {
+    /// The purpose, where somebody wants to open and names one.
+    pub fn opened_for(&self) -> Option<Purpose> {
+        let is_opening = self.action == Action::Open;
+        self.purpose.copied().filter(|_| is_opening)
+    }
+}
+
 vocabulary! {
     /// How a person stands to the team of a package's case.
     Team: "team" {
-        /// The case has no team.
-        None = "none",
         /// The person is in it.
         Member = "member",
         /// The person is not in it.
         Other = "other",
-    }
-}
-
-#[expect(
-    clippy::derivable_impls,
-    reason = "the macro that makes a vocabulary marks no variant"
-)]
-impl Default for Team {
-    fn default() -> Self {
-        Self::None
     }
 }
 
@@ -73,8 +69,8 @@ pub struct Circumstances<'a> {
     pub related: bool,
     /// An exception that is declared.
     pub exception: Option<Exception<'a>>,
-    /// How the person who acts stands to the team of the case.
-    pub team: Team,
+    /// How the person who acts stands to the team of the case, if it has one.
+    pub team: Option<Team>,
     /// The last day of a hold on the package here.
     pub hold: Option<Date>,
 }

@@ -26,4 +26,5 @@ pub use permit::{Action, Permit};
 pub use purpose::Purpose;
 pub use role::{Role, Roles};
 pub use rules::Verdict;
+pub(crate) use rules::lacking;
 pub use terms::{Evaluation, Handling, Onward, Restriction, Source, Terms, TermsFault};

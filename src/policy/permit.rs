@@ -40,10 +40,7 @@ impl Permit {
     /// What a decision in favour yields, and the rule that spoke for it. It ends after a day at the latest, and with the
     /// terms if it is a use.
     pub(super) fn grant(facts: &Facts<'_>, rule: &'static str) -> Self {
-        let purpose = match facts.action {
-            Action::Open => facts.purpose.map(|purpose| purpose.as_str().to_owned()),
-            Action::Send | Action::Admit | Action::Forward | Action::Keep | Action::Erase => None,
-        };
+        let purpose = facts.opened_for().map(|it| it.as_str().to_owned());
         let day = facts.now.plus_millis(limits::PERMIT_MS_MAX);
         Self {
             action: facts.action,

@@ -38,6 +38,8 @@ impl Roles {
     pub const NONE: Self = Self(0);
     /// Every role.
     pub const ALL: Self = Self::of(Role::ALL);
+    /// The roles of those who work with evidence.
+    pub const EVIDENCE: Self = Self::of(&[Role::Officer, Role::Supervisor]);
 
     /// These roles; one that is named twice counts once.
     pub const fn of(mut roles: &[Role]) -> Self {

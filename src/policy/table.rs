@@ -91,9 +91,9 @@ pub struct Case {
     /// The highest handling code of this authority, in place of the configured one.
     #[serde(default)]
     pub handling_max: Option<Handling>,
-    /// How that person stands to the team of the case; `none` if not set: it has no team.
+    /// How that person stands to the team of the case; if not set, it has no team.
     #[serde(default)]
-    pub team: Team,
+    pub team: Option<Team>,
     /// Whether only the team of a case may use its packages, in place of what is configured.
     #[serde(default)]
     pub need_to_know: Option<bool>,

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::api::types::PackageView;
 use crate::base::Timestamp;
+use crate::cli::package::views;
 use crate::cli::text::{self, Cell, Table, Tone};
 use crate::store::Phase;
 
@@ -35,7 +36,6 @@ pub(super) fn abroad(sent: Vec<PackageView>, now: Timestamp) -> Vec<Abroad> {
 pub(super) fn table(held: &[Abroad]) -> Table {
     let mut table = Table::headed(&["package", "held by", "since", "keep until", "", "case"]);
     for Abroad { package, overdue } in held {
-        let peer = package.peer_alias.as_ref().map(ToString::to_string);
         let late = if *overdue {
             Cell::new("overdue", Tone::Bad)
         } else {
@@ -43,7 +43,7 @@ pub(super) fn table(held: &[Abroad]) -> Table {
         };
         table.row([
             Cell::new(package.id.to_string(), Tone::Strong),
-            peer.unwrap_or_else(|| package.peer.to_string()).into(),
+            views::peer(package).into(),
             text::time(package.updated).into(),
             package.terms.retain_until.to_string().into(),
             late,

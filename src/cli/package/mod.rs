@@ -15,10 +15,10 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::api::client::PackageFilter;
-use crate::base::Timestamp;
 use crate::cli::failure::Failure;
 use crate::cli::terminal::Terminal;
 use crate::cli::{Call, Global};
+use crate::net::station::clock;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -148,9 +148,8 @@ fn abroad(call: &Call) -> Result<(), Failure> {
         state: None,
     };
     let sent = call.remote.call(call.remote.client().packages(filter))?;
-    let now = Timestamp::from_millis(jiff::Timestamp::now().as_millisecond());
     call.terminal
-        .show(&abroad::abroad(sent, now), |held, color| {
+        .show(&abroad::abroad(sent, clock()), |held, color| {
             abroad::table(held).render(color)
         });
     Ok(())

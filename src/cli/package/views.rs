@@ -16,7 +16,7 @@ fn state(state: &str) -> Cell {
     Cell::new(state, tone)
 }
 
-fn peer(package: &PackageView) -> String {
+pub(super) fn peer(package: &PackageView) -> String {
     match &package.peer_alias {
         Some(alias) => alias.to_string(),
         None => package.peer.to_string(),

@@ -10,13 +10,12 @@ use axum::routing::MethodRouter;
 
 use crate::api::server::{ApiFailure, Caller};
 use crate::daemon::Daemon;
-use crate::policy::instrument::BY_CONFIGURATION;
-use crate::policy::{Denial, ReasonCode, Role, Roles};
+use crate::policy::{Role, Roles, lacking};
 
 /// Whoever has any role.
 pub(super) const ANY: Roles = Roles::ALL;
 /// Those who work with evidence.
-pub(super) const EVIDENCE: Roles = Roles::of(&[Role::Officer, Role::Supervisor]);
+pub(super) const EVIDENCE: Roles = Roles::EVIDENCE;
 /// Those who may see what was exchanged, without its content.
 pub(super) const RECORDS: Roles = Roles::of(&[Role::Officer, Role::Supervisor, Role::Auditor]);
 /// Those who say who works on what.
@@ -77,18 +76,6 @@ async fn guard(
     if roles.meets(door.roles) {
         return next.run(request).await;
     }
-    ApiFailure::denied(&refused(&caller.actor(), roles, door.roles)).into_response()
-}
-
-fn refused(actor: &str, has: Roles, takes: Roles) -> Denial {
-    Denial {
-        rule: "role",
-        term: format!("roles={has}"),
-        reason: ReasonCode::RoleNotPermitted,
-        clause: BY_CONFIGURATION.to_owned(),
-        text: format!(
-            "this takes the role {}, {actor} has {has}; ask somebody who has it, or whoever configures [roles] here",
-            takes.alternatives()
-        ),
-    }
+    let denial = lacking("this", &caller.actor(), roles, door.roles);
+    ApiFailure::denied(&denial).into_response()
 }

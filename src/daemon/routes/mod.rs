@@ -97,7 +97,7 @@ async fn status(State(daemon): Shared) -> Answer<Status> {
 }
 
 /// A failure to read the ledger.
-fn stored(e: &StoreFault) -> ApiFailure {
+pub(crate) fn stored(e: &StoreFault) -> ApiFailure {
     ApiFailure::storage("store", e.to_string()).next("rogatory status")
 }
 

@@ -1,7 +1,7 @@
 //! Consent: the sender has permitted a use that its terms do not name.
 
 use crate::policy::consent::{Consented, Standing, standing};
-use crate::policy::decide::PolicySet;
+use crate::policy::decide::{PolicySet, ReasonCode};
 use crate::policy::facts::Facts;
 use crate::policy::permit::Action;
 use crate::policy::rules::Verdict;
@@ -32,6 +32,22 @@ pub(super) fn of_use(facts: &Facts<'_>) -> Standing {
 pub(super) fn of_passing_on(facts: &Facts<'_>) -> Standing {
     let third = facts.circumstances.third.cloned().map(Consented::Onward);
     third.map_or(Standing::None, |wish| look(facts, &wish))
+}
+
+/// Why the consents at hand do not do, where there are some; for whoever needs one to say.
+pub(super) fn lack(facts: &Facts<'_>, standing: Standing) -> Option<(ReasonCode, String)> {
+    let from = facts.from;
+    match standing {
+        Standing::Expired(last) => Some((
+            ReasonCode::ConsentExpired,
+            format!("the consent of {from} ended with {last}"),
+        )),
+        Standing::OtherPackage => Some((
+            ReasonCode::ConsentOtherPackage,
+            format!("{from} has consented for another package only"),
+        )),
+        Standing::Given | Standing::None => None,
+    }
 }
 
 fn look(facts: &Facts<'_>, wish: &Consented) -> Standing {

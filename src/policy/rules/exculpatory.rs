@@ -5,7 +5,6 @@ use crate::policy::decide::{Denial, PolicySet, ReasonCode};
 use crate::policy::exception::Ground;
 use crate::policy::facts::Facts;
 use crate::policy::instrument;
-use crate::policy::permit::Action;
 use crate::policy::purpose::Purpose;
 use crate::policy::rules::Verdict;
 use crate::policy::rules::{consent, exception, names};
@@ -16,30 +15,22 @@ pub(super) const ID: &str = "exculpatory";
 /// Permits the declared exception (UNTOC art. 18(19), UNCAC art. 46(19)); where the sender wants to be told first, such
 /// a use is denied unless it is declared or consented to.
 pub(super) fn judge(_: &PolicySet, facts: &Facts<'_>) -> Verdict {
-    let is_use =
-        facts.action == Action::Open && facts.purpose == Some(&Purpose::ExculpatoryDisclosure);
+    let is_use = facts.opened_for() == Some(Purpose::ExculpatoryDisclosure);
+    let notify = Restriction::NotifyExculpatory;
+    let must_tell = facts.terms.restrictions.contains(&notify);
+    let clause = instrument::beyond(&facts.terms.instrument).exculpatory;
     let declared = facts.circumstances.exception.as_ref();
     if let Some(declared) = declared.filter(|it| it.ground == Ground::Exculpatory) {
-        let told = facts
-            .terms
-            .restrictions
-            .contains(&Restriction::NotifyExculpatory)
-            && names(facts, Purpose::ExculpatoryDisclosure);
-        let by_terms = told.then_some(instrument::BY_TERMS);
-        let clause = instrument::beyond(&facts.terms.instrument).exculpatory;
-        return exception::judge(ID, facts, declared, is_use, clause.or(by_terms));
+        let by_terms = must_tell && names(facts, Purpose::ExculpatoryDisclosure);
+        let clause = clause.or_else(|| by_terms.then_some(instrument::BY_TERMS));
+        return exception::judge(ID, facts, declared, is_use, clause);
     }
-    let notify = facts
-        .terms
-        .restrictions
-        .contains(&Restriction::NotifyExculpatory);
-    if !is_use || !notify || consent::of_use(facts) == Standing::Given {
+    if !is_use || !must_tell || consent::of_use(facts) == Standing::Given {
         return Verdict::Silent;
     }
-    let clause = instrument::beyond(&facts.terms.instrument).exculpatory;
     Verdict::Denies(Denial {
         rule: ID,
-        term: format!("restrictions={}", Restriction::NotifyExculpatory),
+        term: format!("restrictions={notify}"),
         reason: ReasonCode::NoticeMissing,
         clause: clause.unwrap_or(instrument::BY_TERMS).to_owned(),
         text: format!(

@@ -17,6 +17,8 @@ mod sunset;
 mod team;
 mod threat;
 
+pub(crate) use role::lacking;
+
 use crate::policy::decide::Denial;
 use crate::policy::decide::PolicySet;
 use crate::policy::facts::Facts;

@@ -1,7 +1,6 @@
 //! Onward: a package is passed on with the consent of its sender, to the authority that was named, and never where the
 //! terms prohibit it.
 
-use crate::policy::consent::Standing;
 use crate::policy::decide::{Denial, PolicySet, ReasonCode};
 use crate::policy::facts::Facts;
 use crate::policy::instrument;
@@ -35,20 +34,11 @@ pub(super) fn judge(set: &PolicySet, facts: &Facts<'_>) -> Verdict {
     if is_lifted(set, facts) {
         return Verdict::Silent;
     }
-    let (reason, why) = match consent::of_passing_on(facts) {
-        Standing::Expired(last) => (
-            ReasonCode::ConsentExpired,
-            format!("the consent of {from} ended with {last}"),
-        ),
-        Standing::OtherPackage => (
-            ReasonCode::ConsentOtherPackage,
-            format!("{from} has consented for another package only"),
-        ),
-        Standing::Given | Standing::None => (
-            ReasonCode::OnwardNeedsConsent,
-            format!("{from} has not consented"),
-        ),
-    };
+    let lack = consent::lack(facts, consent::of_passing_on(facts));
+    let (reason, why) = lack.unwrap_or_else(|| {
+        let why = format!("{from} has not consented");
+        (ReasonCode::OnwardNeedsConsent, why)
+    });
     let text =
         format!("to pass this package on to {third} needs consent, and {why}; ask {from} for it");
     deny(facts, reason, text)

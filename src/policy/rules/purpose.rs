@@ -1,6 +1,5 @@
 //! Purpose: a package is opened for a purpose that its terms name; for another only if a rule speaks for that.
 
-use crate::policy::consent::Standing;
 use crate::policy::decide::{Denial, PolicySet, ReasonCode};
 use crate::policy::facts::Facts;
 use crate::policy::instrument;
@@ -32,18 +31,9 @@ pub(super) fn judge(set: &PolicySet, facts: &Facts<'_>) -> Verdict {
         (Action::Open, Some(purpose)) if facts.terms.purposes.contains(purpose) => Verdict::Permits,
         (Action::Open, Some(_)) if is_lifted(set, facts) => Verdict::Silent,
         (Action::Open, Some(purpose)) => {
-            let (reason, why) = match consent::of_use(facts) {
-                Standing::Expired(last) => (
-                    ReasonCode::ConsentExpired,
-                    format!("; the consent of {from} ended with {last}"),
-                ),
-                Standing::OtherPackage => (
-                    ReasonCode::ConsentOtherPackage,
-                    format!("; {from} has consented for another package only"),
-                ),
-                Standing::Given | Standing::None => {
-                    (ReasonCode::PurposeNotPermitted, String::new())
-                }
+            let (reason, why) = match consent::lack(facts, consent::of_use(facts)) {
+                Some((reason, why)) => (reason, format!("; {why}")),
+                None => (ReasonCode::PurposeNotPermitted, String::new()),
             };
             let clause = instrument::purpose_clause(&facts.terms.instrument);
             let text = format!(

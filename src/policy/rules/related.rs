@@ -3,7 +3,6 @@
 use crate::policy::decide::{Denial, PolicySet, ReasonCode};
 use crate::policy::facts::Facts;
 use crate::policy::instrument;
-use crate::policy::permit::Action;
 use crate::policy::rules::Verdict;
 use crate::policy::rules::names;
 
@@ -12,19 +11,11 @@ pub(super) const ID: &str = "related";
 /// Permits to open for a proceeding that is declared to be directly related; denies the declaration where the instrument
 /// knows no such use (MLA Convention 2000 art. 23(1)(b) is the one that does).
 pub(super) fn judge(_: &PolicySet, facts: &Facts<'_>) -> Verdict {
-    let purpose = match (facts.action, facts.purpose) {
-        (Action::Open, Some(purpose)) if facts.circumstances.related => purpose,
-        (
-            Action::Send
-            | Action::Admit
-            | Action::Open
-            | Action::Forward
-            | Action::Keep
-            | Action::Erase,
-            _,
-        ) => return Verdict::Silent,
+    let purpose = facts.opened_for();
+    let Some(purpose) = purpose.filter(|_| facts.circumstances.related) else {
+        return Verdict::Silent;
     };
-    if names(facts, *purpose) {
+    if names(facts, purpose) {
         return Verdict::Silent;
     }
     let code = &facts.terms.instrument;

@@ -3,7 +3,6 @@
 use crate::policy::consent::Standing;
 use crate::policy::decide::{Denial, PolicySet, ReasonCode};
 use crate::policy::facts::Facts;
-use crate::policy::permit::Action;
 use crate::policy::purpose::Purpose;
 use crate::policy::rules::Verdict;
 use crate::policy::rules::{consent, names};
@@ -17,17 +16,8 @@ const CLAUSE: &str = "ETS 24 art. 14";
 pub(super) fn judge(_: &PolicySet, facts: &Facts<'_>) -> Verdict {
     let bound = facts.terms.restrictions.contains(&Restriction::Speciality)
         || facts.terms.instrument.as_str() == "Extradition-1957";
-    let purpose = match (facts.action, facts.purpose) {
-        (Action::Open, Some(purpose)) if bound => *purpose,
-        (
-            Action::Send
-            | Action::Admit
-            | Action::Open
-            | Action::Forward
-            | Action::Keep
-            | Action::Erase,
-            _,
-        ) => return Verdict::Silent,
+    let Some(purpose) = facts.opened_for().filter(|_| bound) else {
+        return Verdict::Silent;
     };
     let is_for_the_person = purpose == Purpose::ExculpatoryDisclosure;
     let consented = consent::of_use(facts) == Standing::Given;

@@ -17,15 +17,15 @@ pub(super) fn judge(set: &PolicySet, facts: &Facts<'_>) -> Verdict {
         Action::Send | Action::Admit | Action::Keep | Action::Erase => false,
     };
     let (reason, text) = match team {
-        Team::Member => return Verdict::Silent,
-        Team::None | Team::Other if !is_use || !set.need_to_know => return Verdict::Silent,
-        Team::None => (
+        Some(Team::Member) => return Verdict::Silent,
+        None | Some(Team::Other) if !is_use || !set.need_to_know => return Verdict::Silent,
+        None => (
             ReasonCode::CaseWithoutTeam,
             format!(
                 "nobody can {action} this package: its case has no team yet; a supervisor gives it one with: rogatory case assign"
             ),
         ),
-        Team::Other => (
+        Some(Team::Other) => (
             ReasonCode::NotInTeam,
             format!(
                 "{actor} is not in the team of this package's case, and nobody else can {action} it; ask the team, or a supervisor"
@@ -34,7 +34,7 @@ pub(super) fn judge(set: &PolicySet, facts: &Facts<'_>) -> Verdict {
     };
     Verdict::Denies(Denial {
         rule: ID,
-        term: format!("team={team}"),
+        term: format!("team={}", team.map_or("none", Team::as_str)),
         reason,
         clause: instrument::BY_CONFIGURATION.to_owned(),
         text,

@@ -159,7 +159,7 @@ impl Asked {
                 related: self.related,
                 exception,
                 hold: self.hold,
-                team: Team::Other,
+                team: Some(Team::Other),
             },
         };
         decide(&PolicySet::new(self.ceiling), &facts)
