@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# limit: 120 s
+# limit: 400 s
+# runs beside the others
 # Roles: what officers, supervisors, operators and auditors of one authority get from its daemon. They are played by accounts
 # that every Debian system has.
 source "$(dirname "$0")/lib.sh"
