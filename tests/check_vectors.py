@@ -30,8 +30,10 @@ FOLLOWS = {
     "withdrawn": ["dispatch"], "handover": ["consigned"], "handover-failed": ["consigned"],
 }  # fmt: skip
 ACCESS = ["access", "access-denied", "content-mismatch"]
-BY_RECEIVER = ["rejected", "consigned", "handover", "handover-failed", *ACCESS]
-BOTH_SIGN = ["consigned", "handover", "handover-failed"]
+SHARED = ["handover", "restriction-changed"]
+FOLLOWS |= {"restriction-changed": SHARED, "destroyed": SHARED}
+BY_RECEIVER = ["rejected", "consigned", "handover", "handover-failed", "destroyed", *ACCESS]
+BOTH_SIGN = ["consigned", "handover", "handover-failed", "destroyed"]
 passed = 0
 failed = 0
 
@@ -190,15 +192,28 @@ def check_receipts(statements):
         before, before_text, _, _ = statements[entry["follows"]]
         same(f"{file}: prev", sha256(before_text).hex(), fields["prev"])
         same(f"{file}: step", before["step"] + 1, fields["step"])
-        may_follow = FOLLOWS.get(kind, ["handover", *ACCESS])
+        may_follow = FOLLOWS.get(kind, [*SHARED, *ACCESS])
         check(f"{file}: {kind} after {before['kind']}", before["kind"] in may_follow)
         for name in ["xid", "from", "to", "pkg", "terms"]:
+            if (name, kind) == ("terms", "restriction-changed"):
+                check(f"{file}: terms are stricter", within(fields[name], before[name]))
+                continue
             same(f"{file}: {name} is kept", before[name], fields[name])
-        if kind not in ACCESS:
+        if kind not in [*ACCESS, *SHARED[1:], "destroyed"]:
             same(f"{file}: sd is kept", before["sd"], fields["sd"])
     for name in BOTH_SIGN:
         one, two = (read(f"statements/{name}-{number}.note") for number in (1, 2))
         check(f"{name}: the second signature is only added", two.startswith(one) and one != two)
+
+
+def within(terms, before):
+    """Terms that permit nothing which those before them forbid, and something less."""
+    kept = [name for name in ("instrument", "legal_basis", "handling", "evaluation") if terms.get(name) != before.get(name)]
+    dates = all(terms[name] <= before[name] for name in ("retain_until", "sunset", "review") if name in before)
+    fewer = set(terms["purposes"]) <= set(before["purposes"])
+    more = set(before.get("restrictions", [])) <= set(terms.get("restrictions", []))
+    onward = terms["onward"] in (before["onward"], "prohibited")
+    return not kept and dates and fewer and more and onward and terms != before
 
 
 def check_fingerprints(statements):

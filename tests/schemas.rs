@@ -103,7 +103,7 @@ fn example(kind: Kind, full: bool) -> Receipt {
         heads: Vec::new(),
     };
     receipt = receipt.stamped(&stamp);
-    if kind.profile().negative {
+    if kind.is_reasoned() {
         receipt = receipt.because(Reason {
             code: "purpose-not-permitted".to_owned(),
             clause: "Directive (EU) 2016/680 art. 4(1)(b)".to_owned(),

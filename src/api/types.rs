@@ -7,11 +7,13 @@ mod explained;
 mod held;
 mod log;
 mod peers;
+mod retention;
 pub use cases::{AssignTeam, CaseView};
 pub use explained::{Explanation, PolicyView, RuleSays};
 pub use held::HeldBack;
 pub use log::{AlarmView, CosignedView, LogStatus, ProofView, RecoveringView};
 pub use peers::{AcceptPeer, AddPeer, CardView, FaultView, PeerView, Ping};
+pub use retention::{DestroyRequest, Destruction, DueView, HoldRequest, HoldView, Restrict};
 
 use serde::{Deserialize, Serialize};
 
@@ -193,7 +195,7 @@ pub struct PackageView {
     pub id: Xid,
     /// `out` or `in`.
     pub direction: String,
-    /// Out: `dispatched`, `consigned`, `delivered`, `closed`, `rejected`, `failed`, `expired`, `withdrawn`. In: `receiving`, `consigned`, `handover-signed`, `held`, `refused`, `failed`, `lapsed`.
+    /// Out: `dispatched`, `consigned`, `delivered`, `closed`, `restriction-signed`, `destroyed`, `rejected`, `failed`, `expired`, `withdrawn`. In: `receiving`, `consigned`, `handover-signed`, `held`, `destruction-signed`, `destroyed`, `refused`, `failed`, `lapsed`.
     pub state: String,
     /// The other authority.
     pub peer: AuthorityId,
@@ -239,6 +241,9 @@ pub struct PackageDetail {
     pub segments: u64,
     /// Whether the age header is here (it is shredded at the sender after handover).
     pub header_held: bool,
+    /// The hold on it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub hold: Option<HoldView>,
     /// Its receipts, oldest first.
     pub receipts: Vec<ReceiptView>,
 }

@@ -138,6 +138,12 @@ fn stated(receipt: &Receipt) -> String {
         Kind::Access => "somebody at the receiver opened the package, or items of it",
         Kind::AccessDenied => "opening the package was refused to somebody at the receiver",
         Kind::ContentMismatch => "what was in the package is not what its manifest says",
+        Kind::Destroyed => {
+            "the receiver has destroyed its copies of the package; this attests the copies of its daemon, no others"
+        }
+        Kind::RestrictionChanged => {
+            "the sender binds the package, which the receiver holds, by stricter terms than before"
+        }
         Kind::CardAdopted => "an authority accepted the card of another",
         Kind::ClockStep => "an authority's clock was set",
         Kind::KeyAnnounce => "an authority's keys came into use",

@@ -153,6 +153,9 @@ pub const PEER_BULK_MAX: usize = 16;
 /// that urgent ones need not wait for them.
 pub const PEER_SMALL_KIB_MAX: u64 = 6 << 10;
 
+/// Times that a sender may change the terms of one package after its handover.
+pub const RESTRICTIONS_CHANGED_MAX: usize = 64;
+
 // People and their roles.
 
 /// Accounts and groups that the configuration gives one role.

@@ -2,6 +2,7 @@
 
 mod check;
 mod delivery;
+mod ending;
 mod stage;
 mod story;
 

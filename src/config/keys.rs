@@ -118,6 +118,7 @@ pub const KEYS: &[Key] = &[
     ),
     text("policy.handling_max", "H3"),
     key("policy.need_to_know", Kind::Flag, Default::Value("false")),
+    text("retention.destroy", "propose"),
     role("roles.officer"),
     role("roles.supervisor"),
     role("roles.operator"),

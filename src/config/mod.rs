@@ -21,7 +21,9 @@ pub use holders::Holder;
 pub use home::Home;
 pub use raw::Source;
 pub use typed::{Config, Origin};
-pub use values::{Authority, Country, KeyFiles, Limits, Listen, LogFormat, LogLevel, Telemetry};
+pub use values::{
+    Authority, Country, Destroy, KeyFiles, Limits, Listen, LogFormat, LogLevel, Telemetry,
+};
 
 #[cfg(test)]
 mod tests;

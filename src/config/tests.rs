@@ -75,6 +75,7 @@ fn authority_and_listen_are_enough() {
     assert_eq!(config.limits, limits);
     assert!(config.classic.is_empty());
     assert_eq!(config.handling_max, Handling::H3);
+    assert_eq!(config.destroy, Destroy::Propose);
     assert_eq!(config.telemetry.log, LogFormat::Text);
     assert_eq!(config.telemetry.level, LogLevel::Info);
     assert_eq!(config.grace, Duration::from_secs(20));
@@ -129,6 +130,8 @@ require_post_quantum = true
 [policy]
 handling_max = "H1"
 need_to_know = true
+[retention]
+destroy = "automatic"
 [roles]
 officer = ["user:a"]
 [telemetry]
@@ -156,6 +159,7 @@ alias = "fr"
     assert_eq!(config.limits.transfer_retry_for, Duration::from_hours(36));
     assert_eq!(config.limits.reserve, 0);
     assert_eq!(config.handling_max, Handling::H1);
+    assert_eq!(config.destroy, Destroy::Automatic);
     assert_eq!(config.telemetry.log, LogFormat::Journald);
     assert_eq!(config.telemetry.level, LogLevel::Debug);
     assert_eq!(config.grace, Duration::from_mins(1));

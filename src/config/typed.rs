@@ -22,6 +22,7 @@ use crate::config::raw::Written;
 use crate::config::units;
 use crate::config::values::Authority;
 use crate::config::values::Country;
+use crate::config::values::Destroy;
 use crate::config::values::KeyFiles;
 use crate::config::values::Limits;
 use crate::config::values::Listen;
@@ -54,6 +55,8 @@ pub struct Config {
     pub handling_max: Handling,
     /// Whether only the team of its case may use a package.
     pub need_to_know: bool,
+    /// What happens to packages that may no longer be kept.
+    pub destroy: Destroy,
     /// Who has which role. `None`: no role is written, so everybody who may use the socket has all of them.
     pub roles: Option<Vec<(Role, Holder)>>,
     /// Logging.
@@ -170,6 +173,7 @@ impl Meaning {
             ),
             (text, _) => Ok(text == "true"),
         });
+        let destroy = self.value("retention.destroy", str::parse);
         let log = self.value("telemetry.log", str::parse);
         let level = self.value("telemetry.level", str::parse);
         let grace = self.value("serve.grace", |text| {
@@ -192,6 +196,7 @@ impl Meaning {
             classic,
             handling_max: handling_max?,
             need_to_know: need_to_know?,
+            destroy: destroy?,
             roles,
             telemetry: Telemetry {
                 log: log?,

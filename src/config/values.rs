@@ -232,6 +232,16 @@ words! {
 }
 
 words! {
+    /// What happens to packages that may no longer be kept.
+    Destroy {
+        /// They are shown, and a supervisor orders their destruction.
+        Propose = "propose",
+        /// They are destroyed by themselves.
+        Automatic = "automatic",
+    }
+}
+
+words! {
     /// How important a line of the log is, most important first.
     LogLevel {
         /// Something failed and stays so.

@@ -12,6 +12,7 @@ use crate::policy::table::judged;
 use crate::policy::{
     Action, Circumstances, Facts, PolicySet, Purpose, Role, Roles, Team, Terms, Verdict,
 };
+use crate::receipt::Kind;
 use crate::store::{Direction, Exchange};
 
 /// Who wants to use a package, and for what.
@@ -71,8 +72,20 @@ impl Daemon {
         ))
     }
 
-    /// The terms of the dispatch that the exchange began with.
+    /// The terms in force: those of the dispatch that the exchange began with, or what its sender has made of them since.
     pub(crate) async fn terms_of(&self, exchange: &Exchange) -> Result<Terms, ApiFailure> {
+        let sealed = self.terms_sealed(exchange).await?;
+        let newest = self.shared_notes(exchange).await?.pop();
+        let newest = newest.filter(|it| it.receipt.kind == Kind::RestrictionChanged);
+        match newest.and_then(|it| it.receipt.terms) {
+            Some(newest) if newest.is_within(&sealed) => Ok(newest),
+            Some(_) => Err(altered("changed restriction")),
+            None => Ok(sealed),
+        }
+    }
+
+    /// The terms of the dispatch that the exchange began with, which the manifest repeats.
+    pub(crate) async fn terms_sealed(&self, exchange: &Exchange) -> Result<Terms, ApiFailure> {
         let dispatch = self.dispatch_of(exchange).await?;
         dispatch.terms.ok_or_else(|| altered("terms"))
     }

@@ -11,6 +11,7 @@ mod cases;
 pub mod confine;
 mod courier;
 mod decisions;
+mod holds;
 mod logs;
 mod mailbox;
 mod news;
@@ -18,6 +19,8 @@ mod openings;
 mod papers;
 mod people;
 mod publisher;
+mod restrictions;
+mod retention;
 mod roster;
 mod routes;
 mod sealed;
@@ -49,6 +52,7 @@ use crate::daemon::courier::Courier;
 use crate::daemon::mailbox::Mailbox;
 use crate::daemon::openings::Openings;
 use crate::daemon::papers::Papers;
+use crate::daemon::retention::Retention;
 use crate::daemon::roster::Roster;
 use crate::daemon::seals::Seals;
 use crate::identity::card::Card;
@@ -103,7 +107,8 @@ pub(crate) struct Daemon {
     pub(crate) seals: Seals,
     pub(crate) openings: Openings,
     pub(crate) started: Timestamp,
-    /// One statement about access at a time, so that their chain does not fork.
+    pub(crate) retention: Retention,
+    /// One statement about what was handed over at a time, so that their chain does not fork.
     pub(crate) access: tokio::sync::Mutex<()>,
     phase: watch::Sender<Phase>,
     broken: mpsc::Sender<String>,

@@ -76,6 +76,12 @@ impl Openings {
         }
     }
 
+    /// Ends every opening of a package.
+    pub(crate) fn end_all(&self, xid: &Xid) {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        held.retain(|_, held| held.xid != *xid);
+    }
+
     /// Drops openings whose time is over.
     pub(crate) fn sweep(&self, now: Timestamp) {
         self.0
@@ -138,6 +144,7 @@ impl Daemon {
         self.changed(xid);
         let permit = decision.map_err(|denial| ApiFailure::denied(&denial))?;
         let name = self.keep(permit, caller, xid)?;
+        let terms = self.terms_sealed(&exchange).await?;
         Ok(Opening {
             opening: name,
             id: xid,
@@ -179,6 +186,11 @@ impl Daemon {
         match (exchange.direction, exchange.phase) {
             (Direction::In, Phase::Held) => Ok(exchange),
             (Direction::Out, _) => Err(not_recipient()),
+            (Direction::In, Phase::DestructionSigned | Phase::Destroyed) => {
+                let message = "the package is destroyed: nobody can open it any more";
+                Err(ApiFailure::missing("destroyed", message)
+                    .next("rogatory receipt list --package ID shows the receipt of it"))
+            }
             (Direction::In, phase) => {
                 let message = format!("the package is {}, not held", phase.as_str());
                 Err(ApiFailure::temporary("not-held", message)

@@ -167,6 +167,8 @@ pub async fn run(config: Config, mut given: Given) -> Result<(), Stop> {
         .await
         .map_err(|e| Stop::Store(e.to_string()))?;
     renew_papers(&daemon).await.map_err(Stop::Identity)?;
+    // Before anybody can ask for it: a restored backup may hold what was destroyed since.
+    daemon.shred_due().await;
     let unfinished = callback::whom(&daemon)
         .await
         .map_err(|e| Stop::Store(e.to_string()))?;
@@ -252,6 +254,7 @@ async fn assemble(
         seals: crate::daemon::Seals::default(),
         openings: crate::daemon::Openings::default(),
         started: clock(),
+        retention: crate::daemon::retention::Retention::default(),
         access: tokio::sync::Mutex::default(),
         phase: watch::Sender::new(Phase::Running),
         broken: broken_to,
@@ -427,6 +430,8 @@ async fn watch_ended(daemon: Arc<Daemon>, mut ended: mpsc::Receiver<session::End
             Attempt::Broken(why) => daemon.fail(why),
             Attempt::Ended(outcome) => {
                 tracing::debug!(xid = ?end.xid, ?outcome, "incoming exchange ended");
+                // It may have been about how long something may be kept.
+                daemon.retention.touch();
             }
             Attempt::Cut(why) => tracing::info!(xid = ?end.xid, "incoming exchange was cut: {why}"),
             Attempt::Local(fault) => {

@@ -24,7 +24,7 @@ use crate::store::Phase;
 use crate::store::durable::STORAGE_FULL;
 
 /// The ledger key under which the disclosures of an access statement are kept; they never leave this authority.
-fn disclosures_key(note: &Note) -> String {
+pub(crate) fn disclosures_key(note: &Note) -> String {
     format!("disclosures/{}", note.digest())
 }
 

@@ -19,6 +19,8 @@ use crate::store::Phase;
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(10);
 /// How often the rest is looked at.
 const SWEEP_EVERY: u32 = 6;
+/// How often everything that is held here is looked at, for what may no longer be kept: dates end with their day.
+const RETENTION_EVERY: u32 = 360;
 
 /// Works until the daemon drains.
 pub(crate) async fn run(daemon: Arc<Daemon>) {
@@ -28,6 +30,10 @@ pub(crate) async fn run(daemon: Arc<Daemon>) {
         checkpoint(&daemon).await;
         if round.is_multiple_of(SWEEP_EVERY) {
             sweep(&daemon).await;
+        }
+        // Not at once: statements on a restored backup would fork the log, and peers have to say so first.
+        if round % RETENTION_EVERY == 1 || daemon.retention.take_stale() {
+            daemon.look_after_retention().await;
         }
         round = round.wrapping_add(1);
         tokio::select! {

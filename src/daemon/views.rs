@@ -9,6 +9,7 @@ use crate::base::Timestamp;
 use crate::base::limits;
 use crate::daemon::Daemon;
 use crate::daemon::people;
+use crate::daemon::retention::terms_now;
 use crate::daemon::roster::Known;
 use crate::identity::revocation;
 use crate::identity::statement::Note;
@@ -83,9 +84,20 @@ impl Daemon {
 
     /// A package as it is listed.
     pub(crate) fn package_view(&self, row: &Exchange) -> Result<PackageView, StoreFault> {
-        let terms: Terms = serde_json::from_str(&row.terms).map_err(|e| {
-            StoreFault::Damaged(format!("the terms of {} cannot be read: {e}", row.xid))
-        })?;
+        let was_handed_over = matches!(
+            row.phase,
+            Phase::Closed
+                | Phase::RestrictionSigned
+                | Phase::Held
+                | Phase::DestructionSigned
+                | Phase::Destroyed
+        );
+        let terms = terms_now(row).filter(|_| was_handed_over);
+        let terms: Terms = terms
+            .map_or_else(|| serde_json::from_str(&row.terms), Ok)
+            .map_err(|e| {
+                StoreFault::Damaged(format!("the terms of {} cannot be read: {e}", row.xid))
+            })?;
         Ok(PackageView {
             id: row.xid,
             direction: row.direction.as_str().to_owned(),
@@ -137,7 +149,10 @@ impl Daemon {
             | Phase::Closed
             | Phase::Failed
             | Phase::HandoverSigned
-            | Phase::Held => row.len,
+            | Phase::Held
+            | Phase::RestrictionSigned
+            | Phase::DestructionSigned
+            | Phase::Destroyed => row.len,
         };
         TransferView {
             id: row.xid,
@@ -160,7 +175,7 @@ impl Daemon {
 
     /// Why a transfer does not go on: its own fault, or that its peer cannot be reached; nothing once it is over.
     fn transfer_fault(&self, row: &Exchange) -> Option<FaultView> {
-        if matches!(row.phase, Phase::Closed | Phase::Held) {
+        if matches!(row.phase, Phase::Closed | Phase::Held | Phase::Destroyed) {
             return None;
         }
         let unreached = || self.roster.by_id(&row.peer)?.row.fault.as_ref().map(fault);
@@ -192,6 +207,7 @@ impl Daemon {
         let mut problems = self.log_problems(&log);
         problems.extend(self.problems(&peers, free, &waiting));
         problems.extend(self.role_problems());
+        problems.extend(self.retention_problem());
         problems.sort_by(|a, b| a.severity.cmp(&b.severity));
         Ok(Status {
             problems,
@@ -236,6 +252,19 @@ impl Daemon {
             subject: format!("roles.{role}"),
             message: format!(
                 "{holder} was neither in /etc/passwd nor in /etc/group when the daemon started: correct it, or name it by number, then restart the daemon"
+            ),
+        })
+    }
+
+    /// What may no longer be kept and is still here: somebody has to order its destruction, or to see why it fails.
+    fn retention_problem(&self) -> Option<Problem> {
+        let due = self.retention.due();
+        (due > 0).then(|| Problem {
+            severity: "warning".to_owned(),
+            code: "destruction-due".to_owned(),
+            subject: "packages".to_owned(),
+            message: format!(
+                "{due} may no longer be kept: a supervisor looks at them with: rogatory package purge --due --dry-run"
             ),
         })
     }

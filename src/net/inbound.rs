@@ -9,6 +9,7 @@ use tokio::time::sleep_until;
 use crate::base::Ranges;
 use crate::base::Xid;
 use crate::base::limits;
+use crate::net::after;
 use crate::net::frames::write_frame;
 use crate::net::headercheck;
 use crate::net::inbox::Arrival;
@@ -41,12 +42,16 @@ use crate::transfer::{
 };
 use crate::wire::{Frame, Later};
 
-/// Runs one incoming exchange to the end of its stream.
+/// Runs one incoming exchange, or hears one statement about what was handed over, to the end of its stream.
 pub(crate) async fn run(
     session: &Session,
     send: quinn::SendStream,
     recv: quinn::RecvStream,
 ) -> Ended {
+    let mut frames = FrameReader::new(recv);
+    if let Ok(Some(Frame::Receipt(note))) = frames.peek().await {
+        return after::answer(session, send, note).await;
+    }
     let (taken_to, taken) = mpsc::channel(8);
     let machine = Receiver::new(Arc::clone(&session.station.own), session.other());
     let mut running = Running {
@@ -58,7 +63,7 @@ pub(crate) async fn run(
         phase: None,
         flushes: JoinSet::new(),
     };
-    let attempt = running.go(FrameReader::new(recv), taken).await;
+    let attempt = running.go(frames, taken).await;
     let work = running.work.take();
     let xid = work.as_ref().map(|work| work.xid);
     if let Some(work) = work {

@@ -50,6 +50,9 @@ pub(crate) async fn known(station: &Station, row: &Exchange) -> Result<Known, At
         | Phase::Dispatched
         | Phase::Delivered
         | Phase::Closed
+        | Phase::RestrictionSigned
+        | Phase::DestructionSigned
+        | Phase::Destroyed
         | Phase::Rejected
         | Phase::Expired
         | Phase::Withdrawn => Standing::Settled,

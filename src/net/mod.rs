@@ -1,5 +1,6 @@
 //! QUIC between two authorities: endpoint, trust at the handshake, driver. The built-in PKI and the keyring.
 
+mod after;
 pub mod brought;
 pub mod control;
 mod datastream;

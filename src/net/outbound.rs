@@ -11,6 +11,7 @@ use crate::base::Ranges;
 use crate::base::Xid;
 use crate::base::limits;
 use crate::identity::statement::Note;
+use crate::net::after;
 use crate::net::frames::write_frame;
 use crate::net::pace::{Brake, Class};
 use crate::net::part::{Part, Payload, send_part};
@@ -162,6 +163,9 @@ fn progress(exchange: &Exchange, rows: &[StatementRow]) -> Result<Progress, Atte
         Phase::Expired => Ok(Progress::Lapsed(stored_note(rows, Kind::Expired, 1)?)),
         Phase::Withdrawn => Ok(Progress::Lapsed(stored_note(rows, Kind::Withdrawn, 1)?)),
         Phase::Closed
+        | Phase::RestrictionSigned
+        | Phase::DestructionSigned
+        | Phase::Destroyed
         | Phase::Rejected
         | Phase::Receiving
         | Phase::HandoverSigned
@@ -176,6 +180,15 @@ fn progress(exchange: &Exchange, rows: &[StatementRow]) -> Result<Progress, Atte
 
 /// Runs one attempt to its end.
 pub(crate) async fn run(session: &Session, exchange: &Exchange, ahead: Option<Ahead>) -> Attempt {
+    if matches!(
+        exchange.phase,
+        Phase::RestrictionSigned | Phase::DestructionSigned
+    ) {
+        return match after::tell(session, exchange).await {
+            Ok(outcome) => Attempt::Ended(outcome),
+            Err(attempt) => attempt,
+        };
+    }
     match attempt(session, exchange, ahead).await {
         Ok(outcome) => Attempt::Ended(outcome),
         Err(attempt) => attempt,

@@ -13,6 +13,7 @@ use crate::wire::Frame;
 #[derive(Debug)]
 pub(crate) struct FrameReader {
     frames: mpsc::Receiver<Result<Option<Frame>, FrameFault>>,
+    peeked: Option<Result<Option<Frame>, FrameFault>>,
     task: JoinHandle<()>,
 }
 
@@ -28,12 +29,25 @@ impl FrameReader {
                 }
             }
         });
-        Self { frames, task }
+        Self {
+            frames,
+            peeked: None,
+            task,
+        }
     }
 
     /// The next frame; `None` where the peer has finished the stream. May be given up and called again.
     pub(crate) async fn next(&mut self) -> Result<Option<Frame>, FrameFault> {
-        self.frames.recv().await.unwrap_or(Ok(None))
+        match self.peeked.take() {
+            Some(frame) => frame,
+            None => self.frames.recv().await.unwrap_or(Ok(None)),
+        }
+    }
+
+    /// The same, without taking it: the next call of [`Self::next`] gives it again.
+    pub(crate) async fn peek(&mut self) -> &Result<Option<Frame>, FrameFault> {
+        let next = self.next().await;
+        self.peeked.insert(next)
     }
 }
 

@@ -260,6 +260,37 @@ impl Terms {
         Ok(())
     }
 
+    /// Whether nothing that is permitted under these terms is forbidden under the earlier ones: instrument, legal basis,
+    /// handling and evaluation are the same; purposes and dates shrink, restrictions and duties grow.
+    pub fn is_within(&self, earlier: &Self) -> bool {
+        let no_later = |date: Option<Date>, before: Option<Date>| {
+            before.is_none_or(|before| date.is_some_and(|date| date <= before))
+        };
+        self.instrument == earlier.instrument
+            && self.legal_basis == earlier.legal_basis
+            && self.handling == earlier.handling
+            && self.evaluation == earlier.evaluation
+            && self.purposes.iter().all(|it| earlier.purposes.contains(it))
+            && self.retain_until <= earlier.retain_until
+            && no_later(self.sunset, earlier.sunset)
+            && no_later(self.review, earlier.review)
+            && (self.onward == earlier.onward || self.onward == Onward::Prohibited)
+            && earlier
+                .restrictions
+                .iter()
+                .all(|it| self.restrictions.contains(it))
+            && (self.use_report || !earlier.use_report)
+    }
+
+    /// These terms, with retention, use and review ended by this day at the latest.
+    #[must_use]
+    pub fn ending(mut self, last: Date) -> Self {
+        self.retain_until = self.retain_until.min(last);
+        self.sunset = self.sunset.map(|it| it.min(last));
+        self.review = self.review.map(|it| it.min(last));
+        self
+    }
+
     /// The last millisecond at which the package may be used: the end of its sunset day, or of retention.
     pub fn usable_until(&self) -> Timestamp {
         let last = self

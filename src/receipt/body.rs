@@ -54,7 +54,7 @@ pub struct Receipt {
     /// For what it was opened, or was to be opened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub purpose: Option<Purpose>,
-    /// Why something was not done.
+    /// Why something was not done, or why possession was changed or ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
     /// Digests of salted disclosures, ascending (RFC 9901): the exchange's; of a receipt about access, its own.
@@ -249,7 +249,7 @@ impl Receipt {
             (
                 "reason",
                 self.reason.is_some(),
-                Need::required_if(profile.negative),
+                Need::required_if(kind.is_reasoned()),
             ),
             ("purpose", self.purpose.is_some(), purpose_need(kind)),
             ("subject", self.subject.is_some(), subject_need(kind)),
@@ -353,11 +353,13 @@ fn subject_need(kind: Kind) -> Need {
         | Kind::AccessDenied
         | Kind::Consigned
         | Kind::ContentMismatch
+        | Kind::Destroyed
         | Kind::Dispatch
         | Kind::Expired
         | Kind::Handover
         | Kind::HandoverFailed
         | Kind::Rejected
+        | Kind::RestrictionChanged
         | Kind::Withdrawn => Need::Absent,
     }
 }

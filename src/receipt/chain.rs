@@ -53,7 +53,7 @@ pub fn verify_own(note: &Note, receipt: &Receipt, key: &PublicKey) -> Result<(),
 }
 
 /// Whether `next` may follow `prev`: the same exchange, parties, package, terms and disclosures, the next step, and a kind
-/// that may come now. Receipts about access have disclosures of their own.
+/// that may come now. What follows the handover has disclosures of its own; changed restrictions have terms that are no looser.
 pub fn continues(prev: &Receipt, prev_note: &Note, next: &Receipt) -> Result<(), ReceiptFault> {
     same(prev_note, prev)?;
     next.check()?;
@@ -63,13 +63,19 @@ pub fn continues(prev: &Receipt, prev_note: &Note, next: &Receipt) -> Result<(),
             next: next.kind,
         });
     }
-    let sd = next.kind.is_access() || prev.sd == next.sd;
+    let sd = next.kind.is_after_handover() || prev.sd == next.sd;
+    let terms = match (&prev.terms, &next.terms) {
+        (Some(before), Some(after)) if next.kind == Kind::RestrictionChanged => {
+            after.is_within(before)
+        }
+        (before, after) => before == after,
+    };
     for (field, kept) in [
         ("xid", prev.xid == next.xid),
         ("from", prev.from == next.from),
         ("to", prev.to == next.to),
         ("pkg", prev.pkg == next.pkg),
-        ("terms", prev.terms == next.terms),
+        ("terms", terms),
         ("sd", sd),
     ] {
         if !kept {
@@ -87,11 +93,11 @@ pub fn continues(prev: &Receipt, prev_note: &Note, next: &Receipt) -> Result<(),
 
 impl Receipt {
     /// The next receipt of the exchange, of this kind: one step on, linked to this one's text, about the same parties,
-    /// package, terms and disclosures (none yet, if it is about access). It is to be stamped by its issuer, and to be given
+    /// package, terms and disclosures (none yet, if it comes after the handover). It is to be stamped by its issuer, and to be given
     /// what else its kind needs.
     #[must_use]
     pub fn follow(&self, note: &Note, kind: Kind) -> Self {
-        let sd = if kind.is_access() {
+        let sd = if kind.is_after_handover() {
             Vec::new()
         } else {
             self.sd.clone()

@@ -17,6 +17,8 @@ vocabulary! {
         Consigned = "consigned",
         /// What was in a package is not what its manifest says.
         ContentMismatch = "content-mismatch",
+        /// The receiver has destroyed its copies of the package: the key of its header is overwritten, the payload removed.
+        Destroyed = "destroyed",
         /// The sender sealed a package for the receiver.
         Dispatch = "dispatch",
         /// The sender gave up before the receiver held the payload: a term of the package ended.
@@ -33,6 +35,8 @@ vocabulary! {
         Recovered = "recovered",
         /// The receiver does not take the package.
         Rejected = "rejected",
+        /// The sender binds a package that was handed over by stricter terms than before.
+        RestrictionChanged = "restriction-changed",
         /// The sender took the package back before the receiver held the payload.
         Withdrawn = "withdrawn",
     }
@@ -56,7 +60,7 @@ pub struct Profile {
     pub issuer: Issuer,
     /// Whether the other side signs the same note after that.
     pub countersigned: bool,
-    /// Whether it says that something was not done; then it holds a reason.
+    /// Whether it says that something was not done.
     pub negative: bool,
     /// The kinds that it may follow in its exchange; none for the first receipt and outside exchanges.
     pub follows: &'static [Kind],
@@ -76,13 +80,30 @@ const PLAIN: Profile = Profile {
     connected: false,
 };
 
-/// What may precede a receipt about access: the handover, and other receipts about access.
+/// What may precede a receipt about access: what both sides hold, and other receipts about access.
 const HELD: &[Kind] = &[
     Kind::Handover,
+    Kind::RestrictionChanged,
     Kind::Access,
     Kind::AccessDenied,
     Kind::ContentMismatch,
 ];
+
+/// What both sides hold of a package that was handed over. Receipts about access are a branch of the receiver's own.
+const SHARED: &[Kind] = &[Kind::Handover, Kind::RestrictionChanged];
+
+const DESTROYED: Profile = Profile {
+    issuer: Issuer::Receiver,
+    countersigned: true,
+    follows: SHARED,
+    ..PLAIN
+};
+
+const RESTRICTION_CHANGED: Profile = Profile {
+    issuer: Issuer::Sender,
+    follows: SHARED,
+    ..PLAIN
+};
 
 impl Kind {
     /// The rules of this kind.
@@ -142,6 +163,8 @@ impl Kind {
                 negative: true,
                 ..Self::Access.profile()
             },
+            Self::Destroyed => DESTROYED,
+            Self::RestrictionChanged => RESTRICTION_CHANGED,
             Self::CardAdopted
             | Self::ClockStep
             | Self::KeyAnnounce
@@ -158,10 +181,19 @@ impl Kind {
         }
     }
 
-    /// Whether it is about opening what was handed over, and so has disclosures of its own instead of the exchange's.
-    pub const fn is_access(self) -> bool {
+    /// Whether it holds a reason: each negative one, and what changes or ends the receiver's possession.
+    pub fn is_reasoned(self) -> bool {
+        self.profile().negative || matches!(self, Self::Destroyed | Self::RestrictionChanged)
+    }
+
+    /// Whether it is about what was handed over, and so has disclosures of its own instead of the exchange's.
+    pub const fn is_after_handover(self) -> bool {
         match self {
-            Self::Access | Self::AccessDenied | Self::ContentMismatch => true,
+            Self::Access
+            | Self::AccessDenied
+            | Self::ContentMismatch
+            | Self::Destroyed
+            | Self::RestrictionChanged => true,
             Self::CardAdopted
             | Self::ClockStep
             | Self::Consigned
@@ -193,7 +225,10 @@ mod tests {
         for kind in Kind::ALL {
             let profile = kind.profile();
             assert_eq!(Kind::parse(kind.as_str()), Ok(*kind));
-            assert_eq!(kind.is_exchange(), profile.event.is_some(), "{kind}");
+            let has_event =
+                kind.is_exchange() && (!kind.is_after_handover() || HELD.contains(kind));
+            let has_event = has_event && *kind != Kind::RestrictionChanged;
+            assert_eq!(has_event, profile.event.is_some(), "{kind}");
             assert_eq!(kind.is_first(), *kind == Kind::Dispatch);
             assert!(kind.is_exchange() || profile == PLAIN, "{kind}");
             assert!(profile.follows.iter().all(|before| before.is_exchange()));

@@ -73,7 +73,7 @@ fn dispatch() -> Receipt {
 /// The next receipt as its issuer makes it, with its first signature.
 fn next(before: &(Receipt, Note), kind: Kind) -> (Receipt, Note) {
     let mut receipt = before.0.follow(&before.1, kind).stamped(&stamp());
-    if kind.profile().negative {
+    if kind.is_reasoned() {
         receipt = receipt.because(reason());
     }
     if kind == Kind::Access {
@@ -147,14 +147,19 @@ fn only_the_kinds_of_the_table_may_follow() {
     let access = next(&handover, Kind::Access);
     let failed = next(&consigned, Kind::HandoverFailed);
     let rejected = next(&first, Kind::Rejected);
+    let changed = next(&handover, Kind::RestrictionChanged);
+    let destroyed = next(&handover, Kind::Destroyed);
     let held = ["access", "access-denied", "content-mismatch"];
+    let shared = [&held[..], &["destroyed", "restriction-changed"]].concat();
     for (before, may) in [
         (
             &first,
             &["consigned", "expired", "rejected", "withdrawn"][..],
         ),
         (&consigned, &["handover", "handover-failed"]),
-        (&handover, &held),
+        (&handover, &shared),
+        (&changed, &shared),
+        (&destroyed, &[]),
         (&access, &held),
         (&failed, &[]),
         (&rejected, &[]),

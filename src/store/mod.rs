@@ -46,5 +46,6 @@ pub use outgoing::{AHEAD_BYTES_MAX, Ahead, Outgoing};
 pub use rows::{AlarmKind, AlarmRow, CosignedRow, WitnessedRow};
 pub use rows::{
     Direction, Exchange, Fault, PeerRow, PeerState, Phase, Reached, StatementRow, WordFault,
+    unreadable_key,
 };
 pub use spool::{Spool, SpoolFault, Spooled};

@@ -12,6 +12,7 @@ use crate::store::StoreFault;
 use crate::store::ledger::Ledger;
 use crate::store::ledger::number;
 use crate::store::reader;
+use crate::store::rows::Direction;
 use crate::store::rows::Exchange;
 use crate::store::rows::Phase;
 use crate::store::slots::SlotKeys;
@@ -38,6 +39,18 @@ pub struct Ahead {
     pub payload: Vec<u8>,
 }
 
+/// What a peer is to be told of, the furthest first; of the last, nothing was sent yet.
+const STAGES: &[(Direction, Phase)] = &[
+    (Direction::Out, Phase::RestrictionSigned),
+    (Direction::In, Phase::DestructionSigned),
+    (Direction::Out, Phase::Delivered),
+    (Direction::Out, Phase::Consigned),
+    (Direction::Out, Phase::Failed),
+    (Direction::Out, Phase::Expired),
+    (Direction::Out, Phase::Withdrawn),
+    (Direction::Out, Phase::Dispatched),
+];
+
 impl Ledger {
     /// What is to be sent to a peer now: its time of the next try is not in the future. At most `limit` of each stage,
     /// the furthest first, each oldest first; what has ended here without delivery is among it until the peer has been told.
@@ -53,22 +66,15 @@ impl Ledger {
         let limit = limit.min(limits::LEDGER_ROWS_MAX);
         self.desk
             .ask(move |db| {
-                let stages: &[Phase] = match after {
-                    Some(_) => &[Phase::Dispatched],
-                    None => &[
-                        Phase::Delivered,
-                        Phase::Consigned,
-                        Phase::Failed,
-                        Phase::Expired,
-                        Phase::Withdrawn,
-                        Phase::Dispatched,
-                    ],
+                let stages: &[(Direction, Phase)] = match after {
+                    Some(_) => &STAGES[STAGES.len() - 1..],
+                    None => STAGES,
                 };
                 let after = number(db, after)?;
                 let mut due = Vec::new();
-                for stage in stages {
-                    let (stage, now) = (stage.as_str(), now.millis());
-                    let values = params![stage, peer.as_str(), after, now, limit];
+                for (way, stage) in stages {
+                    let (way, stage, now) = (way.as_str(), stage.as_str(), now.millis());
+                    let values = params![way, stage, peer.as_str(), after, now, limit];
                     due.extend(reader::rows(db, sql::OUTBOX_DUE, values, reader::exchange)?);
                 }
                 let with = |exchange| {

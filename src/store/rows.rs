@@ -67,8 +67,9 @@ words! {
 words! {
     /// How far an exchange has come.
     ///
-    /// Out: dispatched → consigned → delivered → closed; or rejected, failed, expired, withdrawn.
-    /// In: receiving → consigned → handover-signed → held; or refused, failed, lapsed.
+    /// Out: dispatched → consigned → delivered → closed ⇄ restriction-signed → destroyed; or rejected, failed, expired,
+    /// withdrawn.
+    /// In: receiving → consigned → handover-signed → held → destruction-signed → destroyed; or refused, failed, lapsed.
     Phase, "phase of an exchange" {
         /// Out: `dispatch` is signed, the receiver has not signed anything.
         Dispatched = "dispatched",
@@ -92,11 +93,22 @@ words! {
         HandoverSigned = "handover-signed",
         /// In: over, the package is held and its handover receipt has both signatures.
         Held = "held",
+        /// Out: this authority signed stricter terms after the handover; the receiver has not acknowledged them yet.
+        RestrictionSigned = "restriction-signed",
+        /// In: the package is destroyed here, `destroyed` is signed by the receiver only.
+        DestructionSigned = "destruction-signed",
+        /// Both ways: over, the package is destroyed at the receiver, and both have signed so.
+        Destroyed = "destroyed",
         /// In: this authority signed `rejected`.
         Refused = "refused",
         /// In: the sender let it expire or withdrew it.
         Lapsed = "lapsed",
     }
+}
+
+/// The named value that says that a held package was made unreadable, and its destruction is still to be stated.
+pub fn unreadable_key(xid: &Xid) -> String {
+    format!("unreadable/{xid}")
 }
 
 words! {

@@ -284,10 +284,10 @@ pub(crate) const OUTBOX_PEER: &str = exchanges!(
     "WHERE direction = 'out' AND phase IN ('dispatched', 'consigned', 'delivered') AND no > $1 AND peer = $2 \
      ORDER BY no LIMIT $3"
 );
-/// What this authority has ended, and the receiver has not said that it knows, is still to be told.
+/// What this authority has ended or said after the handover, and the other has not said that it knows, is still to be told.
 pub(crate) const OUTBOX_DUE: &str = exchanges!(
-    "WHERE direction = 'out' AND phase = $1 AND peer = $2 AND no > $3 AND COALESCE(fault_code, '') <> 'told' \
-     AND (next_try IS NULL OR next_try <= $4) ORDER BY no LIMIT $5"
+    "WHERE direction = $1 AND phase = $2 AND peer = $3 AND no > $4 AND COALESCE(fault_code, '') <> 'told' \
+     AND (next_try IS NULL OR next_try <= $5) ORDER BY no LIMIT $6"
 );
 /// Urgent ones that are to be sent now; the index holds no others.
 pub(crate) const OUTBOX_URGENT: &str = exchanges!(
@@ -296,7 +296,8 @@ pub(crate) const OUTBOX_URGENT: &str = exchanges!(
 );
 pub(crate) const OUTBOX_PEERS: &str = "
     SELECT peer, COUNT(*), MIN(COALESCE(next_try, 0)) FROM exchange
-    WHERE direction = 'out' AND phase IN ('dispatched', 'consigned', 'delivered')
+    WHERE direction = 'out' AND phase IN ('dispatched', 'consigned', 'delivered', 'restriction-signed')
+        OR direction = 'in' AND phase = 'destruction-signed'
     GROUP BY peer ORDER BY peer";
 /// What a peer has brought and nobody has opened: packages and bytes.
 pub(crate) const UNOPENED: &str = "
@@ -305,8 +306,10 @@ pub(crate) const UNOPENED: &str = "
     AND NOT EXISTS (SELECT 1 FROM statement s WHERE s.no = e.no AND s.kind = 'access')";
 pub(crate) const COUNTS: &str =
     "SELECT direction, phase, COUNT(*) FROM exchange GROUP BY direction, phase";
-pub(crate) const XIDS: &str = "SELECT xid FROM exchange WHERE direction = 'in'
-     OR phase NOT IN ('closed', 'rejected', 'expired', 'withdrawn', 'failed')";
+pub(crate) const XIDS: &str = "SELECT xid FROM exchange
+     WHERE direction = 'in' AND phase NOT IN ('destruction-signed', 'destroyed')
+     OR direction = 'out' AND phase NOT IN ('closed', 'restriction-signed', 'destroyed', 'rejected', 'expired',
+         'withdrawn', 'failed')";
 pub(crate) const FIND: &str =
     "SELECT xid FROM exchange WHERE xid >= $1 AND xid <= $2 ORDER BY xid LIMIT $3";
 

@@ -281,6 +281,8 @@ impl Sender {
             | Kind::Access
             | Kind::AccessDenied
             | Kind::ContentMismatch
+            | Kind::Destroyed
+            | Kind::RestrictionChanged
             | Kind::KeyAnnounce
             | Kind::CardAdopted
             | Kind::Recovered

@@ -19,6 +19,7 @@ use crate::policy::{Purpose, Terms};
 use crate::receipt::{Disclosure, Kind, Party, Pkg, Reason, Receipt, Stamp, disclosure};
 use crate::wire::{Ack, Announced, Frame, FrameKind, HEAD_BYTES, Hello, Later};
 
+mod after;
 mod books;
 mod receiving;
 mod sending;
@@ -121,7 +122,7 @@ fn next(before: &Note, kind: Kind) -> Note {
         heads: Vec::new(),
     };
     let mut next = receipt.follow(before, kind).stamped(&stamp);
-    if kind.profile().negative {
+    if kind.is_reasoned() {
         next = next.because(Reason::technical("for-a-test"));
     }
     let issuer = next.issuer().unwrap().id.to_string();

@@ -207,6 +207,9 @@ impl World {
             }
             Phase::Expired | Phase::Withdrawn => here.note(xid, Kind::Consigned, 2).is_none(),
             Phase::Receiving
+            | Phase::RestrictionSigned
+            | Phase::DestructionSigned
+            | Phase::Destroyed
             | Phase::HandoverSigned
             | Phase::Held
             | Phase::Refused
@@ -226,6 +229,9 @@ impl World {
                 Some(Phase::HandoverSigned | Phase::Held | Phase::Failed)
             ),
             Phase::Receiving
+            | Phase::RestrictionSigned
+            | Phase::DestructionSigned
+            | Phase::Destroyed
             | Phase::HandoverSigned
             | Phase::Held
             | Phase::Refused
@@ -297,6 +303,9 @@ impl World {
             Phase::Dispatched
             | Phase::Consigned
             | Phase::Delivered
+            | Phase::RestrictionSigned
+            | Phase::DestructionSigned
+            | Phase::Destroyed
             | Phase::Receiving
             | Phase::HandoverSigned
             | Phase::Held

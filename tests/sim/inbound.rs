@@ -360,6 +360,9 @@ impl World {
             | Phase::Dispatched
             | Phase::Delivered
             | Phase::Closed
+            | Phase::RestrictionSigned
+            | Phase::DestructionSigned
+            | Phase::Destroyed
             | Phase::Rejected
             | Phase::Expired
             | Phase::Withdrawn => Standing::Settled,

@@ -253,6 +253,9 @@ impl World {
                 !row.told && self.plant != Some(Plant::EndsUntold)
             }
             Phase::Closed
+            | Phase::RestrictionSigned
+            | Phase::DestructionSigned
+            | Phase::Destroyed
             | Phase::Rejected
             | Phase::Receiving
             | Phase::HandoverSigned
@@ -374,6 +377,9 @@ impl World {
             Phase::Expired => Some(Progress::Lapsed(note(Kind::Expired, 1)?)),
             Phase::Withdrawn => Some(Progress::Lapsed(note(Kind::Withdrawn, 1)?)),
             Phase::Closed
+            | Phase::RestrictionSigned
+            | Phase::DestructionSigned
+            | Phase::Destroyed
             | Phase::Rejected
             | Phase::Receiving
             | Phase::HandoverSigned

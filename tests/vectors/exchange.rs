@@ -4,7 +4,7 @@ use rogatory::base::Digest;
 use rogatory::identity::card::fingerprint;
 use rogatory::identity::keys::{Role, SecretKey};
 use rogatory::identity::statement::Note;
-use rogatory::policy::Purpose;
+use rogatory::policy::{Onward, Purpose};
 use rogatory::receipt::{
     self, Disclosure, Head, Kind, Party as Signer, Reason, Receipt, Stamp, disclosure,
 };
@@ -246,6 +246,10 @@ pub(crate) fn story(de: &Party, ie: &Party, package: &Package) -> Story {
     delivered(&mut story);
     opened(&mut story);
     refused(&mut story);
+    // What is made from the story later was made before there were these: its times stay.
+    let clock = story.clock;
+    ended(&mut story);
+    story.clock = clock;
     story
 }
 
@@ -320,6 +324,27 @@ fn opened(story: &mut Story) {
     let mismatch = mismatch.because(Reason::technical("item-digest"));
     let what = "what is inside is not what the manifest says";
     story.add("content-mismatch", what, &mismatch, Some("access-denied"));
+}
+
+/// What comes after the handover: stricter terms, and the end of the package.
+fn ended(story: &mut Story) {
+    let mut stricter = story.next("handover-2", Kind::RestrictionChanged);
+    let last = "2027-12-31".parse().expect("a date");
+    let mut terms = stricter.terms.take().expect("there are terms").ending(last);
+    terms.onward = Onward::Prohibited;
+    terms.purposes.retain(|it| *it == Purpose::Trial);
+    stricter.terms = Some(terms);
+    let stricter = stricter.because(reason("restricted", "terms of the package"));
+    let what = "the package is bound by stricter terms";
+    story.add("restriction-changed", what, &stricter, Some("handover-2"));
+    let destroyed = story.next("restriction-changed", Kind::Destroyed);
+    let destroyed = destroyed.because(reason(
+        "retention-ended",
+        "Directive (EU) 2016/680 art. 4(1)(e)",
+    ));
+    let what = "it is destroyed; signed by the receiver";
+    story.add("destroyed-1", what, &destroyed, Some("restriction-changed"));
+    story.complete("destroyed-2", "the same, signed by both", "destroyed-1");
 }
 
 /// The other ends that the same exchange could have had.

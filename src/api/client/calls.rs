@@ -4,10 +4,11 @@ use serde::Deserialize;
 
 use crate::api::client::{CallFault, Client, Download, Upload, encode};
 use crate::api::types::{
-    AcceptPeer, AddPeer, AnchorView, AssignTeam, Bundle, CardView, CaseView, Explanation,
-    LogStatus, OpenRequest, Opening, PackageDetail, PackageView, PeerView, Ping, PolicyView,
-    ProofView, ReceiptDetail, ReceiptView, SealFinish, SealGrant, SealMany, SealRequest, Spooled,
-    Status, TransferView, Verification, WaitMany, Waited,
+    AcceptPeer, AddPeer, AnchorView, AssignTeam, Bundle, CardView, CaseView, DestroyRequest,
+    Destruction, DueView, Explanation, HoldRequest, HoldView, LogStatus, OpenRequest, Opening,
+    PackageDetail, PackageView, PeerView, Ping, PolicyView, ProofView, ReceiptDetail, ReceiptView,
+    Restrict, SealFinish, SealGrant, SealMany, SealRequest, Spooled, Status, TransferView,
+    Verification, WaitMany, Waited,
 };
 use crate::policy::{Purpose, Role};
 
@@ -158,6 +159,39 @@ impl Client {
     /// Asks for leave to read a package.
     pub async fn open_package(&self, id: &str, open: &OpenRequest) -> Result<Opening, CallFault> {
         self.post(&format!("/v1/packages/{}/openings", encode(id)), open)
+            .await
+    }
+
+    /// What may no longer be kept here.
+    pub async fn due(&self) -> Result<Vec<DueView>, CallFault> {
+        self.get("/v1/retention/due").await
+    }
+
+    /// Destroys a package, or says what that would be answered.
+    pub async fn destroy(
+        &self,
+        id: &str,
+        request: &DestroyRequest,
+    ) -> Result<Destruction, CallFault> {
+        self.post(&format!("/v1/packages/{}/destroy", encode(id)), request)
+            .await
+    }
+
+    /// Keeps a package from being destroyed.
+    pub async fn hold(&self, id: &str, request: &HoldRequest) -> Result<HoldView, CallFault> {
+        self.post(&format!("/v1/packages/{}/hold", encode(id)), request)
+            .await
+    }
+
+    /// Ends a hold.
+    pub async fn release(&self, id: &str) -> Result<HoldView, CallFault> {
+        self.post(&format!("/v1/packages/{}/release", encode(id)), &Nothing {})
+            .await
+    }
+
+    /// Binds a package by stricter terms, or takes it back.
+    pub async fn restrict(&self, id: &str, request: &Restrict) -> Result<PackageView, CallFault> {
+        self.post(&format!("/v1/packages/{}/terms", encode(id)), request)
             .await
     }
 

@@ -181,7 +181,7 @@ fn held(stage: &Stage, id: &str) -> Result<(), Failure> {
     })
 }
 
-fn retain_until(stage: &Stage) -> Result<String, Failure> {
+pub(super) fn retain_until(stage: &Stage) -> Result<String, Failure> {
     let status = stage
         .block_on(stage.client(SENDER).status())
         .map_err(|fault| Failure::failed("no-status", fault.to_string()))?;

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::api::types::ReceiptView;
 use crate::cli::demo::delivery;
 use crate::cli::demo::stage::{self, Actor, Authority, Stage};
-use crate::cli::demo::{check, say_under};
+use crate::cli::demo::{check, ending, say_under};
 use crate::cli::dossier;
 use crate::cli::failure::Failure;
 use crate::cli::text;
@@ -55,6 +55,7 @@ pub(super) fn tell<'a>(stage: &'a Stage, paths: &[PathBuf]) -> Result<Daemons<'a
     for authority in [SENDER, RECEIVER] {
         export(stage, authority, &id)?;
     }
+    ending::destroy(stage)?;
     Ok(Daemons {
         package: id,
         _sender: sender_daemon,

@@ -19,7 +19,13 @@ pub(super) struct Abroad {
 
 /// Of what was sent, what the receiver has, readable or not; what must be destroyed first comes first.
 pub(super) fn abroad(sent: Vec<PackageView>, now: Timestamp) -> Vec<Abroad> {
-    let there = [Phase::Consigned, Phase::Delivered, Phase::Closed].map(Phase::as_str);
+    let there = [
+        Phase::Consigned,
+        Phase::Delivered,
+        Phase::Closed,
+        Phase::RestrictionSigned,
+    ];
+    let there = there.map(Phase::as_str);
     let mut held: Vec<_> = sent
         .into_iter()
         .filter(|package| package.direction == "out" && there.contains(&package.state.as_str()))

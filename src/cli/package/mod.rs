@@ -1,9 +1,10 @@
-//! `package`: seal and send, list, verify, open, export.
+//! `package`: seal and send, list, verify, open, export, hold, destroy, take back.
 
 mod abroad;
 mod each;
 mod export;
 mod open;
+mod retention;
 mod send;
 mod small;
 mod terms;
@@ -49,7 +50,12 @@ Examples:
   rogatory package export 5f0c11aa --age exported.age
   rogatory package export 5f0c11aa --age /media/archive/5f0c11aa.age --json";
 
-/// Seal, send, verify and open packages of evidence
+const RELEASE_EXAMPLES: &str = "\
+Examples:
+  rogatory package release 5f0c11aa
+  rogatory package release 5f0c11aa --json";
+
+/// Seal, send, verify, open and destroy packages of evidence
 #[derive(Debug, Subcommand)]
 #[command(after_help = EXAMPLES)]
 pub(crate) enum PackageCommand {
@@ -71,6 +77,13 @@ pub(crate) enum PackageCommand {
     /// Write a package's age file as it was received; it stays encrypted
     #[command(after_help = EXPORT_EXAMPLES)]
     Export(ExportArgs),
+    Hold(retention::HoldArgs),
+    /// End the hold on a package
+    #[command(after_help = RELEASE_EXAMPLES)]
+    Release(IdArgs),
+    Purge(retention::PurgeArgs),
+    Restrict(retention::RestrictArgs),
+    Withdraw(retention::WithdrawArgs),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -88,7 +101,7 @@ pub(crate) struct ListArgs {
     #[arg(long, value_name = "STATE")]
     state: Option<String>,
     /// What other authorities hold of what was sent from here, and until when they may; `overdue` is what they should have
-    /// destroyed by now (no version of the program attests destruction yet)
+    /// destroyed by now and have not attested
     #[arg(long, conflicts_with_all = ["direction", "state"])]
     abroad: bool,
 }
@@ -118,6 +131,11 @@ impl PackageCommand {
             Self::Show(args) => args.show(&call()?),
             Self::Verify(args) => args.verify(&call()?),
             Self::Export(args) => args.run(&call()?),
+            Self::Hold(args) => args.run(&call()?),
+            Self::Release(args) => retention::release(&args.id, &call()?),
+            Self::Purge(args) => args.run(&call()?),
+            Self::Restrict(args) => args.run(&call()?),
+            Self::Withdraw(args) => args.run(&call()?),
         }
     }
 }

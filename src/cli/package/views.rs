@@ -10,7 +10,9 @@ fn state(state: &str) -> Cell {
     let tone = match state {
         "held" | "closed" | "delivered" => Tone::Good,
         "rejected" | "failed" | "refused" => Tone::Bad,
-        "expired" | "lapsed" | "withdrawn" => Tone::Warn,
+        "expired" | "lapsed" | "withdrawn" | "restriction-signed" | "destruction-signed" => {
+            Tone::Warn
+        }
         _ => Tone::Plain,
     };
     Cell::new(state, tone)
@@ -81,6 +83,10 @@ pub(super) fn detail(detail: &PackageDetail, color: bool) -> String {
             "not here"
         },
     );
+    if let Some(hold) = &detail.hold {
+        let text = format!("until {}, {}: {}", hold.until, hold.authority, hold.reason);
+        table.field("hold", Cell::new(text, Tone::Warn));
+    }
     table.field("body", detail.body);
     table.field("hdr", detail.hdr);
     let receipts = receipt::list(&detail.receipts).render(color);

@@ -6,6 +6,7 @@ mod packages;
 mod peers;
 mod policies;
 mod receipts;
+mod retention;
 mod sending;
 mod waiting;
 
@@ -84,6 +85,7 @@ pub(crate) fn routes(daemon: Arc<Daemon>) -> Router {
         .door("/v1/log/checkpoint", WORK, post(receipts::checkpoint))
         .door("/v1/log/keys", ANY, get(receipts::keys))
         .door("/v1/log/proofs/{name}", ANY, get(receipts::proofs));
+    let doors = retention::doors(doors);
     doors.into_router().fallback(unknown).with_state(daemon)
 }
 

@@ -109,6 +109,7 @@ pub(super) async fn show(State(daemon): Shared, Path(name): Path<String>) -> Ans
         hdr: row.hdr,
         segments: row.segments,
         header_held: header.is_some(),
+        hold: daemon.hold_of(&row.xid).await?,
         receipts: statements.iter().map(views::receipt_view).collect(),
     }))
 }
@@ -207,8 +208,13 @@ async fn verify_payload(
     if row.direction == Direction::Out
         && matches!(
             row.phase,
-            Phase::Closed | Phase::Rejected | Phase::Expired | Phase::Failed
+            Phase::Closed
+                | Phase::RestrictionSigned
+                | Phase::Rejected
+                | Phase::Expired
+                | Phase::Failed
         )
+        || matches!(row.phase, Phase::DestructionSigned | Phase::Destroyed)
     {
         return Ok((0, Vec::new()));
     }

@@ -16,6 +16,7 @@ use crate::store::opening::StoreFault;
 use crate::store::reader;
 use crate::store::rows::Exchange;
 use crate::store::rows::Phase;
+use crate::store::rows::unreadable_key;
 use crate::store::slots::SlotKeys;
 use crate::store::sql;
 use crate::store::sums;
@@ -119,7 +120,7 @@ fn one(check: &mut Check<'_>, keys: Option<&SlotKeys>, kept: &Kept) -> Result<()
             return Ok(());
         }
     };
-    let projected = match project::project(check.own, &statements) {
+    let mut projected = match project::project(check.own, &statements) {
         Ok(projected) => projected,
         Err(e) => {
             check.damage(
@@ -132,6 +133,13 @@ fn one(check: &mut Check<'_>, keys: Option<&SlotKeys>, kept: &Kept) -> Result<()
         }
     };
     columns(check, no, row, &projected);
+    // What was made unreadable before its destruction could be stated is neither missing nor there.
+    let key = unreadable_key(&row.xid);
+    let unreadable = reader::row(check.db, sql::META, [key], |row| row.get::<_, Vec<u8>>(0))?;
+    if unreadable.is_some() && row.phase == Phase::Held {
+        projected.header = false;
+        projected.payload = None;
+    }
     header(check, keys, no, row, &projected)?;
     payload(check, no, row, &projected)
 }

@@ -137,7 +137,11 @@ fn signed(steps: &[Step], kind: Kind, signatures: usize) -> bool {
 
 fn sent(steps: &[Step]) -> Vec<Phase> {
     let has = |kind, signatures| signed(steps, kind, signatures);
-    if has(Kind::Handover, 2) {
+    if has(Kind::Destroyed, 2) {
+        vec![Phase::Destroyed]
+    } else if has(Kind::RestrictionChanged, 1) {
+        vec![Phase::RestrictionSigned, Phase::Closed]
+    } else if has(Kind::Handover, 2) {
         vec![Phase::Delivered, Phase::Closed]
     } else if has(Kind::HandoverFailed, 2) {
         vec![Phase::Failed]
@@ -156,7 +160,11 @@ fn sent(steps: &[Step]) -> Vec<Phase> {
 
 fn received(steps: &[Step]) -> Vec<Phase> {
     let has = |kind, signatures| signed(steps, kind, signatures);
-    if has(Kind::Handover, 2) {
+    if has(Kind::Destroyed, 2) {
+        vec![Phase::Destroyed]
+    } else if has(Kind::Destroyed, 1) {
+        vec![Phase::DestructionSigned]
+    } else if has(Kind::Handover, 2) {
         vec![Phase::Held]
     } else if has(Kind::HandoverFailed, 2) {
         vec![Phase::Failed]
@@ -187,6 +195,9 @@ fn header(direction: Direction, phase: Phase, failed: bool) -> bool {
         Phase::HandoverSigned | Phase::Held => !failed,
         Phase::Delivered
         | Phase::Closed
+        | Phase::RestrictionSigned
+        | Phase::DestructionSigned
+        | Phase::Destroyed
         | Phase::Rejected
         | Phase::Failed
         | Phase::Expired
@@ -205,6 +216,9 @@ fn payload(direction: Direction, phase: Phase) -> Option<bool> {
         Phase::Consigned
         | Phase::Delivered
         | Phase::Closed
+        | Phase::RestrictionSigned
+        | Phase::DestructionSigned
+        | Phase::Destroyed
         | Phase::Rejected
         | Phase::Failed
         | Phase::Expired

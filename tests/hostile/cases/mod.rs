@@ -1,5 +1,6 @@
 //! All cases, and the run of them.
 
+mod after;
 mod checkpoints;
 mod control;
 mod data;
@@ -57,6 +58,7 @@ fn every(attacker: &Attacker) -> Vec<Case> {
         data::odd(),
         receipts::countersignatures(),
         receipts::endings(),
+        after::all(),
         receipts::headers_and_after(),
         headers::all(attacker),
     ]

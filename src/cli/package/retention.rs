@@ -1,0 +1,292 @@
+//! How long packages are kept: `package hold`, `release`, `purge`, `restrict` and `withdraw`.
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::api::types::{DestroyRequest, Destruction, HoldRequest, PackageView, Restrict};
+use crate::base::Date;
+use crate::cli::Call;
+use crate::cli::failure::Failure;
+use crate::cli::package::views;
+use crate::cli::terminal;
+use crate::cli::text::{Cell, Table, Tone};
+use crate::policy::{Purpose, Restriction};
+
+const HOLD_EXAMPLES: &str = "\
+Examples:
+  rogatory package hold 5f0c11aa --until 2033-06-30 --authority 'Landgericht Köln' --reason 'appeal 4 Ns 17/31'
+  rogatory package hold 5f0c11aa --until 2033-06-30 --authority 'Landgericht Köln' --reason 'appeal' --json";
+const PURGE_EXAMPLES: &str = "\
+Examples:
+  rogatory package purge --due --dry-run
+  rogatory package purge 5f0c11aa --justification 'sent to us by mistake' --yes";
+const RESTRICT_EXAMPLES: &str = "\
+Examples:
+  rogatory package restrict 5f0c11aa --retain-until 2028-12-31 --justification 'proceedings closed'
+  rogatory package restrict 5f0c11aa --restriction return --no-onward --justification 'order of 3 December'";
+const WITHDRAW_EXAMPLES: &str = "\
+Examples:
+  rogatory package withdraw 5f0c11aa --justification 'the order was annulled'
+  rogatory package withdraw 5f0c11aa --justification 'the order was annulled' --json";
+
+/// Keep a package from being destroyed until the end of a day, whatever its terms say; it can still not be opened after
+/// its term
+#[derive(Debug, Args)]
+#[command(after_help = HOLD_EXAMPLES)]
+pub(crate) struct HoldArgs {
+    /// The package: its id, or at least 8 digits of it
+    id: String,
+    /// The last day of the hold
+    #[arg(long, value_name = "DATE")]
+    until: Date,
+    /// Who ordered it: a court, a prosecutor's office
+    #[arg(long, value_name = "NAME")]
+    authority: String,
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+}
+
+/// Destroy packages that are held here, for good; their senders get receipts, and sign them too
+///
+/// The key of the package's header is overwritten and its payload removed. What was opened or exported before is not
+/// reached by this: the receipt attests the copies of this daemon.
+#[derive(Debug, Args)]
+#[command(after_help = PURGE_EXAMPLES)]
+pub(crate) struct PurgeArgs {
+    /// The packages: ids, or at least 8 digits of each
+    #[arg(required_unless_present = "due")]
+    ids: Vec<String>,
+    /// All that may no longer be kept
+    #[arg(long, conflicts_with = "ids")]
+    due: bool,
+    /// Why, in words; stays here
+    #[arg(long, value_name = "TEXT", required_unless_present_any = ["due", "dry_run"])]
+    justification: Option<String>,
+    /// Only show what would be destroyed
+    #[arg(long)]
+    dry_run: bool,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+}
+
+/// Bind a package that its receiver holds by stricter terms; they reach it by themselves. Terms never become looser
+#[derive(Debug, Args)]
+#[command(after_help = RESTRICT_EXAMPLES)]
+pub(crate) struct RestrictArgs {
+    /// The package: its id, or at least 8 digits of it
+    id: String,
+    /// An earlier last day on which it may be kept
+    #[arg(long, value_name = "DATE")]
+    retain_until: Option<Date>,
+    /// An earlier last day on which it may be used
+    #[arg(long, value_name = "DATE")]
+    sunset: Option<Date>,
+    /// The purposes that remain, separated by commas
+    #[arg(long = "purpose", value_name = "P", value_delimiter = ',', value_parser = Purpose::parse)]
+    purposes: Vec<Purpose>,
+    /// Restrictions that are added, separated by commas
+    #[arg(long = "restriction", value_name = "R", value_delimiter = ',', value_parser = Restriction::parse)]
+    restrictions: Vec<Restriction>,
+    /// Prohibit to pass it on
+    #[arg(long)]
+    no_onward: bool,
+    /// Why, in words; stays here
+    #[arg(long, value_name = "TEXT")]
+    justification: String,
+}
+
+/// Take a package back: one that is not received yet is not sent any more; one that is held may be kept no longer
+#[derive(Debug, Args)]
+#[command(after_help = WITHDRAW_EXAMPLES)]
+pub(crate) struct WithdrawArgs {
+    /// The package: its id, or at least 8 digits of it
+    id: String,
+    /// Why, in words; stays here
+    #[arg(long, value_name = "TEXT")]
+    justification: String,
+}
+
+/// What came of one package.
+#[derive(Debug, Serialize)]
+struct Purged {
+    id: String,
+    #[serde(flatten)]
+    destroyed: Option<Destruction>,
+    /// Why it was not, or would not be, destroyed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused: Option<String>,
+}
+
+impl HoldArgs {
+    pub(super) fn run(&self, call: &Call) -> Result<(), Failure> {
+        let request = HoldRequest {
+            until: self.until,
+            authority: self.authority.clone(),
+            reason: self.reason.clone(),
+        };
+        let hold = call
+            .remote
+            .call(call.remote.client().hold(&self.id, &request))?;
+        call.terminal.show(&hold, |hold, _| {
+            format!(
+                "{} is not destroyed before {} is over\n",
+                self.id, hold.until
+            )
+        });
+        Ok(())
+    }
+}
+
+/// Ends the hold on a package.
+pub(super) fn release(id: &str, call: &Call) -> Result<(), Failure> {
+    let hold = call.remote.call(call.remote.client().release(id))?;
+    call.terminal.show(&hold, |hold, _| {
+        format!("released: the hold until {} on {id} is over\n", hold.until)
+    });
+    Ok(())
+}
+
+impl PurgeArgs {
+    pub(super) fn run(&self, call: &Call) -> Result<(), Failure> {
+        let ids = self.ids(call)?;
+        if ids.is_empty() {
+            return Err(Failure::nothing(
+                "nothing-due",
+                "nothing is due for destruction",
+            ));
+        }
+        if !self.dry_run {
+            self.confirm(ids.len())?;
+        }
+        let (mut purged, mut first) = (Vec::new(), None);
+        for id in ids {
+            match self.one(call, &id) {
+                Ok(destroyed) => purged.push(Purged {
+                    id,
+                    destroyed: Some(destroyed),
+                    refused: None,
+                }),
+                Err(failure) => {
+                    purged.push(Purged {
+                        id,
+                        destroyed: None,
+                        refused: Some(failure.message.clone()),
+                    });
+                    first.get_or_insert(failure);
+                }
+            }
+        }
+        call.terminal
+            .show(&purged, |purged, color| self.table(purged).render(color));
+        first.map_or(Ok(()), Err)
+    }
+
+    fn ids(&self, call: &Call) -> Result<Vec<String>, Failure> {
+        if !self.due {
+            return Ok(self.ids.clone());
+        }
+        let due = call.remote.call(call.remote.client().due())?;
+        Ok(due.iter().map(|it| it.package.id.to_string()).collect())
+    }
+
+    fn confirm(&self, count: usize) -> Result<(), Failure> {
+        if self.yes {
+            return Ok(());
+        }
+        let unconfirmed = |text: &str| Failure::usage("not-confirmed", text);
+        if !terminal::can_ask() {
+            return Err(unconfirmed(
+                "destruction is for good: give --yes, or run this on a terminal",
+            ));
+        }
+        let question = format!("Destroy {count} packages for good? Type yes:");
+        let answer = terminal::ask(&question)
+            .map_err(|e| Failure::failed("no-answer", format!("the answer cannot be read: {e}")))?;
+        if answer.eq_ignore_ascii_case("yes") {
+            Ok(())
+        } else {
+            Err(unconfirmed("nothing was destroyed"))
+        }
+    }
+
+    fn one(&self, call: &Call, id: &str) -> Result<Destruction, Failure> {
+        let justification = self.justification.as_deref();
+        let request = DestroyRequest {
+            justification: justification.unwrap_or("its time is over").to_owned(),
+            dry_run: self.dry_run,
+        };
+        call.remote.call(call.remote.client().destroy(id, &request))
+    }
+
+    fn table(&self, purged: &[Purged]) -> Table {
+        let mut table = Table::headed(&["package", "from", "", "reason"]);
+        let done = if self.dry_run {
+            "would be destroyed"
+        } else {
+            "destroyed"
+        };
+        for one in purged {
+            let (id, from, what, reason) = match (&one.destroyed, &one.refused) {
+                (Some(it), _) => (
+                    it.id.to_string(),
+                    it.peer.to_string(),
+                    Cell::new(done, Tone::Good),
+                    it.reason.clone(),
+                ),
+                (None, why) => (
+                    one.id.clone(),
+                    String::new(),
+                    Cell::new("kept", Tone::Warn),
+                    why.clone().unwrap_or_default(),
+                ),
+            };
+            table.row([
+                Cell::new(id, Tone::Strong),
+                from.into(),
+                what,
+                reason.into(),
+            ]);
+        }
+        table
+    }
+}
+
+impl RestrictArgs {
+    pub(super) fn run(&self, call: &Call) -> Result<(), Failure> {
+        let wish = Restrict {
+            justification: self.justification.clone(),
+            withdraw: false,
+            retain_until: self.retain_until,
+            sunset: self.sunset,
+            purposes: self.purposes.clone(),
+            restrictions: self.restrictions.clone(),
+            no_onward: self.no_onward,
+        };
+        restrict(call, &self.id, &wish)
+    }
+}
+
+impl WithdrawArgs {
+    pub(super) fn run(&self, call: &Call) -> Result<(), Failure> {
+        let wish = Restrict {
+            justification: self.justification.clone(),
+            withdraw: true,
+            retain_until: None,
+            sunset: None,
+            purposes: Vec::new(),
+            restrictions: Vec::new(),
+            no_onward: false,
+        };
+        restrict(call, &self.id, &wish)
+    }
+}
+
+fn restrict(call: &Call, id: &str, wish: &Restrict) -> Result<(), Failure> {
+    let package = call.remote.call(call.remote.client().restrict(id, wish))?;
+    call.terminal.show(&package, |package, color| {
+        views::list(std::slice::from_ref::<PackageView>(package)).render(color)
+    });
+    Ok(())
+}

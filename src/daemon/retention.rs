@@ -1,0 +1,395 @@
+//! Retention: what may no longer be kept is found and destroyed, and the sender gets a receipt of that.
+//!
+//! Destroying a package overwrites the key of its age header in place and removes the payload. What is stated is this
+//! daemon's own doing: of copies that were opened or exported it knows nothing.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crate::api::server::{ApiFailure, Caller};
+use crate::api::types::{Destruction, DueView};
+use crate::base::Digest;
+use crate::base::Xid;
+use crate::base::json;
+use crate::base::limits;
+use crate::config::Destroy;
+use crate::daemon::Daemon;
+use crate::daemon::routes::stored;
+use crate::daemon::statements::{commit_failure, disclosures_key, unsigned};
+use crate::identity::statement::Note;
+use crate::policy::{self, Action, Circumstances, Denial, Facts, Permit, Roles, Terms};
+use crate::receipt::{self, Disclosure, Kind, Reason, Receipt, disclosure};
+use crate::seal;
+use crate::store::{self, Direction, Exchange, Op, Phase};
+
+/// Packages read at a time.
+const PAGE: u32 = 1_000;
+const UNSEEN: &str = "cannot see what is due for destruction";
+/// The clause that is cited when a person orders what no term asks for.
+const BY_ORDER: &str = "order of this authority";
+
+/// What the last look at the packages here has found.
+#[derive(Debug, Default)]
+pub(crate) struct Retention {
+    due: AtomicU64,
+    stale: AtomicBool,
+}
+
+impl Retention {
+    /// Packages that may no longer be kept, when they were last counted.
+    pub(crate) fn due(&self) -> u64 {
+        self.due.load(Ordering::Relaxed)
+    }
+
+    /// They are to be counted again soon.
+    pub(crate) fn touch(&self) {
+        self.stale.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether they are to be counted again; asked once.
+    pub(crate) fn take_stale(&self) -> bool {
+        self.stale.swap(false, Ordering::Relaxed)
+    }
+}
+
+/// Why a package is destroyed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Cause<'a> {
+    /// It may no longer be kept.
+    Due,
+    /// A person orders it.
+    Order {
+        /// Who.
+        caller: &'a Caller,
+        /// Why, in their own words.
+        justification: &'a str,
+    },
+}
+
+impl Daemon {
+    async fn facts_of_keeping<'a>(
+        &'a self,
+        action: Action,
+        row: &'a Exchange,
+        terms: &'a Terms,
+        actor: &'a str,
+    ) -> Result<Facts<'a>, ApiFailure> {
+        let hold = self.hold_of(&row.xid).await?;
+        Ok(Facts {
+            action,
+            own: &self.station.own.id,
+            from: &row.peer,
+            to: &self.station.own.id,
+            actor,
+            roles: Roles::NONE,
+            purpose: None,
+            terms,
+            package: row.body,
+            now: self.station.clock(),
+            circumstances: Circumstances {
+                hold: hold.map(|hold| hold.until),
+                ..Circumstances::default()
+            },
+        })
+    }
+
+    /// Why this package may no longer be kept; `None` while it may.
+    async fn overdue(&self, row: &Exchange, terms: &Terms) -> Result<Option<Denial>, ApiFailure> {
+        let facts = self.facts_of_keeping(Action::Keep, row, terms, "").await?;
+        Ok(policy::decide(&self.station.own.policy, &facts).err())
+    }
+
+    /// The packages that may no longer be kept here, with the reason.
+    pub(crate) async fn due(&self) -> Result<Vec<(Exchange, Denial)>, ApiFailure> {
+        let ledger = &self.station.ledger;
+        let now = self.station.clock();
+        let mut due = Vec::new();
+        let mut after = None;
+        loop {
+            let page = ledger.exchanges(Some(Direction::In), Some(Phase::Held), PAGE, after);
+            let page = page.await.map_err(|e| stored(&e))?;
+            let Some(last) = page.last() else {
+                break;
+            };
+            after = Some(last.xid);
+            for row in page {
+                let terms = terms_now(&row);
+                let Some(terms) = terms.filter(|terms| terms.retain_until.end_of_day() < now)
+                else {
+                    continue;
+                };
+                if let Some(denial) = self.overdue(&row, &terms).await? {
+                    due.push((row, denial));
+                }
+            }
+        }
+        let count = u64::try_from(due.len()).unwrap_or(u64::MAX);
+        self.retention.due.store(count, Ordering::Relaxed);
+        Ok(due)
+    }
+
+    /// The same, for people.
+    pub(crate) async fn due_views(&self) -> Result<Vec<DueView>, ApiFailure> {
+        let due = self.due().await?;
+        let view = |(row, denial): &(Exchange, Denial)| {
+            Ok(DueView {
+                package: self.package_view(row).map_err(|e| stored(&e))?,
+                reason: denial.reason.to_string(),
+                clause: denial.clause.clone(),
+            })
+        };
+        due.iter().map(view).collect()
+    }
+
+    /// Makes unreadable what may no longer be kept, where the configuration says that it is destroyed by itself. Nothing is
+    /// signed: this may be a restored backup, whose log must not go on before peers have told how long it was.
+    pub(crate) async fn shred_due(self: &Arc<Self>) {
+        if self.config.destroy == Destroy::Propose {
+            return;
+        }
+        let due = match self.due().await {
+            Ok(due) => due,
+            Err(e) => return tracing::error!("{UNSEEN}: {}", e.0.message),
+        };
+        for (row, _) in due {
+            let ops = vec![
+                Op::Shred { xid: row.xid },
+                Op::Meta {
+                    key: store::unreadable_key(&row.xid),
+                    value: b"retention".to_vec(),
+                },
+            ];
+            match self.station.ledger.commit(ops).await {
+                Ok(_) => self.delivered(&row),
+                Err(e) => {
+                    tracing::error!(xid = %row.xid, "it may no longer be kept, and its key cannot be overwritten: {e}");
+                }
+            }
+        }
+    }
+
+    /// Destroys what may no longer be kept, where the configuration says that this happens by itself; otherwise counts it.
+    pub(crate) async fn look_after_retention(self: &Arc<Self>) {
+        let due = match self.due().await {
+            Ok(due) => due,
+            Err(e) => return tracing::error!("{UNSEEN}: {}", e.0.message),
+        };
+        if self.config.destroy == Destroy::Propose || self.station.ledger.recovering().is_some() {
+            return;
+        }
+        let mut left = 0;
+        for (row, _) in due {
+            let xid = row.xid;
+            match self.destroy(xid, Cause::Due).await {
+                Ok(done) => tracing::info!(%xid, reason = %done.reason, "destroyed"),
+                Err(e) => {
+                    left += 1;
+                    tracing::error!(%xid, "it may no longer be kept, and cannot be destroyed: {}", e.0.message);
+                }
+            }
+        }
+        self.retention.due.store(left, Ordering::Relaxed);
+    }
+
+    /// What destroying this package would be answered, without doing it.
+    pub(crate) async fn would_destroy(
+        &self,
+        xid: Xid,
+        cause: Cause<'_>,
+    ) -> Result<Destruction, ApiFailure> {
+        let (row, terms, notes) = self.destructible(xid).await?;
+        let (permit, reason) = self.may_destroy(&row, &terms, &notes, cause).await?;
+        drop(permit);
+        Ok(destruction(&row, reason, None))
+    }
+
+    /// Destroys a package under a permit and states so; the sender is told until it has signed too.
+    pub(crate) async fn destroy(
+        self: &Arc<Self>,
+        xid: Xid,
+        cause: Cause<'_>,
+    ) -> Result<Destruction, ApiFailure> {
+        let _one_at_a_time = self.access.lock().await;
+        let (row, terms, notes) = self.destructible(xid).await?;
+        let (permit, reason) = self.may_destroy(&row, &terms, &notes, cause).await?;
+        let (note, disclosures) = self.destroyed_note(&notes, &reason, cause)?;
+        if !permit.covers(Action::Erase, &row.body, self.station.clock()) {
+            let message = "the permission to destroy it has ended; order it again";
+            return Err(ApiFailure::temporary("permit-ended", message));
+        }
+        let ops = vec![
+            self.logged(Some(xid), Kind::Destroyed, &note),
+            Op::Advance {
+                xid,
+                from: vec![Phase::Held],
+                to: Phase::DestructionSigned,
+                last_note: Some(note.bytes().to_vec()),
+                at: self.station.clock(),
+            },
+            Op::Retry {
+                xid,
+                attempts: 0,
+                next_try: None,
+                fault: None,
+            },
+            Op::Shred { xid },
+            Op::Meta {
+                key: disclosures_key(&note),
+                value: disclosures,
+            },
+        ];
+        let committed = self.station.ledger.commit(ops).await;
+        committed.map_err(commit_failure)?;
+        self.openings.end_all(&xid);
+        self.delivered(&row);
+        self.retention.touch();
+        self.changed(xid);
+        self.ring(&row.peer);
+        Ok(destruction(&row, reason, Some(note.digest())))
+    }
+
+    /// A package that is held here, its verified terms, and the notes that both sides hold of it, oldest first.
+    async fn destructible(&self, xid: Xid) -> Result<(Exchange, Terms, Vec<Signed>), ApiFailure> {
+        let row = self.exchange(&xid).await?;
+        match (row.direction, row.phase) {
+            (Direction::In, Phase::Held) => {}
+            (Direction::Out, _) => {
+                let message = "this authority sent the package: what its receiver holds, only that one can destroy";
+                return Err(ApiFailure::usage("not-recipient", message)
+                    .next("rogatory package withdraw ID asks for it"));
+            }
+            (Direction::In, Phase::DestructionSigned | Phase::Destroyed) => {
+                let message = "the package is destroyed already";
+                return Err(ApiFailure::nothing("destroyed-already", message));
+            }
+            (Direction::In, phase) => {
+                let message = format!("the package is {phase}, not held");
+                return Err(ApiFailure::temporary("not-held", message));
+            }
+        }
+        let terms = self.terms_of(&row).await?;
+        let notes = self.shared_notes(&row).await?;
+        Ok((row, terms, notes))
+    }
+
+    async fn may_destroy(
+        &self,
+        row: &Exchange,
+        terms: &Terms,
+        notes: &[Signed],
+        cause: Cause<'_>,
+    ) -> Result<(Permit, Reason), ApiFailure> {
+        let actor = match cause {
+            Cause::Due => String::new(),
+            Cause::Order { caller, .. } => caller.actor(),
+        };
+        let facts = self
+            .facts_of_keeping(Action::Erase, row, terms, &actor)
+            .await?;
+        let permit = policy::decide(&self.station.own.policy, &facts);
+        let permit = permit.map_err(|denial| ApiFailure::denied(&denial))?;
+        let overdue = self.overdue(row, terms).await?;
+        let by_sender = notes.iter().rev().find_map(|it| it.receipt.reason.clone());
+        let reason = match (overdue, cause) {
+            // The sender has ended it itself: its own reason says more than that a day is over.
+            (Some(denial), _) => by_sender.unwrap_or_else(|| Reason::from(&denial)),
+            (None, Cause::Order { .. }) => Reason {
+                code: "ordered".to_owned(),
+                clause: BY_ORDER.to_owned(),
+            },
+            (None, Cause::Due) => {
+                let message = "the package may still be kept";
+                return Err(ApiFailure::nothing("not-due", message));
+            }
+        };
+        Ok((permit, reason))
+    }
+
+    fn destroyed_note(
+        &self,
+        notes: &[Signed],
+        reason: &Reason,
+        cause: Cause<'_>,
+    ) -> Result<(Note, Vec<u8>), ApiFailure> {
+        let last = notes
+            .last()
+            .ok_or_else(|| super::openings::altered("handover"))?;
+        let disclosures = match cause {
+            Cause::Due => Vec::new(),
+            Cause::Order {
+                caller,
+                justification,
+            } => vec![
+                Disclosure::new(seal::random(), disclosure::PERSONS, caller.actor()),
+                Disclosure::new(seal::random(), disclosure::JUSTIFICATION, justification),
+            ],
+        };
+        let next = last
+            .receipt
+            .follow(&last.note, Kind::Destroyed)
+            .stamped(&self.stamp())
+            .because(reason.clone())
+            .disclosing(&disclosures);
+        let note = next.sign(&self.station.own.key).map_err(|e| unsigned(&e))?;
+        let kept: Vec<_> = disclosures.iter().map(Disclosure::encode).collect();
+        Ok((note, json::canonical(&kept)))
+    }
+
+    /// What both sides hold of a package that was handed over: the handover, then changed restrictions, oldest first. Each is
+    /// verified, and follows the one before it.
+    pub(crate) async fn shared_notes(&self, row: &Exchange) -> Result<Vec<Signed>, ApiFailure> {
+        let altered = || super::openings::altered("chain of statements");
+        let rows = self.station.ledger.statements(&row.xid).await;
+        let rows = rows.map_err(|e| stored(&e))?;
+        let own = self.station.own.key.public();
+        let peer = self.roster.by_id(&row.peer).ok_or_else(altered)?;
+        let peer = &peer.card.keys.receipts;
+        let (sender, receiver) = match row.direction {
+            Direction::Out => (&own, peer),
+            Direction::In => (peer, &own),
+        };
+        let mut shared: Vec<Signed> = Vec::new();
+        for statement in &rows {
+            let is_handover =
+                statement.kind == Kind::Handover.as_str() && statement.signatures == 2;
+            if !is_handover && statement.kind != Kind::RestrictionChanged.as_str() {
+                continue;
+            }
+            let note = Note::parse(&statement.note).map_err(|_| altered())?;
+            let receipt = receipt::open(&note).map_err(|_| altered())?;
+            receipt::verify(&note, &receipt, sender, receiver, true).map_err(|_| altered())?;
+            if let Some(before) = shared.last() {
+                let follows = receipt::continues(&before.receipt, &before.note, &receipt);
+                follows.map_err(|_| altered())?;
+            }
+            shared.push(Signed { note, receipt });
+        }
+        if shared.len() > limits::RESTRICTIONS_CHANGED_MAX + 1 {
+            return Err(altered());
+        }
+        Ok(shared)
+    }
+}
+
+/// The terms in force of a package that was handed over, as its newest statement repeats them; not verified again.
+pub(crate) fn terms_now(row: &Exchange) -> Option<Terms> {
+    let note = Note::parse(&row.last_note).ok()?;
+    receipt::open(&note).ok()?.terms
+}
+
+/// A receipt and the note that it stands in.
+#[derive(Debug)]
+pub(crate) struct Signed {
+    pub(crate) note: Note,
+    pub(crate) receipt: Receipt,
+}
+
+fn destruction(row: &Exchange, reason: Reason, receipt: Option<Digest>) -> Destruction {
+    Destruction {
+        id: row.xid,
+        peer: row.peer.clone(),
+        reason: reason.code,
+        clause: reason.clause,
+        receipt,
+    }
+}

@@ -1,0 +1,123 @@
+//! What is said of a package after its handover.
+
+use super::*;
+use crate::transfer::after::{After, completed, judge};
+
+/// What both sides hold once a package was handed over.
+fn handed_over() -> Vec<Note> {
+    let dispatch = signed(&dispatch(true));
+    let consigned = countersigned(&next(&dispatch, Kind::Consigned));
+    let handover = countersigned(&next(&consigned, Kind::Handover));
+    vec![dispatch, consigned, handover]
+}
+
+/// Stricter, or looser, terms by the sender, after the last of these.
+fn restricted(held: &[Note], last_day: &str) -> Note {
+    let last = held.last().unwrap();
+    let receipt = crate::receipt::open(last).unwrap();
+    let mut next = receipt.follow(last, Kind::RestrictionChanged);
+    next.pol = receipt.pol;
+    next.terms.as_mut().unwrap().retain_until = last_day.parse().unwrap();
+    let next = next.because(Reason::technical("for-a-test"));
+    next.sign(&own(SENDER).key).unwrap()
+}
+
+fn with(held: &[Note], note: Note) -> Vec<Note> {
+    held.iter().cloned().chain([note]).collect()
+}
+
+/// What a statement that came to `here` leads to, in a word.
+fn check(here: &str, held: &[Note], came: Note, want: &str) {
+    let there = if here == SENDER { RECEIVER } else { SENDER };
+    let got = match judge(&own(here), &other(there), held, came) {
+        Ok(After::Known(note)) => format!("known {}", note.map_or(0, |it| it.signatures().len())),
+        Ok(After::Restricted(_)) => "restricted".to_owned(),
+        Ok(After::Destroyed(note)) => format!("destroyed {}", note.signatures().len()),
+        Err(fault) => fault.code,
+    };
+    assert_eq!(got, want);
+}
+
+#[test]
+fn a_sender_signs_that_its_package_is_destroyed() {
+    let held = handed_over();
+    let destroyed = next(held.last().unwrap(), Kind::Destroyed);
+    check(SENDER, &held, destroyed.clone(), "destroyed 2");
+    let after = with(&held, restricted(&held, "2027-12-31"));
+    check(SENDER, &after, destroyed.clone(), "destroyed 2");
+    let both = with(&held, countersigned(&destroyed));
+    check(SENDER, &both, destroyed.clone(), "known 2");
+    // Once more, from a receiver that went back to an older state and now follows other terms.
+    let again = next(after.last().unwrap(), Kind::Destroyed);
+    check(SENDER, &both, again.clone(), "known 2");
+    check(SENDER, &held, again, "prev-unknown");
+    check(SENDER, &held[..1], destroyed.clone(), "prev-unknown");
+    check(SENDER, &[], destroyed.clone(), "prev-unknown");
+    check(RECEIVER, &held, destroyed.clone(), "receipt-wrong-key");
+    check(
+        SENDER,
+        &held,
+        countersigned(&destroyed),
+        "statement-signature-count",
+    );
+    for kind in [Kind::Consigned, Kind::Handover] {
+        let came = next(held.first().unwrap(), kind);
+        check(SENDER, &held, came, "unexpected-frame");
+    }
+}
+
+#[test]
+fn a_receiver_takes_stricter_terms_and_no_others() {
+    let held = handed_over();
+    let stricter = restricted(&held, "2027-12-31");
+    check(RECEIVER, &held, stricter.clone(), "restricted");
+    let after = with(&held, stricter.clone());
+    check(RECEIVER, &after, stricter.clone(), "known 0");
+    check(
+        RECEIVER,
+        &after,
+        restricted(&after, "2026-12-31"),
+        "restricted",
+    );
+    check(
+        RECEIVER,
+        &after,
+        restricted(&after, "2028-12-31"),
+        "receipt-changed",
+    );
+    check(
+        RECEIVER,
+        &held,
+        restricted(&held, "2032-12-31"),
+        "receipt-changed",
+    );
+    check(RECEIVER, &held[..2], stricter.clone(), "prev-unknown");
+    check(SENDER, &held, stricter, "receipt-wrong-key");
+    let mut many = held;
+    for day in 0..limits::RESTRICTIONS_CHANGED_MAX {
+        let last: crate::base::Date = "2031-12-30".parse().unwrap();
+        let last = last.plus_days(-i64::try_from(day).unwrap());
+        let note = restricted(&many, &last.to_string());
+        check(RECEIVER, &many, note.clone(), "restricted");
+        many.push(note);
+    }
+    let more = restricted(&many, "2026-12-31");
+    check(RECEIVER, &many, more, "too-many-restrictions");
+}
+
+#[test]
+fn only_what_both_have_signed_completes_a_destruction() {
+    let held = handed_over();
+    let destroyed = next(held.last().unwrap(), Kind::Destroyed);
+    let held = with(&held, destroyed.clone());
+    let check = |note: &Note, want: Result<(), &str>| {
+        let got = completed(&own(RECEIVER), &other(SENDER), &held, note.bytes());
+        let got = got.map(drop).map_err(|fault| fault.code);
+        assert_eq!(got, want.map_err(str::to_owned));
+    };
+    check(&countersigned(&destroyed), Ok(()));
+    check(&destroyed, Err("statement-signature-count"));
+    check(&held[2], Err("unexpected-frame"));
+    let foreign = destroyed.countersign(&own(THIRD).key).unwrap();
+    check(&foreign, Err("statement-wrong-signer"));
+}

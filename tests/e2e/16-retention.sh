@@ -1,0 +1,184 @@
+#!/usr/bin/env bash
+# limit: 400 s
+# runs beside the others
+# Retention: packages that are taken back, held, destroyed, restored and destroyed again; the sender gets a receipt each time.
+# People are played by accounts that every Debian system has; later days by libfaketime.
+source "$(dirname "$0")/lib.sh"
+[ "$(id -u)" -eq 0 ] || fail "people are played by system accounts: run this as root"
+FAKETIME_LIB=$(find /usr/lib -name libfaketime.so.1 2>/dev/null | head -n 1)
+[ -n "$FAKETIME_LIB" ] || fail "libfaketime is not here: apt-get install faketime"
+
+# may CODE ACCOUNT WHAT ARGUMENTS…: the command line of de, used by this account
+may() {
+    local code=$1 account=$2 what=$3
+    shift 3
+    expect "$code" "$account: $what" runuser -u "$account" -- "$WORK/rogatory" --socket "$WORK/de/api.sock" "$@"
+}
+
+# serve NAME: its daemon, with a socket for everybody
+serve() {
+    start "$1"
+    wait_serving "$1"
+    chmod 666 "$WORK/$1/api.sock"
+}
+
+# destroyed ID: both sides hold the same receipt of it, signed by both
+destroyed() {
+    local id=$1 side digests=()
+    for side in de ie; do
+        wait_state $side "$id" destroyed
+        digests+=("$(r $side receipt list --package "$id" --json |
+            jq -er '[.[] | select(.kind == "destroyed" and .countersigned)] | map(.digest) | join(" ")')")
+    done
+    [ -n "${digests[0]}" ] || fail "de has no destroyed receipt signed by both for $id"
+    equal "both hold the same receipt, signed by both" "${digests[0]}" "${digests[1]}"
+}
+
+# keys FILE: the keys in the cells of a slot file, hex, one a line
+keys() {
+    python3 - "$1" <<'PY'
+import sys
+data = open(sys.argv[1], "rb").read()
+for at in range(0, len(data), 64):
+    if any(data[at:at + 64]):
+        print(data[at:at + 32].hex())
+PY
+}
+
+# gone FOLDER KEY…: no file of the folder holds the bytes of a key
+gone() {
+    python3 - "$@" <<'PY' || fail "a destroyed key is still below $1"
+import os, sys
+keys = [bytes.fromhex(key) for key in sys.argv[2:]]
+assert keys, "no key to look for"
+for place, _, names in os.walk(sys.argv[1]):
+    for name in names:
+        path = os.path.join(place, name)
+        if os.path.isfile(path):
+            data = open(path, "rb").read()
+            for key in keys:
+                assert key not in data, f"{path} holds a key"
+PY
+    ok "no file below $(basename "$1") holds a destroyed key"
+}
+
+officer=daemon supervisor=bin operator=sys auditor=games
+cp "$BIN" "$WORK/rogatory"
+mkdir -m 1777 "$WORK/out.d"
+echo evidence >"$WORK/sample.txt"
+head -c 3000000 /dev/urandom >"$WORK/large.bin"
+new_authority ie mla.example.ie IE
+new_authority de bfj.example.de DE
+sed -i "s|^\[roles\]\$|[roles]\nofficer = [\"user:$officer\"]\nsupervisor = [\"user:$supervisor\"]\noperator = [\"user:$operator\", \"uid:0\"]\nauditor = [\"user:$auditor\", \"uid:0\"]|" "$WORK/de/rogatory.toml"
+start ie
+wait_serving ie
+serve de
+chmod 711 "$WORK" "$WORK/de"
+trust ie de
+trust de ie
+
+first=$(send ie de "$WORK/sample.txt")
+large=$(send ie de "$WORK/large.bin")
+wait_state de "$first" held
+wait_state de "$large" held
+wait_state ie "$first" closed
+wait_state ie "$large" closed
+open=(package open "$first" --purpose trial --justification hearing --out)
+may 0 $officer "opens" "${open[@]}" "$WORK/out.d/1"
+
+# Taken back by the sender.
+expect 2 "a package is not taken back without a reason" r ie package withdraw "$first" --justification ' '
+may 2 $officer "cannot take back what another sent" package withdraw "$first" --justification no
+expect 2 "terms do not become looser" r ie package restrict "$first" --purpose trial,civil-claim --justification more
+expect 0 "terms become stricter" r ie package restrict "$first" --purpose trial --restriction return --justification 'part acquitted'
+within 20 "de has them" sh -c "'$BIN' --home '$WORK/de' receipt list --package $first --json | jq -e 'any(.[]; .kind == \"restriction-changed\")'"
+within 20 "and ie knows" sh -c "[ \"\$('$BIN' --home '$WORK/ie' package list --json | jq -r '.[] | select(.id == \"$first\") | .state')\" = closed ]"
+may 4 $officer "opens for no purpose that is no longer permitted" package open "$first" --purpose prosecution --justification x --out "$WORK/out.d/2"
+may 0 $officer "opens for the purpose that is left" "${open[@]}" "$WORK/out.d/3"
+expect 0 "ie takes it back" r ie package withdraw "$first" --justification 'the order was annulled'
+within 20 "de knows that it may no longer be kept" sh -c "'$BIN' --home '$WORK/de' status --json | jq -e 'any(.problems[]; .code == \"destruction-due\")'"
+expect 0 "ie sees what is held abroad" r ie package list --abroad --json
+equal "and that it is overdue" true "$(jq -r --arg id "$first" '.[] | select(.id == $id) | .overdue' "$WORK/out")"
+may 4 $officer "does not open it any more" "${open[@]}" "$WORK/out.d/4" --json
+equal "because its time is over" retention-ended "$(jq -rs 'last | .denial.reason' "$WORK/err")"
+[ ! -e "$WORK/out.d/4" ] || fail "a refused opening left a folder"
+
+# Destroyed by order.
+for account in $officer $operator $auditor; do
+    may 4 $account "destroys nothing" package purge --due --justification x --yes
+    may 4 $account "holds nothing" package hold "$first" --until 2040-01-01 --authority court --reason x
+done
+may 0 $supervisor "sees what is due" package purge --due --dry-run --json
+equal "it is the one taken back" "$first withdrawn" "$(jq -r '.[] | "\(.id) \(.reason)"' "$WORK/out")"
+equal "nothing was done" held "$(state de "$first")"
+may 2 $supervisor "is asked before anything is destroyed" package purge --due
+keys "$WORK/de/state/slots" | sort >"$WORK/keys.before"
+may 0 $supervisor "destroys it" package purge --due --yes
+destroyed "$first"
+keys "$WORK/de/state/slots" | sort >"$WORK/keys.after"
+mapfile -t lost < <(comm -23 "$WORK/keys.before" "$WORK/keys.after")
+equal "keys that are overwritten" 1 "${#lost[@]}"
+gone "$WORK/de" "${lost[@]}"
+may 8 $officer "cannot open what is destroyed" "${open[@]}" "$WORK/out.d/4"
+may 9 $supervisor "finds nothing more to destroy" package purge --due --yes
+may 9 $supervisor "destroys nothing twice" package purge "$first" --justification again --yes
+expect 0 "ie sees what is held abroad" r ie package list --abroad --json
+equal "which is the other one alone" "$large" "$(jq -r '.[].id' "$WORK/out")"
+within 20 "no problem is left" sh -c "'$BIN' --home '$WORK/de' status --json | jq -e 'all(.problems[]; .code != \"destruction-due\")'"
+
+# Held for a proceeding, then destroyed while the sender is away, with kills.
+may 2 $supervisor "holds nothing until yesterday" package hold "$large" --until 2020-01-01 --authority court --reason appeal
+may 0 $supervisor "holds it" package hold "$large" --until 2040-01-01 --authority 'Landgericht' --reason appeal
+expect 0 "ie takes it back" r ie package withdraw "$large" --justification 'the order was annulled'
+within 20 "de has heard" sh -c "'$BIN' --home '$WORK/de' receipt list --package $large --json | jq -e 'any(.[]; .kind == \"restriction-changed\")'"
+may 4 $supervisor "does not destroy what is held" package purge "$large" --justification x --yes --json
+equal "because of the hold" on-hold "$(jq -rs 'last | .denial.reason' "$WORK/err")"
+may 0 $supervisor "ends the hold" package release "$large"
+may 9 $supervisor "ends no hold twice" package release "$large"
+stop ie
+[ -e "$WORK/de/state/blobs/$large" ] || fail "the payload is not where it is looked for"
+may 0 $supervisor "destroys it while ie is away" package purge "$large" --justification 'taken back' --yes
+kill_hard de
+serve de
+equal "after a kill it waits for ie" destruction-signed "$(state de "$large")"
+[ ! -e "$WORK/de/state/blobs/$large" ] || fail "the payload is still there"
+start ie
+wait_serving ie
+destroyed "$large"
+
+# Its time is over: it is destroyed by itself, before anybody is served; a restored backup destroys it again.
+tomorrow=$(date -u -d '+1 day' +%F)
+TERMS=(--case IE-2026-0117 --instrument EIO --purpose prosecution,trial --retain-until "$tomorrow" --onward prohibited)
+old=$(send ie de "$WORK/sample.txt")
+wait_state de "$old" held
+wait_state ie "$old" closed
+stop de
+stop ie
+cp -a "$WORK/de/state" "$WORK/backup"
+sed -i 's|^\[retention\]$|[retention]\ndestroy = "automatic"|' "$WORK/de/rogatory.toml"
+keys "$WORK/de/state/slots" | sort >"$WORK/keys.before"
+export LD_PRELOAD=$FAKETIME_LIB FAKETIME=+3d DONT_FAKE_MONOTONIC=1
+serve de
+keys "$WORK/de/state/slots" | sort >"$WORK/keys.after"
+mapfile -t lost < <(comm -23 "$WORK/keys.before" "$WORK/keys.after")
+equal "keys that are overwritten three days later, before anybody is served" 1 "${#lost[@]}"
+gone "$WORK/de/state" "${lost[@]}"
+start ie
+wait_serving ie
+destroyed "$old"
+r de log checkpoint >/dev/null
+within 40 "ie has cosigned the log of de with that" sh -c "'$BIN' --home '$WORK/de' log status --json | jq -e '.size as \$size | any(.cosigned[]; .size >= \$size)'"
+stop de
+rm -rf "$WORK/de/state"
+cp -a "$WORK/backup" "$WORK/de/state"
+serve de
+gone "$WORK/de/state" "${lost[@]}"
+within 20 "the restored state is known to be too old, and signs nothing" sh -c "'$BIN' --home '$WORK/de' log status --json | jq -e .recovering"
+may 11 $officer "opens nothing of it" package open "$old" --purpose trial --justification x --out "$WORK/out.d/5"
+equal "the receipt of its destruction stays with ie" destroyed "$(state ie "$old")"
+stop de
+stop ie
+unset LD_PRELOAD FAKETIME DONT_FAKE_MONOTONIC
+for side in ie de; do
+    expect 0 "fsck of $side finds nothing" "$BIN" --home "$WORK/$side" fsck
+done
