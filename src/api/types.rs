@@ -2,12 +2,14 @@
 //!
 //! Times are RFC 3339 UTC; digests and ids lower-case hex; sizes bytes. A field that is not known is absent.
 
+mod approvals;
 mod cases;
 mod explained;
 mod held;
 mod log;
 mod peers;
 mod retention;
+pub use approvals::ApprovalView;
 pub use cases::{AssignTeam, CaseView};
 pub use explained::{Explanation, PolicyView, RuleSays};
 pub use held::HeldBack;

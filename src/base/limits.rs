@@ -153,6 +153,10 @@ pub const PEER_BULK_MAX: usize = 16;
 /// that urgent ones need not wait for them.
 pub const PEER_SMALL_KIB_MAX: u64 = 6 << 10;
 
+/// How long what takes two persons waits for the second, in milliseconds: a week.
+pub const APPROVAL_MS_MAX: i64 = 7 * 24 * 60 * 60 * 1_000;
+/// Requests that wait for a second person at once.
+pub const APPROVALS_MAX: usize = 256;
 /// Times that a sender may change the terms of one package after its handover.
 pub const RESTRICTIONS_CHANGED_MAX: usize = 64;
 

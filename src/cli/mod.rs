@@ -7,6 +7,7 @@ pub mod dossier;
 pub mod failure;
 pub mod init;
 
+mod approvals;
 mod case;
 mod check;
 mod config;
@@ -114,6 +115,8 @@ enum Command {
     #[command(subcommand)]
     Case(case::CaseCommand),
     #[command(subcommand)]
+    Approvals(approvals::ApprovalsCommand),
+    #[command(subcommand)]
     Transfer(transfer::TransferCommand),
     #[command(subcommand)]
     Receipt(receipt::ReceiptCommand),
@@ -199,6 +202,7 @@ fn run(cli: &Cli, terminal: Terminal) -> Result<(), Failure> {
         Command::Peer(command) => command.run(&call()?),
         Command::Package(command) => command.run(global, terminal),
         Command::Case(command) => command.run(&call()?),
+        Command::Approvals(command) => command.run(&call()?),
         Command::Transfer(command) => command.run(&call()?),
         Command::Receipt(command) => command.run(&call()?),
         Command::Log(command) => command.run(&call()?),

@@ -22,7 +22,7 @@ pub use home::Home;
 pub use raw::Source;
 pub use typed::{Config, Origin};
 pub use values::{
-    Authority, Country, Destroy, KeyFiles, Limits, Listen, LogFormat, LogLevel, Telemetry,
+    Authority, Country, Destroy, KeyFiles, Limits, Listen, LogFormat, LogLevel, Telemetry, Verb,
 };
 
 #[cfg(test)]

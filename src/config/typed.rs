@@ -27,6 +27,7 @@ use crate::config::values::KeyFiles;
 use crate::config::values::Limits;
 use crate::config::values::Listen;
 use crate::config::values::Telemetry;
+use crate::config::values::Verb;
 use crate::identity::card::name_fault;
 use crate::policy::Handling;
 use crate::policy::Role;
@@ -55,6 +56,8 @@ pub struct Config {
     pub handling_max: Handling,
     /// Whether only the team of its case may use a package.
     pub need_to_know: bool,
+    /// What takes two persons.
+    pub dual_control: Vec<Verb>,
     /// What happens to packages that may no longer be kept.
     pub destroy: Destroy,
     /// Who has which role. `None`: no role is written, so everybody who may use the socket has all of them.
@@ -137,6 +140,15 @@ fn read(path: &Path) -> Result<String, Fault> {
     Ok(text)
 }
 
+/// Verbs between commas.
+fn verbs(text: &str) -> Result<Vec<Verb>, String> {
+    let words = text
+        .split(',')
+        .map(str::trim)
+        .filter(|word| !word.is_empty());
+    words.map(str::parse).collect()
+}
+
 /// Turns entries into values and collects what is wrong with them.
 struct Meaning {
     home: Home,
@@ -173,6 +185,7 @@ impl Meaning {
             ),
             (text, _) => Ok(text == "true"),
         });
+        let dual_control = self.value("policy.dual_control", verbs);
         let destroy = self.value("retention.destroy", str::parse);
         let log = self.value("telemetry.log", str::parse);
         let level = self.value("telemetry.level", str::parse);
@@ -196,6 +209,7 @@ impl Meaning {
             classic,
             handling_max: handling_max?,
             need_to_know: need_to_know?,
+            dual_control: dual_control?,
             destroy: destroy?,
             roles,
             telemetry: Telemetry {

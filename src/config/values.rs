@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
 use crate::base::Alias;
 use crate::base::AuthorityId;
 use crate::config::fault::nearest;
@@ -238,6 +240,44 @@ words! {
         Propose = "propose",
         /// They are destroyed by themselves.
         Automatic = "automatic",
+    }
+}
+
+words! {
+    /// What can be made to take two persons.
+    Verb {
+        /// Destroy a package that is held here.
+        PackagePurge = "package.purge",
+        /// Keep a package from being destroyed.
+        PackageHold = "package.hold",
+        /// End a hold.
+        PackageRelease = "package.release",
+        /// Bind a package by stricter terms.
+        PackageRestrict = "package.restrict",
+        /// Take a package back.
+        PackageWithdraw = "package.withdraw",
+        /// Trust a peer.
+        PeerAccept = "peer.accept",
+    }
+}
+
+impl fmt::Display for Verb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl Serialize for Verb {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Verb {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        String::deserialize(from)?
+            .parse()
+            .map_err(de::Error::custom)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::api::server::{ApiFailure, Caller};
+use crate::api::server::ApiFailure;
 use crate::api::types::{HoldRequest, HoldView};
 use crate::base::Date;
 use crate::base::Timestamp;
@@ -58,7 +58,7 @@ impl Daemon {
     /// Holds a package until the end of a day, in place of the hold that there was.
     pub(crate) async fn hold(
         &self,
-        caller: &Caller,
+        actor: &str,
         xid: Xid,
         wish: &HoldRequest,
     ) -> Result<HoldView, ApiFailure> {
@@ -84,7 +84,7 @@ impl Daemon {
             until: wish.until,
             authority: wish.authority.clone(),
             reason: wish.reason.clone(),
-            by: caller.actor(),
+            by: actor.to_owned(),
             at: self.station.clock(),
             released: false,
         };
@@ -96,7 +96,7 @@ impl Daemon {
     }
 
     /// Ends the hold on a package.
-    pub(crate) async fn release(&self, caller: &Caller, xid: Xid) -> Result<HoldView, ApiFailure> {
+    pub(crate) async fn release(&self, actor: &str, xid: Xid) -> Result<HoldView, ApiFailure> {
         let hold = self
             .hold_of(&xid)
             .await?
@@ -105,7 +105,7 @@ impl Daemon {
             until: hold.until,
             authority: hold.authority.clone(),
             reason: hold.reason.clone(),
-            by: caller.actor(),
+            by: actor.to_owned(),
             at: self.station.clock(),
             released: true,
         };

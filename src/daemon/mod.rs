@@ -5,6 +5,7 @@
 
 mod acceptor;
 mod adopted;
+mod approvals;
 mod bundle;
 mod callback;
 mod cases;
@@ -110,6 +111,8 @@ pub(crate) struct Daemon {
     pub(crate) retention: Retention,
     /// One statement about what was handed over at a time, so that their chain does not fork.
     pub(crate) access: tokio::sync::Mutex<()>,
+    /// One decision of a second person at a time.
+    pub(crate) approvals: tokio::sync::Mutex<()>,
     phase: watch::Sender<Phase>,
     broken: mpsc::Sender<String>,
     bells: Mutex<HashMap<AuthorityId, Arc<Mailbox>>>,

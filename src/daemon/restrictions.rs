@@ -1,6 +1,6 @@
 //! Stricter terms for what was handed over, and taking a package back: the sender's word, told until it is acknowledged.
 
-use crate::api::server::{ApiFailure, Caller};
+use crate::api::server::ApiFailure;
 use crate::api::types::{PackageView, Restrict};
 use crate::base::Xid;
 use crate::base::json;
@@ -21,7 +21,7 @@ impl Daemon {
     /// back ends the exchange; after that, it ends the time for which it may be kept.
     pub(crate) async fn restrict(
         &self,
-        caller: &Caller,
+        actor: &str,
         xid: Xid,
         wish: &Restrict,
     ) -> Result<PackageView, ApiFailure> {
@@ -33,7 +33,7 @@ impl Daemon {
             return Err(ApiFailure::usage("not-sender", message));
         }
         let disclosures = vec![
-            Disclosure::new(seal::random(), disclosure::PERSONS, caller.actor()),
+            Disclosure::new(seal::random(), disclosure::PERSONS, actor),
             Disclosure::new(
                 seal::random(),
                 disclosure::JUSTIFICATION,

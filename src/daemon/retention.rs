@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use crate::api::server::{ApiFailure, Caller};
+use crate::api::server::ApiFailure;
 use crate::api::types::{Destruction, DueView};
 use crate::base::Digest;
 use crate::base::Xid;
@@ -60,7 +60,7 @@ pub(crate) enum Cause<'a> {
     /// A person orders it.
     Order {
         /// Who.
-        caller: &'a Caller,
+        actor: &'a str,
         /// Why, in their own words.
         justification: &'a str,
     },
@@ -280,11 +280,11 @@ impl Daemon {
         cause: Cause<'_>,
     ) -> Result<(Permit, Reason), ApiFailure> {
         let actor = match cause {
-            Cause::Due => String::new(),
-            Cause::Order { caller, .. } => caller.actor(),
+            Cause::Due => "",
+            Cause::Order { actor, .. } => actor,
         };
         let facts = self
-            .facts_of_keeping(Action::Erase, row, terms, &actor)
+            .facts_of_keeping(Action::Erase, row, terms, actor)
             .await?;
         let permit = policy::decide(&self.station.own.policy, &facts);
         let permit = permit.map_err(|denial| ApiFailure::denied(&denial))?;
@@ -317,10 +317,10 @@ impl Daemon {
         let disclosures = match cause {
             Cause::Due => Vec::new(),
             Cause::Order {
-                caller,
+                actor,
                 justification,
             } => vec![
-                Disclosure::new(seal::random(), disclosure::PERSONS, caller.actor()),
+                Disclosure::new(seal::random(), disclosure::PERSONS, actor),
                 Disclosure::new(seal::random(), disclosure::JUSTIFICATION, justification),
             ],
         };

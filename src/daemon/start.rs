@@ -256,6 +256,7 @@ async fn assemble(
         started: clock(),
         retention: crate::daemon::retention::Retention::default(),
         access: tokio::sync::Mutex::default(),
+        approvals: tokio::sync::Mutex::default(),
         phase: watch::Sender::new(Phase::Running),
         broken: broken_to,
         bells: std::sync::Mutex::default(),

@@ -347,7 +347,9 @@ fn purpose_need(kind: Kind) -> Need {
 
 fn subject_need(kind: Kind) -> Need {
     match kind {
-        Kind::CardAdopted | Kind::KeyAnnounce | Kind::PolicyAdopted => Need::Required,
+        Kind::Approval | Kind::CardAdopted | Kind::KeyAnnounce | Kind::PolicyAdopted => {
+            Need::Required
+        }
         Kind::ClockStep | Kind::Recovered => Need::Optional,
         Kind::Access
         | Kind::AccessDenied

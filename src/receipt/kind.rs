@@ -9,6 +9,8 @@ vocabulary! {
         Access = "access",
         /// The receiver's policy refused to open a package.
         AccessDenied = "access-denied",
+        /// A second person approved or rejected what takes two.
+        Approval = "approval",
         /// A peer's card was accepted, or a newer one taken.
         CardAdopted = "card-adopted",
         /// The clock of an authority was set by more than its uncertainty.
@@ -165,7 +167,8 @@ impl Kind {
             },
             Self::Destroyed => DESTROYED,
             Self::RestrictionChanged => RESTRICTION_CHANGED,
-            Self::CardAdopted
+            Self::Approval
+            | Self::CardAdopted
             | Self::ClockStep
             | Self::KeyAnnounce
             | Self::PolicyAdopted
@@ -194,7 +197,8 @@ impl Kind {
             | Self::ContentMismatch
             | Self::Destroyed
             | Self::RestrictionChanged => true,
-            Self::CardAdopted
+            Self::Approval
+            | Self::CardAdopted
             | Self::ClockStep
             | Self::Consigned
             | Self::Dispatch

@@ -248,6 +248,11 @@ pub(crate) fn story(de: &Party, ie: &Party, package: &Package) -> Story {
     refused(&mut story);
     // What is made from the story later was made before there were these: its times stay.
     let clock = story.clock;
+    let from = Signer::of(&story.de.public());
+    let approved = Receipt::own(Kind::Approval, from, Some(Digest::of(b"approval")));
+    let approved = approved.stamped(&stamp(&story));
+    story.add("approval", "a second person approves", &approved, None);
+    story.clock = clock;
     ended(&mut story);
     story.clock = clock;
     story

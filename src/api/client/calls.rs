@@ -4,11 +4,11 @@ use serde::Deserialize;
 
 use crate::api::client::{CallFault, Client, Download, Upload, encode};
 use crate::api::types::{
-    AcceptPeer, AddPeer, AnchorView, AssignTeam, Bundle, CardView, CaseView, DestroyRequest,
-    Destruction, DueView, Explanation, HoldRequest, HoldView, LogStatus, OpenRequest, Opening,
-    PackageDetail, PackageView, PeerView, Ping, PolicyView, ProofView, ReceiptDetail, ReceiptView,
-    Restrict, SealFinish, SealGrant, SealMany, SealRequest, Spooled, Status, TransferView,
-    Verification, WaitMany, Waited,
+    AcceptPeer, AddPeer, AnchorView, ApprovalView, AssignTeam, Bundle, CardView, CaseView,
+    DestroyRequest, Destruction, DueView, Explanation, HoldRequest, HoldView, LogStatus,
+    OpenRequest, Opening, PackageDetail, PackageView, PeerView, Ping, PolicyView, ProofView,
+    ReceiptDetail, ReceiptView, Restrict, SealFinish, SealGrant, SealMany, SealRequest, Spooled,
+    Status, TransferView, Verification, WaitMany, Waited,
 };
 use crate::policy::{Purpose, Role};
 
@@ -159,6 +159,22 @@ impl Client {
     /// Asks for leave to read a package.
     pub async fn open_package(&self, id: &str, open: &OpenRequest) -> Result<Opening, CallFault> {
         self.post(&format!("/v1/packages/{}/openings", encode(id)), open)
+            .await
+    }
+
+    /// What was asked for that takes two persons.
+    pub async fn approvals(&self) -> Result<Vec<ApprovalView>, CallFault> {
+        self.get("/v1/approvals").await
+    }
+
+    /// One of these requests.
+    pub async fn approval(&self, id: &str) -> Result<ApprovalView, CallFault> {
+        self.get(&format!("/v1/approvals/{}", encode(id))).await
+    }
+
+    /// Decides on it: `approve` or `reject`.
+    pub async fn decide(&self, id: &str, how: &str) -> Result<ApprovalView, CallFault> {
+        self.post(&format!("/v1/approvals/{}/{how}", encode(id)), &Nothing {})
             .await
     }
 

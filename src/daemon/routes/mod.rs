@@ -1,9 +1,10 @@
 //! The calls of the local API.
 
+mod approvals;
 mod cases;
 mod doors;
 mod packages;
-mod peers;
+pub(crate) mod peers;
 mod policies;
 mod receipts;
 mod retention;
@@ -25,6 +26,8 @@ use crate::daemon::routes::doors::{ANY, Doors, EVIDENCE, OPERATION, RECORDS, SUP
 use crate::daemon::sealed;
 use crate::store::Exchange;
 use crate::store::StoreFault;
+
+pub(crate) use approvals::roles_for;
 
 type Shared = State<Arc<Daemon>>;
 type Answer<T> = Result<Json<T>, ApiFailure>;
@@ -85,7 +88,7 @@ pub(crate) fn routes(daemon: Arc<Daemon>) -> Router {
         .door("/v1/log/checkpoint", WORK, post(receipts::checkpoint))
         .door("/v1/log/keys", ANY, get(receipts::keys))
         .door("/v1/log/proofs/{name}", ANY, get(receipts::proofs));
-    let doors = retention::doors(doors);
+    let doors = approvals::doors(retention::doors(doors));
     doors.into_router().fallback(unknown).with_state(daemon)
 }
 

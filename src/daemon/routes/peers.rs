@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{ConnectInfo, Path, State};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::api::server::ApiFailure;
+use crate::api::server::{ApiFailure, Caller};
 use crate::api::types::{AcceptPeer, AddPeer, CardView, PeerView, Ping};
+use crate::base::Digest;
 use crate::base::limits;
+use crate::config::Verb;
 use crate::daemon::Daemon;
 use crate::daemon::news;
 use crate::daemon::roster::Known;
@@ -166,22 +168,44 @@ fn replaced(
 
 pub(super) async fn accept(
     State(daemon): Shared,
+    ConnectInfo(caller): ConnectInfo<Caller>,
     Path(name): Path<String>,
     Json(wish): Json<AcceptPeer>,
 ) -> Answer<PeerView> {
     let known = find(&daemon, &name)?;
+    check_words(&known, &wish)?;
+    if known.row.state != PeerState::Accepted {
+        let id = known.row.id.as_str();
+        daemon.alone(&caller, Verb::PeerAccept, id, &wish).await?;
+    }
+    accept_peer(&daemon, &name, &wish).await.map(Json)
+}
+
+/// The digest of the peer's card, if these are its six words.
+fn check_words(known: &Known, wish: &AcceptPeer) -> Result<Digest, ApiFailure> {
     let note = Note::parse(&known.row.card)
         .map_err(|e| ApiFailure::mismatch("ledger-altered", e.to_string()))?;
-    if !words::matches(&wish.fingerprint, &note.text_digest()) {
-        let message = format!(
-            "these are not the six words of the card of {}",
-            known.row.id
-        );
-        return Err(ApiFailure::trust("fingerprint-mismatch", message)
-            .next("do not accept it: compare again by telephone, on a number you know"));
+    if words::matches(&wish.fingerprint, &note.text_digest()) {
+        return Ok(note.text_digest());
     }
+    let message = format!(
+        "these are not the six words of the card of {}",
+        known.row.id
+    );
+    Err(ApiFailure::trust("fingerprint-mismatch", message)
+        .next("do not accept it: compare again by telephone, on a number you know"))
+}
+
+/// Trusts a peer whose six words were compared.
+pub(crate) async fn accept_peer(
+    daemon: &Arc<Daemon>,
+    name: &str,
+    wish: &AcceptPeer,
+) -> Result<PeerView, ApiFailure> {
+    let known = find(daemon, name)?;
+    let card = check_words(&known, wish)?;
     if known.row.state == PeerState::Accepted {
-        return Ok(Json(views::peer(&daemon, &known)));
+        return Ok(views::peer(daemon, &known));
     }
     let row = PeerRow {
         state: PeerState::Accepted,
@@ -189,7 +213,7 @@ pub(super) async fn accept(
         ..known.row.clone()
     };
     let stated = daemon
-        .governance(Kind::CardAdopted, note.text_digest())
+        .governance(Kind::CardAdopted, card)
         .map_err(|e| unsigned(&e))?;
     daemon
         .station
@@ -199,7 +223,7 @@ pub(super) async fn accept(
         .map_err(commit_failure)?;
     daemon.reload_peers().await.map_err(|e| stored(&e))?;
     daemon.ring(&known.row.id);
-    Ok(Json(views::peer(&daemon, &*find(&daemon, &name)?)))
+    Ok(views::peer(daemon, &*find(daemon, name)?))
 }
 
 pub(super) async fn ping(State(daemon): Shared, Path(name): Path<String>) -> Answer<Ping> {

@@ -9,6 +9,7 @@ use crate::api::types::{
     DestroyRequest, Destruction, DueView, HoldRequest, HoldView, PackageView, Restrict,
 };
 use crate::base::limits;
+use crate::config::Verb;
 use crate::daemon::retention::Cause;
 use crate::daemon::routes::doors::{Doors, EVIDENCE, RECORDS, SUPERVISION};
 use crate::daemon::routes::{Answer, Shared};
@@ -41,14 +42,20 @@ async fn destroy(
         );
         return Err(ApiFailure::usage("no-justification", message));
     }
+    let actor = caller.actor();
     let cause = Cause::Order {
-        caller: &caller,
+        actor: &actor,
         justification,
     };
     let xid = daemon.find(&name).await?;
+    let would = daemon.would_destroy(xid, cause).await?;
     if request.dry_run {
-        return daemon.would_destroy(xid, cause).await.map(Json);
+        return Ok(Json(would));
     }
+    let id = xid.to_string();
+    daemon
+        .alone(&caller, Verb::PackagePurge, &id, &request)
+        .await?;
     daemon.destroy(xid, cause).await.map(Json)
 }
 
@@ -59,7 +66,11 @@ async fn hold(
     Json(request): Json<HoldRequest>,
 ) -> Answer<HoldView> {
     let xid = daemon.find(&name).await?;
-    daemon.hold(&caller, xid, &request).await.map(Json)
+    let id = xid.to_string();
+    daemon
+        .alone(&caller, Verb::PackageHold, &id, &request)
+        .await?;
+    daemon.hold(&caller.actor(), xid, &request).await.map(Json)
 }
 
 async fn release(
@@ -68,7 +79,11 @@ async fn release(
     Path(name): Path<String>,
 ) -> Answer<HoldView> {
     let xid = daemon.find(&name).await?;
-    daemon.release(&caller, xid).await.map(Json)
+    let id = xid.to_string();
+    daemon
+        .alone(&caller, Verb::PackageRelease, &id, &serde_json::json!({}))
+        .await?;
+    daemon.release(&caller.actor(), xid).await.map(Json)
 }
 
 async fn restrict(
@@ -78,5 +93,13 @@ async fn restrict(
     Json(request): Json<Restrict>,
 ) -> Answer<PackageView> {
     let xid = daemon.find(&name).await?;
-    daemon.restrict(&caller, xid, &request).await.map(Json)
+    let verb = if request.withdraw {
+        Verb::PackageWithdraw
+    } else {
+        Verb::PackageRestrict
+    };
+    let id = xid.to_string();
+    daemon.alone(&caller, verb, &id, &request).await?;
+    let actor = caller.actor();
+    daemon.restrict(&actor, xid, &request).await.map(Json)
 }

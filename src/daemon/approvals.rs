@@ -1,0 +1,424 @@
+//! Dual control: what the configuration lists is done only after a second person has approved it. Who asked, who decided and
+//! what was decided is stated in the log before anything is done.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::api::server::{ApiFailure, Caller};
+use crate::api::types::{ApprovalView, DestroyRequest, HoldRequest, Restrict};
+use crate::base::Digest;
+use crate::base::Timestamp;
+use crate::base::Xid;
+use crate::base::json;
+use crate::base::limits;
+use crate::config::Verb;
+use crate::daemon::Daemon;
+use crate::daemon::retention::Cause;
+use crate::daemon::routes::peers::accept_peer;
+use crate::daemon::routes::{roles_for, stored};
+use crate::daemon::statements::{commit_failure, unsigned};
+use crate::policy::{Denial, ReasonCode, instrument, lacking};
+use crate::receipt::Kind;
+use crate::seal;
+use crate::store::Op;
+
+/// The ledger key of the list of requests.
+const INDEX: &str = "approvals";
+
+/// What is kept of a request.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Kept {
+    id: String,
+    verb: Verb,
+    /// A package or a peer.
+    subject: String,
+    /// The call, as it is carried out.
+    request: Value,
+    asked_by: String,
+    uid: u32,
+    at: Timestamp,
+    expires: Timestamp,
+    state: State,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    decided_by: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    decided_at: Option<Timestamp>,
+    /// The text whose SHA-256 is the subject of the `approval` statement.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stated: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum State {
+    Waiting,
+    /// Decided in favour; what was asked for may not be done yet.
+    Approved,
+    Rejected,
+    /// Approved and done.
+    Done,
+}
+
+impl Kept {
+    fn is_over(&self, now: Timestamp) -> bool {
+        match self.state {
+            State::Waiting | State::Approved => now > self.expires,
+            State::Rejected | State::Done => true,
+        }
+    }
+
+    fn view(&self, now: Timestamp, result: Option<Value>) -> ApprovalView {
+        let state = match self.state {
+            State::Waiting | State::Approved if now > self.expires => "expired",
+            State::Waiting => "waiting",
+            State::Approved => "approved",
+            State::Rejected => "rejected",
+            State::Done => "done",
+        };
+        ApprovalView {
+            id: self.id.clone(),
+            verb: self.verb.to_string(),
+            subject: self.subject.clone(),
+            request: self.request.clone(),
+            asked_by: self.asked_by.clone(),
+            at: self.at,
+            expires: self.expires,
+            state: state.to_owned(),
+            decided_by: self.decided_by.clone(),
+            decided_at: self.decided_at,
+            stated: self.stated.clone(),
+            result,
+        }
+    }
+
+    /// The text that is stated: who asked for what, and what was decided.
+    fn statement(&self, decision: &str, by: &str, at: Timestamp) -> String {
+        let text = serde_json::json!({
+            "v": 1,
+            "verb": self.verb,
+            "subject": self.subject,
+            "request": Digest::of(&json::canonical(&self.request)),
+            "asked_by": self.asked_by,
+            "asked_at": self.at,
+            "decision": decision,
+            "decided_by": by,
+            "decided_at": at,
+        });
+        String::from_utf8_lossy(&json::canonical(&text)).into_owned()
+    }
+}
+
+fn key(id: &str) -> String {
+    format!("approval/{id}")
+}
+
+fn over(kept: &Kept, now: Timestamp) -> ApiFailure {
+    let state = kept.view(now, None).state;
+    let message = format!(
+        "the request {} is {state}: nothing waits for a decision",
+        kept.id
+    );
+    ApiFailure::nothing("approval-over", message).next("rogatory approvals list")
+}
+
+fn second_missing(verb: Verb, text: String) -> ApiFailure {
+    ApiFailure::denied(&Denial {
+        rule: "dual-control",
+        term: format!("dual_control={verb}"),
+        reason: ReasonCode::SecondPersonMissing,
+        clause: instrument::BY_CONFIGURATION.to_owned(),
+        text,
+    })
+}
+
+impl Daemon {
+    /// Whether this person may do this alone. If not, the wish is kept for a second person, and the refusal names it.
+    ///
+    /// # Errors
+    /// Refused by policy, with the request that now waits.
+    pub(crate) async fn alone(
+        &self,
+        caller: &Caller,
+        verb: Verb,
+        subject: &str,
+        request: &impl Serialize,
+    ) -> Result<(), ApiFailure> {
+        if !self.config.dual_control.contains(&verb) {
+            return Ok(());
+        }
+        let uid = caller.uid.ok_or_else(|| {
+            second_missing(
+                verb,
+                "who asks is not known, so no second person can be told from the first".to_owned(),
+            )
+        })?;
+        let request = serde_json::to_value(request)
+            .map_err(|e| ApiFailure::failed("internal", e.to_string()))?;
+        let _one_at_a_time = self.approvals.lock().await;
+        let now = self.station.clock();
+        let mut all = self.kept_approvals().await?;
+        let same = |it: &&Kept| {
+            let what = (it.verb, it.subject.as_str(), &it.request, it.uid);
+            what == (verb, subject, &request, uid) && it.state == State::Waiting
+        };
+        let waiting = all.iter().filter(|it| !it.is_over(now)).find(same).cloned();
+        let kept = if let Some(kept) = waiting {
+            kept
+        } else {
+            let kept = Kept {
+                id: hex::encode(seal::random::<8>()),
+                verb,
+                subject: subject.to_owned(),
+                request,
+                asked_by: caller.actor(),
+                uid,
+                at: now,
+                expires: now.plus_millis(limits::APPROVAL_MS_MAX),
+                state: State::Waiting,
+                decided_by: None,
+                decided_at: None,
+                stated: None,
+            };
+            all.push(kept.clone());
+            self.list_approvals(&all, &kept, now).await?;
+            kept
+        };
+        let text = format!(
+            "{verb} takes a second person: the request {} of {} waits until {}; somebody else approves it with: rogatory approvals approve {}",
+            kept.id, kept.asked_by, kept.expires, kept.id
+        );
+        Err(second_missing(verb, text))
+    }
+
+    /// Keeps a new request. What is over goes first when there are too many.
+    async fn list_approvals(
+        &self,
+        all: &[Kept],
+        new: &Kept,
+        now: Timestamp,
+    ) -> Result<(), ApiFailure> {
+        let open = all.iter().filter(|it| !it.is_over(now)).count();
+        if open > limits::APPROVALS_MAX {
+            let message = format!("{} requests wait for a second person already", open - 1);
+            return Err(ApiFailure::temporary("too-many-approvals", message)
+                .next("rogatory approvals list"));
+        }
+        let mut to_forget = all.len().saturating_sub(limits::APPROVALS_MAX);
+        let stays = |it: &&Kept| {
+            let goes = to_forget > 0 && it.is_over(now);
+            to_forget -= usize::from(goes);
+            !goes
+        };
+        let ids: Vec<&str> = all.iter().filter(stays).map(|it| it.id.as_str()).collect();
+        let index = Op::Meta {
+            key: INDEX.to_owned(),
+            value: json::canonical(&ids),
+        };
+        self.keep_approval(new, vec![index]).await
+    }
+
+    async fn keep_approval(&self, kept: &Kept, mut ops: Vec<Op>) -> Result<(), ApiFailure> {
+        ops.push(Op::Meta {
+            key: key(&kept.id),
+            value: json::canonical(kept),
+        });
+        let committed = self.station.ledger.commit(ops).await;
+        committed.map(drop).map_err(commit_failure)
+    }
+
+    async fn kept_approvals(&self) -> Result<Vec<Kept>, ApiFailure> {
+        let altered = |e: serde_json::Error| {
+            let message = format!("a request for approval in the ledger cannot be read: {e}");
+            ApiFailure::mismatch("ledger-altered", message).next("rogatory fsck")
+        };
+        let ledger = &self.station.ledger;
+        let Some(index) = ledger.meta(INDEX).await.map_err(|e| stored(&e))? else {
+            return Ok(Vec::new());
+        };
+        let ids: Vec<String> = serde_json::from_slice(&index).map_err(altered)?;
+        let mut all = Vec::with_capacity(ids.len());
+        for id in ids {
+            let kept = ledger.meta(&key(&id)).await.map_err(|e| stored(&e))?;
+            if let Some(kept) = kept {
+                all.push(serde_json::from_slice(&kept).map_err(altered)?);
+            }
+        }
+        Ok(all)
+    }
+
+    async fn kept_approval(&self, name: &str) -> Result<Kept, ApiFailure> {
+        let found: Vec<Kept> = self.kept_approvals().await?;
+        let found = found.into_iter().find(|it| it.id == name);
+        found.ok_or_else(|| {
+            let message = format!("no request for approval is called {name}");
+            ApiFailure::missing("no-such-approval", message).next("rogatory approvals list")
+        })
+    }
+
+    /// All requests that are remembered, oldest first.
+    pub(crate) async fn approval_views(&self) -> Result<Vec<ApprovalView>, ApiFailure> {
+        let now = self.station.clock();
+        let all = self.kept_approvals().await?;
+        Ok(all.iter().map(|kept| kept.view(now, None)).collect())
+    }
+
+    /// One request.
+    pub(crate) async fn approval_view(&self, name: &str) -> Result<ApprovalView, ApiFailure> {
+        let now = self.station.clock();
+        Ok(self.kept_approval(name).await?.view(now, None))
+    }
+
+    /// States the decision of a second person; what was approved is then done.
+    pub(crate) async fn decide_approval(
+        self: &Arc<Self>,
+        caller: &Caller,
+        name: &str,
+        approves: bool,
+    ) -> Result<ApprovalView, ApiFailure> {
+        let _one_at_a_time = self.approvals.lock().await;
+        let now = self.station.clock();
+        let mut kept = self.kept_approval(name).await?;
+        let roles = self.roles_of(caller);
+        let takes = roles_for(kept.verb);
+        if !roles.meets(takes) {
+            let denial = lacking("to decide on this", &caller.actor(), roles, takes);
+            return Err(ApiFailure::denied(&denial));
+        }
+        if kept.is_over(now) || !approves && kept.state != State::Waiting {
+            return Err(over(&kept, now));
+        }
+        if caller.uid.is_none_or(|uid| uid == kept.uid) {
+            let text = format!("{} has asked for it: somebody else decides", kept.asked_by);
+            return Err(second_missing(kept.verb, text));
+        }
+        if kept.state == State::Waiting {
+            self.state_decision(&mut kept, caller, approves).await?;
+        }
+        if !approves {
+            return Ok(kept.view(now, None));
+        }
+        let result = self.carry_out(&kept).await?;
+        kept.state = State::Done;
+        self.keep_approval(&kept, Vec::new()).await?;
+        Ok(kept.view(now, Some(result)))
+    }
+
+    async fn state_decision(
+        &self,
+        kept: &mut Kept,
+        caller: &Caller,
+        approves: bool,
+    ) -> Result<(), ApiFailure> {
+        let (now, by) = (self.station.clock(), caller.actor());
+        let (decision, state) = if approves {
+            ("approved", State::Approved)
+        } else {
+            ("rejected", State::Rejected)
+        };
+        let text = kept.statement(decision, &by, now);
+        let stated = self.governance(Kind::Approval, Digest::of(text.as_bytes()));
+        let stated = stated.map_err(|e| unsigned(&e))?;
+        kept.state = state;
+        kept.decided_by = Some(by);
+        kept.decided_at = Some(now);
+        kept.stated = Some(text);
+        self.keep_approval(kept, vec![stated]).await?;
+        tracing::info!(id = %kept.id, verb = %kept.verb, decision, "a second person has decided");
+        Ok(())
+    }
+
+    /// Does what was approved, in the name of both.
+    async fn carry_out(self: &Arc<Self>, kept: &Kept) -> Result<Value, ApiFailure> {
+        let second = kept.decided_by.as_deref().unwrap_or_default();
+        let actor = format!("{}, approved by {second}", kept.asked_by);
+        let bad = |e: serde_json::Error| ApiFailure::failed("internal", e.to_string());
+        let request = kept.request.clone();
+        let xid = || -> Result<Xid, ApiFailure> {
+            let xid = kept.subject.parse();
+            xid.map_err(|_| ApiFailure::failed("internal", "the request names no package"))
+        };
+        let done = match kept.verb {
+            Verb::PackagePurge => {
+                let request: DestroyRequest = serde_json::from_value(request).map_err(bad)?;
+                let cause = Cause::Order {
+                    actor: &actor,
+                    justification: &request.justification,
+                };
+                serde_json::to_value(self.destroy(xid()?, cause).await?)
+            }
+            Verb::PackageHold => {
+                let request: HoldRequest = serde_json::from_value(request).map_err(bad)?;
+                serde_json::to_value(self.hold(&actor, xid()?, &request).await?)
+            }
+            Verb::PackageRelease => serde_json::to_value(self.release(&actor, xid()?).await?),
+            Verb::PackageRestrict | Verb::PackageWithdraw => {
+                let request: Restrict = serde_json::from_value(request).map_err(bad)?;
+                serde_json::to_value(self.restrict(&actor, xid()?, &request).await?)
+            }
+            Verb::PeerAccept => {
+                let request = serde_json::from_value(request).map_err(bad)?;
+                serde_json::to_value(accept_peer(self, &kept.subject, &request).await?)
+            }
+        };
+        done.map_err(bad)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept() -> Kept {
+        let at = Timestamp::from_millis(1_795_424_400_000);
+        Kept {
+            id: "0011223344556677".to_owned(),
+            verb: Verb::PackagePurge,
+            subject: "00112233445566778899aabbccddeeff".to_owned(),
+            request: serde_json::json!({"justification": "by mistake"}),
+            asked_by: "a.murphy".to_owned(),
+            uid: 1_000,
+            at,
+            expires: at.plus_millis(limits::APPROVAL_MS_MAX),
+            state: State::Waiting,
+            decided_by: None,
+            decided_at: None,
+            stated: None,
+        }
+    }
+
+    #[test]
+    fn a_request_waits_a_week_and_is_decided_once() {
+        let before = kept().expires;
+        let after = before.plus_millis(1);
+        for (state, now, shown, is_over) in [
+            (State::Waiting, before, "waiting", false),
+            (State::Waiting, after, "expired", true),
+            (State::Approved, before, "approved", false),
+            (State::Approved, after, "expired", true),
+            (State::Rejected, before, "rejected", true),
+            (State::Done, before, "done", true),
+            (State::Done, after, "done", true),
+        ] {
+            let kept = Kept { state, ..kept() };
+            let found = (kept.view(now, None).state, kept.is_over(now));
+            assert_eq!(found, (shown.to_owned(), is_over), "{state:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_stated_names_both_persons_and_not_the_reason() {
+        let text = kept().statement("approved", "s.byrne", kept().at);
+        for word in [
+            "a.murphy",
+            "s.byrne",
+            "approved",
+            "package.purge",
+            &kept().subject,
+        ] {
+            assert!(text.contains(word), "{word} in {text}");
+        }
+        assert!(!text.contains("by mistake"), "{text}");
+    }
+}

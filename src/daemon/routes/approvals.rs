@@ -1,0 +1,54 @@
+//! What waits for a second person.
+
+use axum::Json;
+use axum::extract::{ConnectInfo, Path, State};
+use axum::routing::{get, post};
+
+use crate::api::server::Caller;
+use crate::api::types::ApprovalView;
+use crate::config::Verb;
+use crate::daemon::routes::doors::{ANY, Doors, EVIDENCE, OPERATION, SUPERVISION, WORK};
+use crate::daemon::routes::{Answer, Shared};
+use crate::policy::Roles;
+
+/// The roles that do this, and decide on it.
+pub(crate) const fn roles_for(verb: Verb) -> Roles {
+    match verb {
+        Verb::PackagePurge | Verb::PackageHold | Verb::PackageRelease => SUPERVISION,
+        Verb::PackageRestrict | Verb::PackageWithdraw => EVIDENCE,
+        Verb::PeerAccept => OPERATION,
+    }
+}
+
+/// The calls of this file. Who may decide depends on what was asked for.
+pub(super) fn doors(doors: Doors) -> Doors {
+    doors
+        .door("/v1/approvals", ANY, get(list))
+        .door("/v1/approvals/{id}", ANY, get(show))
+        .door("/v1/approvals/{id}/approve", WORK, post(approve))
+        .door("/v1/approvals/{id}/reject", WORK, post(reject))
+}
+
+async fn list(State(daemon): Shared) -> Answer<Vec<ApprovalView>> {
+    daemon.approval_views().await.map(Json)
+}
+
+async fn show(State(daemon): Shared, Path(id): Path<String>) -> Answer<ApprovalView> {
+    daemon.approval_view(&id).await.map(Json)
+}
+
+async fn approve(
+    State(daemon): Shared,
+    ConnectInfo(caller): ConnectInfo<Caller>,
+    Path(id): Path<String>,
+) -> Answer<ApprovalView> {
+    daemon.decide_approval(&caller, &id, true).await.map(Json)
+}
+
+async fn reject(
+    State(daemon): Shared,
+    ConnectInfo(caller): ConnectInfo<Caller>,
+    Path(id): Path<String>,
+) -> Answer<ApprovalView> {
+    daemon.decide_approval(&caller, &id, false).await.map(Json)
+}
