@@ -20,6 +20,7 @@ pub use retention::{DestroyRequest, Destruction, DueView, HoldRequest, HoldView,
 use serde::{Deserialize, Serialize};
 
 use crate::base::{Alias, AuthorityId, Digest, Timestamp, Xid};
+use crate::policy::Ground;
 use crate::policy::terms::Terms;
 
 mod many;
@@ -286,6 +287,17 @@ pub struct OpenRequest {
     /// Whether the proceedings are declared to be directly related to those of the request.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub related: bool,
+    /// An exception that is declared: a second person approves it, and the sender is told.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub exception: Option<Ground>,
+}
+
+/// `POST /v1/openings/{opening}/mismatch`: what was read is not what was signed; the sender is told.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mismatch {
+    /// What does not match, in one word.
+    pub code: String,
 }
 
 /// The permitted opening; its plaintext is read at `GET /v1/openings/{opening}/plaintext`, with `Range` or whole.

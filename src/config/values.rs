@@ -256,6 +256,8 @@ words! {
         PackageRestrict = "package.restrict",
         /// Take a package back.
         PackageWithdraw = "package.withdraw",
+        /// Open under a declared exception; it always does.
+        PackageException = "package.exception",
         /// Trust a peer.
         PeerAccept = "peer.accept",
     }

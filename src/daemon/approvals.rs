@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::api::server::{ApiFailure, Caller};
-use crate::api::types::{ApprovalView, DestroyRequest, HoldRequest, Restrict};
+use crate::api::types::{ApprovalView, DestroyRequest, HoldRequest, OpenRequest, Restrict};
 use crate::base::Digest;
 use crate::base::Timestamp;
 use crate::base::Xid;
@@ -110,6 +110,28 @@ impl Kept {
     }
 }
 
+/// The approval of an opening under an exception, to be used once.
+pub(crate) struct Approved(Kept);
+
+impl Approved {
+    /// Who gave it.
+    pub(crate) fn second(&self) -> &str {
+        self.0.decided_by.as_deref().unwrap_or_default()
+    }
+
+    /// The change that uses it up.
+    pub(crate) fn used_up(&self) -> Op {
+        let used = Kept {
+            state: State::Done,
+            ..self.0.clone()
+        };
+        Op::Meta {
+            key: key(&used.id),
+            value: json::canonical(&used),
+        }
+    }
+}
+
 fn key(id: &str) -> String {
     format!("approval/{id}")
 }
@@ -145,7 +167,8 @@ impl Daemon {
         subject: &str,
         request: &impl Serialize,
     ) -> Result<(), ApiFailure> {
-        if !self.config.dual_control.contains(&verb) {
+        // An exception never takes one person alone.
+        if verb != Verb::PackageException && !self.config.dual_control.contains(&verb) {
             return Ok(());
         }
         let uid = caller.uid.ok_or_else(|| {
@@ -190,6 +213,25 @@ impl Daemon {
             kept.id, kept.asked_by, kept.expires, kept.id
         );
         Err(second_missing(verb, text))
+    }
+
+    /// The approval of this opening under an exception, if a second person gave one that was not used yet.
+    pub(crate) async fn approved_exception(
+        &self,
+        caller: &Caller,
+        xid: &Xid,
+        request: &OpenRequest,
+    ) -> Result<Option<Approved>, ApiFailure> {
+        let request = serde_json::to_value(request)
+            .map_err(|e| ApiFailure::failed("internal", e.to_string()))?;
+        let (now, subject) = (self.station.clock(), xid.to_string());
+        let all = self.kept_approvals().await?;
+        let found = all.into_iter().find(|it| {
+            let is_this = it.verb == Verb::PackageException && it.subject == subject;
+            let is_asked = it.request == request && caller.uid == Some(it.uid);
+            is_this && is_asked && it.state == State::Approved && !it.is_over(now)
+        });
+        Ok(found.map(Approved))
     }
 
     /// Keeps a new request. What is over goes first when there are too many.
@@ -299,6 +341,10 @@ impl Daemon {
         if !approves {
             return Ok(kept.view(now, None));
         }
+        if kept.verb == Verb::PackageException {
+            // Whoever asked uses it, once.
+            return Ok(kept.view(now, None));
+        }
         let result = self.carry_out(&kept).await?;
         kept.state = State::Done;
         self.keep_approval(&kept, Vec::new()).await?;
@@ -357,6 +403,7 @@ impl Daemon {
                 let request: Restrict = serde_json::from_value(request).map_err(bad)?;
                 serde_json::to_value(self.restrict(&actor, xid()?, &request).await?)
             }
+            Verb::PackageException => Ok(Value::Null),
             Verb::PeerAccept => {
                 let request = serde_json::from_value(request).map_err(bad)?;
                 serde_json::to_value(accept_peer(self, &kept.subject, &request).await?)

@@ -432,6 +432,8 @@ impl Courier {
         let xid = exchange.xid;
         let now = self.daemon.station.clock();
         let (code, text, wait_ms) = match attempt {
+            // What it was told of a package that is held here leaves the package as it is.
+            Attempt::Ended(Outcome::Ended) if exchange.phase == Stage::Held => return None,
             Attempt::Ended(Outcome::Delivered | Outcome::Ended) => {
                 self.daemon.station.forget(&xid);
                 self.daemon.delivered(exchange);
@@ -468,7 +470,9 @@ impl Courier {
             }
         };
         tracing::warn!(%xid, peer = %self.peer, %code, "attempt ended: {}", text.escape_debug());
-        let next_try = (wait_ms > 0).then(|| later(now, wait_ms));
+        // Of a held package, that there is something to tell is known by this alone.
+        let has_wait = wait_ms > 0 || exchange.phase == Stage::Held;
+        let next_try = has_wait.then(|| later(now, wait_ms));
         Some(Op::Retry {
             xid,
             attempts: exchange.attempts + 1,

@@ -10,7 +10,7 @@ use crate::daemon::people;
 use crate::policy;
 use crate::policy::table::judged;
 use crate::policy::{
-    Action, Circumstances, Facts, PolicySet, Purpose, Role, Roles, Team, Terms, Verdict,
+    Action, Circumstances, Exception, Facts, PolicySet, Purpose, Role, Roles, Team, Terms, Verdict,
 };
 use crate::receipt::Kind;
 use crate::store::{Direction, Exchange};
@@ -23,6 +23,7 @@ pub(crate) struct Use<'a> {
     pub(crate) purpose: &'a Purpose,
     pub(crate) related: bool,
     pub(crate) team: Option<Team>,
+    pub(crate) exception: Option<Exception<'a>>,
 }
 
 /// A question about opening that is answered without opening.
@@ -62,6 +63,7 @@ impl Daemon {
             purpose: &question.purpose,
             related: question.related,
             team: self.team_of(&exchange, caller).await?,
+            exception: None,
         };
         let facts = self.facts_of_use(&exchange, &terms, asked);
         Ok(explained(
@@ -111,6 +113,7 @@ impl Daemon {
             circumstances: Circumstances {
                 related: wish.related,
                 team: wish.team,
+                exception: wish.exception,
                 ..Circumstances::default()
             },
         }

@@ -16,6 +16,7 @@ mod holds;
 mod logs;
 mod mailbox;
 mod news;
+mod notices;
 mod openings;
 mod papers;
 mod people;

@@ -16,17 +16,23 @@ use crate::api::types::{OpenRequest, Opening};
 use crate::base::Timestamp;
 use crate::base::Xid;
 use crate::base::limits;
+use crate::config::Verb;
 use crate::daemon::Daemon;
+use crate::daemon::approvals::Approved;
 use crate::daemon::decisions::Use;
+use crate::daemon::notices::Notice;
 use crate::daemon::statements::Wish;
 use crate::identity::statement::Note;
 use crate::policy;
 use crate::policy::Action;
 use crate::policy::Permit;
+use crate::policy::instrument;
 use crate::policy::purpose::Purpose;
+use crate::policy::{Exception, ReasonCode, Terms};
 use crate::receipt;
 use crate::receipt::Disclosure;
 use crate::receipt::Kind;
+use crate::receipt::Reason;
 use crate::seal;
 use crate::store::Direction;
 use crate::store::Exchange;
@@ -76,6 +82,16 @@ impl Openings {
         }
     }
 
+    /// The package of an opening.
+    pub(crate) fn of(
+        &self,
+        name: &str,
+        caller: &Caller,
+        now: Timestamp,
+    ) -> Result<Xid, ApiFailure> {
+        self.find(name, caller, now).map(|(_, xid)| xid)
+    }
+
     /// Ends every opening of a package.
     pub(crate) fn end_all(&self, xid: &Xid) {
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -88,6 +104,25 @@ impl Openings {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .retain(|_, held| held.permit.until() >= now);
+    }
+}
+
+/// What the sender is told of an opening under a declared exception.
+fn exceptional(wish: &Wish<'_>, exception: &Exception<'_>, terms: &Terms) -> Notice {
+    let second = exception.confirmed_by.unwrap_or_default();
+    let persons = format!("{}, approved by {second}", wish.actor);
+    Notice {
+        kind: Kind::Access,
+        reason: Reason {
+            code: exception.ground.to_string(),
+            clause: instrument::exception_clause(&terms.instrument, exception.ground).to_owned(),
+        },
+        purpose: wish.purpose,
+        disclosures: vec![
+            Disclosure::new(seal::random(), "persons", persons),
+            Disclosure::new(seal::random(), "justification", wish.justification),
+            Disclosure::new(seal::random(), "items", wish.items.to_vec()),
+        ],
     }
 }
 
@@ -122,12 +157,22 @@ impl Daemon {
         let terms = self.terms_of(&exchange).await?;
         let manifest = manifest_digest(&exchange)?;
         let actor = caller.actor();
+        let approved = match request.exception {
+            Some(_) => self.approved_exception(caller, &xid, request).await?,
+            None => None,
+        };
+        let exception = request.exception.map(|ground| Exception {
+            ground,
+            declared_by: &actor,
+            confirmed_by: approved.as_ref().map(Approved::second),
+        });
         let asked = Use {
             actor: &actor,
             roles: self.roles_of(caller),
             purpose: &purpose,
             related: request.related,
             team: self.team_of(&exchange, caller).await?,
+            exception,
         };
         let facts = self.facts_of_use(&exchange, &terms, asked);
         let decision = policy::decide(&self.station.own.policy, &facts);
@@ -138,9 +183,24 @@ impl Daemon {
             items: &request.items,
             related: request.related,
         };
-        let receipt = self
-            .state_access(&xid, &wish, decision.as_ref().err())
-            .await?;
+        let receipt = match (&decision, &approved, exception) {
+            (Ok(_), Some(approved), Some(exception)) => {
+                let notice = exceptional(&wish, &exception, &terms);
+                let used = vec![approved.used_up()];
+                self.notify(&exchange, notice, used).await?
+            }
+            (decision, _, _) => {
+                self.state_access(&xid, &wish, decision.as_ref().err())
+                    .await?
+            }
+        };
+        if let Err(denial) = &decision
+            && denial.reason == ReasonCode::SecondPersonMissing
+        {
+            let id = xid.to_string();
+            self.alone(caller, Verb::PackageException, &id, request)
+                .await?;
+        }
         self.changed(xid);
         let permit = decision.map_err(|denial| ApiFailure::denied(&denial))?;
         let name = self.keep(permit, caller, xid)?;

@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::api::server::ApiFailure;
 use crate::api::types::{Destruction, DueView};
+use crate::base::Date;
 use crate::base::Digest;
+use crate::base::Timestamp;
 use crate::base::Xid;
 use crate::base::json;
 use crate::base::limits;
@@ -99,6 +101,13 @@ impl Daemon {
         Ok(policy::decide(&self.station.own.policy, &facts).err())
     }
 
+    /// Refuses whatever takes content away from a package that may no longer be kept.
+    pub(crate) async fn check_kept(&self, row: &Exchange) -> Result<(), ApiFailure> {
+        let terms = self.terms_of(row).await?;
+        let overdue = self.overdue(row, &terms).await?;
+        overdue.map_or(Ok(()), |denial| Err(ApiFailure::denied(&denial)))
+    }
+
     /// The packages that may no longer be kept here, with the reason.
     pub(crate) async fn due(&self) -> Result<Vec<(Exchange, Denial)>, ApiFailure> {
         let ledger = &self.station.ledger;
@@ -112,7 +121,7 @@ impl Daemon {
                 break;
             };
             after = Some(last.xid);
-            for row in page {
+            for row in page.into_iter().filter(|row| may_be_due(row, now)) {
                 let terms = terms_now(&row);
                 let Some(terms) = terms.filter(|terms| terms.retain_until.end_of_day() < now)
                 else {
@@ -369,6 +378,18 @@ impl Daemon {
         }
         Ok(shared)
     }
+}
+
+/// Whether a look at the whole of its newest statement is worth it: most packages are far from their last day, which
+/// stands in canonical JSON in one way.
+fn may_be_due(row: &Exchange, now: Timestamp) -> bool {
+    const LAST_DAY: &str = "\"retain_until\":\"";
+    let day = || {
+        let text = std::str::from_utf8(&row.last_note).ok()?;
+        let (_, rest) = text.split_once(LAST_DAY)?;
+        rest.get(..10)?.parse::<Date>().ok()
+    };
+    day().is_none_or(|day| day.end_of_day() < now)
 }
 
 /// The terms in force of a package that was handed over, as its newest statement repeats them; not verified again.

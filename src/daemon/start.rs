@@ -45,6 +45,7 @@ use crate::seal;
 use crate::store::Blobs;
 use crate::store::Ledger;
 use crate::store::StoreFault;
+use crate::transfer::Outcome;
 use crate::transfer::Own;
 
 /// Declared uncertainty of a clock kept by NTP, in milliseconds.
@@ -431,8 +432,10 @@ async fn watch_ended(daemon: Arc<Daemon>, mut ended: mpsc::Receiver<session::End
             Attempt::Broken(why) => daemon.fail(why),
             Attempt::Ended(outcome) => {
                 tracing::debug!(xid = ?end.xid, ?outcome, "incoming exchange ended");
-                // It may have been about how long something may be kept.
-                daemon.retention.touch();
+                if outcome == Outcome::Ended {
+                    // It may have been about how long something may be kept.
+                    daemon.retention.touch();
+                }
             }
             Attempt::Cut(why) => tracing::info!(xid = ?end.xid, "incoming exchange was cut: {why}"),
             Attempt::Local(fault) => {

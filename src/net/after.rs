@@ -11,7 +11,7 @@ use crate::net::reader::FrameReader;
 use crate::net::session::{Ended, Session};
 use crate::receipt;
 use crate::receipt::Kind;
-use crate::store::{CommitFault, Direction, Exchange, Op, Phase};
+use crate::store::{self, CommitFault, Direction, Exchange, Op, Phase};
 use crate::transfer::after::{self, After};
 use crate::transfer::{Fault, Outcome, PATIENCE_MS};
 use crate::wire::Frame;
@@ -81,13 +81,34 @@ async fn hear(session: &Session, bytes: &[u8]) -> Result<Heard, Attempt> {
             let ops = step(session, &exchange, Kind::RestrictionChanged, &note, &stays);
             (ops, Frame::Done)
         }
+        After::Noted(note) => {
+            let stays = [(exchange.phase, exchange.phase)];
+            let phases = [
+                Phase::Delivered,
+                Phase::Closed,
+                Phase::RestrictionSigned,
+                Phase::Destroyed,
+            ];
+            if exchange.direction == Direction::In || !phases.contains(&exchange.phase) {
+                return Ok(Err(unknown()));
+            }
+            let Ok(noted) = receipt::open(&note) else {
+                return Ok(Err(unknown()));
+            };
+            let reason = noted.reason.map(|it| it.code).unwrap_or_default();
+            tracing::warn!(%xid, peer = %exchange.peer, kind = %noted.kind, reason, "the receiver tells of a package of ours");
+            let ops = step(session, &exchange, noted.kind, &note, &stays);
+            (ops, Frame::Done)
+        }
         After::Destroyed(both) => {
             let ends = [Phase::Delivered, Phase::Closed, Phase::RestrictionSigned];
             if exchange.direction == Direction::In || !ends.contains(&exchange.phase) {
                 return Ok(Err(unknown()));
             }
             let ends = ends.map(|from| (from, Phase::Destroyed));
-            let ops = step(session, &exchange, Kind::Destroyed, &both, &ends);
+            let mut ops = step(session, &exchange, Kind::Destroyed, &both, &ends);
+            // Stricter terms that were still to be told are of no use any more.
+            ops.push(calm(xid));
             (ops, Frame::Receipt(both.bytes().to_vec()))
         }
     };
@@ -106,7 +127,7 @@ fn later(fault: &CommitFault) -> crate::wire::Later {
         CommitFault::Full
         | CommitFault::Conflict { .. }
         | CommitFault::Unfit(_)
-        | CommitFault::Broken(_) => crate::store::durable::STORAGE_FULL,
+        | CommitFault::Broken(_) => store::durable::STORAGE_FULL,
     };
     crate::wire::Later {
         code: code.to_owned(),
@@ -157,7 +178,6 @@ fn step(
             last_note: Some(note.bytes().to_vec()),
             at: station.clock(),
         },
-        calm(xid),
     ]
 }
 
@@ -174,29 +194,76 @@ fn calm(xid: Xid) -> Op {
 /// Tells the peer what this authority has said of a package after its handover, until it has acknowledged it.
 pub(crate) async fn tell(session: &Session, exchange: &Exchange) -> Result<Outcome, Attempt> {
     let held = notes(session, &exchange.xid).await?;
-    let kind = match exchange.direction {
-        Direction::Out => Kind::RestrictionChanged,
-        Direction::In => Kind::Destroyed,
-    };
-    let is_kind = |note: &&Note| receipt::open(note).is_ok_and(|it| it.kind == kind);
-    for note in held.iter().filter(is_kind) {
+    for note in to_tell(session, exchange, &held).await? {
         let answer = ask(session, note).await?;
-        if let Some(outcome) = answered(session, exchange, &held, answer).await? {
+        let kind = kind_of(note).unwrap_or(Kind::Access);
+        if let Some(outcome) = answered(session, exchange, &held, (kind, answer)).await? {
             return Ok(outcome);
         }
+        if is_noted(kind) {
+            let told = Op::Meta {
+                key: store::tell_key(&note.digest()),
+                value: store::TOLD.to_vec(),
+            };
+            session.station.ledger.commit(vec![told]).await?;
+        }
     }
-    if exchange.direction == Direction::Out {
-        let xid = exchange.xid;
-        let told = Op::Advance {
+    let xid = exchange.xid;
+    let mut ops = vec![calm(xid)];
+    if exchange.phase == Phase::RestrictionSigned {
+        ops.push(Op::Advance {
             xid,
             from: vec![Phase::RestrictionSigned],
             to: Phase::Closed,
             last_note: None,
             at: session.station.clock(),
-        };
-        session.station.ledger.commit(vec![told, calm(xid)]).await?;
+        });
+    }
+    session.station.ledger.commit(ops).await?;
+    // Something new may have been said meanwhile, and its mark taken away with the others.
+    let held = notes(session, &xid).await?;
+    if exchange.phase == Phase::Held && !to_tell(session, exchange, &held).await?.is_empty() {
+        let (code, after_s) = ("more-to-tell".to_owned(), 1);
+        return Ok(Outcome::Later { code, after_s });
     }
     Ok(Outcome::Ended)
+}
+
+fn kind_of(note: &Note) -> Option<Kind> {
+    receipt::open(note).map(|it| it.kind).ok()
+}
+
+/// Whether the sender of a package is told of it where it is marked so.
+const fn is_noted(kind: Kind) -> bool {
+    matches!(kind, Kind::Access | Kind::ContentMismatch)
+}
+
+/// The statements that the peer has not acknowledged, oldest first.
+async fn to_tell<'n>(
+    session: &Session,
+    exchange: &Exchange,
+    held: &'n [Note],
+) -> Result<Vec<&'n Note>, Attempt> {
+    let mut all = Vec::new();
+    for note in held {
+        let Some(kind) = kind_of(note) else { continue };
+        let is_due = if is_noted(kind) {
+            let key = store::tell_key(&note.digest());
+            let mark = session.station.ledger.meta(&key).await;
+            let mark = mark.map_err(|e| store_fault(&e))?;
+            mark.is_some_and(|mark| mark == store::DUE)
+        } else {
+            let own = [
+                (Kind::RestrictionChanged, Phase::RestrictionSigned),
+                (Kind::Destroyed, Phase::DestructionSigned),
+            ];
+            own.contains(&(kind, exchange.phase))
+        };
+        if is_due {
+            all.push(note);
+        }
+    }
+    Ok(all)
 }
 
 /// Sends one statement on a stream of its own and reads the answer.
@@ -226,10 +293,10 @@ async fn answered(
     session: &Session,
     exchange: &Exchange,
     held: &[Note],
-    answer: Frame,
+    answer: (Kind, Frame),
 ) -> Result<Option<Outcome>, Attempt> {
     let station = &session.station;
-    match (exchange.direction, answer) {
+    match answer {
         (_, Frame::Later(later)) => {
             let (code, after_s) = (later.code, later.after_s);
             Ok(Some(Outcome::Later { code, after_s }))
@@ -238,18 +305,19 @@ async fn answered(
             let fault = Fault::new(&fault.code, fault.text);
             Ok(Some(Outcome::Faulted(fault)))
         }
-        (Direction::Out, Frame::Done) => Ok(None),
-        (Direction::In, Frame::Receipt(bytes)) => {
+        (kind, Frame::Done) if kind != Kind::Destroyed => Ok(None),
+        (Kind::Destroyed, Frame::Receipt(bytes)) => {
             let both = match after::completed(&station.own, &session.other(), held, &bytes) {
                 Ok(both) => both,
                 Err(fault) => return Ok(Some(Outcome::Faulted(fault))),
             };
             let ends = [(Phase::DestructionSigned, Phase::Destroyed)];
-            let ops = step(session, exchange, Kind::Destroyed, &both, &ends);
+            let mut ops = step(session, exchange, Kind::Destroyed, &both, &ends);
+            ops.push(calm(exchange.xid));
             station.ledger.commit(ops).await?;
             Ok(Some(Outcome::Ended))
         }
-        (Direction::Out | Direction::In, other) => {
+        (_, other) => {
             let text = format!("{} is no answer to a statement", other.kind());
             Ok(Some(Outcome::Faulted(Fault::new("unexpected-frame", text))))
         }

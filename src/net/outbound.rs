@@ -182,7 +182,7 @@ fn progress(exchange: &Exchange, rows: &[StatementRow]) -> Result<Progress, Atte
 pub(crate) async fn run(session: &Session, exchange: &Exchange, ahead: Option<Ahead>) -> Attempt {
     if matches!(
         exchange.phase,
-        Phase::RestrictionSigned | Phase::DestructionSigned
+        Phase::RestrictionSigned | Phase::DestructionSigned | Phase::Held
     ) {
         return match after::tell(session, exchange).await {
             Ok(outcome) => Attempt::Ended(outcome),

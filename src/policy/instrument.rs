@@ -4,6 +4,7 @@
 //! refusals then cite the terms alone.
 
 use crate::policy::code::{Code, CodeFault};
+use crate::policy::exception::Ground;
 
 /// Cited where no article of the instrument says more than the sender's own terms.
 pub const BY_TERMS: &str = "terms of the package";
@@ -214,6 +215,16 @@ pub(super) fn purpose_clause(code: &Code) -> &'static str {
 /// The clause that limits keeping under this instrument.
 pub(super) fn retention_clause(code: &Code) -> &'static str {
     find(code).map_or(BY_TERMS, |known| known.retention_clause)
+}
+
+/// The clause of this instrument that a declared exception of opening stands on; the terms where it has none.
+pub fn exception_clause(code: &Code, ground: Ground) -> &'static str {
+    let beyond = beyond(code);
+    let clause = match ground {
+        Ground::Exculpatory => beyond.exculpatory,
+        Ground::Threat => beyond.threat,
+    };
+    clause.unwrap_or(BY_TERMS)
 }
 
 /// What this instrument says about use beyond the purposes stated.

@@ -54,7 +54,7 @@ pub struct Receipt {
     /// For what it was opened, or was to be opened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub purpose: Option<Purpose>,
-    /// Why something was not done, or why possession was changed or ended.
+    /// Why something was not done, why possession was changed or ended, or the exception that an opening stands on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
     /// Digests of salted disclosures, ascending (RFC 9901): the exchange's; of a receipt about access, its own.
@@ -246,11 +246,7 @@ impl Receipt {
                 self.ses.is_some(),
                 Need::optional_if(profile.connected),
             ),
-            (
-                "reason",
-                self.reason.is_some(),
-                Need::required_if(kind.is_reasoned()),
-            ),
+            ("reason", self.reason.is_some(), reason_need(kind)),
             ("purpose", self.purpose.is_some(), purpose_need(kind)),
             ("subject", self.subject.is_some(), subject_need(kind)),
         ];
@@ -334,6 +330,15 @@ impl Receipt {
             [one, other] if one.origin == other.origin => fault("two heads of one log"),
             [] | [_] | [_, _] | [_, _, _, ..] => Ok(()),
         }
+    }
+}
+
+/// An opening has a reason where an exception was declared.
+fn reason_need(kind: Kind) -> Need {
+    if kind == Kind::Access {
+        Need::Optional
+    } else {
+        Need::required_if(kind.is_reasoned())
     }
 }
 

@@ -186,6 +186,33 @@ pub enum UnpackError {
 }
 
 impl UnpackError {
+    /// What of the package does not match what was signed, in one word; `None` where the package is not at fault.
+    pub const fn mismatch(&self) -> Option<&'static str> {
+        if !self.is_content_mismatch() {
+            return None;
+        }
+        Some(match self {
+            Self::ManifestDigest => "manifest-digest",
+            Self::Manifest(_) => "manifest",
+            Self::Parties { .. } => "manifest-parties",
+            Self::Terms => "manifest-terms",
+            Self::Item(_) => "item",
+            Self::Tag(_) => "tag-file",
+            Self::Tape(_)
+            | Self::Path(_)
+            | Self::Order { .. }
+            | Self::TooLarge(_)
+            | Self::Trailing
+            | Self::Out(_)
+            | Self::Exists(_)
+            | Self::PartialExists(_)
+            | Self::NoSpace { .. }
+            | Self::Write { .. }
+            | Self::Read(_)
+            | Self::NoSuchItem(_) => "tar",
+        })
+    }
+
     /// Whether the package itself is at fault: what was received does not match what was signed.
     pub const fn is_content_mismatch(&self) -> bool {
         match self {

@@ -45,7 +45,7 @@ pub use opening::StoreFault;
 pub use outgoing::{AHEAD_BYTES_MAX, Ahead, Outgoing};
 pub use rows::{AlarmKind, AlarmRow, CosignedRow, WitnessedRow};
 pub use rows::{
-    Direction, Exchange, Fault, PeerRow, PeerState, Phase, Reached, StatementRow, WordFault,
-    unreadable_key,
+    DUE, Direction, Exchange, Fault, PeerRow, PeerState, Phase, Reached, StatementRow, TOLD,
+    WordFault, tell_key, unreadable_key,
 };
 pub use spool::{Spool, SpoolFault, Spooled};

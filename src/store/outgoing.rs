@@ -70,8 +70,17 @@ impl Ledger {
                     Some(_) => &STAGES[STAGES.len() - 1..],
                     None => STAGES,
                 };
-                let after = number(db, after)?;
                 let mut due = Vec::new();
+                if after.is_none() {
+                    let values = params![peer.as_str(), now.millis(), limit];
+                    due.extend(reader::rows(
+                        db,
+                        sql::OUTBOX_HELD,
+                        values,
+                        reader::exchange,
+                    )?);
+                }
+                let after = number(db, after)?;
                 for (way, stage) in stages {
                     let (way, stage, now) = (way.as_str(), stage.as_str(), now.millis());
                     let values = params![way, stage, peer.as_str(), after, now, limit];

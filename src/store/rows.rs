@@ -106,6 +106,16 @@ words! {
     }
 }
 
+/// The named value that says whether the sender of a package is to be told of this statement: [`DUE`] or [`TOLD`].
+pub fn tell_key(note: &Digest) -> String {
+    format!("tell/{note}")
+}
+
+/// It is to be told.
+pub const DUE: &[u8] = b"due";
+/// It was told, and acknowledged.
+pub const TOLD: &[u8] = b"told";
+
 /// The named value that says that a held package was made unreadable, and its destruction is still to be stated.
 pub fn unreadable_key(xid: &Xid) -> String {
     format!("unreadable/{xid}")

@@ -289,6 +289,11 @@ pub(crate) const OUTBOX_DUE: &str = exchanges!(
     "WHERE direction = $1 AND phase = $2 AND peer = $3 AND no > $4 AND COALESCE(fault_code, '') <> 'told' \
      AND (next_try IS NULL OR next_try <= $5) ORDER BY no LIMIT $6"
 );
+/// Held packages of which their sender is to be told something; the index holds no others.
+pub(crate) const OUTBOX_HELD: &str = exchanges!(
+    "WHERE direction = 'in' AND phase = 'held' AND next_try IS NOT NULL AND peer = $1 AND next_try <= $2 \
+     ORDER BY no LIMIT $3"
+);
 /// Urgent ones that are to be sent now; the index holds no others.
 pub(crate) const OUTBOX_URGENT: &str = exchanges!(
     "WHERE urgent = 1 AND direction = 'out' AND phase IN ('dispatched', 'consigned', 'delivered') AND peer = $1 \
@@ -298,6 +303,7 @@ pub(crate) const OUTBOX_PEERS: &str = "
     SELECT peer, COUNT(*), MIN(COALESCE(next_try, 0)) FROM exchange
     WHERE direction = 'out' AND phase IN ('dispatched', 'consigned', 'delivered', 'restriction-signed')
         OR direction = 'in' AND phase = 'destruction-signed'
+        OR direction = 'in' AND phase = 'held' AND next_try IS NOT NULL
     GROUP BY peer ORDER BY peer";
 /// What a peer has brought and nobody has opened: packages and bytes.
 pub(crate) const UNOPENED: &str = "

@@ -1,7 +1,8 @@
-//! What is said of a package after its handover: the sender's stricter terms, and the receiver's word that it is destroyed.
+//! What is said of a package after its handover: the sender's stricter terms, and the receiver's word that it is destroyed,
+//! that it was opened under an exception, or that it is not what was signed.
 //!
-//! One statement goes over a stream of its own. Stricter terms are answered with `done` once they are committed; `destroyed`
-//! with the same note, signed by both. A repeated statement gets the same answer again.
+//! One statement goes over a stream of its own. It is answered with `done` once it is committed; `destroyed` with the same
+//! note, signed by both. A repeated statement gets the same answer again.
 
 use crate::base::Xid;
 use crate::base::limits;
@@ -18,6 +19,8 @@ pub enum After {
     Known(Option<Note>),
     /// The sender's stricter terms.
     Restricted(Note),
+    /// What the receiver has the sender told: an opening under an exception, content that does not match.
+    Noted(Note),
     /// The receiver's word, with our signature added.
     Destroyed(Note),
 }
@@ -36,7 +39,8 @@ pub fn read(bytes: &[u8]) -> Result<(Note, Xid), Fault> {
 }
 
 fn is_after(kind: Kind) -> bool {
-    matches!(kind, Kind::Destroyed | Kind::RestrictionChanged)
+    let noted = matches!(kind, Kind::Access | Kind::ContentMismatch);
+    noted || matches!(kind, Kind::Destroyed | Kind::RestrictionChanged)
 }
 
 /// Judges a statement of the other side about a package that was handed over, given the notes of its exchange that are
@@ -69,6 +73,14 @@ pub fn judge(own: &Own, other: &Other, held: &[Note], came: Note) -> Result<Afte
         return both
             .map(After::Destroyed)
             .map_err(|e| Fault::new(e.code(), e.to_string()));
+    }
+    if kind != Kind::RestrictionChanged {
+        let noted = of_kind(Kind::Access).chain(of_kind(Kind::ContentMismatch));
+        if noted.count() >= limits::NOTICES_MAX {
+            let text = "this authority was told of 256 openings of this package already";
+            return Err(Fault::new("too-many-notices", text));
+        }
+        return Ok(After::Noted(signed.note));
     }
     if of_kind(Kind::RestrictionChanged).count() >= limits::RESTRICTIONS_CHANGED_MAX {
         let text = "the terms of this package were changed 64 times already";

@@ -103,6 +103,8 @@ may 4 $officer "does not open it any more" "${open[@]}" "$WORK/out.d/4" --json
 equal "because its time is over" retention-ended "$(jq -rs 'last | .denial.reason' "$WORK/err")"
 [ ! -e "$WORK/out.d/4" ] || fail "a refused opening left a folder"
 
+may 4 $officer "takes no ciphertext away any more" package export "$first" --age "$WORK/out.d/5.age"
+
 # Destroyed by order.
 for account in $officer $operator $auditor; do
     may 4 $account "destroys nothing" package purge --due --justification x --yes

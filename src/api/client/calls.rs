@@ -5,11 +5,12 @@ use serde::Deserialize;
 use crate::api::client::{CallFault, Client, Download, Upload, encode};
 use crate::api::types::{
     AcceptPeer, AddPeer, AnchorView, ApprovalView, AssignTeam, Bundle, CardView, CaseView,
-    DestroyRequest, Destruction, DueView, Explanation, HoldRequest, HoldView, LogStatus,
+    DestroyRequest, Destruction, DueView, Explanation, HoldRequest, HoldView, LogStatus, Mismatch,
     OpenRequest, Opening, PackageDetail, PackageView, PeerView, Ping, PolicyView, ProofView,
     ReceiptDetail, ReceiptView, Restrict, SealFinish, SealGrant, SealMany, SealRequest, Spooled,
     Status, TransferView, Verification, WaitMany, Waited,
 };
+use crate::base::Digest;
 use crate::policy::{Purpose, Role};
 
 /// Which packages to list; `None` is all.
@@ -249,6 +250,15 @@ impl Client {
     pub async fn plaintext(&self, opening: &str) -> Result<Download, CallFault> {
         self.download(&format!("/v1/openings/{}/plaintext", encode(opening)))
             .await
+    }
+
+    /// Has the sender told that what an opening gave is not what was signed.
+    pub async fn report_mismatch(&self, opening: &str, code: &str) -> Result<Digest, CallFault> {
+        let mismatch = Mismatch {
+            code: code.to_owned(),
+        };
+        let path = format!("/v1/openings/{}/mismatch", encode(opening));
+        self.post(&path, &mismatch).await
     }
 
     /// Ends an opening.

@@ -17,7 +17,7 @@ use crate::cli::folder;
 use crate::cli::progress::{Progress, Unit};
 use crate::cli::terminal::Terminal;
 use crate::cli::text;
-use crate::policy::Purpose;
+use crate::policy::{Ground, Purpose};
 use crate::seal::{self, Expect, Sandbox, UnpackError, Unpacked};
 
 #[derive(Debug, Args)]
@@ -33,6 +33,10 @@ pub(crate) struct OpenArgs {
     /// Declare that the proceedings are directly related to those of the request, where the instrument permits such use
     #[arg(long)]
     related: bool,
+    /// Declare an exception, exculpatory or threat, where the law permits such use without asking: a second person approves it
+    /// first (rogatory approvals), then this command is given once more, and the sender is told
+    #[arg(long, value_name = "GROUND", value_parser = Ground::parse)]
+    exception: Option<Ground>,
     /// The folder to make; it must not exist
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -62,13 +66,21 @@ impl OpenArgs {
             justification: self.justification.clone(),
             items: self.items.clone(),
             related: self.related,
+            exception: self.exception,
         };
         let client = call.remote.client();
         let opening = call.remote.call(client.open_package(&self.id, &request))?;
-        let unpacked = self.unpack(&call, &opening);
+        let unpacked = self.unpack(&call, &opening)?;
+        if let Some(code) = unpacked.as_ref().err().and_then(UnpackError::mismatch) {
+            // What was found is said below in any case.
+            drop(
+                call.remote
+                    .call(client.report_mismatch(&opening.opening, code)),
+            );
+        }
         // Best effort: it ends by itself within an hour.
         drop(call.remote.call(client.close_opening(&opening.opening)));
-        let unpacked = unpacked?;
+        let unpacked = unpacked.map_err(|fault| unpack_failure(&fault))?;
         let summary = Summary {
             r#type: "summary",
             id: opening.id,
@@ -82,14 +94,19 @@ impl OpenArgs {
         Ok(())
     }
 
-    fn unpack(&self, call: &Call, opening: &Opening) -> Result<Unpacked, Failure> {
+    /// Whether the package is as it was signed is another matter than whether it could be read.
+    fn unpack(
+        &self,
+        call: &Call,
+        opening: &Opening,
+    ) -> Result<Result<Unpacked, UnpackError>, Failure> {
         let expect = Expect {
             from: opening.from.clone(),
             to: opening.to.clone(),
             terms: opening.terms.clone(),
             manifest_digest: opening.manifest,
         };
-        let unpacked = if self.items.is_empty() {
+        if self.items.is_empty() {
             let download = call
                 .remote
                 .call(call.remote.client().plaintext(&opening.opening))?;
@@ -113,8 +130,7 @@ impl OpenArgs {
             let runtime = call.remote.runtime().clone();
             let mut ranged = RemotePlaintext::new(call.remote.client().clone(), runtime, opening);
             on_thread(|| seal::unpack_items(&mut ranged, &self.items, &self.out, &expect))
-        };
-        unpacked?.map_err(|fault| unpack_failure(&fault))
+        }
     }
 }
 
@@ -161,7 +177,7 @@ fn unpack_failure(fault: &UnpackError) -> Failure {
     let text = fault.to_string();
     if fault.is_content_mismatch() {
         return Failure::verification("content-mismatch", text)
-            .next("nothing was kept; tell the sender, and keep the package as evidence of it");
+            .next("nothing was kept; the sender is told by a signed statement, keep the package as evidence of it");
     }
     match fault {
         UnpackError::NoSpace { .. } => Failure::storage("disk-full", text),

@@ -15,7 +15,7 @@ use crate::policy::Roles;
 pub(crate) const fn roles_for(verb: Verb) -> Roles {
     match verb {
         Verb::PackagePurge | Verb::PackageHold | Verb::PackageRelease => SUPERVISION,
-        Verb::PackageRestrict | Verb::PackageWithdraw => EVIDENCE,
+        Verb::PackageRestrict | Verb::PackageWithdraw | Verb::PackageException => EVIDENCE,
         Verb::PeerAccept => OPERATION,
     }
 }

@@ -72,6 +72,11 @@ pub(crate) fn routes(daemon: Arc<Daemon>) -> Router {
         .door("/v1/packages/{id}/bundle", RECORDS, get(receipts::bundle))
         .door("/v1/openings/{opening}", EVIDENCE, delete(packages::close))
         .door(
+            "/v1/openings/{opening}/mismatch",
+            EVIDENCE,
+            post(packages::mismatch),
+        )
+        .door(
             "/v1/openings/{opening}/plaintext",
             EVIDENCE,
             get(packages::plaintext),

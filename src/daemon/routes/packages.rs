@@ -16,7 +16,8 @@ use tokio::sync::mpsc;
 
 use crate::api::server::{ApiFailure, Caller};
 use crate::api::types::{
-    Explanation, OpenRequest, Opening, PackageDetail, PackageView, TransferView, Verification,
+    Explanation, Mismatch, OpenRequest, Opening, PackageDetail, PackageView, TransferView,
+    Verification,
 };
 use crate::base::Digest;
 use crate::base::Xid;
@@ -362,6 +363,15 @@ pub(super) async fn close(
     Json(serde_json::json!({}))
 }
 
+pub(super) async fn mismatch(
+    State(daemon): Shared,
+    ConnectInfo(caller): ConnectInfo<Caller>,
+    Path(name): Path<String>,
+    Json(wish): Json<Mismatch>,
+) -> Answer<Digest> {
+    daemon.mismatch(&caller, &name, &wish.code).await.map(Json)
+}
+
 pub(super) async fn plaintext(
     State(daemon): Shared,
     ConnectInfo(caller): ConnectInfo<Caller>,
@@ -420,6 +430,9 @@ pub(super) async fn age(
             "not-held",
             format!("the package is {}, not held", row.phase.as_str()),
         ));
+    }
+    if row.direction == Direction::In {
+        daemon.check_kept(&row).await?;
     }
     let header = daemon
         .station

@@ -112,6 +112,11 @@ pub(crate) const MIGRATIONS: &[(&str, &str)] = &[
     ",
     ),
     ("statements by the number of their exchange", NUMBERED),
+    (
+        "what is to be told of held packages",
+        "CREATE INDEX exchange_telling ON exchange (peer, no)
+            WHERE direction = 'in' AND phase = 'held' AND next_try IS NOT NULL;",
+    ),
 ];
 
 /// Nothing that grows at its end alone is indexed by what is random, and no note is kept twice: each page that a package

@@ -31,6 +31,7 @@ fn check(here: &str, held: &[Note], came: Note, want: &str) {
     let there = if here == SENDER { RECEIVER } else { SENDER };
     let got = match judge(&own(here), &other(there), held, came) {
         Ok(After::Known(note)) => format!("known {}", note.map_or(0, |it| it.signatures().len())),
+        Ok(After::Noted(_)) => "noted".to_owned(),
         Ok(After::Restricted(_)) => "restricted".to_owned(),
         Ok(After::Destroyed(note)) => format!("destroyed {}", note.signatures().len()),
         Err(fault) => fault.code,
@@ -103,6 +104,30 @@ fn a_receiver_takes_stricter_terms_and_no_others() {
     }
     let more = restricted(&many, "2026-12-31");
     check(RECEIVER, &many, more, "too-many-restrictions");
+}
+
+#[test]
+fn a_sender_is_told_of_openings() {
+    let held = handed_over();
+    let mismatch = next(held.last().unwrap(), Kind::ContentMismatch);
+    check(SENDER, &held, mismatch.clone(), "noted");
+    check(
+        SENDER,
+        &with(&held, mismatch.clone()),
+        mismatch.clone(),
+        "known 0",
+    );
+    check(RECEIVER, &held, mismatch.clone(), "receipt-wrong-key");
+    // It must follow what both hold.
+    let later = next(&mismatch, Kind::ContentMismatch);
+    check(SENDER, &held, later.clone(), "prev-unknown");
+    let mut many = with(&held, mismatch);
+    let mut last = later;
+    for _ in 1..limits::NOTICES_MAX {
+        many.push(last.clone());
+        last = next(&last, Kind::ContentMismatch);
+    }
+    check(SENDER, &many, last, "too-many-notices");
 }
 
 #[test]
