@@ -31,8 +31,8 @@ FOLLOWS = {
 }  # fmt: skip
 ACCESS = ["access", "access-denied", "content-mismatch"]
 SHARED = ["handover", "restriction-changed"]
-FOLLOWS |= {"restriction-changed": SHARED, "destroyed": SHARED}
-BY_RECEIVER = ["rejected", "consigned", "handover", "handover-failed", "destroyed", *ACCESS]
+FOLLOWS |= {"restriction-changed": SHARED, "destroyed": SHARED, "use-report": SHARED}
+BY_RECEIVER = ["rejected", "consigned", "handover", "handover-failed", "destroyed", "use-report", *ACCESS]
 BOTH_SIGN = ["consigned", "handover", "handover-failed", "destroyed"]
 passed = 0
 failed = 0
@@ -199,7 +199,7 @@ def check_receipts(statements):
                 check(f"{file}: terms are stricter", within(fields[name], before[name]))
                 continue
             same(f"{file}: {name} is kept", before[name], fields[name])
-        if kind not in [*ACCESS, *SHARED[1:], "destroyed"]:
+        if kind not in [*ACCESS, *SHARED[1:], "destroyed", "use-report"]:
             same(f"{file}: sd is kept", before["sd"], fields["sd"])
     for name in BOTH_SIGN:
         one, two = (read(f"statements/{name}-{number}.note") for number in (1, 2))

@@ -10,7 +10,7 @@ use rogatory::identity::keys::{KeyName, Role, SecretKey};
 use rogatory::identity::statement::{Context, Note};
 use rogatory::policy::{Evaluation, Handling, Onward, Purpose, Restriction, Source, Terms};
 use rogatory::receipt;
-use rogatory::receipt::{Head, Kind, Party, Pkg, Reason, Receipt, Stamp};
+use rogatory::receipt::{Head, Kind, Party, Pkg, Reason, Receipt, Stamp, Used};
 use rogatory::wire::{Frame, FrameKind};
 use serde_json::{Value, json};
 
@@ -111,6 +111,15 @@ fn example(kind: Kind, full: bool) -> Receipt {
     }
     if kind == Kind::Access || kind == Kind::AccessDenied && full {
         receipt.purpose = Some(Purpose::Prosecution);
+    }
+    if kind == Kind::UseReport && full {
+        receipt.uses = vec![Used {
+            at: Timestamp::from_millis(1_795_424_300_000),
+            kind: Kind::AccessDenied,
+            purpose: Some(Purpose::CivilClaim),
+            reason: "purpose-not-permitted".parse().ok(),
+            receipt: Digest::of(b"denied"),
+        }];
     }
     if full {
         receipt.sd = vec![Digest::of(b"a"), Digest::of(b"b")];

@@ -15,7 +15,9 @@ pub use explained::{Explanation, PolicyView, RuleSays};
 pub use held::HeldBack;
 pub use log::{AlarmView, CosignedView, LogStatus, ProofView, RecoveringView};
 pub use peers::{AcceptPeer, AddPeer, CardView, FaultView, PeerView, Ping};
-pub use retention::{DestroyRequest, Destruction, DueView, HoldRequest, HoldView, Restrict};
+pub use retention::{
+    DestroyRequest, Destruction, DueView, HoldRequest, HoldView, Restrict, UseReport,
+};
 
 use serde::{Deserialize, Serialize};
 

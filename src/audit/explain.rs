@@ -144,6 +144,9 @@ fn stated(receipt: &Receipt) -> String {
         Kind::RestrictionChanged => {
             "the sender binds the package, which the receiver holds, by stricter terms than before"
         }
+        Kind::UseReport => {
+            "the receiver reports what was done with the package, as its log has it, without content"
+        }
         Kind::Approval => "a second person approved or rejected what takes two",
         Kind::CardAdopted => "an authority accepted the card of another",
         Kind::ClockStep => "an authority's clock was set",

@@ -157,7 +157,9 @@ pub const PEER_SMALL_KIB_MAX: u64 = 6 << 10;
 pub const APPROVAL_MS_MAX: i64 = 7 * 24 * 60 * 60 * 1_000;
 /// Requests that wait for a second person at once.
 pub const APPROVALS_MAX: usize = 256;
-/// Openings and mismatches of one package that its sender is told of.
+/// Uses of a package in one report.
+pub const USES_MAX: usize = 40;
+/// Openings, mismatches and reports of one package that its sender is told of.
 pub const NOTICES_MAX: usize = 256;
 /// Times that a sender may change the terms of one package after its handover.
 pub const RESTRICTIONS_CHANGED_MAX: usize = 64;

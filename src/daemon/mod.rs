@@ -21,6 +21,7 @@ mod openings;
 mod papers;
 mod people;
 mod publisher;
+mod reports;
 mod restrictions;
 mod retention;
 mod roster;

@@ -1,4 +1,5 @@
-//! What a sender is told of its package by itself: a declared exception, and content that is not what it signed.
+//! What a sender is told of its package by itself: a declared exception, content that is not what it signed, and what
+//! was done with it.
 //!
 //! Such a statement follows what both sides hold, not the receiver's own record of openings; it is marked in the same commit as
 //! to be told, and the courier tells it until the sender has acknowledged it.
@@ -11,14 +12,15 @@ use crate::daemon::Daemon;
 use crate::daemon::openings::altered;
 use crate::daemon::statements::{commit_failure, disclosures_key, unsigned};
 use crate::policy::{Code, Purpose};
-use crate::receipt::{Disclosure, Kind, Reason};
+use crate::receipt::{Disclosure, Kind, Reason, Used};
 use crate::store::{self, Exchange, Op, Phase};
 
 /// What is stated and told.
 pub(crate) struct Notice {
     pub(crate) kind: Kind,
-    pub(crate) reason: Reason,
+    pub(crate) reason: Option<Reason>,
     pub(crate) purpose: Option<Purpose>,
+    pub(crate) uses: Vec<Used>,
     /// They stay here; their digests are signed.
     pub(crate) disclosures: Vec<Disclosure>,
 }
@@ -38,9 +40,10 @@ impl Daemon {
             .receipt
             .follow(&last.note, notice.kind)
             .stamped(&self.stamp())
-            .because(notice.reason)
             .disclosing(&notice.disclosures);
+        next.reason = notice.reason;
         next.purpose = notice.purpose;
+        next.uses = notice.uses;
         let note = next.sign(&self.station.own.key).map_err(|e| unsigned(&e))?;
         let kept: Vec<_> = notice.disclosures.iter().map(Disclosure::encode).collect();
         let (xid, now) = (row.xid, self.station.clock());
@@ -90,8 +93,9 @@ impl Daemon {
         let row = self.exchange(&xid).await?;
         let notice = Notice {
             kind: Kind::ContentMismatch,
-            reason: Reason::technical(code),
+            reason: Some(Reason::technical(code)),
             purpose: None,
+            uses: Vec::new(),
             disclosures: Vec::new(),
         };
         let receipt = self.notify(&row, notice, Vec::new()).await?;

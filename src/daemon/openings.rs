@@ -113,11 +113,12 @@ fn exceptional(wish: &Wish<'_>, exception: &Exception<'_>, terms: &Terms) -> Not
     let persons = format!("{}, approved by {second}", wish.actor);
     Notice {
         kind: Kind::Access,
-        reason: Reason {
+        reason: Some(Reason {
             code: exception.ground.to_string(),
             clause: instrument::exception_clause(&terms.instrument, exception.ground).to_owned(),
-        },
+        }),
         purpose: wish.purpose,
+        uses: Vec::new(),
         disclosures: vec![
             Disclosure::new(seal::random(), "persons", persons),
             Disclosure::new(seal::random(), "justification", wish.justification),

@@ -149,6 +149,7 @@ fn changed(
     after.restrictions.extend(&wish.restrictions);
     after.restrictions.sort_unstable();
     after.restrictions.dedup();
+    after.use_report |= wish.use_report;
     if wish.no_onward {
         after.onward = Onward::Prohibited;
     }
@@ -232,6 +233,7 @@ mod tests {
                 r#""restrictions":["return"]"#,
                 Ok(r#""restrictions":["return"]"#),
             ),
+            (r#""use_report":true"#, Ok(r#""use_report":true"#)),
             (r#""no_onward":true"#, Ok(r#""onward":"prohibited""#)),
             (r#""purposes":["trial","prosecution"]"#, Err("no-change")),
         ] {

@@ -218,6 +218,12 @@ impl Daemon {
         xid: Xid,
         cause: Cause<'_>,
     ) -> Result<Destruction, ApiFailure> {
+        let (row, terms, notes) = self.destructible(xid).await?;
+        drop(self.may_destroy(&row, &terms, &notes, cause).await?);
+        if terms.use_report {
+            // There may be nothing new to report.
+            drop(self.report(xid).await);
+        }
         let _one_at_a_time = self.access.lock().await;
         let (row, terms, notes) = self.destructible(xid).await?;
         let (permit, reason) = self.may_destroy(&row, &terms, &notes, cause).await?;

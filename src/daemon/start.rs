@@ -432,9 +432,8 @@ async fn watch_ended(daemon: Arc<Daemon>, mut ended: mpsc::Receiver<session::End
             Attempt::Broken(why) => daemon.fail(why),
             Attempt::Ended(outcome) => {
                 tracing::debug!(xid = ?end.xid, ?outcome, "incoming exchange ended");
-                if outcome == Outcome::Ended {
-                    // It may have been about how long something may be kept.
-                    daemon.retention.touch();
+                if let Some(xid) = end.xid.filter(|_| outcome == Outcome::Ended) {
+                    daemon.heard_of(xid).await;
                 }
             }
             Attempt::Cut(why) => tracing::info!(xid = ?end.xid, "incoming exchange was cut: {why}"),

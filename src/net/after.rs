@@ -200,7 +200,7 @@ pub(crate) async fn tell(session: &Session, exchange: &Exchange) -> Result<Outco
         if let Some(outcome) = answered(session, exchange, &held, (kind, answer)).await? {
             return Ok(outcome);
         }
-        if is_noted(kind) {
+        if after::is_notice(kind) {
             let told = Op::Meta {
                 key: store::tell_key(&note.digest()),
                 value: store::TOLD.to_vec(),
@@ -233,11 +233,6 @@ fn kind_of(note: &Note) -> Option<Kind> {
     receipt::open(note).map(|it| it.kind).ok()
 }
 
-/// Whether the sender of a package is told of it where it is marked so.
-const fn is_noted(kind: Kind) -> bool {
-    matches!(kind, Kind::Access | Kind::ContentMismatch)
-}
-
 /// The statements that the peer has not acknowledged, oldest first.
 async fn to_tell<'n>(
     session: &Session,
@@ -247,7 +242,7 @@ async fn to_tell<'n>(
     let mut all = Vec::new();
     for note in held {
         let Some(kind) = kind_of(note) else { continue };
-        let is_due = if is_noted(kind) {
+        let is_due = if after::is_notice(kind) {
             let key = store::tell_key(&note.digest());
             let mark = session.station.ledger.meta(&key).await;
             let mark = mark.map_err(|e| store_fault(&e))?;

@@ -11,7 +11,7 @@ use crate::policy::{Purpose, Terms};
 use crate::receipt::disclosure::Disclosure;
 use crate::receipt::fault::ReceiptFault;
 use crate::receipt::kind::{Issuer, Kind};
-use crate::receipt::parts::{Head, Party, Pkg, Reason};
+use crate::receipt::parts::{Head, Party, Pkg, Reason, Used};
 
 /// What an issuer adds to every receipt of its own at the moment of signing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +77,9 @@ pub struct Receipt {
     /// The receiver of the package.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<Party>,
+    /// What was done with the package, oldest first: at most 40.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub uses: Vec<Used>,
     /// The version of the format: 1.
     pub v: u64,
     /// The exchange.
@@ -143,6 +146,7 @@ impl Receipt {
             reason: None,
             purpose: None,
             subject,
+            uses: Vec::new(),
         }
     }
 
@@ -214,7 +218,21 @@ impl Receipt {
             reason.check()?;
         }
         self.check_digests()?;
+        self.check_uses()?;
         self.check_heads()
+    }
+
+    fn check_uses(&self) -> Result<(), ReceiptFault> {
+        let field = "uses";
+        if self.uses.len() > limits::USES_MAX {
+            let why = "more than 40";
+            return Err(ReceiptFault::Value { field, why });
+        }
+        if self.uses.iter().any(|used| !Used::is_use(used.kind)) {
+            let why = "something that is no use of a package";
+            return Err(ReceiptFault::Value { field, why });
+        }
+        Ok(())
     }
 
     fn check_fields(&self) -> Result<(), ReceiptFault> {
@@ -249,6 +267,11 @@ impl Receipt {
             ("reason", self.reason.is_some(), reason_need(kind)),
             ("purpose", self.purpose.is_some(), purpose_need(kind)),
             ("subject", self.subject.is_some(), subject_need(kind)),
+            (
+                "uses",
+                !self.uses.is_empty(),
+                Need::optional_if(kind == Kind::UseReport),
+            ),
         ];
         for (field, is_there, need) in fields {
             match (need, is_there) {
@@ -367,6 +390,7 @@ fn subject_need(kind: Kind) -> Need {
         | Kind::HandoverFailed
         | Kind::Rejected
         | Kind::RestrictionChanged
+        | Kind::UseReport
         | Kind::Withdrawn => Need::Absent,
     }
 }

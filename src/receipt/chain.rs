@@ -113,6 +113,7 @@ impl Receipt {
             reason: None,
             purpose: None,
             subject: None,
+            uses: Vec::new(),
             ..self.clone()
         }
     }

@@ -39,6 +39,8 @@ vocabulary! {
         Rejected = "rejected",
         /// The sender binds a package that was handed over by stricter terms than before.
         RestrictionChanged = "restriction-changed",
+        /// What was done with the package at the receiver, as its log has it.
+        UseReport = "use-report",
         /// The sender took the package back before the receiver held the payload.
         Withdrawn = "withdrawn",
     }
@@ -97,6 +99,12 @@ const SHARED: &[Kind] = &[Kind::Handover, Kind::RestrictionChanged];
 const DESTROYED: Profile = Profile {
     issuer: Issuer::Receiver,
     countersigned: true,
+    follows: SHARED,
+    ..PLAIN
+};
+
+const USE_REPORT: Profile = Profile {
+    issuer: Issuer::Receiver,
     follows: SHARED,
     ..PLAIN
 };
@@ -166,6 +174,7 @@ impl Kind {
                 ..Self::Access.profile()
             },
             Self::Destroyed => DESTROYED,
+            Self::UseReport => USE_REPORT,
             Self::RestrictionChanged => RESTRICTION_CHANGED,
             Self::Approval
             | Self::CardAdopted
@@ -196,7 +205,8 @@ impl Kind {
             | Self::AccessDenied
             | Self::ContentMismatch
             | Self::Destroyed
-            | Self::RestrictionChanged => true,
+            | Self::RestrictionChanged
+            | Self::UseReport => true,
             Self::Approval
             | Self::CardAdopted
             | Self::ClockStep

@@ -16,7 +16,7 @@ pub use chain::{continues, open, verify, verify_own};
 pub use disclosure::{Disclosure, DisclosureFault};
 pub use fault::ReceiptFault;
 pub use kind::{Issuer, Kind, Profile};
-pub use parts::{Head, Party, Pkg, Reason};
+pub use parts::{Head, Party, Pkg, Reason, Used};
 
 #[cfg(test)]
 mod tests;

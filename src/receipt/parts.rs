@@ -5,10 +5,14 @@ use serde::{Deserialize, Serialize};
 use crate::base::AuthorityId;
 use crate::base::Digest;
 use crate::base::KeyId;
+use crate::base::Timestamp;
 use crate::base::limits;
 use crate::identity::keys::{PublicKey, Role};
-use crate::policy::{Code, Denial};
+use crate::identity::statement::Note;
+use crate::policy::{Code, Denial, Purpose};
+use crate::receipt::body::Receipt;
 use crate::receipt::fault::ReceiptFault;
+use crate::receipt::kind::Kind;
 use crate::tlog::Checkpoint;
 
 /// An authority in a receipt, with the receipts key it signs with.
@@ -100,6 +104,44 @@ impl From<&Checkpoint> for Head {
             size: checkpoint.size,
             root: checkpoint.root,
         }
+    }
+}
+
+/// One use of a package in a report: which statement of the receiver, when, for what, with which outcome.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Used {
+    /// The time of the statement.
+    pub at: Timestamp,
+    /// `access`, `access-denied` or `content-mismatch`.
+    pub kind: Kind,
+    /// For what.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purpose: Option<Purpose>,
+    /// The code of the statement's reason, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Code>,
+    /// SHA-256 of the text of the statement.
+    pub receipt: Digest,
+}
+
+impl Used {
+    /// What this statement says of the use of its package; `None` if it is about something else.
+    pub fn of(receipt: &Receipt, note: &Note) -> Option<Self> {
+        Self::is_use(receipt.kind).then(|| Self {
+            at: receipt.t,
+            kind: receipt.kind,
+            purpose: receipt.purpose,
+            reason: receipt.reason.as_ref().and_then(|it| it.code.parse().ok()),
+            receipt: note.text_digest(),
+        })
+    }
+
+    pub(super) const fn is_use(kind: Kind) -> bool {
+        matches!(
+            kind,
+            Kind::Access | Kind::AccessDenied | Kind::ContentMismatch
+        )
     }
 }
 

@@ -150,7 +150,11 @@ fn only_the_kinds_of_the_table_may_follow() {
     let changed = next(&handover, Kind::RestrictionChanged);
     let destroyed = next(&handover, Kind::Destroyed);
     let held = ["access", "access-denied", "content-mismatch"];
-    let shared = [&held[..], &["destroyed", "restriction-changed"]].concat();
+    let shared = [
+        &held[..],
+        &["destroyed", "restriction-changed", "use-report"],
+    ]
+    .concat();
     for (before, may) in [
         (
             &first,

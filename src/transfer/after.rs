@@ -1,5 +1,5 @@
 //! What is said of a package after its handover: the sender's stricter terms, and the receiver's word that it is destroyed,
-//! that it was opened under an exception, or that it is not what was signed.
+//! that it was opened under an exception, that it is not what was signed, or what was done with it.
 //!
 //! One statement goes over a stream of its own. It is answered with `done` once it is committed; `destroyed` with the same
 //! note, signed by both. A repeated statement gets the same answer again.
@@ -39,8 +39,12 @@ pub fn read(bytes: &[u8]) -> Result<(Note, Xid), Fault> {
 }
 
 fn is_after(kind: Kind) -> bool {
-    let noted = matches!(kind, Kind::Access | Kind::ContentMismatch);
-    noted || matches!(kind, Kind::Destroyed | Kind::RestrictionChanged)
+    is_notice(kind) || matches!(kind, Kind::Destroyed | Kind::RestrictionChanged)
+}
+
+/// Whether the sender of a package is told of it by the receiver, without having to sign it.
+pub const fn is_notice(kind: Kind) -> bool {
+    matches!(kind, Kind::Access | Kind::ContentMismatch | Kind::UseReport)
 }
 
 /// Judges a statement of the other side about a package that was handed over, given the notes of its exchange that are
@@ -75,9 +79,10 @@ pub fn judge(own: &Own, other: &Other, held: &[Note], came: Note) -> Result<Afte
             .map_err(|e| Fault::new(e.code(), e.to_string()));
     }
     if kind != Kind::RestrictionChanged {
-        let noted = of_kind(Kind::Access).chain(of_kind(Kind::ContentMismatch));
-        if noted.count() >= limits::NOTICES_MAX {
-            let text = "this authority was told of 256 openings of this package already";
+        let notices = held.iter().filter_map(|note| Signed::of(note.clone()).ok());
+        let notices = notices.filter(|it| is_notice(it.receipt.kind));
+        if notices.count() >= limits::NOTICES_MAX {
+            let text = "this authority was told of this package 256 times already";
             return Err(Fault::new("too-many-notices", text));
         }
         return Ok(After::Noted(signed.note));

@@ -283,6 +283,7 @@ impl Sender {
             | Kind::ContentMismatch
             | Kind::Destroyed
             | Kind::RestrictionChanged
+            | Kind::UseReport
             | Kind::Approval
             | Kind::KeyAnnounce
             | Kind::CardAdopted

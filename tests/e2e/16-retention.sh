@@ -34,6 +34,14 @@ destroyed() {
     equal "both hold the same receipt, signed by both" "${digests[0]}" "${digests[1]}"
 }
 
+# reported: what ie was told of the use of the first package
+reported() {
+    local seq
+    for seq in $(r ie receipt list --package "$first" --json | jq -r '[.[] | select(.kind == "use-report") | .seq] | sort | .[]'); do
+        r ie receipt show "$seq" --json | jq -r .note | sed -n 2p
+    done | jq -rs '[.[].uses[]? | "\(.kind) \(.purpose) \(.reason)"] | join(";")'
+}
+
 # keys FILE: the keys in the cells of a slot file, hex, one a line
 keys() {
     python3 - "$1" <<'PY'
@@ -95,6 +103,10 @@ within 20 "de has them" sh -c "'$BIN' --home '$WORK/de' receipt list --package $
 within 20 "and ie knows" sh -c "[ \"\$('$BIN' --home '$WORK/ie' package list --json | jq -r '.[] | select(.id == \"$first\") | .state')\" = closed ]"
 may 4 $officer "opens for no purpose that is no longer permitted" package open "$first" --purpose prosecution --justification x --out "$WORK/out.d/2"
 may 0 $officer "opens for the purpose that is left" "${open[@]}" "$WORK/out.d/3"
+expect 0 "ie asks what was done with it" r ie package restrict "$first" --use-report --justification 'question of the court'
+within 20 "ie has a report" sh -c "'$BIN' --home '$WORK/ie' receipt list --package $first --json | jq -e 'any(.[]; .kind == \"use-report\")'"
+equal "of each opening and refusal" "access trial null;access-denied prosecution purpose-not-permitted;access trial null" "$(reported)"
+may 9 $officer "has nothing more to report" package report "$first"
 expect 0 "ie takes it back" r ie package withdraw "$first" --justification 'the order was annulled'
 within 20 "de knows that it may no longer be kept" sh -c "'$BIN' --home '$WORK/de' status --json | jq -e 'any(.problems[]; .code == \"destruction-due\")'"
 expect 0 "ie sees what is held abroad" r ie package list --abroad --json
@@ -117,6 +129,7 @@ may 2 $supervisor "is asked before anything is destroyed" package purge --due
 keys "$WORK/de/state/slots" | sort >"$WORK/keys.before"
 may 0 $supervisor "destroys it" package purge --due --yes
 destroyed "$first"
+equal "what was refused since is reported with its end" "access trial null;access-denied prosecution purpose-not-permitted;access trial null;access-denied trial retention-ended" "$(reported)"
 keys "$WORK/de/state/slots" | sort >"$WORK/keys.after"
 mapfile -t lost < <(comm -23 "$WORK/keys.before" "$WORK/keys.after")
 equal "keys that are overwritten" 1 "${#lost[@]}"
@@ -147,6 +160,18 @@ equal "after a kill it waits for ie" destruction-signed "$(state de "$large")"
 start ie
 wait_serving ie
 destroyed "$large"
+
+# Taken back before it was received.
+stop de
+early=$(send ie de "$WORK/sample.txt")
+expect 0 "ie takes back what de has not seen" r ie package withdraw "$early" --justification 'sent too early'
+equal "it is not sent any more" withdrawn "$(state ie "$early")"
+expect 5 "nor are its terms changed" r ie package restrict "$early" --no-onward --justification x
+serve de
+after=$(send ie de "$WORK/sample.txt")
+wait_state de "$after" held
+# Its ciphertext may have been on the way; its header never is.
+within 30 "de does not get it" sh -c "'$BIN' --home '$WORK/de' package list --json | jq -e 'all(.[] | select(.id == \"$early\"); .state == \"lapsed\")'"
 
 # Its time is over: it is destroyed by itself, before anybody is served; a restored backup destroys it again.
 tomorrow=$(date -u -d '+1 day' +%F)

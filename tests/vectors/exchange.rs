@@ -6,7 +6,7 @@ use rogatory::identity::keys::{Role, SecretKey};
 use rogatory::identity::statement::Note;
 use rogatory::policy::{Onward, Purpose};
 use rogatory::receipt::{
-    self, Disclosure, Head, Kind, Party as Signer, Reason, Receipt, Stamp, disclosure,
+    self, Disclosure, Head, Kind, Party as Signer, Reason, Receipt, Stamp, Used, disclosure,
 };
 use serde_json::{Value, json};
 
@@ -350,6 +350,14 @@ fn ended(story: &mut Story) {
     let what = "it is destroyed; signed by the receiver";
     story.add("destroyed-1", what, &destroyed, Some("restriction-changed"));
     story.complete("destroyed-2", "the same, signed by both", "destroyed-1");
+    let mut report = story.next("restriction-changed", Kind::UseReport);
+    let used = |name| Used::of(&story.receipt(name), story.note(name));
+    report.uses = ["access", "access-denied"]
+        .into_iter()
+        .filter_map(used)
+        .collect();
+    let what = "what was done with it";
+    story.add("use-report", what, &report, Some("restriction-changed"));
 }
 
 /// The other ends that the same exchange could have had.

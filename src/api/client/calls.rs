@@ -8,7 +8,7 @@ use crate::api::types::{
     DestroyRequest, Destruction, DueView, Explanation, HoldRequest, HoldView, LogStatus, Mismatch,
     OpenRequest, Opening, PackageDetail, PackageView, PeerView, Ping, PolicyView, ProofView,
     ReceiptDetail, ReceiptView, Restrict, SealFinish, SealGrant, SealMany, SealRequest, Spooled,
-    Status, TransferView, Verification, WaitMany, Waited,
+    Status, TransferView, UseReport, Verification, WaitMany, Waited,
 };
 use crate::base::Digest;
 use crate::policy::{Purpose, Role};
@@ -203,6 +203,12 @@ impl Client {
     /// Ends a hold.
     pub async fn release(&self, id: &str) -> Result<HoldView, CallFault> {
         self.post(&format!("/v1/packages/{}/release", encode(id)), &Nothing {})
+            .await
+    }
+
+    /// Reports to the sender what was done with a package.
+    pub async fn report(&self, id: &str) -> Result<UseReport, CallFault> {
+        self.post(&format!("/v1/packages/{}/report", encode(id)), &Nothing {})
             .await
     }
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::api::types::PackageView;
 use crate::base::{AuthorityId, Date, Digest, Timestamp, Xid};
 use crate::policy::{Purpose, Restriction};
+use crate::receipt::Used;
 
 /// `GET /v1/retention/due`: a package that may no longer be kept here.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -93,7 +94,23 @@ pub struct Restrict {
     /// Restrictions that are added.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub restrictions: Vec<Restriction>,
+    /// Whether a report of use is asked for.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub use_report: bool,
     /// Whether passing on is prohibited from now on.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub no_onward: bool,
+}
+
+/// `POST /v1/packages/{id}/report`: what was done with a package since the last report, as its sender is told.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct UseReport {
+    /// The package.
+    pub id: Xid,
+    /// Its sender.
+    pub to: AuthorityId,
+    /// What was done, oldest first.
+    pub uses: Vec<Used>,
+    /// SHA-256 of each `use-report` receipt's bytes.
+    pub receipts: Vec<Digest>,
 }

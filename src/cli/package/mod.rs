@@ -50,6 +50,10 @@ Examples:
   rogatory package export 5f0c11aa --age exported.age
   rogatory package export 5f0c11aa --age /media/archive/5f0c11aa.age --json";
 
+const REPORT_EXAMPLES: &str = "\
+Examples:
+  rogatory package report 5f0c11aa
+  rogatory package report 5f0c11aa --json";
 const RELEASE_EXAMPLES: &str = "\
 Examples:
   rogatory package release 5f0c11aa
@@ -84,6 +88,9 @@ pub(crate) enum PackageCommand {
     Purge(retention::PurgeArgs),
     Restrict(retention::RestrictArgs),
     Withdraw(retention::WithdrawArgs),
+    /// Report to the sender of a package what was done with it since the last report, without content
+    #[command(after_help = REPORT_EXAMPLES)]
+    Report(IdArgs),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -136,6 +143,7 @@ impl PackageCommand {
             Self::Purge(args) => args.run(&call()?),
             Self::Restrict(args) => args.run(&call()?),
             Self::Withdraw(args) => args.run(&call()?),
+            Self::Report(args) => retention::report(&args.id, &call()?),
         }
     }
 }

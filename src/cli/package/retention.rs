@@ -1,4 +1,4 @@
-//! How long packages are kept: `package hold`, `release`, `purge`, `restrict` and `withdraw`.
+//! How long packages are kept: `package hold`, `release`, `purge`, `restrict`, `withdraw` and `report`.
 
 use clap::Args;
 use serde::Serialize;
@@ -89,6 +89,9 @@ pub(crate) struct RestrictArgs {
     /// Restrictions that are added, separated by commas
     #[arg(long = "restriction", value_name = "R", value_delimiter = ',', value_parser = Restriction::parse)]
     restrictions: Vec<Restriction>,
+    /// Ask for a report of what was done with it, now and when it is destroyed
+    #[arg(long)]
+    use_report: bool,
     /// Prohibit to pass it on
     #[arg(long)]
     no_onward: bool,
@@ -262,6 +265,7 @@ impl RestrictArgs {
             sunset: self.sunset,
             purposes: self.purposes.clone(),
             restrictions: self.restrictions.clone(),
+            use_report: self.use_report,
             no_onward: self.no_onward,
         };
         restrict(call, &self.id, &wish)
@@ -277,6 +281,7 @@ impl WithdrawArgs {
             sunset: None,
             purposes: Vec::new(),
             restrictions: Vec::new(),
+            use_report: false,
             no_onward: false,
         };
         restrict(call, &self.id, &wish)
@@ -287,6 +292,24 @@ fn restrict(call: &Call, id: &str, wish: &Restrict) -> Result<(), Failure> {
     let package = call.remote.call(call.remote.client().restrict(id, wish))?;
     call.terminal.show(&package, |package, color| {
         views::list(std::slice::from_ref::<PackageView>(package)).render(color)
+    });
+    Ok(())
+}
+
+/// Reports to the sender of a package what was done with it.
+pub(super) fn report(id: &str, call: &Call) -> Result<(), Failure> {
+    let report = call.remote.call(call.remote.client().report(id))?;
+    call.terminal.show(&report, |report, color| {
+        let mut table = Table::headed(&["time", "what", "for", "reason"]);
+        for used in &report.uses {
+            table.row([
+                used.at.into(),
+                used.kind.as_str().into(),
+                used.purpose.map_or("", Purpose::as_str).into(),
+                used.reason.as_ref().map_or("", |it| it.as_str()).into(),
+            ]);
+        }
+        format!("{} is told:\n{}", report.to, table.render(color))
     });
     Ok(())
 }

@@ -6,7 +6,7 @@ use axum::routing::{get, post};
 
 use crate::api::server::{ApiFailure, Caller};
 use crate::api::types::{
-    DestroyRequest, Destruction, DueView, HoldRequest, HoldView, PackageView, Restrict,
+    DestroyRequest, Destruction, DueView, HoldRequest, HoldView, PackageView, Restrict, UseReport,
 };
 use crate::base::limits;
 use crate::config::Verb;
@@ -21,6 +21,7 @@ pub(super) fn doors(doors: Doors) -> Doors {
         .door("/v1/packages/{id}/destroy", SUPERVISION, post(destroy))
         .door("/v1/packages/{id}/hold", SUPERVISION, post(hold))
         .door("/v1/packages/{id}/release", SUPERVISION, post(release))
+        .door("/v1/packages/{id}/report", EVIDENCE, post(report))
         .door("/v1/packages/{id}/terms", EVIDENCE, post(restrict))
 }
 
@@ -102,4 +103,9 @@ async fn restrict(
     daemon.alone(&caller, verb, &id, &request).await?;
     let actor = caller.actor();
     daemon.restrict(&actor, xid, &request).await.map(Json)
+}
+
+async fn report(State(daemon): Shared, Path(name): Path<String>) -> Answer<UseReport> {
+    let xid = daemon.find(&name).await?;
+    daemon.report(xid).await.map(Json)
 }

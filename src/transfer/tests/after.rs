@@ -109,6 +109,8 @@ fn a_receiver_takes_stricter_terms_and_no_others() {
 #[test]
 fn a_sender_is_told_of_openings() {
     let held = handed_over();
+    let report = next(held.last().unwrap(), Kind::UseReport);
+    check(SENDER, &held, report, "noted");
     let mismatch = next(held.last().unwrap(), Kind::ContentMismatch);
     check(SENDER, &held, mismatch.clone(), "noted");
     check(
