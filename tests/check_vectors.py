@@ -31,8 +31,10 @@ FOLLOWS = {
 }  # fmt: skip
 ACCESS = ["access", "access-denied", "content-mismatch"]
 SHARED = ["handover", "restriction-changed"]
-FOLLOWS |= {"restriction-changed": SHARED, "destroyed": SHARED, "use-report": SHARED}
-BY_RECEIVER = ["rejected", "consigned", "handover", "handover-failed", "destroyed", "use-report", *ACCESS]
+FOLLOWS |= {"restriction-changed": SHARED, "destroyed": SHARED, "use-report": SHARED, "consent-asked": SHARED}
+FOLLOWS |= {"consent-given": ["consent-asked"], "consent-refused": ["consent-asked"]}
+CONSENT = ["consent-asked", "consent-given", "consent-refused"]
+BY_RECEIVER = ["rejected", "consigned", "handover", "handover-failed", "destroyed", "use-report", "consent-asked", *ACCESS]
 BOTH_SIGN = ["consigned", "handover", "handover-failed", "destroyed"]
 passed = 0
 failed = 0
@@ -169,9 +171,11 @@ def check_statements(keys):
 
 def check_receipts(statements):
     for file, (fields, _, lines, entry) in statements.items():
-        if entry["context"] != "rogatory/receipt/v1":
+        if entry["context"] not in ("rogatory/receipt/v1", "rogatory/consent/v1"):
             continue
         kind = fields["kind"]
+        same(f"{file}: context of {kind}", kind in CONSENT, entry["context"] == "rogatory/consent/v1")
+        same(f"{file}: a use or passing on", kind in CONSENT, kind in CONSENT and ("purpose" in fields) != ("third" in fields))
         same(f"{file}: kind", entry["kind"], kind)
         if "xid" not in fields:
             same(f"{file}: signer", [fields["from"]["id"] + "/receipts"], entry["signed_by"])
@@ -199,7 +203,9 @@ def check_receipts(statements):
                 check(f"{file}: terms are stricter", within(fields[name], before[name]))
                 continue
             same(f"{file}: {name} is kept", before[name], fields[name])
-        if kind not in [*ACCESS, *SHARED[1:], "destroyed", "use-report"]:
+        if kind in CONSENT[1:]:
+            same(f"{file}: what was asked", [before.get(name) for name in ("purpose", "third")], [fields.get(name) for name in ("purpose", "third")])
+        if kind not in [*ACCESS, *SHARED[1:], "destroyed", "use-report", *CONSENT]:
             same(f"{file}: sd is kept", before["sd"], fields["sd"])
     for name in BOTH_SIGN:
         one, two = (read(f"statements/{name}-{number}.note") for number in (1, 2))

@@ -112,6 +112,18 @@ fn example(kind: Kind, full: bool) -> Receipt {
     if kind == Kind::Access || kind == Kind::AccessDenied && full {
         receipt.purpose = Some(Purpose::Prosecution);
     }
+    if kind.is_consent() {
+        receipt.purpose = (!full).then_some(Purpose::CivilClaim);
+        receipt.third = full.then(|| "bepi.justice.example.fr".parse().expect("an authority"));
+    }
+    if kind == Kind::ConsentGiven {
+        receipt.until = "2027-06-30".parse().ok();
+        receipt.conditions = if full {
+            Restriction::ALL.to_vec()
+        } else {
+            Vec::new()
+        };
+    }
     if kind == Kind::UseReport && full {
         receipt.uses = vec![Used {
             at: Timestamp::from_millis(1_795_424_300_000),
@@ -144,7 +156,11 @@ fn value<T: serde::Serialize>(of: &T) -> Value {
 
 /// Whether the code takes this as a receipt, in a note signed by whomever.
 fn code_takes_receipt(value: &Value) -> bool {
-    Note::issue(Context::Receipt, value, &sender()).is_ok_and(|note| receipt::open(&note).is_ok())
+    let kind = value["kind"]
+        .as_str()
+        .and_then(|kind| Kind::parse(kind).ok());
+    let context = kind.map_or(Context::Receipt, Kind::context);
+    Note::issue(context, value, &sender()).is_ok_and(|note| receipt::open(&note).is_ok())
 }
 
 fn code_takes_terms(value: &Value) -> bool {

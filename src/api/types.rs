@@ -4,6 +4,7 @@
 
 mod approvals;
 mod cases;
+mod consents;
 mod explained;
 mod held;
 mod log;
@@ -11,6 +12,7 @@ mod peers;
 mod retention;
 pub use approvals::ApprovalView;
 pub use cases::{AssignTeam, CaseView};
+pub use consents::{AskConsent, ConsentView, GrantConsent, RefuseConsent};
 pub use explained::{Explanation, PolicyView, RuleSays};
 pub use held::HeldBack;
 pub use log::{AlarmView, CosignedView, LogStatus, ProofView, RecoveringView};
@@ -144,6 +146,15 @@ pub struct SealRequest {
     /// What the package is called.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub title: Option<String>,
+    /// The offences that it is about: at most 16, each of at most 256 bytes.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub offences: Vec<String>,
+    /// Why the evidence is necessary.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub necessity: Option<String>,
+    /// Why sending it is proportionate.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub proportionality: Option<String>,
     /// The terms.
     pub terms: Terms,
     /// Whether it goes before packages that are not urgent.
@@ -249,8 +260,25 @@ pub struct PackageDetail {
     /// The hold on it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub hold: Option<HoldView>,
+    /// What its sender says of its grounds; the dispatch holds digests of that alone.
+    #[serde(flatten)]
+    pub grounds: Grounds,
     /// Its receipts, oldest first.
     pub receipts: Vec<ReceiptView>,
+}
+
+/// What the sender of a package says of its grounds.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Grounds {
+    /// The offences that it is about.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub offences: Vec<String>,
+    /// Why the evidence is necessary.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub necessity: Option<String>,
+    /// Why sending it is proportionate.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub proportionality: Option<String>,
 }
 
 /// `POST /v1/packages/{id}/verify`: everything is read and hashed again.

@@ -80,6 +80,7 @@ fn statement(path: &str, note: &Note, receipt: &Receipt, keys: &Anchors) -> Expl
             .as_ref()
             .map(|purpose| format!("The purpose was {purpose}.")),
     );
+    words.extend(consent(receipt));
     words.extend(receipt.reason.as_ref().map(|reason| {
         let clause = if reason.clause.is_empty() {
             String::new()
@@ -122,6 +123,23 @@ fn statement(path: &str, note: &Note, receipt: &Receipt, keys: &Anchors) -> Expl
     }
 }
 
+/// What a statement of consent says beyond its purpose.
+fn consent(receipt: &Receipt) -> Vec<String> {
+    let third = receipt.third.as_ref();
+    let third = third.map(|third| format!("It is about passing the package on to {third}."));
+    let until = receipt.until;
+    let until = until.map(|until| format!("It holds until the end of {until}, UTC."));
+    let conditions = receipt.conditions.iter().map(|it| it.as_str());
+    let conditions: Vec<_> = conditions.collect();
+    let conditions = (!conditions.is_empty()).then(|| {
+        format!(
+            "It is given on these conditions: {}.",
+            conditions.join(", ")
+        )
+    });
+    [third, until, conditions].into_iter().flatten().collect()
+}
+
 fn stated(receipt: &Receipt) -> String {
     let what = match receipt.kind {
         Kind::Dispatch => "the sender sealed this package for the receiver, on the terms it names",
@@ -147,6 +165,11 @@ fn stated(receipt: &Receipt) -> String {
         Kind::UseReport => {
             "the receiver reports what was done with the package, as its log has it, without content"
         }
+        Kind::ConsentAsked => {
+            "the receiver asks the sender to permit a use, or passing on, beyond the terms"
+        }
+        Kind::ConsentGiven => "the sender permits what it was asked for, until the end of a day",
+        Kind::ConsentRefused => "the sender does not permit what it was asked for",
         Kind::Approval => "a second person approved or rejected what takes two",
         Kind::CardAdopted => "an authority accepted the card of another",
         Kind::ClockStep => "an authority's clock was set",

@@ -42,6 +42,10 @@ pub const PROGRESS_SEGMENTS: u64 = 16;
 pub const CLOCK_SKEW_MS_MAX: u64 = 5 * 60 * 1_000;
 /// Free text (title, justification, case reference), in bytes of UTF-8.
 pub const TEXT_BYTES_MAX: usize = 4_096;
+/// Offences that a package is about.
+pub const OFFENCES_MAX: usize = 16;
+/// The name of one offence.
+pub const OFFENCE_BYTES_MAX: usize = 256;
 /// Selectively disclosed values beside one statement.
 pub const DISCLOSURES_MAX: usize = 64;
 /// Codes in one list of terms (purposes, restrictions).

@@ -11,6 +11,7 @@ mod approvals;
 mod case;
 mod check;
 mod config;
+mod consent;
 mod demo;
 mod fetcher;
 mod folder;
@@ -117,6 +118,8 @@ enum Command {
     #[command(subcommand)]
     Approvals(approvals::ApprovalsCommand),
     #[command(subcommand)]
+    Consent(consent::ConsentCommand),
+    #[command(subcommand)]
     Transfer(transfer::TransferCommand),
     #[command(subcommand)]
     Receipt(receipt::ReceiptCommand),
@@ -203,6 +206,7 @@ fn run(cli: &Cli, terminal: Terminal) -> Result<(), Failure> {
         Command::Package(command) => command.run(global, terminal),
         Command::Case(command) => command.run(&call()?),
         Command::Approvals(command) => command.run(&call()?),
+        Command::Consent(command) => command.run(&call()?),
         Command::Transfer(command) => command.run(&call()?),
         Command::Receipt(command) => command.run(&call()?),
         Command::Log(command) => command.run(&call()?),

@@ -5,14 +5,14 @@ use crate::api::server::{ApiFailure, Caller};
 use crate::api::types::{Explanation, RuleSays};
 use crate::base::Xid;
 use crate::daemon::Daemon;
-use crate::daemon::openings::{altered, not_recipient};
+use crate::daemon::openings::not_recipient;
 use crate::daemon::people;
 use crate::policy;
 use crate::policy::table::judged;
 use crate::policy::{
-    Action, Circumstances, Exception, Facts, PolicySet, Purpose, Role, Roles, Team, Terms, Verdict,
+    Action, Circumstances, Consent, Exception, Facts, PolicySet, Purpose, Role, Roles, Team, Terms,
+    Verdict,
 };
-use crate::receipt::Kind;
 use crate::store::{Direction, Exchange};
 
 /// Who wants to use a package, and for what.
@@ -24,6 +24,7 @@ pub(crate) struct Use<'a> {
     pub(crate) related: bool,
     pub(crate) team: Option<Team>,
     pub(crate) exception: Option<Exception<'a>>,
+    pub(crate) consents: &'a [Consent],
 }
 
 /// A question about opening that is answered without opening.
@@ -53,7 +54,7 @@ impl Daemon {
         if exchange.direction == Direction::Out {
             return Err(not_recipient());
         }
-        let terms = self.terms_of(&exchange).await?;
+        let chain = self.chain_of(&exchange).await?;
         let actor = caller.actor();
         let asked = Use {
             actor: &actor,
@@ -64,7 +65,9 @@ impl Daemon {
             related: question.related,
             team: self.team_of(&exchange, caller).await?,
             exception: None,
+            consents: &chain.consents,
         };
+        let terms = chain.terms_for(question.purpose, self.station.clock());
         let facts = self.facts_of_use(&exchange, &terms, asked);
         Ok(explained(
             xid,
@@ -72,24 +75,6 @@ impl Daemon {
             question.purpose,
             &facts,
         ))
-    }
-
-    /// The terms in force: those of the dispatch that the exchange began with, or what its sender has made of them since.
-    pub(crate) async fn terms_of(&self, exchange: &Exchange) -> Result<Terms, ApiFailure> {
-        let sealed = self.terms_sealed(exchange).await?;
-        let newest = self.shared_notes(exchange).await?.pop();
-        let newest = newest.filter(|it| it.receipt.kind == Kind::RestrictionChanged);
-        match newest.and_then(|it| it.receipt.terms) {
-            Some(newest) if newest.is_within(&sealed) => Ok(newest),
-            Some(_) => Err(altered("changed restriction")),
-            None => Ok(sealed),
-        }
-    }
-
-    /// The terms of the dispatch that the exchange began with, which the manifest repeats.
-    pub(crate) async fn terms_sealed(&self, exchange: &Exchange) -> Result<Terms, ApiFailure> {
-        let dispatch = self.dispatch_of(exchange).await?;
-        dispatch.terms.ok_or_else(|| altered("terms"))
     }
 
     /// What is known about a wish to open a package that was received.
@@ -114,6 +99,7 @@ impl Daemon {
                 related: wish.related,
                 team: wish.team,
                 exception: wish.exception,
+                consents: wish.consents,
                 ..Circumstances::default()
             },
         }

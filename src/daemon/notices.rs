@@ -1,16 +1,15 @@
-//! What a sender is told of its package by itself: a declared exception, content that is not what it signed, and what
-//! was done with it.
+//! What a sender is told of its package by itself: a declared exception, content that is not what it signed, what was done
+//! with it, and a wish for its consent.
 //!
 //! Such a statement follows what both sides hold, not the receiver's own record of openings; it is marked in the same commit as
 //! to be told, and the courier tells it until the sender has acknowledged it.
 
 use crate::api::server::{ApiFailure, Caller};
+use crate::base::AuthorityId;
 use crate::base::Digest;
 use crate::base::Xid;
-use crate::base::json;
 use crate::daemon::Daemon;
-use crate::daemon::openings::altered;
-use crate::daemon::statements::{commit_failure, disclosures_key, unsigned};
+use crate::daemon::statements::{Stated, commit_failure, unsigned};
 use crate::policy::{Code, Purpose};
 use crate::receipt::{Disclosure, Kind, Reason, Used};
 use crate::store::{self, Exchange, Op, Phase};
@@ -20,9 +19,24 @@ pub(crate) struct Notice {
     pub(crate) kind: Kind,
     pub(crate) reason: Option<Reason>,
     pub(crate) purpose: Option<Purpose>,
+    pub(crate) third: Option<AuthorityId>,
     pub(crate) uses: Vec<Used>,
-    /// They stay here; their digests are signed.
+    /// They stay here, but for the words of a wish; their digests are signed.
     pub(crate) disclosures: Vec<Disclosure>,
+}
+
+impl Notice {
+    /// One that says no more than its kind.
+    pub(crate) const fn of(kind: Kind) -> Self {
+        Self {
+            kind,
+            reason: None,
+            purpose: None,
+            third: None,
+            uses: Vec::new(),
+            disclosures: Vec::new(),
+        }
+    }
 }
 
 impl Daemon {
@@ -34,8 +48,8 @@ impl Daemon {
         mut ops: Vec<Op>,
     ) -> Result<Digest, ApiFailure> {
         let _one_at_a_time = self.access.lock().await;
-        let last = self.shared_notes(row).await?.pop();
-        let last = last.ok_or_else(|| altered("handover"))?;
+        let chain = self.chain_of(row).await?;
+        let last = chain.last()?;
         let mut next = last
             .receipt
             .follow(&last.note, notice.kind)
@@ -43,19 +57,19 @@ impl Daemon {
             .disclosing(&notice.disclosures);
         next.reason = notice.reason;
         next.purpose = notice.purpose;
+        next.third = notice.third;
         next.uses = notice.uses;
         let note = next.sign(&self.station.own.key).map_err(|e| unsigned(&e))?;
-        let kept: Vec<_> = notice.disclosures.iter().map(Disclosure::encode).collect();
         let (xid, now) = (row.xid, self.station.clock());
+        let stays = Stated {
+            kind: notice.kind,
+            note: &note,
+            disclosures: &notice.disclosures,
+            from: Phase::Held,
+            to: Phase::Held,
+        };
+        ops.extend(self.stated(xid, &stays));
         ops.extend([
-            self.logged(Some(xid), notice.kind, &note),
-            Op::Advance {
-                xid,
-                from: vec![Phase::Held],
-                to: Phase::Held,
-                last_note: Some(note.bytes().to_vec()),
-                at: now,
-            },
             Op::Retry {
                 xid,
                 attempts: 0,
@@ -65,10 +79,6 @@ impl Daemon {
             Op::Meta {
                 key: store::tell_key(&note.digest()),
                 value: store::DUE.to_vec(),
-            },
-            Op::Meta {
-                key: disclosures_key(&note),
-                value: json::canonical(&kept),
             },
         ]);
         let committed = self.station.ledger.commit(ops).await;
@@ -92,11 +102,8 @@ impl Daemon {
         let xid: Xid = self.openings.of(opening, caller, self.station.clock())?;
         let row = self.exchange(&xid).await?;
         let notice = Notice {
-            kind: Kind::ContentMismatch,
             reason: Some(Reason::technical(code)),
-            purpose: None,
-            uses: Vec::new(),
-            disclosures: Vec::new(),
+            ..Notice::of(Kind::ContentMismatch)
         };
         let receipt = self.notify(&row, notice, Vec::new()).await?;
         self.openings.end(opening, caller);

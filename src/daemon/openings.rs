@@ -21,14 +21,13 @@ use crate::daemon::Daemon;
 use crate::daemon::approvals::Approved;
 use crate::daemon::decisions::Use;
 use crate::daemon::notices::Notice;
-use crate::daemon::statements::Wish;
-use crate::identity::statement::Note;
+use crate::daemon::statements::{Wish, check_justification};
 use crate::policy;
 use crate::policy::Action;
 use crate::policy::Permit;
 use crate::policy::instrument;
 use crate::policy::purpose::Purpose;
-use crate::policy::{Exception, ReasonCode, Terms};
+use crate::policy::{Denial, Exception, ReasonCode, Terms};
 use crate::receipt;
 use crate::receipt::Disclosure;
 use crate::receipt::Kind;
@@ -42,6 +41,9 @@ use crate::store::Phase;
 const OPENINGS_MAX: usize = 64;
 /// Plaintext read and streamed at a time.
 const PIECE_BYTES: usize = 256 << 10;
+
+/// The reason of an opening that stands on a consent of the sender.
+const CONSENT: &str = "consent";
 
 /// A permitted opening.
 struct Held {
@@ -107,23 +109,31 @@ impl Openings {
     }
 }
 
+/// What a statement says of an opening, and why: the denial, or the consent that the opening stands on.
+fn outcome(decision: &Result<Permit, Denial>, terms: &Terms) -> (Kind, Option<Reason>) {
+    match decision {
+        Ok(permit) if permit.is_by_consent() => {
+            let clause = instrument::purpose_clause(&terms.instrument).to_owned();
+            let code = CONSENT.to_owned();
+            (Kind::Access, Some(Reason { clause, code }))
+        }
+        Ok(_) => (Kind::Access, None),
+        Err(denial) => (Kind::AccessDenied, Some(Reason::from(denial))),
+    }
+}
+
 /// What the sender is told of an opening under a declared exception.
 fn exceptional(wish: &Wish<'_>, exception: &Exception<'_>, terms: &Terms) -> Notice {
     let second = exception.confirmed_by.unwrap_or_default();
     let persons = format!("{}, approved by {second}", wish.actor);
     Notice {
-        kind: Kind::Access,
         reason: Some(Reason {
             code: exception.ground.to_string(),
             clause: instrument::exception_clause(&terms.instrument, exception.ground).to_owned(),
         }),
         purpose: wish.purpose,
-        uses: Vec::new(),
-        disclosures: vec![
-            Disclosure::new(seal::random(), "persons", persons),
-            Disclosure::new(seal::random(), "justification", wish.justification),
-            Disclosure::new(seal::random(), "items", wish.items.to_vec()),
-        ],
+        disclosures: wish.disclosures(&persons),
+        ..Notice::of(Kind::Access)
     }
 }
 
@@ -151,16 +161,19 @@ impl Daemon {
         xid: Xid,
         request: &OpenRequest,
     ) -> Result<Opening, ApiFailure> {
-        let purpose = Purpose::parse(&request.purpose)
-            .map_err(|e| ApiFailure::usage("unknown-purpose", e.to_string()))?;
-        check_request(request)?;
+        let purpose = check_request(request)?;
         let exchange = self.held(xid).await?;
-        let terms = self.terms_of(&exchange).await?;
+        let chain = self.chain_of(&exchange).await?;
+        let terms = chain.terms_for(purpose, self.station.clock());
         let manifest = manifest_digest(&exchange)?;
         let actor = caller.actor();
-        let approved = match request.exception {
-            Some(_) => self.approved_exception(caller, &xid, request).await?,
-            None => None,
+        // Until it is used up: an approval is for one opening.
+        let (turn, approved) = match request.exception {
+            Some(_) => (
+                Some(self.approvals.lock().await),
+                self.approved_exception(caller, &xid, request).await?,
+            ),
+            None => (None, None),
         };
         let exception = request.exception.map(|ground| Exception {
             ground,
@@ -174,6 +187,7 @@ impl Daemon {
             related: request.related,
             team: self.team_of(&exchange, caller).await?,
             exception,
+            consents: &chain.consents,
         };
         let facts = self.facts_of_use(&exchange, &terms, asked);
         let decision = policy::decide(&self.station.own.policy, &facts);
@@ -191,10 +205,11 @@ impl Daemon {
                 self.notify(&exchange, notice, used).await?
             }
             (decision, _, _) => {
-                self.state_access(&xid, &wish, decision.as_ref().err())
-                    .await?
+                let says = outcome(decision, &terms);
+                self.state_access(&xid, &wish, says).await?
             }
         };
+        drop(turn);
         if let Err(denial) = &decision
             && denial.reason == ReasonCode::SecondPersonMissing
         {
@@ -205,13 +220,12 @@ impl Daemon {
         self.changed(xid);
         let permit = decision.map_err(|denial| ApiFailure::denied(&denial))?;
         let name = self.keep(permit, caller, xid)?;
-        let terms = self.terms_sealed(&exchange).await?;
         Ok(Opening {
             opening: name,
             id: xid,
             from: exchange.peer,
             to: self.station.own.id.clone(),
-            terms,
+            terms: chain.sealed,
             manifest,
             plaintext_bytes: plaintext_bytes(exchange.len),
             receipt,
@@ -260,50 +274,6 @@ impl Daemon {
         }
     }
 
-    /// The dispatch that the exchange began with, read again from its stored bytes and verified.
-    pub(crate) async fn dispatch_of(
-        &self,
-        exchange: &Exchange,
-    ) -> Result<receipt::Receipt, ApiFailure> {
-        let rows = self
-            .station
-            .ledger
-            .statements(&exchange.xid)
-            .await
-            .map_err(|e| ApiFailure::storage("store", e.to_string()))?;
-        let row = rows
-            .iter()
-            .find(|row| row.kind == Kind::Dispatch.as_str())
-            .ok_or_else(|| altered("dispatch"))?;
-        let note = Note::parse(&row.note).map_err(|_| altered("dispatch"))?;
-        let dispatch = receipt::open(&note).map_err(|_| altered("dispatch"))?;
-        let own = self.station.own.key.public();
-        let peer = self
-            .roster
-            .by_id(&exchange.peer)
-            .ok_or_else(|| altered("peer"))?;
-        let peer = &peer.card.keys.receipts;
-        let (sender, receiver) = match exchange.direction {
-            Direction::Out => (&own, peer),
-            Direction::In => (peer, &own),
-        };
-        receipt::verify(&note, &dispatch, sender, receiver, false).map_err(|e| {
-            ApiFailure::mismatch(
-                "dispatch-altered",
-                format!("the stored dispatch does not verify: {e}"),
-            )
-        })?;
-        let pkg_holds = dispatch
-            .pkg
-            .as_ref()
-            .is_some_and(|pkg| pkg.body == exchange.body && pkg.len == exchange.len);
-        if pkg_holds {
-            Ok(dispatch)
-        } else {
-            Err(altered("row"))
-        }
-    }
-
     /// Streams plaintext from `start`, at most `length` bytes, under the opening's permit.
     pub(crate) async fn plaintext(
         self: &Arc<Self>,
@@ -339,16 +309,10 @@ impl Daemon {
             };
             let plaintext = seal::Plaintext::open(&permit, header.to_vec(), payload, identity)
                 .map_err(|e| e.to_string());
-            let plaintext = plaintext.and_then(|mut plaintext| {
-                plaintext
-                    .seek(io::SeekFrom::Start(range.start))
-                    .map_err(|e| e.to_string())?;
-                Ok(plaintext)
-            });
-            match plaintext {
+            match plaintext.and_then(|it| begun(it, &range).map_err(|e| e.to_string())) {
                 Ok(plaintext) => {
                     if ready_to.send(Ok(())).is_ok() {
-                        stream(plaintext.take(range.end.saturating_sub(range.start)), &to);
+                        stream(plaintext, &to);
                     }
                 }
                 // The caller has gone: nobody to tell.
@@ -392,6 +356,18 @@ impl Daemon {
     }
 }
 
+/// These bytes of the plaintext, of which the first piece was read already: what fails at once is an answer by itself, what
+/// fails later breaks one off.
+fn begun(mut plaintext: impl Read + Seek, range: &std::ops::Range<u64>) -> io::Result<impl Read> {
+    plaintext.seek(io::SeekFrom::Start(range.start))?;
+    let length = range.end.saturating_sub(range.start);
+    let mut first = Vec::new();
+    let piece = length.min(PIECE_BYTES as u64);
+    let read = plaintext.by_ref().take(piece).read_to_end(&mut first)?;
+    let rest = plaintext.take(length - read as u64);
+    Ok(io::Cursor::new(first).chain(rest))
+}
+
 /// Reads to the end and sends it in pieces; blocks.
 pub(crate) fn stream(mut from: impl Read, to: &mpsc::Sender<io::Result<Bytes>>) {
     loop {
@@ -431,16 +407,11 @@ fn manifest_digest(exchange: &Exchange) -> Result<crate::base::Digest, ApiFailur
         .ok_or_else(|| altered("manifest digest"))
 }
 
-fn check_request(request: &OpenRequest) -> Result<(), ApiFailure> {
-    if request.justification.trim().is_empty()
-        || request.justification.len() > limits::TEXT_BYTES_MAX
-    {
-        let message = format!(
-            "a justification of 1 to {} bytes is needed",
-            limits::TEXT_BYTES_MAX
-        );
-        return Err(ApiFailure::usage("no-justification", message));
-    }
+/// The purpose that is asked for, if the rest of the request is in order too.
+fn check_request(request: &OpenRequest) -> Result<Purpose, ApiFailure> {
+    let purpose = Purpose::parse(&request.purpose)
+        .map_err(|e| ApiFailure::usage("unknown-purpose", e.to_string()))?;
+    check_justification(&request.justification)?;
     if request.items.len() > limits::OPEN_ITEMS_MAX
         || request
             .items
@@ -452,7 +423,7 @@ fn check_request(request: &OpenRequest) -> Result<(), ApiFailure> {
             format!("at most {} items can be named", limits::OPEN_ITEMS_MAX),
         ));
     }
-    Ok(())
+    Ok(purpose)
 }
 
 #[cfg(test)]

@@ -57,7 +57,7 @@ impl Daemon {
         if row.direction == Direction::Out || row.phase != Phase::Held {
             return Ok(());
         }
-        let shared = self.shared_notes(&row).await?;
+        let shared = self.chain_of(&row).await?.shared;
         let wants = |at: usize| {
             let terms = shared.get(at).and_then(|it| it.receipt.terms.as_ref());
             terms.is_some_and(|terms| terms.use_report)
@@ -88,11 +88,8 @@ impl Daemon {
         }
         for uses in parts {
             let notice = Notice {
-                kind: Kind::UseReport,
-                reason: None,
-                purpose: None,
                 uses,
-                disclosures: Vec::new(),
+                ..Notice::of(Kind::UseReport)
             };
             receipts.push(self.notify(row, notice, Vec::new()).await?);
         }

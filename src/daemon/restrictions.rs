@@ -3,17 +3,17 @@
 use crate::api::server::ApiFailure;
 use crate::api::types::{PackageView, Restrict};
 use crate::base::Xid;
-use crate::base::json;
 use crate::base::limits;
 use crate::daemon::Daemon;
 use crate::daemon::openings::altered;
 use crate::daemon::routes::stored;
-use crate::daemon::statements::{commit_failure, disclosures_key, unsigned};
+use crate::daemon::statements::{
+    Stated, check_justification, commit_failure, unsigned, who_and_why,
+};
 use crate::identity::statement::Note;
 use crate::policy::instrument;
 use crate::policy::{Onward, Terms};
-use crate::receipt::{self, Disclosure, Kind, Reason, Receipt, disclosure};
-use crate::seal;
+use crate::receipt::{self, Kind, Reason, Receipt};
 use crate::store::{Direction, Exchange, Op, Phase};
 
 impl Daemon {
@@ -25,30 +25,24 @@ impl Daemon {
         xid: Xid,
         wish: &Restrict,
     ) -> Result<PackageView, ApiFailure> {
-        check(wish)?;
+        check_justification(&wish.justification)?;
         let _one_at_a_time = self.access.lock().await;
         let row = self.exchange(&xid).await?;
         if row.direction == Direction::In {
             let message = "another authority sent this package: only its sender changes its terms";
             return Err(ApiFailure::usage("not-sender", message));
         }
-        let disclosures = vec![
-            Disclosure::new(seal::random(), disclosure::PERSONS, actor),
-            Disclosure::new(
-                seal::random(),
-                disclosure::JUSTIFICATION,
-                wish.justification.as_str(),
-            ),
-        ];
-        let (kind, next, to) = if row.phase == Phase::Dispatched && wish.withdraw {
+        let (kind, next, to, disclosures) = if row.phase == Phase::Dispatched && wish.withdraw {
             let (note, earlier) = last(&row)?;
             let withdrawn = earlier.follow(&note, Kind::Withdrawn);
             let withdrawn = withdrawn.because(Reason::technical("withdrawn"));
-            (Kind::Withdrawn, withdrawn, Phase::Withdrawn)
+            // It has the disclosures of its exchange, and none of its own.
+            (Kind::Withdrawn, withdrawn, Phase::Withdrawn, Vec::new())
         } else if matches!(row.phase, Phase::Closed | Phase::RestrictionSigned) {
             let next = self.stricter(&row, wish).await?;
-            let next = next.disclosing(&disclosures);
-            (Kind::RestrictionChanged, next, Phase::RestrictionSigned)
+            let disclosures = who_and_why(actor, &wish.justification);
+            let (next, to) = (next.disclosing(&disclosures), Phase::RestrictionSigned);
+            (Kind::RestrictionChanged, next, to, disclosures)
         } else {
             let message = format!(
                 "the package is {}: its terms can be changed once it was handed over",
@@ -59,27 +53,15 @@ impl Daemon {
         };
         let next = next.stamped(&self.stamp());
         let note = next.sign(&self.station.own.key).map_err(|e| unsigned(&e))?;
-        let kept: Vec<_> = disclosures.iter().map(Disclosure::encode).collect();
-        let mut ops = vec![
-            self.logged(Some(xid), kind, &note),
-            Op::Advance {
-                xid,
-                from: vec![row.phase],
-                to,
-                last_note: Some(note.bytes().to_vec()),
-                at: self.station.clock(),
-            },
-            Op::Retry {
-                xid,
-                attempts: 0,
-                next_try: None,
-                fault: None,
-            },
-            Op::Meta {
-                key: disclosures_key(&note),
-                value: json::canonical(&kept),
-            },
-        ];
+        let stated = Stated {
+            kind,
+            note: &note,
+            disclosures: &disclosures,
+            from: row.phase,
+            to,
+        };
+        let mut ops = self.stated(xid, &stated);
+        ops.push(Op::calm(xid));
         if kind == Kind::Withdrawn {
             ops.push(Op::Shred { xid });
         }
@@ -92,16 +74,14 @@ impl Daemon {
     }
 
     async fn stricter(&self, row: &Exchange, wish: &Restrict) -> Result<Receipt, ApiFailure> {
-        let shared = self.shared_notes(row).await?;
-        if shared.len() > limits::RESTRICTIONS_CHANGED_MAX {
+        let chain = self.chain_of(row).await?;
+        if chain.shared.len() > limits::RESTRICTIONS_CHANGED_MAX {
             let message = "the terms of this package were changed 64 times already";
             return Err(ApiFailure::usage("too-many-restrictions", message));
         }
-        let before = shared.last().ok_or_else(|| altered("handover"))?;
-        let terms = before.receipt.terms.clone();
-        let terms = terms.ok_or_else(|| altered("terms"))?;
+        let before = chain.last()?;
         let yesterday = self.station.clock().date().plus_days(-1);
-        let after = changed(&terms, wish, yesterday)?;
+        let after = changed(chain.terms(), wish, yesterday)?;
         let code = if wish.withdraw {
             "withdrawn"
         } else {
@@ -165,18 +145,6 @@ fn changed(
         return Err(ApiFailure::nothing("no-change", message));
     }
     Ok(after)
-}
-
-fn check(wish: &Restrict) -> Result<(), ApiFailure> {
-    let length = wish.justification.len();
-    if wish.justification.trim().is_empty() || length > limits::TEXT_BYTES_MAX {
-        let message = format!(
-            "a justification of 1 to {} bytes is needed",
-            limits::TEXT_BYTES_MAX
-        );
-        return Err(ApiFailure::usage("no-justification", message));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

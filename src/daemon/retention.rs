@@ -12,16 +12,14 @@ use crate::base::Date;
 use crate::base::Digest;
 use crate::base::Timestamp;
 use crate::base::Xid;
-use crate::base::json;
-use crate::base::limits;
 use crate::config::Destroy;
 use crate::daemon::Daemon;
+use crate::daemon::chain::Chain;
 use crate::daemon::routes::stored;
-use crate::daemon::statements::{commit_failure, disclosures_key, unsigned};
+use crate::daemon::statements::{Stated, commit_failure, unsigned, who_and_why};
 use crate::identity::statement::Note;
 use crate::policy::{self, Action, Circumstances, Denial, Facts, Permit, Roles, Terms};
-use crate::receipt::{self, Disclosure, Kind, Reason, Receipt, disclosure};
-use crate::seal;
+use crate::receipt::{self, Disclosure, Kind, Reason};
 use crate::store::{self, Direction, Exchange, Op, Phase};
 
 /// Packages read at a time.
@@ -103,8 +101,8 @@ impl Daemon {
 
     /// Refuses whatever takes content away from a package that may no longer be kept.
     pub(crate) async fn check_kept(&self, row: &Exchange) -> Result<(), ApiFailure> {
-        let terms = self.terms_of(row).await?;
-        let overdue = self.overdue(row, &terms).await?;
+        let chain = self.chain_of(row).await?;
+        let overdue = self.overdue(row, chain.terms()).await?;
         overdue.map_or(Ok(()), |denial| Err(ApiFailure::denied(&denial)))
     }
 
@@ -206,8 +204,8 @@ impl Daemon {
         xid: Xid,
         cause: Cause<'_>,
     ) -> Result<Destruction, ApiFailure> {
-        let (row, terms, notes) = self.destructible(xid).await?;
-        let (permit, reason) = self.may_destroy(&row, &terms, &notes, cause).await?;
+        let (row, chain) = self.destructible(xid).await?;
+        let (permit, reason) = self.may_destroy(&row, &chain, cause).await?;
         drop(permit);
         Ok(destruction(&row, reason, None))
     }
@@ -218,41 +216,29 @@ impl Daemon {
         xid: Xid,
         cause: Cause<'_>,
     ) -> Result<Destruction, ApiFailure> {
-        let (row, terms, notes) = self.destructible(xid).await?;
-        drop(self.may_destroy(&row, &terms, &notes, cause).await?);
-        if terms.use_report {
+        let (row, chain) = self.destructible(xid).await?;
+        drop(self.may_destroy(&row, &chain, cause).await?);
+        if chain.terms().use_report {
             // There may be nothing new to report.
             drop(self.report(xid).await);
         }
         let _one_at_a_time = self.access.lock().await;
-        let (row, terms, notes) = self.destructible(xid).await?;
-        let (permit, reason) = self.may_destroy(&row, &terms, &notes, cause).await?;
-        let (note, disclosures) = self.destroyed_note(&notes, &reason, cause)?;
+        let (row, chain) = self.destructible(xid).await?;
+        let (permit, reason) = self.may_destroy(&row, &chain, cause).await?;
+        let (note, disclosures) = self.destroyed_note(&chain, &reason, cause)?;
         if !permit.covers(Action::Erase, &row.body, self.station.clock()) {
             let message = "the permission to destroy it has ended; order it again";
             return Err(ApiFailure::temporary("permit-ended", message));
         }
-        let ops = vec![
-            self.logged(Some(xid), Kind::Destroyed, &note),
-            Op::Advance {
-                xid,
-                from: vec![Phase::Held],
-                to: Phase::DestructionSigned,
-                last_note: Some(note.bytes().to_vec()),
-                at: self.station.clock(),
-            },
-            Op::Retry {
-                xid,
-                attempts: 0,
-                next_try: None,
-                fault: None,
-            },
-            Op::Shred { xid },
-            Op::Meta {
-                key: disclosures_key(&note),
-                value: disclosures,
-            },
-        ];
+        let stated = Stated {
+            kind: Kind::Destroyed,
+            note: &note,
+            disclosures: &disclosures,
+            from: Phase::Held,
+            to: Phase::DestructionSigned,
+        };
+        let mut ops = self.stated(xid, &stated);
+        ops.extend([Op::calm(xid), Op::Shred { xid }]);
         let committed = self.station.ledger.commit(ops).await;
         committed.map_err(commit_failure)?;
         self.openings.end_all(&xid);
@@ -263,8 +249,8 @@ impl Daemon {
         Ok(destruction(&row, reason, Some(note.digest())))
     }
 
-    /// A package that is held here, its verified terms, and the notes that both sides hold of it, oldest first.
-    async fn destructible(&self, xid: Xid) -> Result<(Exchange, Terms, Vec<Signed>), ApiFailure> {
+    /// A package that is held here, and the statements that bind it.
+    async fn destructible(&self, xid: Xid) -> Result<(Exchange, Chain), ApiFailure> {
         let row = self.exchange(&xid).await?;
         match (row.direction, row.phase) {
             (Direction::In, Phase::Held) => {}
@@ -282,16 +268,14 @@ impl Daemon {
                 return Err(ApiFailure::temporary("not-held", message));
             }
         }
-        let terms = self.terms_of(&row).await?;
-        let notes = self.shared_notes(&row).await?;
-        Ok((row, terms, notes))
+        let chain = self.chain_of(&row).await?;
+        Ok((row, chain))
     }
 
     async fn may_destroy(
         &self,
         row: &Exchange,
-        terms: &Terms,
-        notes: &[Signed],
+        chain: &Chain,
         cause: Cause<'_>,
     ) -> Result<(Permit, Reason), ApiFailure> {
         let actor = match cause {
@@ -299,12 +283,16 @@ impl Daemon {
             Cause::Order { actor, .. } => actor,
         };
         let facts = self
-            .facts_of_keeping(Action::Erase, row, terms, actor)
+            .facts_of_keeping(Action::Erase, row, chain.terms(), actor)
             .await?;
         let permit = policy::decide(&self.station.own.policy, &facts);
         let permit = permit.map_err(|denial| ApiFailure::denied(&denial))?;
-        let overdue = self.overdue(row, terms).await?;
-        let by_sender = notes.iter().rev().find_map(|it| it.receipt.reason.clone());
+        let overdue = self.overdue(row, chain.terms()).await?;
+        let by_sender = chain
+            .shared
+            .iter()
+            .rev()
+            .find_map(|it| it.receipt.reason.clone());
         let reason = match (overdue, cause) {
             // The sender has ended it itself: its own reason says more than that a day is over.
             (Some(denial), _) => by_sender.unwrap_or_else(|| Reason::from(&denial)),
@@ -322,22 +310,17 @@ impl Daemon {
 
     fn destroyed_note(
         &self,
-        notes: &[Signed],
+        chain: &Chain,
         reason: &Reason,
         cause: Cause<'_>,
-    ) -> Result<(Note, Vec<u8>), ApiFailure> {
-        let last = notes
-            .last()
-            .ok_or_else(|| super::openings::altered("handover"))?;
+    ) -> Result<(Note, Vec<Disclosure>), ApiFailure> {
+        let last = chain.last()?;
         let disclosures = match cause {
             Cause::Due => Vec::new(),
             Cause::Order {
                 actor,
                 justification,
-            } => vec![
-                Disclosure::new(seal::random(), disclosure::PERSONS, actor),
-                Disclosure::new(seal::random(), disclosure::JUSTIFICATION, justification),
-            ],
+            } => who_and_why(actor, justification),
         };
         let next = last
             .receipt
@@ -346,43 +329,7 @@ impl Daemon {
             .because(reason.clone())
             .disclosing(&disclosures);
         let note = next.sign(&self.station.own.key).map_err(|e| unsigned(&e))?;
-        let kept: Vec<_> = disclosures.iter().map(Disclosure::encode).collect();
-        Ok((note, json::canonical(&kept)))
-    }
-
-    /// What both sides hold of a package that was handed over: the handover, then changed restrictions, oldest first. Each is
-    /// verified, and follows the one before it.
-    pub(crate) async fn shared_notes(&self, row: &Exchange) -> Result<Vec<Signed>, ApiFailure> {
-        let altered = || super::openings::altered("chain of statements");
-        let rows = self.station.ledger.statements(&row.xid).await;
-        let rows = rows.map_err(|e| stored(&e))?;
-        let own = self.station.own.key.public();
-        let peer = self.roster.by_id(&row.peer).ok_or_else(altered)?;
-        let peer = &peer.card.keys.receipts;
-        let (sender, receiver) = match row.direction {
-            Direction::Out => (&own, peer),
-            Direction::In => (peer, &own),
-        };
-        let mut shared: Vec<Signed> = Vec::new();
-        for statement in &rows {
-            let is_handover =
-                statement.kind == Kind::Handover.as_str() && statement.signatures == 2;
-            if !is_handover && statement.kind != Kind::RestrictionChanged.as_str() {
-                continue;
-            }
-            let note = Note::parse(&statement.note).map_err(|_| altered())?;
-            let receipt = receipt::open(&note).map_err(|_| altered())?;
-            receipt::verify(&note, &receipt, sender, receiver, true).map_err(|_| altered())?;
-            if let Some(before) = shared.last() {
-                let follows = receipt::continues(&before.receipt, &before.note, &receipt);
-                follows.map_err(|_| altered())?;
-            }
-            shared.push(Signed { note, receipt });
-        }
-        if shared.len() > limits::RESTRICTIONS_CHANGED_MAX + 1 {
-            return Err(altered());
-        }
-        Ok(shared)
+        Ok((note, disclosures))
     }
 }
 
@@ -402,13 +349,6 @@ fn may_be_due(row: &Exchange, now: Timestamp) -> bool {
 pub(crate) fn terms_now(row: &Exchange) -> Option<Terms> {
     let note = Note::parse(&row.last_note).ok()?;
     receipt::open(&note).ok()?.terms
-}
-
-/// A receipt and the note that it stands in.
-#[derive(Debug)]
-pub(crate) struct Signed {
-    pub(crate) note: Note,
-    pub(crate) receipt: Receipt,
 }
 
 fn destruction(row: &Exchange, reason: Reason, receipt: Option<Digest>) -> Destruction {

@@ -17,8 +17,8 @@ use crate::base::Ranges;
 use crate::base::Timestamp;
 use crate::base::Xid;
 use crate::base::json;
-use crate::base::limits;
 use crate::daemon::Daemon;
+use crate::daemon::grounds::{check_request, disclosures, sent};
 use crate::daemon::roster::Known;
 use crate::daemon::sealed::{Sealed, whole, write_sealed};
 use crate::daemon::statements::{commit_failure, unsigned};
@@ -28,7 +28,6 @@ use crate::policy::Action;
 use crate::policy::Circumstances;
 use crate::policy::Facts;
 use crate::policy::Permit;
-use crate::receipt::Disclosure;
 use crate::receipt::Kind;
 use crate::receipt::Party;
 use crate::receipt::Pkg;
@@ -105,31 +104,6 @@ impl Seals {
             .map(|grant| grant.xid)
             .collect()
     }
-}
-
-fn text_ok(what: &str, text: &str, bytes_max: usize) -> Result<(), ApiFailure> {
-    if text.trim().is_empty() || text.len() > bytes_max || text.chars().any(char::is_control) {
-        let message =
-            format!("{what} must be 1 to {bytes_max} bytes of text without control characters");
-        return Err(ApiFailure::usage("bad-text", message));
-    }
-    Ok(())
-}
-
-/// Free text within its limits, terms as they must be.
-fn check_request(request: &SealRequest) -> Result<(), ApiFailure> {
-    text_ok("the case reference", &request.case, limits::TEXT_BYTES_MAX)?;
-    for (what, text) in [
-        ("the request reference", &request.request),
-        ("the title", &request.title),
-    ] {
-        text.as_ref()
-            .map_or(Ok(()), |text| text_ok(what, text, limits::TEXT_BYTES_MAX))?;
-    }
-    request
-        .terms
-        .check()
-        .map_err(|e| ApiFailure::usage("bad-terms", e.to_string()))
 }
 
 impl Daemon {
@@ -453,36 +427,6 @@ fn ahead(sealed: &Sealed) -> Option<Ahead> {
         header: sealed.header.clone(),
         payload: payload.clone(),
     })
-}
-
-/// What travels beside the offer. Titles and persons stay with the sender; the receiver reads them in the manifest.
-fn sent(disclosures: &[Disclosure]) -> Vec<String> {
-    disclosures
-        .iter()
-        .filter(|d| d.name != "titles")
-        .map(Disclosure::encode)
-        .collect()
-}
-
-fn disclosures(request: &SealRequest, finish: &SealFinish) -> Vec<Disclosure> {
-    let mut disclosures = vec![
-        Disclosure::new(seal::random(), "manifest", finish.manifest.to_string()),
-        Disclosure::new(seal::random(), "items", finish.item_root.to_string()),
-        Disclosure::new(seal::random(), "case", request.case.as_str()),
-    ];
-    disclosures.extend(
-        request
-            .request
-            .as_deref()
-            .map(|text| Disclosure::new(seal::random(), "request", text)),
-    );
-    disclosures.extend(
-        request
-            .title
-            .as_deref()
-            .map(|text| Disclosure::new(seal::random(), "titles", text)),
-    );
-    disclosures
 }
 
 pub(crate) fn disk_failure(fault: &DiskFault) -> ApiFailure {

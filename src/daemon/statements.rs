@@ -4,9 +4,10 @@ use crate::api::server::ApiFailure;
 use crate::base::Digest;
 use crate::base::Xid;
 use crate::base::json;
+use crate::base::limits;
 use crate::daemon::Daemon;
+use crate::daemon::chain::Chain;
 use crate::identity::statement::Note;
-use crate::policy::Denial;
 use crate::policy::purpose::Purpose;
 use crate::receipt;
 use crate::receipt::Disclosure;
@@ -17,16 +18,11 @@ use crate::receipt::Receipt;
 use crate::receipt::Stamp;
 use crate::receipt::disclosure;
 use crate::seal;
+use crate::store;
 use crate::store::CommitFault;
-use crate::store::Exchange;
 use crate::store::Op;
 use crate::store::Phase;
 use crate::store::durable::STORAGE_FULL;
-
-/// The ledger key under which the disclosures of an access statement are kept; they never leave this authority.
-pub(crate) fn disclosures_key(note: &Note) -> String {
-    format!("disclosures/{}", note.digest())
-}
 
 #[expect(clippy::needless_pass_by_value, reason = "it is named in map_err")]
 pub(crate) fn commit_failure(fault: CommitFault) -> ApiFailure {
@@ -72,6 +68,26 @@ impl Daemon {
         self.station.statement(kind, note, xid, true)
     }
 
+    /// The ledger's operations for what this authority states of an exchange.
+    pub(crate) fn stated(&self, xid: Xid, stated: &Stated<'_>) -> Vec<Op> {
+        let disclosures = stated.disclosures.iter().map(Disclosure::encode);
+        let disclosures: Vec<_> = disclosures.collect();
+        vec![
+            self.logged(Some(xid), stated.kind, stated.note),
+            Op::Advance {
+                xid,
+                from: vec![stated.from],
+                to: stated.to,
+                last_note: Some(stated.note.bytes().to_vec()),
+                at: self.station.clock(),
+            },
+            Op::Meta {
+                key: store::disclosures_key(&stated.note.digest()),
+                value: json::canonical(&disclosures),
+            },
+        ]
+    }
+
     /// States something about this authority itself, outside exchanges.
     pub(crate) fn governance(
         &self,
@@ -88,7 +104,7 @@ impl Daemon {
         &self,
         xid: &Xid,
         wish: &Wish<'_>,
-        denial: Option<&Denial>,
+        (kind, reason): (Kind, Option<Reason>),
     ) -> Result<Digest, ApiFailure> {
         let _one_at_a_time = self.access.lock().await;
         let exchange = self
@@ -99,21 +115,16 @@ impl Daemon {
             .map_err(|e| ApiFailure::storage("store", e.to_string()))?;
         let exchange = exchange
             .ok_or_else(|| ApiFailure::missing("no-such-package", "the package is gone"))?;
-        let (note, kind, disclosures) = self.access_note(&exchange, wish, denial)?;
-        let ops = vec![
-            self.logged(Some(*xid), kind, &note),
-            Op::Advance {
-                xid: *xid,
-                from: vec![Phase::Held],
-                to: Phase::Held,
-                last_note: Some(note.bytes().to_vec()),
-                at: self.station.clock(),
-            },
-            Op::Meta {
-                key: disclosures_key(&note),
-                value: disclosures,
-            },
-        ];
+        let chain = self.chain_of(&exchange).await?;
+        let (note, disclosures) = self.access_note(&chain, wish, (kind, reason))?;
+        let stays = Stated {
+            kind,
+            note: &note,
+            disclosures: &disclosures,
+            from: Phase::Held,
+            to: Phase::Held,
+        };
+        let ops = self.stated(*xid, &stays);
         self.station
             .ledger
             .commit(ops)
@@ -124,43 +135,54 @@ impl Daemon {
 
     fn access_note(
         &self,
-        exchange: &Exchange,
+        chain: &Chain,
         wish: &Wish<'_>,
-        denial: Option<&Denial>,
-    ) -> Result<(Note, Kind, Vec<u8>), ApiFailure> {
-        let altered = || {
-            ApiFailure::mismatch(
-                "ledger-altered",
-                "the package's last statement in the ledger is damaged",
-            )
-        };
-        let last = Note::parse(&exchange.last_note).map_err(|_| altered())?;
-        let earlier = receipt::open(&last).map_err(|_| altered())?;
-        let mut disclosures = vec![
-            Disclosure::new(seal::random(), "persons", wish.actor),
-            Disclosure::new(seal::random(), "justification", wish.justification),
-            Disclosure::new(seal::random(), "items", wish.items.to_vec()),
-        ];
+        (kind, reason): (Kind, Option<Reason>),
+    ) -> Result<(Note, Vec<Disclosure>), ApiFailure> {
+        let mut disclosures = wish.disclosures(wish.actor);
         if wish.related {
             disclosures.push(Disclosure::new(seal::random(), disclosure::RELATED, true));
         }
-        let kind = if denial.is_some() {
-            Kind::AccessDenied
-        } else {
-            Kind::Access
-        };
-        let mut next = earlier
-            .follow(&last, kind)
+        let mut next = chain
+            .accessed
+            .receipt
+            .follow(&chain.accessed.note, kind)
             .stamped(&self.stamp())
             .disclosing(&disclosures);
         next.purpose = wish.purpose;
-        if let Some(denial) = denial {
-            next = next.because(Reason::from(denial));
-        }
+        next.reason = reason;
         let note = next.sign(&self.station.own.key).map_err(|e| unsigned(&e))?;
-        let kept: Vec<_> = disclosures.iter().map(Disclosure::encode).collect();
-        Ok((note, kind, json::canonical(&kept)))
+        Ok((note, disclosures))
     }
+}
+
+/// A statement that this authority alone has signed, and what it does to its exchange.
+pub(crate) struct Stated<'a> {
+    pub(crate) kind: Kind,
+    pub(crate) note: &'a Note,
+    /// They stay here; the note has their digests.
+    pub(crate) disclosures: &'a [Disclosure],
+    pub(crate) from: Phase,
+    pub(crate) to: Phase,
+}
+
+/// Who did something and why, as salted values that stay here.
+pub(crate) fn who_and_why(actor: &str, justification: &str) -> Vec<Disclosure> {
+    let disclosure = |name, value| Disclosure::new(seal::random(), name, value);
+    vec![
+        disclosure(disclosure::PERSONS, actor),
+        disclosure(disclosure::JUSTIFICATION, justification),
+    ]
+}
+
+/// Whether this can stand as the reason of a person.
+pub(crate) fn check_justification(text: &str) -> Result<(), ApiFailure> {
+    let most = limits::TEXT_BYTES_MAX;
+    if !text.trim().is_empty() && text.len() <= most {
+        return Ok(());
+    }
+    let message = format!("a justification of 1 to {most} bytes is needed");
+    Err(ApiFailure::usage("no-justification", message))
 }
 
 /// What somebody wants to open, and why.
@@ -171,4 +193,14 @@ pub(crate) struct Wish<'a> {
     pub(crate) justification: &'a str,
     pub(crate) items: &'a [String],
     pub(crate) related: bool,
+}
+
+impl Wish<'_> {
+    /// Who opens, why, and what.
+    pub(crate) fn disclosures(&self, persons: &str) -> Vec<Disclosure> {
+        let items = self.items.to_vec();
+        let mut all = who_and_why(persons, self.justification);
+        all.push(Disclosure::new(seal::random(), disclosure::ITEMS, items));
+        all
+    }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::base::Xid;
+use crate::base::json;
 use crate::identity::statement::Note;
 use crate::net::frames::write_frame;
 use crate::net::incoming::store_fault;
@@ -10,7 +11,7 @@ use crate::net::outbound::Attempt;
 use crate::net::reader::FrameReader;
 use crate::net::session::{Ended, Session};
 use crate::receipt;
-use crate::receipt::Kind;
+use crate::receipt::{Disclosure, Kind, Receipt, disclosure};
 use crate::store::{self, CommitFault, Direction, Exchange, Op, Phase};
 use crate::transfer::after::{self, After};
 use crate::transfer::{Fault, Outcome, PATIENCE_MS};
@@ -20,9 +21,17 @@ use crate::wire::Frame;
 type Heard = Result<(Option<Xid>, Frame), Fault>;
 
 /// Hears the one statement of an incoming stream and answers it.
-pub(crate) async fn answer(session: &Session, mut send: quinn::SendStream, note: &[u8]) -> Ended {
+pub(crate) async fn answer(
+    session: &Session,
+    mut send: quinn::SendStream,
+    mut frames: FrameReader,
+) -> Ended {
     let heard = if session.share.offer(session.station.micros()) {
-        hear(session, note).await
+        match said(session, &mut frames).await {
+            Ok(Ok(said)) => hear(session, said).await,
+            Ok(Err(fault)) => Ok(Err(fault)),
+            Err(attempt) => Err(attempt),
+        }
     } else {
         let rate = "rate".to_owned();
         let later = crate::wire::Later {
@@ -49,14 +58,42 @@ pub(crate) async fn answer(session: &Session, mut send: quinn::SendStream, note:
     Ended { xid, attempt }
 }
 
-/// Takes a statement of the peer and answers it; whatever is promised is committed before.
-async fn hear(session: &Session, bytes: &[u8]) -> Result<Heard, Attempt> {
-    let station = &session.station;
-    session.hears();
-    let (note, xid) = match after::read(bytes) {
+/// What a stream says: a statement, and beside a wish or its answer, why.
+struct Said {
+    note: Note,
+    xid: Xid,
+    words: Option<Vec<String>>,
+}
+
+/// Reads what the peer says, in time.
+async fn said(session: &Session, frames: &mut FrameReader) -> Result<Result<Said, Fault>, Attempt> {
+    let unexpected = |text: &str| Ok(Err(Fault::new("unexpected-frame", text)));
+    let first = next(session, frames).await?;
+    let Some(Frame::Receipt(bytes)) = first else {
+        return unexpected("a statement is awaited");
+    };
+    let (note, xid, kind) = match after::read(&bytes) {
         Ok(read) => read,
         Err(fault) => return Ok(Err(fault)),
     };
+    if !kind.is_consent() {
+        let words = None;
+        return Ok(Ok(Said { note, xid, words }));
+    }
+    let Some(Frame::Disclosures(words)) = next(session, frames).await? else {
+        return unexpected("a wish for consent, or its answer, goes with disclosures");
+    };
+    Ok(after::check_words(&note, &words).map(|()| Said {
+        note,
+        xid,
+        words: Some(words),
+    }))
+}
+
+/// Takes a statement of the peer and answers it; whatever is promised is committed before.
+async fn hear(session: &Session, said: Said) -> Result<Heard, Attempt> {
+    let station = &session.station;
+    let Said { note, xid, words } = said;
     // One at a time: two that follow the same statement must not both be answered.
     let _turn = station.take_over(xid).await;
     let exchange = station.ledger.exchange(&xid).await;
@@ -69,48 +106,41 @@ async fn hear(session: &Session, bytes: &[u8]) -> Result<Heard, Attempt> {
         Ok(after) => after,
         Err(fault) => return Ok(Err(fault)),
     };
-    let (ops, answer) = match after {
+    let (note, kind) = match after {
         After::Known(None) => return Ok(Ok((Some(xid), Frame::Done))),
-        After::Known(Some(both)) => (Vec::new(), Frame::Receipt(both.bytes().to_vec())),
-        After::Restricted(note) => {
-            let stays = [(exchange.phase, exchange.phase)];
-            let phases = [Phase::Held, Phase::DestructionSigned, Phase::Destroyed];
-            if exchange.direction == Direction::Out || !phases.contains(&exchange.phase) {
-                return Ok(Err(unknown()));
-            }
-            let ops = step(session, &exchange, Kind::RestrictionChanged, &note, &stays);
-            (ops, Frame::Done)
+        After::Known(Some(both)) => {
+            let again = Frame::Receipt(both.bytes().to_vec());
+            return Ok(Ok((Some(xid), again)));
         }
-        After::Noted(note) => {
-            let stays = [(exchange.phase, exchange.phase)];
-            let phases = [
-                Phase::Delivered,
-                Phase::Closed,
-                Phase::RestrictionSigned,
-                Phase::Destroyed,
-            ];
-            if exchange.direction == Direction::In || !phases.contains(&exchange.phase) {
-                return Ok(Err(unknown()));
-            }
-            let Ok(noted) = receipt::open(&note) else {
-                return Ok(Err(unknown()));
-            };
-            let reason = noted.reason.map(|it| it.code).unwrap_or_default();
-            tracing::warn!(%xid, peer = %exchange.peer, kind = %noted.kind, reason, "the receiver tells of a package of ours");
-            let ops = step(session, &exchange, noted.kind, &note, &stays);
-            (ops, Frame::Done)
+        After::Restricted(note) => (note, Kind::RestrictionChanged),
+        After::Noted(note, kind) => (note, kind),
+        After::Destroyed(both) => (both, Kind::Destroyed),
+    };
+    let (direction, phases) = may_be_said(kind);
+    if exchange.direction != direction || !phases.contains(&exchange.phase) {
+        return Ok(Err(unknown()));
+    }
+    let (ops, answer) = if kind == Kind::Destroyed {
+        let mut ops = step(
+            session,
+            &held,
+            (xid, kind, &note),
+            (phases, Phase::Destroyed),
+        );
+        // Stricter terms that were still to be told are of no use any more.
+        ops.push(Op::calm(xid));
+        (ops, Frame::Receipt(note.bytes().to_vec()))
+    } else {
+        if after::is_notice(kind) {
+            tracing::warn!(%xid, peer = %exchange.peer, %kind, "the receiver tells of a package of ours");
         }
-        After::Destroyed(both) => {
-            let ends = [Phase::Delivered, Phase::Closed, Phase::RestrictionSigned];
-            if exchange.direction == Direction::In || !ends.contains(&exchange.phase) {
-                return Ok(Err(unknown()));
-            }
-            let ends = ends.map(|from| (from, Phase::Destroyed));
-            let mut ops = step(session, &exchange, Kind::Destroyed, &both, &ends);
-            // Stricter terms that were still to be told are of no use any more.
-            ops.push(calm(xid));
-            (ops, Frame::Receipt(both.bytes().to_vec()))
-        }
+        let stays = exchange.phase;
+        let mut ops = step(session, &held, (xid, kind, &note), (&[stays], stays));
+        ops.extend(words.map(|words| Op::Meta {
+            key: store::disclosures_key(&note.digest()),
+            value: json::canonical(&words),
+        }));
+        (ops, Frame::Done)
     };
     match station.ledger.commit(ops).await {
         Ok(_) => Ok(Ok((Some(xid), answer))),
@@ -118,6 +148,25 @@ async fn hear(session: &Session, bytes: &[u8]) -> Result<Heard, Attempt> {
             Ok(Ok((None, Frame::Later(later(&fault)))))
         }
         Err(fault) => Err(fault.into()),
+    }
+}
+
+/// Of which packages, and where they are, this can be said to us.
+const fn may_be_said(kind: Kind) -> (Direction, &'static [Phase]) {
+    if matches!(kind, Kind::RestrictionChanged) || kind.is_answer() {
+        let held = &[Phase::Held, Phase::DestructionSigned, Phase::Destroyed];
+        (Direction::In, held)
+    } else if matches!(kind, Kind::Destroyed) {
+        let handed_over = &[Phase::Delivered, Phase::Closed, Phase::RestrictionSigned];
+        (Direction::Out, handed_over)
+    } else {
+        let known = &[
+            Phase::Delivered,
+            Phase::Closed,
+            Phase::RestrictionSigned,
+            Phase::Destroyed,
+        ];
+        (Direction::Out, known)
     }
 }
 
@@ -160,47 +209,43 @@ async fn notes(session: &Session, xid: &Xid) -> Result<Vec<Note>, Attempt> {
 /// signed is no leaf of our log.
 fn step(
     session: &Session,
-    exchange: &Exchange,
-    kind: Kind,
-    note: &Note,
-    moves: &[(Phase, Phase)],
+    held: &[Note],
+    (xid, kind, note): (Xid, Kind, &Note),
+    (from, to): (&[Phase], Phase),
 ) -> Vec<Op> {
     let station = &session.station;
-    let xid = exchange.xid;
     let logged = note.signatures().len() > 1;
-    let to = moves.first().map_or(exchange.phase, |(_, to)| *to);
     vec![
         station.statement(kind, note, Some(xid), logged),
         Op::Advance {
             xid,
-            from: moves.iter().map(|(from, _)| *from).collect(),
+            from: from.to_vec(),
             to,
-            last_note: Some(note.bytes().to_vec()),
+            last_note: Some(newest(held, note).bytes().to_vec()),
             at: station.clock(),
         },
     ]
 }
 
-/// Nothing is to be tried again.
-fn calm(xid: Xid) -> Op {
-    Op::Retry {
-        xid,
-        attempts: 0,
-        next_try: None,
-        fault: None,
-    }
+/// The last statement under the terms in force, once this one came.
+fn newest<'n>(held: &'n [Note], came: &'n Note) -> &'n Note {
+    let all = held.iter().chain([came]);
+    let all = all.filter_map(|note| Some((note, receipt::open(note).ok()?)));
+    let (notes, receipts): (Vec<_>, Vec<_>) = all.unzip();
+    let receipts: Vec<_> = receipts.iter().collect();
+    let at = receipt::newest(&receipts);
+    at.and_then(|at| notes.get(at).copied()).unwrap_or(came)
 }
 
 /// Tells the peer what this authority has said of a package after its handover, until it has acknowledged it.
 pub(crate) async fn tell(session: &Session, exchange: &Exchange) -> Result<Outcome, Attempt> {
     let held = notes(session, &exchange.xid).await?;
-    for note in to_tell(session, exchange, &held).await? {
-        let answer = ask(session, note).await?;
-        let kind = kind_of(note).unwrap_or(Kind::Access);
+    for (kind, note) in to_tell(session, exchange, &held).await? {
+        let answer = ask(session, kind, note).await?;
         if let Some(outcome) = answered(session, exchange, &held, (kind, answer)).await? {
             return Ok(outcome);
         }
-        if after::is_notice(kind) {
+        if after::is_marked(kind) {
             let told = Op::Meta {
                 key: store::tell_key(&note.digest()),
                 value: store::TOLD.to_vec(),
@@ -208,8 +253,9 @@ pub(crate) async fn tell(session: &Session, exchange: &Exchange) -> Result<Outco
             session.station.ledger.commit(vec![told]).await?;
         }
     }
-    let xid = exchange.xid;
-    let mut ops = vec![calm(xid)];
+    // Something new may have been said meanwhile: then its mark is not taken away with the others.
+    let (xid, steps) = (exchange.xid, exchange.steps);
+    let mut ops = vec![Op::Unmoved { xid, steps }, Op::calm(xid)];
     if exchange.phase == Phase::RestrictionSigned {
         ops.push(Op::Advance {
             xid,
@@ -219,18 +265,14 @@ pub(crate) async fn tell(session: &Session, exchange: &Exchange) -> Result<Outco
             at: session.station.clock(),
         });
     }
-    session.station.ledger.commit(ops).await?;
-    // Something new may have been said meanwhile, and its mark taken away with the others.
-    let held = notes(session, &xid).await?;
-    if exchange.phase == Phase::Held && !to_tell(session, exchange, &held).await?.is_empty() {
-        let (code, after_s) = ("more-to-tell".to_owned(), 1);
-        return Ok(Outcome::Later { code, after_s });
+    match session.station.ledger.commit(ops).await {
+        Ok(_) => Ok(Outcome::Ended),
+        Err(CommitFault::Conflict { .. }) => {
+            let (code, after_s) = ("more-to-tell".to_owned(), 1);
+            Ok(Outcome::Later { code, after_s })
+        }
+        Err(fault) => Err(fault.into()),
     }
-    Ok(Outcome::Ended)
-}
-
-fn kind_of(note: &Note) -> Option<Kind> {
-    receipt::open(note).map(|it| it.kind).ok()
 }
 
 /// The statements that the peer has not acknowledged, oldest first.
@@ -238,11 +280,13 @@ async fn to_tell<'n>(
     session: &Session,
     exchange: &Exchange,
     held: &'n [Note],
-) -> Result<Vec<&'n Note>, Attempt> {
+) -> Result<Vec<(Kind, &'n Note)>, Attempt> {
     let mut all = Vec::new();
     for note in held {
-        let Some(kind) = kind_of(note) else { continue };
-        let is_due = if after::is_notice(kind) {
+        let Ok(Receipt { kind, .. }) = receipt::open(note) else {
+            continue;
+        };
+        let is_due = if after::is_marked(kind) {
             let key = store::tell_key(&note.digest());
             let mark = session.station.ledger.meta(&key).await;
             let mark = mark.map_err(|e| store_fault(&e))?;
@@ -255,32 +299,55 @@ async fn to_tell<'n>(
             own.contains(&(kind, exchange.phase))
         };
         if is_due {
-            all.push(note);
+            all.push((kind, note));
         }
     }
     Ok(all)
 }
 
+/// Why somebody wishes for a consent, or answers: the part of the statement's disclosures that goes with it.
+async fn words(session: &Session, note: &Note) -> Result<Vec<String>, Attempt> {
+    let key = store::disclosures_key(&note.digest());
+    let kept = session.station.ledger.meta(&key).await;
+    let kept = kept.map_err(|e| store_fault(&e))?.unwrap_or_default();
+    let kept: Vec<String> = serde_json::from_slice(&kept).unwrap_or_default();
+    let goes = |text: &String| {
+        let read = Disclosure::parse(text);
+        read.is_ok_and(|it| it.name == disclosure::JUSTIFICATION)
+    };
+    Ok(kept.into_iter().filter(goes).collect())
+}
+
 /// Sends one statement on a stream of its own and reads the answer.
-async fn ask(session: &Session, note: &Note) -> Result<Frame, Attempt> {
+async fn ask(session: &Session, kind: Kind, note: &Note) -> Result<Frame, Attempt> {
     let cut = |why: String| Attempt::Cut(why);
     let streams = session.link.connection.open_bi().await;
     let (mut send, recv) = streams.map_err(|e| cut(e.to_string()))?;
-    let said = Frame::Receipt(note.bytes().to_vec());
-    let written = write_frame(&mut send, &said).await;
-    written.map_err(|e| cut(e.to_string()))?;
-    let mut frames = FrameReader::new(recv);
-    let patience = Duration::from_millis(session.station.bounds.hurried(PATIENCE_MS));
-    let answer = match tokio::time::timeout(patience, frames.next()).await {
-        Ok(Ok(Some(answer))) => answer,
-        Ok(Ok(None)) => return Err(cut("the peer closed the stream".to_owned())),
-        Ok(Err(e)) => return Err(cut(e.to_string())),
-        Err(_) => return Err(cut("the peer did not answer in time".to_owned())),
-    };
-    session.hears();
+    let mut said = vec![Frame::Receipt(note.bytes().to_vec())];
+    if kind.is_consent() {
+        said.push(Frame::Disclosures(words(session, note).await?));
+    }
+    for frame in said {
+        let written = write_frame(&mut send, &frame).await;
+        written.map_err(|e| cut(e.to_string()))?;
+    }
+    let answer = next(session, &mut FrameReader::new(recv)).await?;
     // The answer is all that was to come.
     drop(send.finish());
-    Ok(answer)
+    answer.ok_or_else(|| cut("the peer closed the stream".to_owned()))
+}
+
+/// The next frame of the peer, in time.
+async fn next(session: &Session, frames: &mut FrameReader) -> Result<Option<Frame>, Attempt> {
+    let patience = Duration::from_millis(session.station.bounds.hurried(PATIENCE_MS));
+    match tokio::time::timeout(patience, frames.next()).await {
+        Ok(Ok(frame)) => {
+            session.hears();
+            Ok(frame)
+        }
+        Ok(Err(e)) => Err(Attempt::Cut(e.to_string())),
+        Err(_) => Err(Attempt::Cut("the peer did not answer in time".to_owned())),
+    }
 }
 
 /// What the answer to one statement leads to; `None`: the next may be told.
@@ -306,9 +373,10 @@ async fn answered(
                 Ok(both) => both,
                 Err(fault) => return Ok(Some(Outcome::Faulted(fault))),
             };
-            let ends = [(Phase::DestructionSigned, Phase::Destroyed)];
-            let mut ops = step(session, exchange, Kind::Destroyed, &both, &ends);
-            ops.push(calm(exchange.xid));
+            let ends = (&[Phase::DestructionSigned][..], Phase::Destroyed);
+            let said = (exchange.xid, Kind::Destroyed, &both);
+            let mut ops = step(session, held, said, ends);
+            ops.push(Op::calm(exchange.xid));
             station.ledger.commit(ops).await?;
             Ok(Some(Outcome::Ended))
         }

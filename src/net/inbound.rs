@@ -49,8 +49,8 @@ pub(crate) async fn run(
     recv: quinn::RecvStream,
 ) -> Ended {
     let mut frames = FrameReader::new(recv);
-    if let Ok(Some(Frame::Receipt(note))) = frames.peek().await {
-        return after::answer(session, send, note).await;
+    if let Ok(Some(Frame::Receipt(_))) = frames.peek().await {
+        return after::answer(session, send, frames).await;
     }
     let (taken_to, taken) = mpsc::channel(8);
     let machine = Receiver::new(Arc::clone(&session.station.own), session.other());

@@ -258,4 +258,31 @@ mod tests {
             assert!(fault.to_string().contains(meant.unwrap_or("known are ")));
         }
     }
+
+    #[test]
+    fn words_are_as_far_apart_as_letters_are_to_change() {
+        for (one, other, want) in [
+            ("", "", 0),
+            ("", "abc", 3),
+            ("abc", "", 3),
+            ("abc", "abc", 0),
+            ("abc", "abd", 1),
+            ("abc", "bc", 1),
+            ("kitten", "sitting", 3),
+            ("trial", "lairt", 4),
+            ("prosecution", "prosecutoin", 2),
+            ("é", "e", 1),
+        ] {
+            assert_eq!(edits(one, other), want, "{one} {other}");
+            assert_eq!(edits(other, one), want, "{other} {one}");
+        }
+    }
+
+    #[test]
+    fn a_fault_says_what_is_known() {
+        let none = CodeFault::new("code", "E O", Vec::new());
+        assert_eq!(none.to_string(), "\"E O\" is not a known code");
+        let code: Code = "EIO".parse().unwrap();
+        assert_eq!(format!("{code:>5}"), "  EIO");
+    }
 }

@@ -208,7 +208,7 @@ pub fn parse(text: &str) -> Result<Code, CodeFault> {
 }
 
 /// The clause that limits use under this instrument.
-pub(super) fn purpose_clause(code: &Code) -> &'static str {
+pub fn purpose_clause(code: &Code) -> &'static str {
     find(code).map_or(BY_TERMS, |known| known.purpose_clause)
 }
 
@@ -255,5 +255,22 @@ mod tests {
         assert_eq!(fault.suggestion(), Some("MLA-2000"));
         let other: Code = "XY-1999".parse().unwrap();
         assert_eq!((find(&other), purpose_clause(&other)), (None, BY_TERMS));
+    }
+
+    #[test]
+    fn an_exception_stands_on_its_own_clause() {
+        for (code, ground, clause) in [
+            (
+                "MLA-2000",
+                Ground::Threat,
+                "MLA Convention 2000 art. 23(1)(c)",
+            ),
+            ("MLA-2000", Ground::Exculpatory, BY_TERMS),
+            ("UNTOC", Ground::Exculpatory, "UNTOC art. 18(19)"),
+            ("XY-1999", Ground::Threat, BY_TERMS),
+        ] {
+            let code: Code = code.parse().unwrap();
+            assert_eq!(exception_clause(&code, ground), clause, "{code} {ground}");
+        }
     }
 }

@@ -5,6 +5,7 @@ use crate::base::Timestamp;
 use crate::base::limits;
 use crate::policy::code::vocabulary;
 use crate::policy::facts::Facts;
+use crate::policy::rules::consent;
 
 vocabulary! {
     /// What somebody wants to do with a package.
@@ -85,6 +86,11 @@ impl Permit {
     /// The rule that permitted it.
     pub const fn rule(&self) -> &'static str {
         self.rule
+    }
+
+    /// Whether nothing but a consent of the sender permitted it.
+    pub fn is_by_consent(&self) -> bool {
+        self.rule == consent::ID
     }
 
     /// When the permission ends.

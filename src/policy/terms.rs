@@ -62,10 +62,15 @@ vocabulary! {
         NotifyExculpatory = "notify-exculpatory",
         /// Return the evidence as soon as it is no longer needed (Directive 2014/41/EU art. 13(3)).
         Return = "return",
+        /// Holds special categories of personal data, biometric ones for example: only where strictly necessary (Directive
+        /// (EU) 2016/680 art. 10).
+        SpecialCategories = "special-categories",
         /// Only for offences for which the person was surrendered or extradited (ETS 24 art. 14).
         Speciality = "speciality",
         /// Under privilege or immunity until a court decides.
         UnderPrivilegeReview = "under-privilege-review",
+        /// About vulnerable persons, children for example: protect them when it is used (Directive 2012/29/EU art. 22).
+        VulnerablePersons = "vulnerable-persons",
     }
 }
 
@@ -89,7 +94,11 @@ impl Restriction {
                 Some("http://www.w3.org/ns/odrl/2/inform")
             }
             Self::Return => Some("http://www.w3.org/ns/odrl/2/transfer"),
-            Self::NoAutomatedDecision | Self::Speciality | Self::UnderPrivilegeReview => None,
+            Self::NoAutomatedDecision
+            | Self::SpecialCategories
+            | Self::Speciality
+            | Self::UnderPrivilegeReview
+            | Self::VulnerablePersons => None,
         }
     }
 }
@@ -463,6 +472,90 @@ mod tests {
             let shorter = from == "\"investigation\",";
             assert_eq!(read.is_ok(), shorter, "{changed}");
         }
+    }
+
+    #[test]
+    fn a_list_has_at_most_32_codes() {
+        let codes: Vec<u8> = (0..33).collect();
+        assert_eq!(check_list("codes", &codes[..32]), Ok(()));
+        let (list, count) = ("codes", 33);
+        let fault = TermsFault::TooMany { list, count };
+        assert_eq!(check_list("codes", &codes), Err(fault));
+    }
+
+    #[test]
+    fn words_have_their_terms_of_odrl() {
+        let name = |address: &'static str| address.rsplit('/').next();
+        let onward = Onward::ALL.iter().map(|it| name(it.odrl()));
+        assert!(onward.eq([Some("distribute"), Some("obtainConsent")]));
+        let restrictions = Restriction::ALL.iter();
+        let restrictions = restrictions.map(|it| it.odrl().and_then(name));
+        assert!(restrictions.eq([
+            Some("distribute"),
+            Some("delete"),
+            None,
+            Some("inform"),
+            Some("inform"),
+            Some("transfer"),
+            None,
+            None,
+            None,
+            None,
+        ]));
+    }
+
+    /// One change makes terms stricter, and its reverse looser.
+    #[test]
+    fn terms_are_within_others_where_they_permit_nothing_more() {
+        let date = |text: &str| text.parse::<Date>().ok();
+        let mut before = terms();
+        before.onward = Onward::WithConsent;
+        before.restrictions = vec![Restriction::Return];
+        before.sunset = date("2030-06-30");
+        assert!(before.is_within(&before));
+        let stricter: [fn(&mut Terms); 9] = [
+            |t| t.purposes.truncate(1),
+            |t| t.retain_until = "2031-12-30".parse().unwrap(),
+            |t| t.sunset = "2030-06-29".parse().ok(),
+            |t| t.review = "2029-01-01".parse().ok(),
+            |t| t.onward = Onward::Prohibited,
+            |t| t.restrictions.push(Restriction::Speciality),
+            |t| t.restrictions.insert(0, Restriction::Confidential),
+            |t| t.use_report = true,
+            |t| {
+                t.review = "2028-01-01".parse().ok();
+                t.onward = Onward::Prohibited;
+            },
+        ];
+        for (at, change) in stricter.iter().enumerate() {
+            let mut after = before.clone();
+            change(&mut after);
+            assert!(after.is_within(&before), "{at}");
+            assert!(!before.is_within(&after), "{at}");
+            assert!(after.is_within(&after), "{at}");
+        }
+        let other: [fn(&mut Terms); 4] = [
+            |t| t.instrument = "MLA-2000".parse().unwrap(),
+            |t| t.legal_basis = Some("http://data.europa.eu/eli/dir/2014/41/oj".to_owned()),
+            |t| t.handling = Some(Handling::H0),
+            |t| {
+                t.evaluation = Some(Evaluation {
+                    source: Source::A,
+                    information: 1,
+                });
+            },
+        ];
+        for (at, change) in other.iter().enumerate() {
+            let mut after = before.clone();
+            change(&mut after);
+            assert!(!after.is_within(&before), "{at}");
+            assert!(!before.is_within(&after), "{at}");
+        }
+        // Stricter in one thing does not make up for looser in another.
+        let mut mixed = before.clone();
+        mixed.purposes.truncate(1);
+        mixed.retain_until = "2032-01-01".parse().unwrap();
+        assert!(!mixed.is_within(&before));
     }
 
     #[test]

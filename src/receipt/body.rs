@@ -2,12 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::AuthorityId;
+use crate::base::Date;
 use crate::base::Digest;
 use crate::base::Timestamp;
 use crate::base::Xid;
 use crate::base::limits;
 use crate::identity::keys::{KeyName, Role};
-use crate::policy::{Purpose, Terms};
+use crate::policy::{Purpose, Restriction, Terms};
 use crate::receipt::disclosure::Disclosure;
 use crate::receipt::fault::ReceiptFault;
 use crate::receipt::kind::{Issuer, Kind};
@@ -34,6 +36,9 @@ pub struct Stamp {
 pub struct Receipt {
     /// Its declared uncertainty, in milliseconds.
     pub clk: u64,
+    /// Restrictions under which a consent is given, ascending: at most 32.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Restriction>,
     /// The sender of the package; outside exchanges, the issuer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Party>,
@@ -51,7 +56,7 @@ pub struct Receipt {
     /// SHA-256 of the text of the receipt before it in the exchange.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prev: Option<Digest>,
-    /// For what it was opened, or was to be opened.
+    /// For what it was opened, or was to be opened; for which use consent is asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub purpose: Option<Purpose>,
     /// Why something was not done, why possession was changed or ended, or the exception that an opening stands on.
@@ -74,9 +79,15 @@ pub struct Receipt {
     /// The terms that bind it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub terms: Option<Terms>,
+    /// To which authority the package is to be passed on with the consent that is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub third: Option<AuthorityId>,
     /// The receiver of the package.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<Party>,
+    /// The last day of a consent, UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Date>,
     /// What was done with the package, oldest first: at most 40.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub uses: Vec<Used>,
@@ -147,6 +158,9 @@ impl Receipt {
             purpose: None,
             subject,
             uses: Vec::new(),
+            conditions: Vec::new(),
+            third: None,
+            until: None,
         }
     }
 
@@ -219,6 +233,7 @@ impl Receipt {
         }
         self.check_digests()?;
         self.check_uses()?;
+        self.check_consent()?;
         self.check_heads()
     }
 
@@ -230,6 +245,28 @@ impl Receipt {
         }
         if self.uses.iter().any(|used| !Used::is_use(used.kind)) {
             let why = "something that is no use of a package";
+            return Err(ReceiptFault::Value { field, why });
+        }
+        Ok(())
+    }
+
+    fn check_consent(&self) -> Result<(), ReceiptFault> {
+        if self.kind.is_consent() && self.purpose.is_some() == self.third.is_some() {
+            let why = "a consent is either to a use or to passing on";
+            let field = "purpose";
+            return Err(ReceiptFault::Value { field, why });
+        }
+        let parties = [&self.from, &self.to].into_iter().flatten();
+        let third = self.third.as_ref();
+        if third.is_some_and(|third| parties.into_iter().any(|party| party.id == *third)) {
+            let why = "it has the package already";
+            let field = "third";
+            return Err(ReceiptFault::Value { field, why });
+        }
+        let ascending = self.conditions.is_sorted_by(|a, b| a < b);
+        if !ascending || self.conditions.len() > limits::TERM_CODES_MAX {
+            let why = "not in ascending order without doubles, or more than 32";
+            let field = "conditions";
             return Err(ReceiptFault::Value { field, why });
         }
         Ok(())
@@ -271,6 +308,21 @@ impl Receipt {
                 "uses",
                 !self.uses.is_empty(),
                 Need::optional_if(kind == Kind::UseReport),
+            ),
+            (
+                "third",
+                self.third.is_some(),
+                Need::optional_if(kind.is_consent()),
+            ),
+            (
+                "until",
+                self.until.is_some(),
+                Need::required_if(kind == Kind::ConsentGiven),
+            ),
+            (
+                "conditions",
+                !self.conditions.is_empty(),
+                Need::optional_if(kind == Kind::ConsentGiven),
             ),
         ];
         for (field, is_there, need) in fields {
@@ -369,7 +421,7 @@ fn purpose_need(kind: Kind) -> Need {
     if kind == Kind::Access {
         Need::Required
     } else {
-        Need::optional_if(kind == Kind::AccessDenied)
+        Need::optional_if(kind == Kind::AccessDenied || kind.is_consent())
     }
 }
 
@@ -381,6 +433,9 @@ fn subject_need(kind: Kind) -> Need {
         Kind::ClockStep | Kind::Recovered => Need::Optional,
         Kind::Access
         | Kind::AccessDenied
+        | Kind::ConsentAsked
+        | Kind::ConsentGiven
+        | Kind::ConsentRefused
         | Kind::Consigned
         | Kind::ContentMismatch
         | Kind::Destroyed

@@ -10,8 +10,11 @@ use crate::receipt::parts::Party;
 
 /// Reads the receipt in a note and checks everything but the signatures.
 pub fn open(note: &Note) -> Result<Receipt, ReceiptFault> {
-    note.expect(Context::Receipt)?;
+    if note.context() != Context::Consent {
+        note.expect(Context::Receipt)?;
+    }
     let receipt: Receipt = note.body()?;
+    note.expect(receipt.kind.context())?;
     receipt.check()?;
     Ok(receipt)
 }
@@ -53,7 +56,8 @@ pub fn verify_own(note: &Note, receipt: &Receipt, key: &PublicKey) -> Result<(),
 }
 
 /// Whether `next` may follow `prev`: the same exchange, parties, package, terms and disclosures, the next step, and a kind
-/// that may come now. What follows the handover has disclosures of its own; changed restrictions have terms that are no looser.
+/// that may come now. What follows the handover has disclosures of its own; changed restrictions have terms that are no looser;
+/// an answer is to the wish that it follows.
 pub fn continues(prev: &Receipt, prev_note: &Note, next: &Receipt) -> Result<(), ReceiptFault> {
     same(prev_note, prev)?;
     next.check()?;
@@ -70,7 +74,11 @@ pub fn continues(prev: &Receipt, prev_note: &Note, next: &Receipt) -> Result<(),
         }
         (before, after) => before == after,
     };
+    // An answer is to what was asked.
+    let same_wish = |same: bool| !next.kind.is_answer() || same;
     for (field, kept) in [
+        ("purpose", same_wish(prev.purpose == next.purpose)),
+        ("third", same_wish(prev.third == next.third)),
         ("xid", prev.xid == next.xid),
         ("from", prev.from == next.from),
         ("to", prev.to == next.to),
@@ -89,6 +97,15 @@ pub fn continues(prev: &Receipt, prev_note: &Note, next: &Receipt) -> Result<(),
     } else {
         Err(ReceiptFault::WrongPrev)
     }
+}
+
+/// Of the receipts of an exchange, in the order in which they were kept, the place of the last one under the terms in force:
+/// one that crossed a change of terms on its way names the terms before it.
+pub fn newest(receipts: &[&Receipt]) -> Option<usize> {
+    let is_change = |it: &&&Receipt| it.kind == Kind::RestrictionChanged;
+    let changed = receipts.iter().rev().find(is_change);
+    let is_under = |it: &&Receipt| changed.is_none_or(|changed| it.terms == changed.terms);
+    receipts.iter().rposition(is_under)
 }
 
 impl Receipt {
@@ -114,6 +131,9 @@ impl Receipt {
             purpose: None,
             subject: None,
             uses: Vec::new(),
+            conditions: Vec::new(),
+            third: None,
+            until: None,
             ..self.clone()
         }
     }
@@ -122,7 +142,7 @@ impl Receipt {
     pub fn sign(&self, key: &SecretKey) -> Result<Note, ReceiptFault> {
         self.check()?;
         owned(self.issuer(), &key.public(), self.kind, "from")?;
-        Ok(Note::issue(Context::Receipt, self, key)?)
+        Ok(Note::issue(self.kind.context(), self, key)?)
     }
 
     /// Adds the other side's signature to the note of this receipt; the key must be the one that it names for that side.
@@ -145,7 +165,7 @@ impl Receipt {
 
 /// The note is this receipt's.
 fn same(note: &Note, receipt: &Receipt) -> Result<(), ReceiptFault> {
-    note.expect(Context::Receipt)?;
+    note.expect(receipt.kind.context())?;
     if json::canonical(receipt) == note.json().as_bytes() {
         Ok(())
     } else {

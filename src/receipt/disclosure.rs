@@ -27,10 +27,14 @@ pub const ITEMS: &str = "items";
 pub const JUSTIFICATION: &str = "justification";
 /// SHA-256 of the manifest, hex.
 pub const MANIFEST: &str = "manifest";
+/// Why the evidence is necessary, in the sender's words.
+pub const NECESSITY: &str = "necessity";
 /// The offences.
 pub const OFFENCES: &str = "offences";
 /// The persons concerned.
 pub const PERSONS: &str = "persons";
+/// Why sending it is proportionate, in the sender's words.
+pub const PROPORTIONALITY: &str = "proportionality";
 /// That somebody declared the proceedings to be directly related to those of the request.
 pub const RELATED: &str = "related";
 /// The request that the package answers.

@@ -1,5 +1,6 @@
 //! Kinds of receipts, and the profile of each.
 
+use crate::identity::statement::Context;
 use crate::policy::code::vocabulary;
 
 vocabulary! {
@@ -15,6 +16,12 @@ vocabulary! {
         CardAdopted = "card-adopted",
         /// The clock of an authority was set by more than its uncertainty.
         ClockStep = "clock-step",
+        /// The receiver asks to be permitted a use, or to pass the package on, beyond its terms.
+        ConsentAsked = "consent-asked",
+        /// The sender permits what it was asked for, until the end of a day.
+        ConsentGiven = "consent-given",
+        /// The sender does not permit what it was asked for.
+        ConsentRefused = "consent-refused",
         /// The receiver holds the payload, durably; it has not received the header, so it cannot read it yet.
         Consigned = "consigned",
         /// What was in a package is not what its manifest says.
@@ -109,6 +116,23 @@ const USE_REPORT: Profile = Profile {
     ..PLAIN
 };
 
+const CONSENT_ASKED: Profile = Profile {
+    issuer: Issuer::Receiver,
+    follows: SHARED,
+    ..PLAIN
+};
+
+const CONSENT_GIVEN: Profile = Profile {
+    issuer: Issuer::Sender,
+    follows: &[Kind::ConsentAsked],
+    ..PLAIN
+};
+
+const CONSENT_REFUSED: Profile = Profile {
+    negative: true,
+    ..CONSENT_GIVEN
+};
+
 const RESTRICTION_CHANGED: Profile = Profile {
     issuer: Issuer::Sender,
     follows: SHARED,
@@ -175,6 +199,9 @@ impl Kind {
             },
             Self::Destroyed => DESTROYED,
             Self::UseReport => USE_REPORT,
+            Self::ConsentAsked => CONSENT_ASKED,
+            Self::ConsentGiven => CONSENT_GIVEN,
+            Self::ConsentRefused => CONSENT_REFUSED,
             Self::RestrictionChanged => RESTRICTION_CHANGED,
             Self::Approval
             | Self::CardAdopted
@@ -183,6 +210,25 @@ impl Kind {
             | Self::PolicyAdopted
             | Self::Recovered => PLAIN,
         }
+    }
+
+    /// What its statements are about.
+    pub const fn context(self) -> Context {
+        if self.is_consent() {
+            Context::Consent
+        } else {
+            Context::Receipt
+        }
+    }
+
+    /// Whether it asks for a consent, or answers that.
+    pub const fn is_consent(self) -> bool {
+        matches!(self, Self::ConsentAsked) || self.is_answer()
+    }
+
+    /// Whether the sender answers with it what it was asked for.
+    pub const fn is_answer(self) -> bool {
+        matches!(self, Self::ConsentGiven | Self::ConsentRefused)
     }
 
     /// Whether it is about an exchange, and so holds its id, its parties, its package and its terms.
@@ -203,6 +249,9 @@ impl Kind {
         match self {
             Self::Access
             | Self::AccessDenied
+            | Self::ConsentAsked
+            | Self::ConsentGiven
+            | Self::ConsentRefused
             | Self::ContentMismatch
             | Self::Destroyed
             | Self::RestrictionChanged

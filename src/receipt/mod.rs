@@ -12,7 +12,7 @@ pub mod kind;
 pub mod parts;
 
 pub use body::{Receipt, Stamp};
-pub use chain::{continues, open, verify, verify_own};
+pub use chain::{continues, newest, open, verify, verify_own};
 pub use disclosure::{Disclosure, DisclosureFault};
 pub use fault::ReceiptFault;
 pub use kind::{Issuer, Kind, Profile};

@@ -8,7 +8,7 @@ use crate::base::Xid;
 use crate::base::limits;
 use crate::identity::keys::{KeyName, Role, SecretKey};
 use crate::identity::statement::{Context, Note};
-use crate::policy::{Purpose, Terms};
+use crate::policy::{Purpose, Restriction, Terms};
 
 const SENDER: &str = "bfj.example.de";
 const RECEIVER: &str = "mla.example.ie";
@@ -76,8 +76,11 @@ fn next(before: &(Receipt, Note), kind: Kind) -> (Receipt, Note) {
     if kind.is_reasoned() {
         receipt = receipt.because(reason());
     }
-    if kind == Kind::Access {
+    if kind == Kind::Access || kind.is_consent() {
         receipt.purpose = Some(Purpose::Prosecution);
+    }
+    if kind == Kind::ConsentGiven {
+        receipt.until = "2027-06-30".parse().ok();
     }
     let issuer = match kind.profile().issuer {
         Issuer::Receiver => receiver(),
@@ -149,10 +152,17 @@ fn only_the_kinds_of_the_table_may_follow() {
     let rejected = next(&first, Kind::Rejected);
     let changed = next(&handover, Kind::RestrictionChanged);
     let destroyed = next(&handover, Kind::Destroyed);
+    let asked = next(&handover, Kind::ConsentAsked);
+    let given = next(&asked, Kind::ConsentGiven);
     let held = ["access", "access-denied", "content-mismatch"];
     let shared = [
         &held[..],
-        &["destroyed", "restriction-changed", "use-report"],
+        &[
+            "consent-asked",
+            "destroyed",
+            "restriction-changed",
+            "use-report",
+        ],
     ]
     .concat();
     for (before, may) in [
@@ -164,6 +174,8 @@ fn only_the_kinds_of_the_table_may_follow() {
         (&handover, &shared),
         (&changed, &shared),
         (&destroyed, &[]),
+        (&asked, &["consent-given", "consent-refused"]),
+        (&given, &[]),
         (&access, &held),
         (&failed, &[]),
         (&rejected, &[]),
@@ -449,5 +461,80 @@ proptest! {
         receipt.pol = Some(Digest::from_bytes(seed));
         let note = receipt.sign(&sender()).unwrap();
         prop_assert_eq!(open(&Note::parse(note.bytes()).unwrap()), Ok(receipt));
+    }
+}
+
+#[test]
+fn a_consent_is_to_one_thing_and_in_its_own_context() {
+    let first = dispatched();
+    let handover = next(&next(&first, Kind::Consigned), Kind::Handover);
+    let asked = next(&handover, Kind::ConsentAsked);
+    let given = next(&asked, Kind::ConsentGiven);
+    assert_eq!(asked.1.context(), Context::Consent);
+    for (before, (receipt, _)) in [(&handover, &asked), (&asked, &given)] {
+        let third = || "bepi.justice.example.fr".parse().ok();
+        let party = receipt.to.as_ref().map(|party| party.id.clone());
+        let check = |change: &dyn Fn(&mut Receipt), code: &str| {
+            let mut receipt = receipt.clone();
+            change(&mut receipt);
+            let got = receipt
+                .check()
+                .and_then(|()| continues(&before.0, &before.1, &receipt));
+            assert_eq!(got.map_err(|e| e.code()), Err(code), "{receipt:?}");
+        };
+        check(&|r| r.purpose = None, "receipt-field-value");
+        check(&|r| r.third = third(), "receipt-field-value");
+        check(
+            &|r| (r.purpose, r.third) = (None, party.clone()),
+            "receipt-field-value",
+        );
+        if receipt.kind == Kind::ConsentGiven {
+            check(&|r| r.until = None, "receipt-field-missing");
+            check(
+                &|r| r.conditions = vec![Restriction::Return, Restriction::Confidential],
+                "receipt-field-value",
+            );
+            check(&|r| r.purpose = Some(Purpose::Trial), "receipt-changed");
+            check(
+                &|r| (r.purpose, r.third) = (None, third()),
+                "receipt-changed",
+            );
+        } else {
+            check(
+                &|r| r.until = "2027-06-30".parse().ok(),
+                "receipt-field-not-allowed",
+            );
+        }
+        // The same text in the other context is no receipt.
+        let wrong = Note::issue(Context::Receipt, receipt, &sender()).unwrap();
+        assert_eq!(open(&wrong).unwrap_err().code(), "statement-wrong-context");
+    }
+    let (receipt, _) = &handover;
+    let wrong = Note::issue(Context::Consent, receipt, &sender()).unwrap();
+    assert_eq!(open(&wrong).unwrap_err().code(), "statement-wrong-context");
+}
+
+#[test]
+fn what_crossed_a_change_of_terms_is_not_the_newest() {
+    let first = dispatched();
+    let handover = next(&next(&first, Kind::Consigned), Kind::Handover);
+    let mut changed = next(&handover, Kind::RestrictionChanged).0;
+    let terms = changed.terms.take();
+    changed.terms = terms.map(|it| it.ending("2027-12-31".parse().unwrap()));
+    let note = changed.sign(&sender()).unwrap();
+    let changed = (changed, note);
+    let crossed = next(&handover, Kind::ConsentAsked);
+    let after = next(&changed, Kind::UseReport);
+    for (kept, want) in [
+        (vec![], None),
+        (vec![&first], Some(0)),
+        (vec![&first, &handover], Some(1)),
+        (vec![&first, &handover, &crossed], Some(2)),
+        (vec![&first, &handover, &changed], Some(2)),
+        (vec![&first, &handover, &changed, &crossed], Some(2)),
+        (vec![&first, &handover, &changed, &crossed, &after], Some(4)),
+    ] {
+        let receipts: Vec<_> = kept.iter().map(|(receipt, _)| receipt).collect();
+        assert_eq!(newest(&receipts), want);
     }
 }

@@ -160,6 +160,10 @@ impl Group<'_> {
                 Ok(())
             }
             Op::Advance { .. } => self.advance(op, opening.as_mut()),
+            Op::Unmoved { xid, steps } => {
+                self.settle(opening.take())?;
+                self.unmoved(xid, *steps)
+            }
             Op::Payload { xid, bytes } => self.payload(xid, bytes, opening.as_ref()),
             Op::Header { xid, header } => self.header(xid, header),
             Op::Shred { xid } => {
@@ -212,6 +216,7 @@ impl Group<'_> {
             Op::Statement { .. }
             | Op::Open(_)
             | Op::Advance { .. }
+            | Op::Unmoved { .. }
             | Op::Payload { .. }
             | Op::Header { .. }
             | Op::Shred { .. }
@@ -266,6 +271,7 @@ impl Group<'_> {
             Op::Statement { .. }
             | Op::Open(_)
             | Op::Advance { .. }
+            | Op::Unmoved { .. }
             | Op::Payload { .. }
             | Op::Header { .. }
             | Op::Shred { .. }

@@ -46,6 +46,6 @@ pub use outgoing::{AHEAD_BYTES_MAX, Ahead, Outgoing};
 pub use rows::{AlarmKind, AlarmRow, CosignedRow, WitnessedRow};
 pub use rows::{
     DUE, Direction, Exchange, Fault, PeerRow, PeerState, Phase, Reached, StatementRow, TOLD,
-    WordFault, tell_key, unreadable_key,
+    WordFault, disclosures_key, tell_key, unreadable_key,
 };
 pub use spool::{Spool, SpoolFault, Spooled};

@@ -50,6 +50,13 @@ pub enum Op {
         /// When.
         at: Timestamp,
     },
+    /// Changes nothing. Conflicts if the chain of the exchange has had another number of statements.
+    Unmoved {
+        /// Which exchange.
+        xid: Xid,
+        /// How many statements its chain has had.
+        steps: u32,
+    },
     /// Keeps a small payload, at most [`limits::INLINE_PAYLOAD_BYTES_MAX`]; replaces the one that is there.
     Payload {
         /// Whose payload.
@@ -202,6 +209,16 @@ fn described(current: Option<Phase>) -> String {
 }
 
 impl Op {
+    /// Nothing of this exchange is to be tried again, and nothing has failed.
+    pub const fn calm(xid: Xid) -> Self {
+        Self::Retry {
+            xid,
+            attempts: 0,
+            next_try: None,
+            fault: None,
+        }
+    }
+
     /// The bytes this change holds in memory, roughly.
     pub(crate) fn weight(&self) -> usize {
         const FIXED: usize = 256;
@@ -225,6 +242,7 @@ impl Op {
                 Self::Alarm(row) => row.earlier.len() + row.later.len(),
                 Self::Cosigned(row) => row.note.len() + row.line.len(),
                 Self::Shred { .. }
+                | Self::Unmoved { .. }
                 | Self::Retry { .. }
                 | Self::DropIncoming { .. }
                 | Self::PeerState { .. }
@@ -266,6 +284,7 @@ impl Op {
                 last_note: None, ..
             }
             | Self::Heard { note: None, .. }
+            | Self::Unmoved { .. }
             | Self::Shred { .. }
             | Self::Have { .. }
             | Self::Retry { .. }
@@ -290,6 +309,7 @@ impl std::fmt::Debug for Op {
             Self::Statement { .. } => "Statement",
             Self::Open(_) => "Open",
             Self::Advance { .. } => "Advance",
+            Self::Unmoved { .. } => "Unmoved",
             Self::Payload { .. } => "Payload",
             Self::Header { .. } => "Header",
             Self::Shred { .. } => "Shred",

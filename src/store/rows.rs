@@ -93,7 +93,8 @@ words! {
         HandoverSigned = "handover-signed",
         /// In: over, the package is held and its handover receipt has both signatures.
         Held = "held",
-        /// Out: this authority signed stricter terms after the handover; the receiver has not acknowledged them yet.
+        /// Out: this authority signed stricter terms, or the answer to a wish, after the handover; the receiver has not
+        /// acknowledged it yet.
         RestrictionSigned = "restriction-signed",
         /// In: the package is destroyed here, `destroyed` is signed by the receiver only.
         DestructionSigned = "destruction-signed",
@@ -109,6 +110,11 @@ words! {
 /// The named value that says whether the sender of a package is to be told of this statement: [`DUE`] or [`TOLD`].
 pub fn tell_key(note: &Digest) -> String {
     format!("tell/{note}")
+}
+
+/// The named value with the disclosures of a statement, which go with it at most in part.
+pub fn disclosures_key(note: &Digest) -> String {
+    format!("disclosures/{note}")
 }
 
 /// It is to be told.

@@ -143,6 +143,10 @@ pub(crate) const STATEMENTS: &str = "
 pub(crate) const STATEMENT_LIST: &str = "
     SELECT seq, xid, kind, issuer, note, digest, at, leaf, r, signatures
     FROM statement WHERE seq < $1 ORDER BY seq DESC LIMIT $2";
+/// Wishes for consent; the index holds no others.
+pub(crate) const STATEMENTS_ASKED: &str = "
+    SELECT seq, xid, kind, issuer, note, digest, at, leaf, r, signatures
+    FROM statement WHERE kind = 'consent-asked' ORDER BY seq DESC LIMIT $1";
 /// Among those that are in `found`, by the first bytes of the digest.
 pub(crate) const STATEMENT_FOUND: &str = "
     SELECT s.seq, s.xid, s.kind, s.issuer, s.note, s.digest, s.at, s.leaf, s.r, s.signatures

@@ -1,7 +1,8 @@
 //! What is said of a package after its handover: the sender's stricter terms, and the receiver's word that it is destroyed,
-//! that it was opened under an exception, that it is not what was signed, or what was done with it.
+//! that it was opened under an exception, that it is not what was signed, or what was done with it; the receiver's wish for a
+//! consent, and the sender's answer.
 //!
-//! One statement goes over a stream of its own. It is answered with `done` once it is committed; `destroyed` with the same
+//! One statement goes over a stream of its own, with the words of whoever wishes or answers. It is answered with `done` once it is committed; `destroyed` with the same
 //! note, signed by both. A repeated statement gets the same answer again.
 
 use crate::base::Xid;
@@ -9,6 +10,7 @@ use crate::base::limits;
 use crate::identity::statement::Note;
 use crate::receipt::Issuer;
 use crate::receipt::Kind;
+use crate::receipt::disclosure;
 use crate::transfer::checks::{Fault, Keys, Signed, unexpected_kind};
 use crate::transfer::{Other, Own};
 
@@ -19,8 +21,8 @@ pub enum After {
     Known(Option<Note>),
     /// The sender's stricter terms.
     Restricted(Note),
-    /// What the receiver has the sender told: an opening under an exception, content that does not match.
-    Noted(Note),
+    /// What one side has the other told: an opening under an exception, content that does not match, a wish, an answer.
+    Noted(Note, Kind),
     /// The receiver's word, with our signature added.
     Destroyed(Note),
 }
@@ -29,22 +31,45 @@ pub enum After {
 ///
 /// # Errors
 /// It is none.
-pub fn read(bytes: &[u8]) -> Result<(Note, Xid), Fault> {
+pub fn read(bytes: &[u8]) -> Result<(Note, Xid, Kind), Fault> {
     let signed = Signed::parse(bytes)?;
     let kind = signed.receipt.kind;
     match signed.receipt.xid {
-        Some(xid) if is_after(kind) => Ok((signed.note, xid)),
+        Some(xid) if is_after(kind) => Ok((signed.note, xid, kind)),
         Some(_) | None => Err(unexpected_kind(kind, "a new exchange begins with an offer")),
     }
 }
 
 fn is_after(kind: Kind) -> bool {
-    is_notice(kind) || matches!(kind, Kind::Destroyed | Kind::RestrictionChanged)
+    is_marked(kind) || matches!(kind, Kind::Destroyed | Kind::RestrictionChanged)
 }
 
 /// Whether the sender of a package is told of it by the receiver, without having to sign it.
 pub const fn is_notice(kind: Kind) -> bool {
-    matches!(kind, Kind::Access | Kind::ContentMismatch | Kind::UseReport)
+    matches!(
+        kind,
+        Kind::Access | Kind::ConsentAsked | Kind::ContentMismatch | Kind::UseReport
+    )
+}
+
+/// Whether it is marked as to be told: a notice, or an answer to one.
+pub const fn is_marked(kind: Kind) -> bool {
+    is_notice(kind) || kind.is_answer()
+}
+
+/// Checks the words beside a wish or an answer: at most one value, why, whose digest the statement holds.
+///
+/// # Errors
+/// They are another statement's, or more than that.
+pub fn check_words(note: &Note, encoded: &[String]) -> Result<(), Fault> {
+    let signed = Signed::of(note.clone())?;
+    let read = disclosure::check_against(&signed.receipt.sd, encoded);
+    let read = read.map_err(|e| Fault::new(e.code(), e.to_string()))?;
+    let more = read.iter().find(|it| it.name != disclosure::JUSTIFICATION);
+    more.map_or(Ok(()), |more| {
+        let text = format!("only a justification goes beside this, no {:?}", more.name);
+        Err(Fault::new("disclosure-unexpected", text))
+    })
 }
 
 /// Judges a statement of the other side about a package that was handed over, given the notes of its exchange that are
@@ -59,35 +84,44 @@ pub fn judge(own: &Own, other: &Other, held: &[Note], came: Note) -> Result<Afte
         return Err(unexpected_kind(kind, "nothing of it is awaited"));
     }
     verify(own, other, &signed, false)?;
-    let of_kind = |kind: Kind| {
-        let notes = held.iter().filter_map(|note| Signed::of(note.clone()).ok());
-        notes.filter(move |it| it.receipt.kind == kind)
-    };
-    let completed = of_kind(Kind::Destroyed).find(|it| it.note.signatures().len() == 2);
-    if let Some(completed) = completed.filter(|_| kind == Kind::Destroyed) {
+    let held = readable(held);
+    let completed =
+        |it: &&Signed| it.receipt.kind == Kind::Destroyed && it.note.signatures().len() == 2;
+    if kind == Kind::Destroyed
+        && let Some(completed) = held.iter().find(completed)
+    {
         // A receiver that went back to an older state destroys again: what was said first stays.
-        return Ok(After::Known(Some(completed.note)));
+        return Ok(After::Known(Some(completed.note.clone())));
     }
-    if held.iter().any(|note| note.text() == signed.note.text()) {
+    if held.iter().any(|it| it.note.text() == signed.note.text()) {
         return Ok(After::Known(None));
     }
-    follows(held, &signed)?;
+    follows(&held, &signed)?;
+    let count = |is: fn(Kind) -> bool| held.iter().filter(|it| is(it.receipt.kind)).count();
     if kind == Kind::Destroyed {
         let both = signed.receipt.countersign(&signed.note, &own.key);
         return both
             .map(After::Destroyed)
             .map_err(|e| Fault::new(e.code(), e.to_string()));
     }
+    if kind.is_answer() {
+        let prev = signed.receipt.prev;
+        let is_answer = |it: &Signed| it.receipt.kind.is_answer() && it.receipt.prev == prev;
+        if held.iter().any(is_answer) {
+            let text = "this wish was answered already, in another way";
+            return Err(Fault::new("answered-already", text));
+        }
+        return Ok(After::Noted(signed.note, kind));
+    }
     if kind != Kind::RestrictionChanged {
-        let notices = held.iter().filter_map(|note| Signed::of(note.clone()).ok());
-        let notices = notices.filter(|it| is_notice(it.receipt.kind));
-        if notices.count() >= limits::NOTICES_MAX {
+        if count(is_notice) >= limits::NOTICES_MAX {
             let text = "this authority was told of this package 256 times already";
             return Err(Fault::new("too-many-notices", text));
         }
-        return Ok(After::Noted(signed.note));
+        return Ok(After::Noted(signed.note, kind));
     }
-    if of_kind(Kind::RestrictionChanged).count() >= limits::RESTRICTIONS_CHANGED_MAX {
+    let is_restriction = |kind| kind == Kind::RestrictionChanged;
+    if count(is_restriction) >= limits::RESTRICTIONS_CHANGED_MAX {
         let text = "the terms of this package were changed 64 times already";
         return Err(Fault::new("too-many-restrictions", text));
     }
@@ -104,7 +138,7 @@ pub fn completed(own: &Own, other: &Other, held: &[Note], bytes: &[u8]) -> Resul
         return Err(unexpected_kind(signed.receipt.kind, "destroyed is awaited"));
     }
     verify(own, other, &signed, true)?;
-    follows(held, &signed)?;
+    follows(&readable(held), &signed)?;
     Ok(signed.note)
 }
 
@@ -121,10 +155,16 @@ fn verify(own: &Own, other: &Other, signed: &Signed, complete: bool) -> Result<(
     signed.verify(&Keys { sender, receiver }, complete)
 }
 
-fn follows(held: &[Note], signed: &Signed) -> Result<(), Fault> {
+/// Those that are receipts; of what is damaged here, the other side is not at fault.
+fn readable(held: &[Note]) -> Vec<Signed> {
+    let held = held.iter().cloned();
+    held.filter_map(|note| Signed::of(note).ok()).collect()
+}
+
+fn follows(held: &[Signed], signed: &Signed) -> Result<(), Fault> {
     let before = held
         .iter()
-        .find(|note| Some(note.text_digest()) == signed.receipt.prev);
+        .find(|it| Some(it.note.text_digest()) == signed.receipt.prev);
     let before = before.ok_or_else(|| {
         let text = format!(
             "the statement that {} follows is not known here",
@@ -132,5 +172,5 @@ fn follows(held: &[Note], signed: &Signed) -> Result<(), Fault> {
         );
         Fault::new("prev-unknown", text)
     })?;
-    signed.follows(&Signed::of(before.clone())?)
+    signed.follows(before)
 }

@@ -280,6 +280,9 @@ impl Sender {
             | Kind::Withdrawn
             | Kind::Access
             | Kind::AccessDenied
+            | Kind::ConsentAsked
+            | Kind::ConsentGiven
+            | Kind::ConsentRefused
             | Kind::ContentMismatch
             | Kind::Destroyed
             | Kind::RestrictionChanged

@@ -4,7 +4,7 @@
 # Roles: what officers, supervisors, operators and auditors of one authority get from its daemon. They are played by accounts
 # that every Debian system has.
 source "$(dirname "$0")/lib.sh"
-[ "$(id -u)" -eq 0 ] || fail "people are played by system accounts: run this as root"
+people
 
 # as ACCOUNT ARGUMENTS…: the command line of de, used by this account
 as() {
@@ -13,20 +13,12 @@ as() {
     runuser -u "$account" -- "$WORK/rogatory" --socket "$WORK/de/api.sock" "$@"
 }
 
-# may CODE ACCOUNT WHAT ARGUMENTS…
-may() {
-    local code=$1 account=$2 what=$3
-    shift 3
-    expect "$code" "$account: $what" as "$account" "$@"
-}
-
 # denials: how many refused openings de has signed
 denials() {
     as "$auditor" receipt list --json | jq '[.[] | select(.kind == "access-denied")] | length'
 }
 
 officer=daemon officer_by_group=mail supervisor=bin operator=sys auditor=games stranger=nobody
-cp "$BIN" "$WORK/rogatory"
 mkdir -m 1777 "$WORK/out.d"
 sample=$WORK/sample.txt
 echo evidence >"$sample"

@@ -4,23 +4,7 @@
 # Retention: packages that are taken back, held, destroyed, restored and destroyed again; the sender gets a receipt each time.
 # People are played by accounts that every Debian system has; later days by libfaketime.
 source "$(dirname "$0")/lib.sh"
-[ "$(id -u)" -eq 0 ] || fail "people are played by system accounts: run this as root"
-FAKETIME_LIB=$(find /usr/lib -name libfaketime.so.1 2>/dev/null | head -n 1)
-[ -n "$FAKETIME_LIB" ] || fail "libfaketime is not here: apt-get install faketime"
-
-# may CODE ACCOUNT WHAT ARGUMENTS…: the command line of de, used by this account
-may() {
-    local code=$1 account=$2 what=$3
-    shift 3
-    expect "$code" "$account: $what" runuser -u "$account" -- "$WORK/rogatory" --socket "$WORK/de/api.sock" "$@"
-}
-
-# serve NAME: its daemon, with a socket for everybody
-serve() {
-    start "$1"
-    wait_serving "$1"
-    chmod 666 "$WORK/$1/api.sock"
-}
+people
 
 # destroyed ID: both sides hold the same receipt of it, signed by both
 destroyed() {
@@ -71,7 +55,6 @@ PY
 }
 
 officer=daemon supervisor=bin operator=sys auditor=games
-cp "$BIN" "$WORK/rogatory"
 mkdir -m 1777 "$WORK/out.d"
 echo evidence >"$WORK/sample.txt"
 head -c 3000000 /dev/urandom >"$WORK/large.bin"
@@ -184,7 +167,7 @@ stop ie
 cp -a "$WORK/de/state" "$WORK/backup"
 sed -i 's|^\[retention\]$|[retention]\ndestroy = "automatic"|' "$WORK/de/rogatory.toml"
 keys "$WORK/de/state/slots" | sort >"$WORK/keys.before"
-export LD_PRELOAD=$FAKETIME_LIB FAKETIME=+3d DONT_FAKE_MONOTONIC=1
+later 3
 serve de
 keys "$WORK/de/state/slots" | sort >"$WORK/keys.after"
 mapfile -t lost < <(comm -23 "$WORK/keys.before" "$WORK/keys.after")
@@ -205,7 +188,7 @@ may 11 $officer "opens nothing of it" package open "$old" --purpose trial --just
 equal "the receipt of its destruction stays with ie" destroyed "$(state ie "$old")"
 stop de
 stop ie
-unset LD_PRELOAD FAKETIME DONT_FAKE_MONOTONIC
+later
 for side in ie de; do
     expect 0 "fsck of $side finds nothing" "$BIN" --home "$WORK/$side" fsck
 done

@@ -4,16 +4,7 @@
 # Dual control: what takes two persons is asked for by one and approved or rejected by another. People are played by accounts
 # that every Debian system has, a later week by libfaketime.
 source "$(dirname "$0")/lib.sh"
-[ "$(id -u)" -eq 0 ] || fail "people are played by system accounts: run this as root"
-FAKETIME_LIB=$(find /usr/lib -name libfaketime.so.1 2>/dev/null | head -n 1)
-[ -n "$FAKETIME_LIB" ] || fail "libfaketime is not here: apt-get install faketime"
-
-# may CODE ACCOUNT WHAT ARGUMENTS…: the command line of de, used by this account
-may() {
-    local code=$1 account=$2 what=$3
-    shift 3
-    expect "$code" "$account: $what" runuser -u "$account" -- "$WORK/rogatory" --socket "$WORK/de/api.sock" "$@"
-}
+people
 
 # asked ACCOUNT WHAT ARGUMENTS…: refused until a second person approves; ID is the request
 asked() {
@@ -33,14 +24,7 @@ statements() {
     runuser -u $auditor -- "$WORK/rogatory" --socket "$WORK/de/api.sock" receipt list --json | jq '[.[] | select(.kind == "approval")] | length'
 }
 
-serve() {
-    start "$1"
-    wait_serving "$1"
-    chmod 666 "$WORK/$1/api.sock"
-}
-
 officer=daemon one=bin two=lp operator=sys auditor=games
-cp "$BIN" "$WORK/rogatory"
 echo evidence >"$WORK/sample.txt"
 new_authority ie mla.example.ie IE
 new_authority de bfj.example.de DE
@@ -108,10 +92,10 @@ may 4 $two "destroys nothing that is held" package purge "$id" --justification m
 equal "because of the hold" on-hold "$(jq -rs 'last | .denial.reason' "$WORK/err")"
 stop de
 stop ie
-export LD_PRELOAD=$FAKETIME_LIB FAKETIME=+8d DONT_FAKE_MONOTONIC=1
+later 8
 serve de
 shown expired
 may 9 $two "approves nothing a week later" approvals approve "$ID"
 stop de
-unset LD_PRELOAD FAKETIME DONT_FAKE_MONOTONIC
+later
 expect 0 "fsck of de finds nothing" "$BIN" --home "$WORK/de" fsck

@@ -179,6 +179,40 @@ two_authorities() {
     trust de ie
 }
 
+# ---- people, played by accounts that every Debian system has ------------------------------------------------------
+
+# people: they can be played, by the binary in a place that everybody can read
+people() {
+    [ "$(id -u)" -eq 0 ] || fail "people are played by system accounts: run this as root"
+    cp "$BIN" "$WORK/rogatory"
+}
+
+# may CODE ACCOUNT WHAT ARGUMENTS…: the command line of de, used by this account
+may() {
+    local code=$1 account=$2 what=$3
+    shift 3
+    expect "$code" "$account: $what" runuser -u "$account" -- "$WORK/rogatory" --socket "$WORK/de/api.sock" "$@"
+}
+
+# serve NAME: its daemon, with a socket for everybody
+serve() {
+    start "$1"
+    wait_serving "$1"
+    chmod 666 "$WORK/$1/api.sock"
+}
+
+# later DAYS: from here on, everything that is started lives so many days later; `later` alone ends that
+later() {
+    if [ $# -eq 0 ]; then
+        unset LD_PRELOAD FAKETIME DONT_FAKE_MONOTONIC
+        return
+    fi
+    local library
+    library=$(find /usr/lib -name libfaketime.so.1 2>/dev/null | head -n 1)
+    [ -n "$library" ] || fail "libfaketime is not here: apt-get install faketime"
+    export LD_PRELOAD=$library FAKETIME=+$1d DONT_FAKE_MONOTONIC=1
+}
+
 # ---- packages ---------------------------------------------------------------------------------------------------
 
 # Terms of every package sent here.

@@ -4,7 +4,7 @@ use rogatory::base::Digest;
 use rogatory::identity::card::fingerprint;
 use rogatory::identity::keys::{Role, SecretKey};
 use rogatory::identity::statement::Note;
-use rogatory::policy::{Onward, Purpose};
+use rogatory::policy::{Onward, Purpose, Restriction};
 use rogatory::receipt::{
     self, Disclosure, Head, Kind, Party as Signer, Reason, Receipt, Stamp, Used, disclosure,
 };
@@ -255,6 +255,8 @@ pub(crate) fn story(de: &Party, ie: &Party, package: &Package) -> Story {
     story.clock = clock;
     ended(&mut story);
     story.clock = clock;
+    asked(&mut story);
+    story.clock = clock;
     story
 }
 
@@ -358,6 +360,37 @@ fn ended(story: &mut Story) {
         .collect();
     let what = "what was done with it";
     story.add("use-report", what, &report, Some("restriction-changed"));
+}
+
+/// Wishes for more than the terms permit, and the sender's answers.
+fn asked(story: &mut Story) {
+    let why = salted(disclosure::JUSTIFICATION, "Claim of the injured party");
+    let mut asked = story.next("handover-2", Kind::ConsentAsked);
+    asked.purpose = Some(Purpose::CivilClaim);
+    let asked = asked.disclosing(std::slice::from_ref(&why));
+    let what = "the receiver asks to use it for something else";
+    story.add("consent-asked", what, &asked, Some("handover-2"));
+    let mut given = story.next("consent-asked", Kind::ConsentGiven);
+    given.purpose = Some(Purpose::CivilClaim);
+    given.until = "2027-06-30".parse().ok();
+    given.conditions = vec![Restriction::Confidential];
+    let what = "the sender permits it";
+    story.add("consent-given", what, &given, Some("consent-asked"));
+    let third = "bepi.justice.example.fr".parse().ok();
+    let mut onward = story.next("handover-2", Kind::ConsentAsked);
+    onward.third.clone_from(&third);
+    let what = "the receiver asks to pass it on";
+    story.add("consent-asked-onward", what, &onward, Some("handover-2"));
+    let mut refused = story.next("consent-asked-onward", Kind::ConsentRefused);
+    refused.third = third;
+    let refused = refused.because(reason("refused", "terms of the package"));
+    let what = "the sender does not permit it";
+    story.add(
+        "consent-refused",
+        what,
+        &refused,
+        Some("consent-asked-onward"),
+    );
 }
 
 /// The other ends that the same exchange could have had.

@@ -4,11 +4,12 @@ use serde::Deserialize;
 
 use crate::api::client::{CallFault, Client, Download, Upload, encode};
 use crate::api::types::{
-    AcceptPeer, AddPeer, AnchorView, ApprovalView, AssignTeam, Bundle, CardView, CaseView,
-    DestroyRequest, Destruction, DueView, Explanation, HoldRequest, HoldView, LogStatus, Mismatch,
-    OpenRequest, Opening, PackageDetail, PackageView, PeerView, Ping, PolicyView, ProofView,
-    ReceiptDetail, ReceiptView, Restrict, SealFinish, SealGrant, SealMany, SealRequest, Spooled,
-    Status, TransferView, UseReport, Verification, WaitMany, Waited,
+    AcceptPeer, AddPeer, AnchorView, ApprovalView, AskConsent, AssignTeam, Bundle, CardView,
+    CaseView, ConsentView, DestroyRequest, Destruction, DueView, Explanation, GrantConsent,
+    HoldRequest, HoldView, LogStatus, Mismatch, OpenRequest, Opening, PackageDetail, PackageView,
+    PeerView, Ping, PolicyView, ProofView, ReceiptDetail, ReceiptView, RefuseConsent, Restrict,
+    SealFinish, SealGrant, SealMany, SealRequest, Spooled, Status, TransferView, UseReport,
+    Verification, WaitMany, Waited,
 };
 use crate::base::Digest;
 use crate::policy::{Purpose, Role};
@@ -203,6 +204,42 @@ impl Client {
     /// Ends a hold.
     pub async fn release(&self, id: &str) -> Result<HoldView, CallFault> {
         self.post(&format!("/v1/packages/{}/release", encode(id)), &Nothing {})
+            .await
+    }
+
+    /// Asks the sender of a package for its consent.
+    pub async fn ask(&self, id: &str, wish: &AskConsent) -> Result<ConsentView, CallFault> {
+        self.post(&format!("/v1/packages/{}/ask", encode(id)), wish)
+            .await
+    }
+
+    /// Wishes for consent, and their answers.
+    pub async fn consents(&self) -> Result<Vec<ConsentView>, CallFault> {
+        self.get("/v1/consents").await
+    }
+
+    /// One wish for consent.
+    pub async fn consent(&self, id: &str) -> Result<ConsentView, CallFault> {
+        self.get(&format!("/v1/consents/{}", encode(id))).await
+    }
+
+    /// Gives a consent.
+    pub async fn grant_consent(
+        &self,
+        id: &str,
+        grant: &GrantConsent,
+    ) -> Result<ConsentView, CallFault> {
+        self.post(&format!("/v1/consents/{}/grant", encode(id)), grant)
+            .await
+    }
+
+    /// Refuses a consent.
+    pub async fn refuse_consent(
+        &self,
+        id: &str,
+        refuse: &RefuseConsent,
+    ) -> Result<ConsentView, CallFault> {
+        self.post(&format!("/v1/consents/{}/refuse", encode(id)), refuse)
             .await
     }
 

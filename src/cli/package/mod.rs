@@ -1,4 +1,4 @@
-//! `package`: seal and send, list, verify, open, export, hold, destroy, take back.
+//! `package`: seal and send, list, verify, open, export, hold, destroy, take back, ask for consent.
 
 mod abroad;
 mod each;
@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::api::client::PackageFilter;
+use crate::cli::consent;
 use crate::cli::failure::Failure;
 use crate::cli::terminal::Terminal;
 use crate::cli::{Call, Global};
@@ -91,6 +92,8 @@ pub(crate) enum PackageCommand {
     /// Report to the sender of a package what was done with it since the last report, without content
     #[command(after_help = REPORT_EXAMPLES)]
     Report(IdArgs),
+    AskUse(consent::AskUseArgs),
+    AskOnward(consent::AskOnwardArgs),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -144,6 +147,8 @@ impl PackageCommand {
             Self::Restrict(args) => args.run(&call()?),
             Self::Withdraw(args) => args.run(&call()?),
             Self::Report(args) => retention::report(&args.id, &call()?),
+            Self::AskUse(args) => args.run(&call()?),
+            Self::AskOnward(args) => args.run(&call()?),
         }
     }
 }

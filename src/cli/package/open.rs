@@ -80,7 +80,10 @@ impl OpenArgs {
         }
         // Best effort: it ends by itself within an hour.
         drop(call.remote.call(client.close_opening(&opening.opening)));
-        let unpacked = unpacked.map_err(|fault| unpack_failure(&fault))?;
+        let unpacked = unpacked.map_err(|fault| {
+            let damage = matches!(fault, UnpackError::Read(_)).then(|| damage(&call, opening.id));
+            damage.flatten().unwrap_or_else(|| unpack_failure(&fault))
+        })?;
         let summary = Summary {
             r#type: "summary",
             id: opening.id,
@@ -171,6 +174,20 @@ impl<R: Read> Read for Counted<R> {
         self.progress.at(self.done);
         Ok(read)
     }
+}
+
+/// Why a package could not be read to its end, where what is stored here is not what was received any more: that is not its
+/// sender's doing.
+fn damage(call: &Call, id: Xid) -> Option<Failure> {
+    let id = id.to_string();
+    let verified = call.remote.client().verify_package(&id);
+    let verified = call.remote.call(verified).ok().filter(|it| !it.ok)?;
+    let text = format!(
+        "what is stored here of the package was altered: {}",
+        verified.faults.join("; ")
+    );
+    let next = "nothing was kept; restore the payload from a backup, and look at the disk: rogatory package verify ID";
+    Some(Failure::verification("payload-altered", text).next(next))
 }
 
 fn unpack_failure(fault: &UnpackError) -> Failure {

@@ -32,6 +32,15 @@ pub(crate) struct SendArgs {
     /// What the package is called; only the receiver's officer reads it
     #[arg(long, value_name = "T")]
     title: Option<String>,
+    /// An offence that it is about; may be repeated
+    #[arg(long = "offence", value_name = "T")]
+    offences: Vec<String>,
+    /// Why the evidence is necessary; the receiver reads it, receipts hold a digest of it alone
+    #[arg(long, value_name = "T")]
+    necessity: Option<String>,
+    /// Why sending it is proportionate; the receiver reads it, receipts hold a digest of it alone
+    #[arg(long, value_name = "T")]
+    proportionality: Option<String>,
     /// Send it before packages that are not urgent; the receiver does not see this
     #[arg(long)]
     urgent: bool,
@@ -86,6 +95,9 @@ impl SendArgs {
             case: self.case.clone(),
             request: self.request.clone(),
             title: self.title.clone(),
+            offences: self.offences.clone(),
+            necessity: self.necessity.clone(),
+            proportionality: self.proportionality.clone(),
             terms: self.terms.terms()?,
             urgent: self.urgent,
         };

@@ -63,6 +63,12 @@ pub(super) fn detail(detail: &PackageDetail, color: bool) -> String {
     table.field_if("case", package.case.as_deref());
     table.field_if("request", package.request.as_deref());
     table.field_if("title", package.title.as_deref());
+    let grounds = &detail.grounds;
+    if !grounds.offences.is_empty() {
+        table.field("offences", grounds.offences.join("; "));
+    }
+    table.field_if("necessity", grounds.necessity.as_deref());
+    table.field_if("proportionality", grounds.proportionality.as_deref());
     terms(&mut table, &package.terms);
     table.field("made", text::time(package.created));
     table.field("changed", text::time(package.updated));

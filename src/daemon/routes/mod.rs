@@ -2,6 +2,7 @@
 
 mod approvals;
 mod cases;
+mod consents;
 mod doors;
 mod packages;
 pub(crate) mod peers;
@@ -93,7 +94,7 @@ pub(crate) fn routes(daemon: Arc<Daemon>) -> Router {
         .door("/v1/log/checkpoint", WORK, post(receipts::checkpoint))
         .door("/v1/log/keys", ANY, get(receipts::keys))
         .door("/v1/log/proofs/{name}", ANY, get(receipts::proofs));
-    let doors = approvals::doors(retention::doors(doors));
+    let doors = consents::doors(approvals::doors(retention::doors(doors)));
     doors.into_router().fallback(unknown).with_state(daemon)
 }
 

@@ -23,6 +23,7 @@ use crate::base::Digest;
 use crate::base::Xid;
 use crate::daemon::Daemon;
 use crate::daemon::decisions::Question;
+use crate::daemon::grounds::grounds_of;
 use crate::daemon::openings;
 use crate::daemon::routes::{Answer, Shared, stored};
 use crate::daemon::views;
@@ -111,6 +112,7 @@ pub(super) async fn show(State(daemon): Shared, Path(name): Path<String>) -> Ans
         segments: row.segments,
         header_held: header.is_some(),
         hold: daemon.hold_of(&row.xid).await?,
+        grounds: grounds_of(&row),
         receipts: statements.iter().map(views::receipt_view).collect(),
     }))
 }
@@ -277,16 +279,9 @@ async fn verify_receipts(
         .statements(&row.xid)
         .await
         .map_err(|e| stored(&e))?;
-    let own = daemon.station.own.key.public();
-    let known = daemon
-        .roster
-        .by_id(&row.peer)
+    let (sender, receiver) = daemon
+        .parties(row)
         .ok_or_else(|| ApiFailure::trust("unknown-peer", "the peer's keys are not known"))?;
-    let peer = &known.card.keys.receipts;
-    let (sender, receiver) = match row.direction {
-        Direction::Out => (&own, peer),
-        Direction::In => (peer, &own),
-    };
     let before = faults.len();
     let mut earlier: Option<(receipt::Receipt, Note)> = None;
     for statement in &rows {
@@ -294,8 +289,14 @@ async fn verify_receipts(
             .map_err(|e| e.to_string())
             .and_then(|note| {
                 let receipt = receipt::open(&note).map_err(|e| e.to_string())?;
-                receipt::verify(&note, &receipt, sender, receiver, statement.signatures > 1)
-                    .map_err(|e| e.to_string())?;
+                receipt::verify(
+                    &note,
+                    &receipt,
+                    &sender,
+                    &receiver,
+                    statement.signatures > 1,
+                )
+                .map_err(|e| e.to_string())?;
                 match &earlier {
                     Some((_, before)) if before.text() == note.text() => {}
                     Some((before, before_note)) => {

@@ -4,15 +4,15 @@ use axum::Json;
 use axum::extract::{ConnectInfo, Path, State};
 use axum::routing::{get, post};
 
-use crate::api::server::{ApiFailure, Caller};
+use crate::api::server::Caller;
 use crate::api::types::{
     DestroyRequest, Destruction, DueView, HoldRequest, HoldView, PackageView, Restrict, UseReport,
 };
-use crate::base::limits;
 use crate::config::Verb;
 use crate::daemon::retention::Cause;
 use crate::daemon::routes::doors::{Doors, EVIDENCE, RECORDS, SUPERVISION};
 use crate::daemon::routes::{Answer, Shared};
+use crate::daemon::statements::check_justification;
 
 /// The calls of this file.
 pub(super) fn doors(doors: Doors) -> Doors {
@@ -35,18 +35,11 @@ async fn destroy(
     Path(name): Path<String>,
     Json(request): Json<DestroyRequest>,
 ) -> Answer<Destruction> {
-    let justification = request.justification.trim();
-    if justification.is_empty() || justification.len() > limits::TEXT_BYTES_MAX {
-        let message = format!(
-            "a justification of 1 to {} bytes is needed",
-            limits::TEXT_BYTES_MAX
-        );
-        return Err(ApiFailure::usage("no-justification", message));
-    }
+    check_justification(&request.justification)?;
     let actor = caller.actor();
     let cause = Cause::Order {
         actor: &actor,
-        justification,
+        justification: request.justification.trim(),
     };
     let xid = daemon.find(&name).await?;
     let would = daemon.would_destroy(xid, cause).await?;

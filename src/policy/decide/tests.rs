@@ -4,6 +4,7 @@ use super::*;
 use crate::base::AuthorityId;
 use crate::base::Timestamp;
 use crate::base::limits;
+use crate::policy::consent::{Consent, Consented};
 use crate::policy::facts::Circumstances;
 use crate::policy::permit::Action;
 use crate::policy::purpose::Purpose;
@@ -327,4 +328,38 @@ fn the_digest_names_rules_and_parameters() {
     assert_eq!(digest(None), digest(None));
     assert_ne!(digest(None), digest(Some(Handling::H3)));
     assert_ne!(digest(Some(Handling::H1)), digest(Some(Handling::H2)));
+}
+
+#[test]
+fn a_permit_says_whether_it_stands_on_a_consent() {
+    let (own, from) = (OWN.parse().unwrap(), PEER.parse::<AuthorityId>().unwrap());
+    let (terms, package) = (terms(), Digest::of(b"package"));
+    let consents = [Consent {
+        by: from.clone(),
+        package,
+        to: Consented::Use(Purpose::CivilClaim),
+        until: "2026-11-23".parse().unwrap(),
+    }];
+    let asked = |purpose: &Purpose| {
+        let facts = Facts {
+            action: Action::Open,
+            own: &own,
+            from: &from,
+            to: &own,
+            actor: "a.murphy",
+            roles: Roles::of(&[Role::Officer]),
+            purpose: Some(purpose),
+            terms: &terms,
+            package,
+            now: NOW.parse().unwrap(),
+            circumstances: Circumstances {
+                consents: &consents,
+                ..Circumstances::default()
+            },
+        };
+        decide(&PolicySet::new(None), &facts).map(|permit| permit.is_by_consent())
+    };
+    assert_eq!(asked(&Purpose::CivilClaim), Ok(true));
+    assert_eq!(asked(&Purpose::Prosecution), Ok(false));
+    assert!(asked(&Purpose::AssetRecovery).is_err());
 }

@@ -6,7 +6,7 @@ use crate::policy::facts::Facts;
 use crate::policy::permit::Action;
 use crate::policy::rules::Verdict;
 
-pub(super) const ID: &str = "consent";
+pub(in crate::policy) const ID: &str = "consent";
 
 /// Permits what was consented to; that there is no consent is for the rule that needs one to say.
 pub(super) fn judge(_: &PolicySet, facts: &Facts<'_>) -> Verdict {

@@ -1,6 +1,6 @@
 //! The rules, one a file. Each looks at the facts alone and permits, denies or is silent.
 
-mod consent;
+pub(super) mod consent;
 mod direction;
 mod exception;
 mod exculpatory;

@@ -100,3 +100,24 @@ fn an_expectation_that_is_not_met_is_seen() {
         assert_eq!(case.is_met(&judged), met, "{rest}");
     }
 }
+
+#[test]
+fn a_case_is_met_by_what_it_names_and_nothing_else() {
+    let table: Table = toml::from_str(TABLE).expect("the table is TOML");
+    let denied = table.cases.iter().find(|case| case.reason.is_some());
+    let mut case = denied.expect("some are denied").clone();
+    let judged = case.judge(&table, &PolicySet::new(None)).expect("a case");
+    assert!(case.is_met(&judged));
+    for change in [
+        |case: &mut Case| case.decision = Outcome::Permit,
+        |case: &mut Case| case.rule = Some("other".to_owned()),
+        |case: &mut Case| case.reason = Some(ReasonCode::PurposesEmpty),
+        |case: &mut Case| case.clause = Some("other".to_owned()),
+    ] {
+        let mut changed = case.clone();
+        change(&mut changed);
+        assert!(!changed.is_met(&judged), "{changed:?}");
+    }
+    (case.rule, case.reason, case.clause) = (None, None, None);
+    assert!(case.is_met(&judged));
+}

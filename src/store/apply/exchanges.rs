@@ -144,6 +144,18 @@ impl Group<'_> {
         })
     }
 
+    /// Whether the exchange is as far as it was.
+    pub(super) fn unmoved(&mut self, xid: &Xid, steps: u32) -> Result<(), Stop> {
+        let known = self.find(xid)?.ok_or(UNKNOWN)?;
+        let current = Some(known.phase);
+        let row = reader::row(self.db, sql::EXCHANGE, [xid.as_bytes()], reader::exchange)?;
+        if row.is_some_and(|row| row.steps == steps) {
+            Ok(())
+        } else {
+            Err(CommitFault::Conflict { current }.into())
+        }
+    }
+
     pub(super) fn advance<'o>(
         &mut self,
         op: &'o Op,

@@ -52,6 +52,7 @@ impl Group<'_> {
             Op::Statement { .. }
             | Op::Open(_)
             | Op::Advance { .. }
+            | Op::Unmoved { .. }
             | Op::Payload { .. }
             | Op::Header { .. }
             | Op::Shred { .. }

@@ -69,6 +69,9 @@ pub(super) fn project(own: &AuthorityId, rows: &[StatementRow]) -> Result<Projec
     chained(&steps)?;
     let first = steps.first().ok_or("there is no statement")?;
     let last = steps.last().ok_or("there is no statement")?;
+    let receipts: Vec<_> = steps.iter().map(|step| &step.receipt).collect();
+    let newest = receipt::newest(&receipts).and_then(|at| steps.get(at));
+    let newest = newest.ok_or("no statement is under the terms in force")?;
     let (Some(from), Some(to), Some(pkg), Some(terms)) = (
         &first.receipt.from,
         &first.receipt.to,
@@ -96,7 +99,7 @@ pub(super) fn project(own: &AuthorityId, rows: &[StatementRow]) -> Result<Projec
         pkg: pkg.clone(),
         terms: String::from_utf8(json::canonical(terms)).map_err(|e| e.to_string())?,
         sd: first.receipt.sd.clone(),
-        last_note: last.note.bytes().to_vec(),
+        last_note: newest.note.bytes().to_vec(),
         steps: count(&steps, direction),
         created: first.at,
         updated: last.at,
@@ -139,7 +142,14 @@ fn sent(steps: &[Step]) -> Vec<Phase> {
     let has = |kind, signatures| signed(steps, kind, signatures);
     if has(Kind::Destroyed, 2) {
         vec![Phase::Destroyed]
-    } else if has(Kind::RestrictionChanged, 1) {
+    } else if [
+        Kind::RestrictionChanged,
+        Kind::ConsentGiven,
+        Kind::ConsentRefused,
+    ]
+    .iter()
+    .any(|kind| has(*kind, 1))
+    {
         vec![Phase::RestrictionSigned, Phase::Closed]
     } else if has(Kind::Handover, 2) {
         vec![Phase::Delivered, Phase::Closed]

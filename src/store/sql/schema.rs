@@ -117,6 +117,10 @@ pub(crate) const MIGRATIONS: &[(&str, &str)] = &[
         "CREATE INDEX exchange_telling ON exchange (peer, no)
             WHERE direction = 'in' AND phase = 'held' AND next_try IS NOT NULL;",
     ),
+    (
+        "wishes for consent",
+        "CREATE INDEX statement_asked ON statement (seq) WHERE kind = 'consent-asked';",
+    ),
 ];
 
 /// Nothing that grows at its end alone is indexed by what is random, and no note is kept twice: each page that a package

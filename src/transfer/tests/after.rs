@@ -1,7 +1,9 @@
 //! What is said of a package after its handover.
 
 use super::*;
-use crate::transfer::after::{After, completed, judge};
+use crate::policy::Purpose;
+use crate::receipt::{Disclosure, disclosure};
+use crate::transfer::after::{After, check_words, completed, judge};
 
 /// What both sides hold once a package was handed over.
 fn handed_over() -> Vec<Note> {
@@ -31,7 +33,7 @@ fn check(here: &str, held: &[Note], came: Note, want: &str) {
     let there = if here == SENDER { RECEIVER } else { SENDER };
     let got = match judge(&own(here), &other(there), held, came) {
         Ok(After::Known(note)) => format!("known {}", note.map_or(0, |it| it.signatures().len())),
-        Ok(After::Noted(_)) => "noted".to_owned(),
+        Ok(After::Noted(..)) => "noted".to_owned(),
         Ok(After::Restricted(_)) => "restricted".to_owned(),
         Ok(After::Destroyed(note)) => format!("destroyed {}", note.signatures().len()),
         Err(fault) => fault.code,
@@ -147,4 +149,85 @@ fn only_what_both_have_signed_completes_a_destruction() {
     check(&held[2], Err("unexpected-frame"));
     let foreign = destroyed.countersign(&own(THIRD).key).unwrap();
     check(&foreign, Err("statement-wrong-signer"));
+}
+
+/// A wish for one more use, after the last of these.
+fn wished(held: &[Note]) -> Note {
+    let last = held.last().unwrap();
+    let receipt = crate::receipt::open(last).unwrap();
+    let mut next = receipt.follow(last, Kind::ConsentAsked);
+    next.pol = receipt.pol;
+    next.purpose = Some(Purpose::CivilClaim);
+    let next = next.disclosing(&[why()]);
+    next.sign(&own(RECEIVER).key).unwrap()
+}
+
+fn why() -> Disclosure {
+    Disclosure::new([7; 16], disclosure::JUSTIFICATION, "claim")
+}
+
+/// The sender's answer to a wish, for this use.
+fn answered(wish: &Note, kind: Kind, purpose: Purpose) -> Note {
+    let asked = crate::receipt::open(wish).unwrap();
+    let mut next = asked.follow(wish, kind);
+    next.pol = asked.pol;
+    next.purpose = Some(purpose);
+    if kind == Kind::ConsentGiven {
+        next.until = "2027-06-30".parse().ok();
+    } else {
+        next = next.because(Reason::technical("refused"));
+    }
+    next.sign(&own(SENDER).key).unwrap()
+}
+
+#[test]
+fn a_wish_is_answered_once_and_as_it_was_asked() {
+    let held = handed_over();
+    let wish = wished(&held);
+    check(SENDER, &held, wish.clone(), "noted");
+    check(RECEIVER, &held, wish.clone(), "receipt-wrong-key");
+    check(SENDER, &held[..2], wish.clone(), "prev-unknown");
+    let asked = with(&held, wish.clone());
+    check(SENDER, &asked, wish.clone(), "known 0");
+    let given = answered(&wish, Kind::ConsentGiven, Purpose::CivilClaim);
+    let refused = answered(&wish, Kind::ConsentRefused, Purpose::CivilClaim);
+    for answer in [&given, &refused] {
+        check(RECEIVER, &asked, answer.clone(), "noted");
+        check(RECEIVER, &held, answer.clone(), "prev-unknown");
+        check(SENDER, &asked, answer.clone(), "receipt-wrong-key");
+    }
+    let other = answered(&wish, Kind::ConsentGiven, Purpose::Trial);
+    check(RECEIVER, &asked, other, "receipt-changed");
+    let done = with(&asked, given.clone());
+    check(RECEIVER, &done, given, "known 0");
+    check(RECEIVER, &done, refused, "answered-already");
+}
+
+#[test]
+fn only_its_own_words_go_beside_a_wish() {
+    let wish = wished(&handed_over());
+    let other = |name| Disclosure::new([7; 16], name, "claim").encode();
+    for (words, want) in [
+        (vec![], Ok(())),
+        (vec![why().encode()], Ok(())),
+        (
+            vec![Disclosure::new([8; 16], disclosure::JUSTIFICATION, "claim").encode()],
+            Err("disclosure-not-in-receipt"),
+        ),
+        (vec![other("persons")], Err("disclosure-not-in-receipt")),
+        (
+            vec![why().encode(), why().encode()],
+            Err("disclosure-twice"),
+        ),
+        (vec!["=".to_owned()], Err("disclosure-encoding")),
+    ] {
+        let got = check_words(&wish, &words).map_err(|fault| fault.code);
+        assert_eq!(got, want.map_err(str::to_owned), "{words:?}");
+    }
+    let receipt = crate::receipt::open(&wish).unwrap();
+    let persons = Disclosure::new([9; 16], disclosure::PERSONS, "a.murphy");
+    let wish = receipt.disclosing(std::slice::from_ref(&persons));
+    let wish = wish.sign(&own(RECEIVER).key).unwrap();
+    let fault = check_words(&wish, &[persons.encode()]).unwrap_err();
+    assert_eq!(fault.code, "disclosure-unexpected");
 }

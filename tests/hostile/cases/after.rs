@@ -1,7 +1,8 @@
 //! Streams that begin with a statement about a package that was never handed over.
 
 use rogatory::identity::{Context, Note};
-use rogatory::receipt::{Kind, Reason, Receipt};
+use rogatory::policy::Purpose;
+use rogatory::receipt::{Disclosure, Kind, Reason, Receipt, disclosure};
 use rogatory::wire::Frame;
 
 use crate::attack::stamp;
@@ -22,7 +23,27 @@ fn stricter(stage: &Stage<'_>, kind: Kind) -> Receipt {
     next
 }
 
+/// A wish for one more use, one step after the attacker's dispatch.
+fn wish(stage: &Stage<'_>) -> Receipt {
+    let mut wish = stricter(stage, Kind::ConsentAsked);
+    wish.reason = None;
+    wish.purpose = Some(Purpose::CivilClaim);
+    wish
+}
+
+fn beside(note: &Note, words: Vec<String>) -> Vec<Say> {
+    let mut says = said(note);
+    says.push(Say::Bytes(Frame::Disclosures(words).encode()));
+    says
+}
+
 pub(crate) fn all() -> Vec<Case> {
+    let mut all = terms_and_ends();
+    all.extend(wishes());
+    all
+}
+
+fn terms_and_ends() -> Vec<Case> {
     vec![
         Case::new(
             Scene::Fresh,
@@ -62,6 +83,65 @@ pub(crate) fn all() -> Vec<Case> {
                 next.reason = None;
                 let key = &stage.attacker.keys.receipts;
                 said(&Note::issue(Context::Receipt, &next, key).unwrap())
+            },
+        ),
+    ]
+}
+
+fn wishes() -> Vec<Case> {
+    vec![
+        Case::new(
+            Scene::Fresh,
+            "a wish for a package of ours that nobody has",
+            "not-handed-over",
+            |stage| {
+                let key = &stage.attacker.keys.receipts;
+                let wish = Note::issue(Context::Consent, &wish(stage), key).unwrap();
+                beside(&wish, Vec::new())
+            },
+        ),
+        Case::new(
+            Scene::Fresh,
+            "a wish in the context of receipts",
+            "statement-wrong-context",
+            |stage| {
+                let key = &stage.attacker.keys.receipts;
+                let wish = Note::issue(Context::Receipt, &wish(stage), key).unwrap();
+                beside(&wish, Vec::new())
+            },
+        ),
+        Case::new(
+            Scene::Fresh,
+            "a wish with the words of another",
+            "disclosure-not-in-receipt",
+            |stage| {
+                let key = &stage.attacker.keys.receipts;
+                let wish = Note::issue(Context::Consent, &wish(stage), key).unwrap();
+                let words = Disclosure::new([1; 16], disclosure::JUSTIFICATION, "another's");
+                beside(&wish, vec![words.encode()])
+            },
+        ),
+        Case::new(
+            Scene::Fresh,
+            "a wish followed by a header",
+            "unexpected-frame",
+            |stage| {
+                let key = &stage.attacker.keys.receipts;
+                let wish = Note::issue(Context::Consent, &wish(stage), key).unwrap();
+                let mut says = said(&wish);
+                says.push(Say::Bytes(Frame::Header(b"x".to_vec()).encode()));
+                says
+            },
+        ),
+        Case::new(
+            Scene::Fresh,
+            "an answer that nobody asked for",
+            "not-handed-over",
+            |stage| {
+                let mut answer = wish(stage);
+                answer.kind = Kind::ConsentGiven;
+                answer.until = "2031-01-01".parse().ok();
+                beside(&stage.attacker.sign(&answer), Vec::new())
             },
         ),
     ]

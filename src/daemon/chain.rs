@@ -1,0 +1,227 @@
+//! What the ledger says of an exchange, read once from the stored bytes and verified again: the dispatch, and what both sides
+//! hold since the handover.
+
+use std::borrow::Cow;
+
+use crate::api::server::ApiFailure;
+use crate::base::Timestamp;
+use crate::base::limits;
+use crate::daemon::Daemon;
+use crate::daemon::openings::altered;
+use crate::daemon::routes::stored;
+use crate::identity::keys::PublicKey;
+use crate::identity::statement::Note;
+use crate::policy::{Consent, Consented, Purpose, Restriction, Terms};
+use crate::receipt::{self, Kind, Receipt};
+use crate::store::{Direction, Exchange, StatementRow};
+
+/// A receipt and the note that it stands in.
+#[derive(Debug)]
+pub(crate) struct Signed {
+    pub(crate) note: Note,
+    pub(crate) receipt: Receipt,
+}
+
+/// The verified statements that bind a package.
+#[derive(Debug)]
+pub(crate) struct Chain {
+    /// The terms of the dispatch, which the manifest repeats.
+    pub(crate) sealed: Terms,
+    /// The handover, then changed restrictions, oldest first; none before the handover.
+    pub(crate) shared: Vec<Signed>,
+    /// What the next statement about an opening follows: the newest of those that it may. The dispatch, if there is none.
+    pub(crate) accessed: Signed,
+    /// What the sender has consented to beyond the terms as they are, expired consents included.
+    pub(crate) consents: Vec<Consent>,
+    /// The restrictions under which each of them was given.
+    conditions: Vec<Vec<Restriction>>,
+}
+
+impl Chain {
+    /// The terms in force: those that were sealed, or what the sender has made of them since.
+    pub(crate) fn terms(&self) -> &Terms {
+        let newest = self.shared.last();
+        newest
+            .and_then(|it| it.receipt.terms.as_ref())
+            .unwrap_or(&self.sealed)
+    }
+
+    /// The terms for this use: those in force, and where the use stands on a consent, the restrictions of that.
+    pub(crate) fn terms_for(&self, purpose: Purpose, now: Timestamp) -> Cow<'_, Terms> {
+        let terms = self.terms();
+        let standing = self.consents.iter().zip(&self.conditions);
+        let of_use = standing.filter(|(consent, _)| {
+            consent.to == Consented::Use(purpose) && now <= consent.until.end_of_day()
+        });
+        let added: Vec<_> = of_use.flat_map(|(_, conditions)| conditions).collect();
+        if added.is_empty() || terms.purposes.contains(&purpose) {
+            return Cow::Borrowed(terms);
+        }
+        let mut terms = terms.clone();
+        terms.restrictions.extend(added);
+        terms.restrictions.sort_unstable();
+        terms.restrictions.dedup();
+        Cow::Owned(terms)
+    }
+
+    /// What the next statement that both sides hold follows.
+    pub(crate) fn last(&self) -> Result<&Signed, ApiFailure> {
+        self.shared.last().ok_or_else(|| altered("handover"))
+    }
+}
+
+impl Chain {
+    /// Finds what the sender has consented to. A consent ends where what may be done under the terms was changed after it.
+    fn consent(
+        &mut self,
+        rows: &[StatementRow],
+        (sender, receiver): &(PublicKey, PublicKey),
+    ) -> Result<(), ApiFailure> {
+        let altered = || altered("chain of statements");
+        let of = |kind: Kind| rows.iter().filter(move |row| row.kind == kind.as_str());
+        let asked = of(Kind::ConsentAsked).map(read);
+        let asked: Vec<Signed> = asked.collect::<Result<_, _>>()?;
+        for row in of(Kind::ConsentGiven) {
+            let given = read(row)?;
+            let wish = asked
+                .iter()
+                .find(|it| Some(it.note.text_digest()) == given.receipt.prev)
+                .ok_or_else(altered)?;
+            let follows = receipt::continues(&wish.receipt, &wish.note, &given.receipt);
+            follows.map_err(|_| altered())?;
+            for it in [wish, &given] {
+                let verified = receipt::verify(&it.note, &it.receipt, sender, receiver, true);
+                verified.map_err(|_| altered())?;
+            }
+            let stands = given.receipt.terms.as_ref().is_some_and(|then| {
+                let now = self.terms();
+                (&then.purposes, then.onward, &then.restrictions)
+                    == (&now.purposes, now.onward, &now.restrictions)
+            });
+            if let (true, Some(consent)) = (stands, consent_of(&given.receipt)) {
+                self.consents.push(consent);
+                self.conditions.push(given.receipt.conditions);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn consent_of(given: &Receipt) -> Option<Consent> {
+    let to_use = given.purpose.map(Consented::Use);
+    let onward = given.third.clone().map(Consented::Onward);
+    Some(Consent {
+        by: given.from.as_ref()?.id.clone(),
+        package: given.pkg.as_ref()?.body,
+        to: to_use.or(onward)?,
+        until: given.until?,
+    })
+}
+
+impl Daemon {
+    /// The receipt keys of the sender and the receiver of an exchange; `None` if the peer is not known any more.
+    pub(crate) fn parties(&self, row: &Exchange) -> Option<(PublicKey, PublicKey)> {
+        let own = self.station.own.key.public();
+        let peer = self.roster.by_id(&row.peer)?.card.keys.receipts.clone();
+        Some(match row.direction {
+            Direction::Out => (own, peer),
+            Direction::In => (peer, own),
+        })
+    }
+
+    /// The statements that bind this package.
+    pub(crate) async fn chain_of(&self, row: &Exchange) -> Result<Chain, ApiFailure> {
+        let rows = self.station.ledger.statements(&row.xid).await;
+        let rows = rows.map_err(|e| stored(&e))?;
+        let keys = self.parties(row).ok_or_else(|| altered("peer"))?;
+        let dispatch = sealed(row, &rows, &keys)?;
+        let sealed = dispatch.receipt.terms.clone();
+        let accessed = accessed(&rows)?.unwrap_or(dispatch);
+        let mut chain = Chain {
+            sealed: sealed.ok_or_else(|| altered("terms"))?,
+            shared: shared(&rows, &keys)?,
+            accessed,
+            consents: Vec::new(),
+            conditions: Vec::new(),
+        };
+        chain.consent(&rows, &keys)?;
+        if chain.terms().is_within(&chain.sealed) {
+            Ok(chain)
+        } else {
+            Err(altered("changed restriction"))
+        }
+    }
+}
+
+fn sealed(
+    exchange: &Exchange,
+    rows: &[StatementRow],
+    (sender, receiver): &(PublicKey, PublicKey),
+) -> Result<Signed, ApiFailure> {
+    let row = rows
+        .iter()
+        .find(|row| row.kind == Kind::Dispatch.as_str())
+        .ok_or_else(|| altered("dispatch"))?;
+    let note = Note::parse(&row.note).map_err(|_| altered("dispatch"))?;
+    let dispatch = receipt::open(&note).map_err(|_| altered("dispatch"))?;
+    receipt::verify(&note, &dispatch, sender, receiver, false).map_err(|e| {
+        ApiFailure::mismatch(
+            "dispatch-altered",
+            format!("the stored dispatch does not verify: {e}"),
+        )
+    })?;
+    let pkg_holds = dispatch
+        .pkg
+        .as_ref()
+        .is_some_and(|pkg| pkg.body == exchange.body && pkg.len == exchange.len);
+    if !pkg_holds {
+        return Err(altered("row"));
+    }
+    let receipt = dispatch;
+    Ok(Signed { note, receipt })
+}
+
+/// The newest statement that one about an opening may follow.
+fn accessed(rows: &[StatementRow]) -> Result<Option<Signed>, ApiFailure> {
+    let follows = Kind::Access.profile().follows;
+    let may = |row: &&StatementRow| {
+        let kind = Kind::parse(&row.kind);
+        kind.is_ok_and(|kind| follows.contains(&kind))
+    };
+    rows.iter().rev().find(may).map(read).transpose()
+}
+
+/// The statement of this row; its signatures are not looked at.
+pub(crate) fn read(row: &StatementRow) -> Result<Signed, ApiFailure> {
+    let altered = || altered("chain of statements");
+    let note = Note::parse(&row.note).map_err(|_| altered())?;
+    let receipt = receipt::open(&note).map_err(|_| altered())?;
+    Ok(Signed { note, receipt })
+}
+
+/// Each is verified, and follows the one before it.
+fn shared(
+    rows: &[StatementRow],
+    (sender, receiver): &(PublicKey, PublicKey),
+) -> Result<Vec<Signed>, ApiFailure> {
+    let altered = || altered("chain of statements");
+    let mut shared: Vec<Signed> = Vec::new();
+    for row in rows {
+        let is_handover = row.kind == Kind::Handover.as_str() && row.signatures == 2;
+        if !is_handover && row.kind != Kind::RestrictionChanged.as_str() {
+            continue;
+        }
+        let note = Note::parse(&row.note).map_err(|_| altered())?;
+        let receipt = receipt::open(&note).map_err(|_| altered())?;
+        receipt::verify(&note, &receipt, sender, receiver, true).map_err(|_| altered())?;
+        if let Some(before) = shared.last() {
+            let follows = receipt::continues(&before.receipt, &before.note, &receipt);
+            follows.map_err(|_| altered())?;
+        }
+        shared.push(Signed { note, receipt });
+    }
+    if shared.len() > limits::RESTRICTIONS_CHANGED_MAX + 1 {
+        return Err(altered());
+    }
+    Ok(shared)
+}

@@ -1,0 +1,353 @@
+//! Consent: a receiver asks for more than the terms permit, and the sender gives it until the end of a day, or refuses. Both
+//! are statements of their own, told until they are acknowledged; the words of either side travel beside them.
+
+use crate::api::server::ApiFailure;
+use crate::api::types::{AskConsent, ConsentView, GrantConsent};
+use crate::base::Timestamp;
+use crate::base::Xid;
+use crate::daemon::Daemon;
+use crate::daemon::chain::{Signed, read};
+use crate::daemon::notices::Notice;
+use crate::daemon::openings::altered;
+use crate::daemon::retention::terms_now;
+use crate::daemon::routes::stored;
+use crate::daemon::statements::{
+    Stated, check_justification, commit_failure, unsigned, who_and_why,
+};
+use crate::policy::{Denial, Onward, ReasonCode, Terms, instrument};
+use crate::receipt::{Disclosure, Kind, Reason, Receipt, disclosure};
+use crate::store::{self, Direction, Exchange, Op, Phase, StatementRow};
+
+/// Hex digits of the name of a wish.
+const NAME_DIGITS: usize = 16;
+/// The fewest digits by which one is found.
+const NAME_DIGITS_MIN: usize = 8;
+
+/// A wish and its answer, as the ledger has them.
+struct Wished {
+    row: Exchange,
+    asked: Signed,
+    answer: Option<Signed>,
+}
+
+/// The sender's answer.
+pub(crate) enum Answer {
+    Given(GrantConsent),
+    Refused { justification: String },
+}
+
+impl Wished {
+    fn name(&self) -> String {
+        name(&self.asked)
+    }
+
+    fn state(&self, now: Timestamp) -> &'static str {
+        let Some(answer) = &self.answer else {
+            let stands = self.asked.receipt.terms == terms_now(&self.row);
+            return if stands { "waiting" } else { "lapsed" };
+        };
+        let until = answer.receipt.until;
+        if answer.receipt.kind == Kind::ConsentRefused {
+            "refused"
+        } else if until.is_some_and(|until| now > until.end_of_day()) {
+            "expired"
+        } else {
+            "given"
+        }
+    }
+}
+
+fn name(asked: &Signed) -> String {
+    let mut name = asked.note.text_digest().to_string();
+    name.truncate(NAME_DIGITS);
+    name
+}
+
+impl Answer {
+    const fn justification(&self) -> &String {
+        match self {
+            Self::Given(grant) => &grant.justification,
+            Self::Refused { justification } => justification,
+        }
+    }
+
+    /// What is answered to this wish; to be stamped.
+    fn receipt(&self, asked: &Signed, now: Timestamp) -> Result<Receipt, ApiFailure> {
+        let follow = |kind| {
+            let mut next = asked.receipt.follow(&asked.note, kind);
+            next.purpose = asked.receipt.purpose;
+            next.third.clone_from(&asked.receipt.third);
+            next
+        };
+        match self {
+            Self::Given(grant) => {
+                if grant.until.end_of_day() < now {
+                    let message = format!("{} is over: name a day to come", grant.until);
+                    return Err(ApiFailure::usage("until-past", message));
+                }
+                let mut next = follow(Kind::ConsentGiven);
+                next.until = Some(grant.until);
+                next.conditions.clone_from(&grant.conditions);
+                next.conditions.sort_unstable();
+                next.conditions.dedup();
+                Ok(next)
+            }
+            Self::Refused { .. } => {
+                let reason = Reason {
+                    code: "refused".to_owned(),
+                    clause: instrument::BY_TERMS.to_owned(),
+                };
+                Ok(follow(Kind::ConsentRefused).because(reason))
+            }
+        }
+    }
+}
+
+impl Daemon {
+    /// Asks the sender of a package that is held here for its consent.
+    pub(crate) async fn ask_consent(
+        &self,
+        actor: &str,
+        xid: Xid,
+        wish: AskConsent,
+    ) -> Result<ConsentView, ApiFailure> {
+        check_justification(&wish.justification)?;
+        let row = self.exchange(&xid).await?;
+        if row.direction == Direction::Out || row.phase != Phase::Held {
+            let message = format!(
+                "consent is asked for a package that is held here; this one is {}",
+                row.phase
+            );
+            return Err(ApiFailure::usage("not-held", message));
+        }
+        let chain = self.chain_of(&row).await?;
+        check_wish(&wish, &row, chain.terms())?;
+        let same = |it: &Wished| {
+            let asked = &it.asked.receipt;
+            let waits = it.state(self.station.clock()) == "waiting";
+            waits && (asked.purpose, &asked.third) == (wish.purpose, &wish.third)
+        };
+        if let Some(known) = self.wishes_of(&row).await?.into_iter().find(same) {
+            let message = format!("this was asked already, as {}", known.name());
+            return Err(ApiFailure::nothing("asked-already", message).next("rogatory consent list"));
+        }
+        let notice = Notice {
+            purpose: wish.purpose,
+            third: wish.third,
+            disclosures: who_and_why(actor, wish.justification.trim()),
+            ..Notice::of(Kind::ConsentAsked)
+        };
+        let note = self.notify(&row, notice, Vec::new()).await?;
+        let wishes = self.wishes_of(&row).await?;
+        let asked = wishes.iter().find(|it| it.asked.note.digest() == note);
+        self.consent_view(asked.ok_or_else(|| altered("wish"))?)
+            .await
+    }
+
+    /// Answers a wish of the receiver of a package of this authority; a wish is answered once.
+    pub(crate) async fn answer_consent(
+        &self,
+        actor: &str,
+        name: &str,
+        answer: &Answer,
+    ) -> Result<ConsentView, ApiFailure> {
+        check_justification(answer.justification())?;
+        let _one_at_a_time = self.access.lock().await;
+        let wished = self.wish(name).await?;
+        let row = &wished.row;
+        if row.direction == Direction::In {
+            let message = "this authority asked for it: the sender of the package answers";
+            return Err(ApiFailure::usage("not-sender", message));
+        }
+        let now = self.station.clock();
+        if wished.answer.is_some() {
+            let message = format!(
+                "the wish {} is {} already",
+                wished.name(),
+                wished.state(now)
+            );
+            return Err(ApiFailure::nothing("answered-already", message));
+        }
+        if !matches!(row.phase, Phase::Closed | Phase::RestrictionSigned) {
+            let message = format!("the package is {}", row.phase);
+            return Err(ApiFailure::temporary("not-held", message)
+                .next("rogatory package show ID tells its state"));
+        }
+        let chain = self.chain_of(row).await?;
+        if wished.asked.receipt.terms.as_ref() != Some(chain.terms()) {
+            let message = "the terms were changed after this was asked: it is to be asked again";
+            return Err(ApiFailure::usage("terms-changed", message));
+        }
+        let disclosures = who_and_why(actor, answer.justification().trim());
+        let next = answer.receipt(&wished.asked, now)?;
+        let next = next.stamped(&self.stamp()).disclosing(&disclosures);
+        let note = next.sign(&self.station.own.key).map_err(|e| unsigned(&e))?;
+        let stated = Stated {
+            kind: next.kind,
+            note: &note,
+            disclosures: &disclosures,
+            from: row.phase,
+            to: Phase::RestrictionSigned,
+        };
+        let mut ops = self.stated(row.xid, &stated);
+        ops.push(Op::calm(row.xid));
+        ops.push(Op::Meta {
+            key: store::tell_key(&note.digest()),
+            value: store::DUE.to_vec(),
+        });
+        let committed = self.station.ledger.commit(ops).await;
+        committed.map_err(commit_failure)?;
+        self.changed(row.xid);
+        self.ring(&row.peer);
+        self.consent_view(&self.wish(name).await?).await
+    }
+
+    /// All wishes that were asked here or of this authority, newest first: those of the last 10,000.
+    pub(crate) async fn consent_views(&self) -> Result<Vec<ConsentView>, ApiFailure> {
+        let mut views = Vec::new();
+        for asked in self.asked().await? {
+            let wished = self.wished(&asked).await?;
+            views.push(self.consent_view(&wished).await?);
+        }
+        Ok(views)
+    }
+
+    /// One wish, by its name or the first digits of it.
+    pub(crate) async fn one_consent(&self, name: &str) -> Result<ConsentView, ApiFailure> {
+        self.consent_view(&self.wish(name).await?).await
+    }
+
+    async fn asked(&self) -> Result<Vec<StatementRow>, ApiFailure> {
+        let asked = self.station.ledger.asked().await;
+        asked.map_err(|e| stored(&e))
+    }
+
+    async fn wish(&self, wanted: &str) -> Result<Wished, ApiFailure> {
+        if wanted.len() < NAME_DIGITS_MIN {
+            let message = format!("name a wish by at least {NAME_DIGITS_MIN} of its digits");
+            return Err(ApiFailure::usage("short-id", message));
+        }
+        let mut found = Vec::new();
+        for row in self.asked().await? {
+            if name(&read(&row)?).starts_with(wanted) {
+                found.push(row);
+            }
+        }
+        match found.as_slice() {
+            [one] => self.wished(one).await,
+            [] => {
+                let message = format!("no wish for consent is called {wanted}");
+                Err(ApiFailure::missing("no-such-consent", message).next("rogatory consent list"))
+            }
+            [_, _, ..] => {
+                let message = format!("{} wishes are called {wanted}…", found.len());
+                Err(ApiFailure::usage("ambiguous-id", message).next("rogatory consent list"))
+            }
+        }
+    }
+
+    async fn wished(&self, asked: &StatementRow) -> Result<Wished, ApiFailure> {
+        let xid = asked.xid.ok_or_else(|| altered("wish"))?;
+        let row = self.exchange(&xid).await?;
+        let wishes = self.wishes_of(&row).await?;
+        let is_it = |it: &Wished| it.asked.note.digest() == asked.digest;
+        let found = wishes.into_iter().find(is_it);
+        found.ok_or_else(|| altered("wish"))
+    }
+
+    /// What was asked for about this package, oldest first.
+    async fn wishes_of(&self, row: &Exchange) -> Result<Vec<Wished>, ApiFailure> {
+        let rows = self.station.ledger.statements(&row.xid).await;
+        let rows = rows.map_err(|e| stored(&e))?;
+        let of = |is: fn(Kind) -> bool| {
+            let kind = move |row: &&StatementRow| Kind::parse(&row.kind).is_ok_and(is);
+            rows.iter().filter(kind).map(read)
+        };
+        let answers: Vec<Signed> = of(Kind::is_answer).collect::<Result<_, _>>()?;
+        let mut answers: Vec<_> = answers.into_iter().map(Some).collect();
+        let mut wishes = Vec::new();
+        for asked in of(|kind| kind == Kind::ConsentAsked) {
+            let asked = asked?;
+            let text = Some(asked.note.text_digest());
+            let is_to = |it: &&mut Option<Signed>| {
+                let to = it.as_ref().and_then(|it| it.receipt.prev);
+                to.is_some() && to == text
+            };
+            let answer = answers.iter_mut().find(is_to).and_then(Option::take);
+            let row = row.clone();
+            wishes.push(Wished { row, asked, answer });
+        }
+        Ok(wishes)
+    }
+
+    async fn consent_view(&self, wished: &Wished) -> Result<ConsentView, ApiFailure> {
+        let answer = wished.answer.as_ref();
+        let answered = match answer {
+            Some(answer) => self.words(answer).await?,
+            None => None,
+        };
+        let asked = &wished.asked.receipt;
+        let said = answer.map(|it| &it.receipt);
+        Ok(ConsentView {
+            id: wished.name(),
+            package: wished.row.xid,
+            direction: wished.row.direction.to_string(),
+            peer: wished.row.peer.clone(),
+            purpose: asked.purpose,
+            third: asked.third.clone(),
+            asked_at: asked.t,
+            justification: self.words(&wished.asked).await?,
+            state: wished.state(self.station.clock()).to_owned(),
+            until: said.and_then(|it| it.until),
+            conditions: said.map(|it| it.conditions.clone()).unwrap_or_default(),
+            answered_at: said.map(|it| it.t),
+            answer: answered,
+        })
+    }
+
+    /// The words beside a statement, if they are here.
+    async fn words(&self, signed: &Signed) -> Result<Option<String>, ApiFailure> {
+        let key = store::disclosures_key(&signed.note.digest());
+        let kept = self.station.ledger.meta(&key).await;
+        let Some(kept) = kept.map_err(|e| stored(&e))? else {
+            return Ok(None);
+        };
+        let kept: Vec<String> = serde_json::from_slice(&kept).map_err(|_| altered("words"))?;
+        let read = disclosure::check_against(&signed.receipt.sd, &kept);
+        let read: Vec<Disclosure> = read.map_err(|_| altered("words"))?;
+        let words = disclosure::text(&read, disclosure::JUSTIFICATION);
+        Ok(words.map(str::to_owned))
+    }
+}
+
+/// Whether there is anything to ask for.
+fn check_wish(wish: &AskConsent, row: &Exchange, terms: &Terms) -> Result<(), ApiFailure> {
+    if wish.purpose.is_some() == wish.third.is_some() {
+        let message = "consent is asked either for a use or for passing on";
+        return Err(ApiFailure::usage("bad-wish", message));
+    }
+    if let Some(purpose) = wish.purpose.filter(|it| terms.purposes.contains(it)) {
+        let message = format!("the terms permit to use it for {purpose} already");
+        return Err(ApiFailure::nothing("permitted-already", message));
+    }
+    let Some(third) = &wish.third else {
+        return Ok(());
+    };
+    if *third == row.peer {
+        let message = format!("{third} has sent the package itself");
+        return Err(ApiFailure::usage("same-authority", message));
+    }
+    if terms.onward == Onward::Prohibited {
+        return Err(ApiFailure::denied(&Denial {
+            rule: "onward",
+            term: format!("onward={}", terms.onward),
+            reason: ReasonCode::OnwardProhibited,
+            clause: instrument::BY_TERMS.to_owned(),
+            text: format!(
+                "the terms prohibit to pass this package on; {} would have to change them",
+                row.peer
+            ),
+        }));
+    }
+    Ok(())
+}

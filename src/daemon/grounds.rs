@@ -1,0 +1,93 @@
+//! What is said of a package beside its dispatch, which holds salted digests of it alone: case, request, offences, and why
+//! the evidence is necessary and proportionate.
+
+use crate::api::server::ApiFailure;
+use crate::api::types::{Grounds, SealFinish, SealRequest};
+use crate::base::limits;
+use crate::receipt::{Disclosure, disclosure};
+use crate::seal;
+use crate::store::Exchange;
+
+fn text_ok(what: &str, text: &str, bytes_max: usize) -> Result<(), ApiFailure> {
+    if text.trim().is_empty() || text.len() > bytes_max || text.chars().any(char::is_control) {
+        let message =
+            format!("{what} must be 1 to {bytes_max} bytes of text without control characters");
+        return Err(ApiFailure::usage("bad-text", message));
+    }
+    Ok(())
+}
+
+/// Free text within its limits, terms as they must be.
+pub(super) fn check_request(request: &SealRequest) -> Result<(), ApiFailure> {
+    text_ok("the case reference", &request.case, limits::TEXT_BYTES_MAX)?;
+    for (what, text) in [
+        ("the request reference", &request.request),
+        ("the title", &request.title),
+        ("the statement of necessity", &request.necessity),
+        ("the statement of proportionality", &request.proportionality),
+    ] {
+        text.as_ref()
+            .map_or(Ok(()), |text| text_ok(what, text, limits::TEXT_BYTES_MAX))?;
+    }
+    if request.offences.len() > limits::OFFENCES_MAX {
+        let message = format!("at most {} offences can be named", limits::OFFENCES_MAX);
+        return Err(ApiFailure::usage("too-many-offences", message));
+    }
+    for offence in &request.offences {
+        text_ok("an offence", offence, limits::OFFENCE_BYTES_MAX)?;
+    }
+    request
+        .terms
+        .check()
+        .map_err(|e| ApiFailure::usage("bad-terms", e.to_string()))
+}
+
+/// Everything of which the dispatch holds a digest.
+pub(super) fn disclosures(request: &SealRequest, finish: &SealFinish) -> Vec<Disclosure> {
+    let salted = |name, value: serde_json::Value| Disclosure::new(seal::random(), name, value);
+    let mut all = vec![
+        salted(disclosure::MANIFEST, finish.manifest.to_string().into()),
+        salted(disclosure::ITEM_ROOT, finish.item_root.to_string().into()),
+        salted(disclosure::CASE, request.case.as_str().into()),
+    ];
+    for (name, text) in [
+        (disclosure::REQUEST, &request.request),
+        (disclosure::TITLE, &request.title),
+        (disclosure::NECESSITY, &request.necessity),
+        (disclosure::PROPORTIONALITY, &request.proportionality),
+    ] {
+        all.extend(text.as_ref().map(|text| salted(name, text.as_str().into())));
+    }
+    if !request.offences.is_empty() {
+        all.push(salted(
+            disclosure::OFFENCES,
+            request.offences.clone().into(),
+        ));
+    }
+    all
+}
+
+/// What travels beside the offer. The title stays with the sender; the receiver's officer reads it in the manifest.
+pub(super) fn sent(disclosures: &[Disclosure]) -> Vec<String> {
+    disclosures
+        .iter()
+        .filter(|it| it.name != disclosure::TITLE)
+        .map(Disclosure::encode)
+        .collect()
+}
+
+/// What the sender of a package says of its grounds; nothing, where that cannot be read.
+pub(crate) fn grounds_of(row: &Exchange) -> Grounds {
+    let read = row.disclosures.iter();
+    let read: Vec<_> = read
+        .filter_map(|text| Disclosure::parse(text).ok())
+        .collect();
+    let text = |name| disclosure::text(&read, name).map(str::to_owned);
+    let offences = read.iter().find(|it| it.name == disclosure::OFFENCES);
+    let offences = offences.and_then(|it| serde_json::from_value(it.value.clone()).ok());
+    Grounds {
+        offences: offences.unwrap_or_default(),
+        necessity: text(disclosure::NECESSITY),
+        proportionality: text(disclosure::PROPORTIONALITY),
+    }
+}
