@@ -39,7 +39,10 @@ equal "is shown as a problem" roles.operator "$(jq -r '.problems[] | select(.cod
 trust ie de
 trust de ie
 id=$(send ie de "$sample")
-within 60 "the package has come" sh -c "runuser -u $auditor -- '$WORK/rogatory' --socket '$WORK/de/api.sock' package show $id --json | jq -e '.package.state // .state | . == \"held\"'"
+come() {
+    [ "$(as "$auditor" package show "$id" --json | jq -r .state)" = held ]
+}
+within 60 "the package has come" come
 
 open=(package open "$id" --purpose trial --justification hearing --out)
 may 0 $officer "opens" "${open[@]}" "$WORK/out.d/1"

@@ -82,16 +82,16 @@ expect 2 "a package is not taken back without a reason" r ie package withdraw "$
 may 2 $officer "cannot take back what another sent" package withdraw "$first" --justification no
 expect 2 "terms do not become looser" r ie package restrict "$first" --purpose trial,civil-claim --justification more
 expect 0 "terms become stricter" r ie package restrict "$first" --purpose trial --restriction return --justification 'part acquitted'
-within 20 "de has them" sh -c "'$BIN' --home '$WORK/de' receipt list --package $first --json | jq -e 'any(.[]; .kind == \"restriction-changed\")'"
+within 20 "de has them" holds de 'any(.[]; .kind == "restriction-changed")' receipt list --package $first
 within 20 "and ie knows" sh -c "[ \"\$('$BIN' --home '$WORK/ie' package list --json | jq -r '.[] | select(.id == \"$first\") | .state')\" = closed ]"
 may 4 $officer "opens for no purpose that is no longer permitted" package open "$first" --purpose prosecution --justification x --out "$WORK/out.d/2"
 may 0 $officer "opens for the purpose that is left" "${open[@]}" "$WORK/out.d/3"
 expect 0 "ie asks what was done with it" r ie package restrict "$first" --use-report --justification 'question of the court'
-within 20 "ie has a report" sh -c "'$BIN' --home '$WORK/ie' receipt list --package $first --json | jq -e 'any(.[]; .kind == \"use-report\")'"
+within 20 "ie has a report" holds ie 'any(.[]; .kind == "use-report")' receipt list --package $first
 equal "of each opening and refusal" "access trial null;access-denied prosecution purpose-not-permitted;access trial null" "$(reported)"
 may 9 $officer "has nothing more to report" package report "$first"
 expect 0 "ie takes it back" r ie package withdraw "$first" --justification 'the order was annulled'
-within 20 "de knows that it may no longer be kept" sh -c "'$BIN' --home '$WORK/de' status --json | jq -e 'any(.problems[]; .code == \"destruction-due\")'"
+within 20 "de knows that it may no longer be kept" holds de 'any(.problems[]; .code == "destruction-due")' status
 expect 0 "ie sees what is held abroad" r ie package list --abroad --json
 equal "and that it is overdue" true "$(jq -r --arg id "$first" '.[] | select(.id == $id) | .overdue' "$WORK/out")"
 may 4 $officer "does not open it any more" "${open[@]}" "$WORK/out.d/4" --json
@@ -122,13 +122,13 @@ may 9 $supervisor "finds nothing more to destroy" package purge --due --yes
 may 9 $supervisor "destroys nothing twice" package purge "$first" --justification again --yes
 expect 0 "ie sees what is held abroad" r ie package list --abroad --json
 equal "which is the other one alone" "$large" "$(jq -r '.[].id' "$WORK/out")"
-within 20 "no problem is left" sh -c "'$BIN' --home '$WORK/de' status --json | jq -e 'all(.problems[]; .code != \"destruction-due\")'"
+within 20 "no problem is left" holds de 'all(.problems[]; .code != "destruction-due")' status
 
 # Held for a proceeding, then destroyed while the sender is away, with kills.
 may 2 $supervisor "holds nothing until yesterday" package hold "$large" --until 2020-01-01 --authority court --reason appeal
 may 0 $supervisor "holds it" package hold "$large" --until 2040-01-01 --authority 'Landgericht' --reason appeal
 expect 0 "ie takes it back" r ie package withdraw "$large" --justification 'the order was annulled'
-within 20 "de has heard" sh -c "'$BIN' --home '$WORK/de' receipt list --package $large --json | jq -e 'any(.[]; .kind == \"restriction-changed\")'"
+within 20 "de has heard" holds de 'any(.[]; .kind == "restriction-changed")' receipt list --package $large
 may 4 $supervisor "does not destroy what is held" package purge "$large" --justification x --yes --json
 equal "because of the hold" on-hold "$(jq -rs 'last | .denial.reason' "$WORK/err")"
 may 0 $supervisor "ends the hold" package release "$large"
@@ -154,7 +154,7 @@ serve de
 after=$(send ie de "$WORK/sample.txt")
 wait_state de "$after" held
 # Its ciphertext may have been on the way; its header never is.
-within 30 "de does not get it" sh -c "'$BIN' --home '$WORK/de' package list --json | jq -e 'all(.[] | select(.id == \"$early\"); .state == \"lapsed\")'"
+within 30 "de does not get it" holds de "all(.[] | select(.id == \"$early\"); .state == \"lapsed\")" package list
 
 # Its time is over: it is destroyed by itself, before anybody is served; a restored backup destroys it again.
 tomorrow=$(date -u -d '+1 day' +%F)
@@ -177,13 +177,13 @@ start ie
 wait_serving ie
 destroyed "$old"
 r de log checkpoint >/dev/null
-within 40 "ie has cosigned the log of de with that" sh -c "'$BIN' --home '$WORK/de' log status --json | jq -e '.size as \$size | any(.cosigned[]; .size >= \$size)'"
+within 40 "ie has cosigned the log of de with that" holds de '.size as $size | any(.cosigned[]; .size >= $size)' log status
 stop de
 rm -rf "$WORK/de/state"
 cp -a "$WORK/backup" "$WORK/de/state"
 serve de
 gone "$WORK/de/state" "${lost[@]}"
-within 20 "the restored state is known to be too old, and signs nothing" sh -c "'$BIN' --home '$WORK/de' log status --json | jq -e .recovering"
+within 20 "the restored state is known to be too old, and signs nothing" holds de '.recovering' log status
 may 11 $officer "opens nothing of it" package open "$old" --purpose trial --justification x --out "$WORK/out.d/5"
 equal "the receipt of its destruction stays with ie" destroyed "$(state ie "$old")"
 stop de

@@ -16,7 +16,7 @@ refused() {
 
 # answered NAME STATE WHAT: the wish is in this state at de
 answered() {
-    within 30 "$3" sh -c "'$BIN' --home '$WORK/de' consent show $1 --json | jq -e '.state == \"$2\"'"
+    within 30 "$3" holds de ".state == \"$2\"" consent show $1
 }
 
 # reaches WHAT: the last wish of de is known to ie; WISH is its name
@@ -131,7 +131,7 @@ equal "of two answers at once, one is given" "0 9" "$(sort -n "$WORK/code.1" "$W
 answered "$WISH" given "de has one"
 may 0 $officer "opens with it" package open "$other" --purpose civil-claim --justification claim --out "$WORK/out.d/4"
 expect 0 "ie binds it by stricter terms" r ie package restrict "$other" --no-onward --justification 'new order'
-within 30 "de has them" sh -c "'$BIN' --home '$WORK/de' receipt list --package $other --json | jq -e 'any(.[]; .kind == \"restriction-changed\")'"
+within 30 "de has them" holds de 'any(.[]; .kind == "restriction-changed")' receipt list --package $other
 refused purpose-not-permitted $officer "opens no more on the earlier consent" package open "$other" --purpose civil-claim --justification claim --out "$WORK/out.d/5"
 refused onward-prohibited $officer "need not ask to pass on what must not be" package ask-onward "$other" --to bepi.justice.example.fr --justification x
 # A wish that crosses stricter terms on its way.
@@ -146,7 +146,7 @@ serve de
 within 30 "ie has the wish" "$BIN" --home "$WORK/ie" consent show "$WISH"
 equal "the terms in force stay what they are" 2030-12-31 "$(r ie package show "$id" --json | jq -r .terms.retain_until)"
 expect 2 "ie does not answer what was asked under other terms" r ie consent grant "$WISH" --until "$day" --justification x
-within 30 "de has the terms" sh -c "'$BIN' --home '$WORK/de' package show $id --json | jq -e '.terms.retain_until == \"2030-12-31\"'"
+within 30 "de has the terms" holds de '.terms.retain_until == "2030-12-31"' package show $id
 answered "$WISH" lapsed "the wish lapses"
 may 0 $officer "asks again" package ask-use "$id" --use asset-recovery --justification 'the same money' --json
 reaches "ie has it under the new terms"

@@ -213,6 +213,14 @@ later() {
     export LD_PRELOAD=$library FAKETIME=+$1d DONT_FAKE_MONOTONIC=1
 }
 
+# holds NAME FILTER ARGUMENTS…: jq says `true` of what this command of NAME prints with --json. The exit code of `jq -e` would
+# not do: with nothing to read, that of Debian 12 ends with 0.
+holds() {
+    local name=$1 filter=$2
+    shift 2
+    [ "$(r "$name" "$@" --json | jq -r "$filter")" = true ]
+}
+
 # ---- packages ---------------------------------------------------------------------------------------------------
 
 # Terms of every package sent here.
