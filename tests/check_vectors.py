@@ -32,9 +32,11 @@ FOLLOWS = {
 ACCESS = ["access", "access-denied", "content-mismatch"]
 SHARED = ["handover", "restriction-changed"]
 FOLLOWS |= {"restriction-changed": SHARED, "destroyed": SHARED, "use-report": SHARED, "consent-asked": SHARED}
+FOLLOWS |= {"onward": SHARED, "onward-refused": SHARED}
 FOLLOWS |= {"consent-given": ["consent-asked"], "consent-refused": ["consent-asked"]}
 CONSENT = ["consent-asked", "consent-given", "consent-refused"]
-BY_RECEIVER = ["rejected", "consigned", "handover", "handover-failed", "destroyed", "use-report", "consent-asked", *ACCESS]
+ONWARD = ["onward", "onward-refused"]
+BY_RECEIVER = ["rejected", "consigned", "handover", "handover-failed", "destroyed", "use-report", "consent-asked", *ONWARD, *ACCESS]
 BOTH_SIGN = ["consigned", "handover", "handover-failed", "destroyed"]
 passed = 0
 failed = 0
@@ -205,7 +207,7 @@ def check_receipts(statements):
             same(f"{file}: {name} is kept", before[name], fields[name])
         if kind in CONSENT[1:]:
             same(f"{file}: what was asked", [before.get(name) for name in ("purpose", "third")], [fields.get(name) for name in ("purpose", "third")])
-        if kind not in [*ACCESS, *SHARED[1:], "destroyed", "use-report", *CONSENT]:
+        if kind not in [*ACCESS, *SHARED[1:], "destroyed", "use-report", *CONSENT, *ONWARD]:
             same(f"{file}: sd is kept", before["sd"], fields["sd"])
     for name in BOTH_SIGN:
         one, two = (read(f"statements/{name}-{number}.note") for number in (1, 2))
@@ -244,6 +246,25 @@ def check_disclosures(statements):
         digest = sha256(encoded.encode()).hex()
         same(f"disclosure {name}: digest", entry["digest"], digest)
         check(f"disclosure {name}: in its receipt", digest in statements[entry["receipt"]][0]["sd"])
+
+
+def check_onward(statements, keys):
+    """What goes along when a package is passed on: the first dispatch with the second, the third authority's receipt with `onward`."""
+    beside = {(entry["receipt"], entry["name"]): entry["value"] for entry in listed("disclosures.json")}
+    origin_text, origin_lines = split_note(beside["statements/onward-dispatch.note", "origin"].encode())
+    copy_text, copy_lines = split_note(beside["statements/onward.note", "receipt"].encode())
+    check_signatures("origin", origin_text, origin_lines, keys)
+    check_signatures("copy", copy_text, copy_lines, keys)
+    origin, copy = (json.loads(text.split(b"\n")[1]) for text in (origin_text, copy_text))
+    second, onward = (statements[f"statements/{name}.note"][0] for name in ("onward-dispatch", "onward"))
+    same("origin: kind and parties", ("dispatch", second["from"]["id"]), (origin["kind"], origin["to"]["id"]))
+    check("origin: terms", within(second["terms"], origin["terms"]) and second["terms"]["onward"] == "prohibited")
+    same("copy: subject", onward["subject"], sha256(copy_text).hex())
+    same("copy: parties", [onward["to"]["id"], onward["third"]], [copy["from"]["id"], copy["to"]["id"]])
+    same("copy: signers", [copy["to"]["id"] + "/receipts", copy["from"]["id"] + "/receipts"], [line[0] for line in copy_lines])
+    for one in (origin, second, onward, copy):
+        same("the payload is the same", [one["pkg"][name] for name in ("body", "len")], [origin["pkg"][name] for name in ("body", "len")])
+    check("the header is another", origin["pkg"]["hdr"] != second["pkg"]["hdr"])
 
 
 def check_frames():
@@ -520,6 +541,7 @@ def main():
     check_receipts(statements)
     check_fingerprints(statements)
     check_disclosures(statements)
+    check_onward(statements, keys)
     check_frames()
     check_segments()
     check_logs(keys)

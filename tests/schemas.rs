@@ -124,6 +124,10 @@ fn example(kind: Kind, full: bool) -> Receipt {
             Vec::new()
         };
     }
+    if kind.is_onward() {
+        receipt.third = "bepi.justice.example.fr".parse().ok();
+        receipt.subject = (kind == Kind::Onward).then(|| Digest::of(b"handover"));
+    }
     if kind == Kind::UseReport && full {
         receipt.uses = vec![Used {
             at: Timestamp::from_millis(1_795_424_300_000),

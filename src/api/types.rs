@@ -8,6 +8,7 @@ mod consents;
 mod explained;
 mod held;
 mod log;
+mod onward;
 mod peers;
 mod retention;
 pub use approvals::ApprovalView;
@@ -16,6 +17,7 @@ pub use consents::{AskConsent, ConsentView, GrantConsent, RefuseConsent};
 pub use explained::{Explanation, PolicyView, RuleSays};
 pub use held::HeldBack;
 pub use log::{AlarmView, CosignedView, LogStatus, ProofView, RecoveringView};
+pub use onward::{Forward, OnwardView};
 pub use peers::{AcceptPeer, AddPeer, CardView, FaultView, PeerView, Ping};
 pub use retention::{
     DestroyRequest, Destruction, DueView, HoldRequest, HoldView, Restrict, UseReport,

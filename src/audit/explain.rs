@@ -162,6 +162,10 @@ fn stated(receipt: &Receipt) -> String {
         Kind::RestrictionChanged => {
             "the sender binds the package, which the receiver holds, by stricter terms than before"
         }
+        Kind::Onward => {
+            "the receiver has passed the package on to a third authority, whose signed receipt goes along with this"
+        }
+        Kind::OnwardRefused => "the receiver's policy refused to pass the package on",
         Kind::UseReport => {
             "the receiver reports what was done with the package, as its log has it, without content"
         }

@@ -165,6 +165,8 @@ pub const APPROVALS_MAX: usize = 256;
 pub const USES_MAX: usize = 40;
 /// Openings, mismatches and reports of one package that its sender is told of.
 pub const NOTICES_MAX: usize = 256;
+/// Packages that were passed on and are not destroyed yet.
+pub const ONWARD_MAX: usize = 4_096;
 /// Times that a sender may change the terms of one package after its handover.
 pub const RESTRICTIONS_CHANGED_MAX: usize = 64;
 

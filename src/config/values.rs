@@ -256,6 +256,8 @@ words! {
         PackageRestrict = "package.restrict",
         /// Take a package back.
         PackageWithdraw = "package.withdraw",
+        /// Pass a package on to a third authority.
+        PackageForward = "package.forward",
         /// Open under a declared exception; it always does.
         PackageException = "package.exception",
         /// Trust a peer.

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::api::server::{ApiFailure, Caller};
-use crate::api::types::{ApprovalView, DestroyRequest, HoldRequest, OpenRequest, Restrict};
+use crate::api::types::{
+    ApprovalView, DestroyRequest, Forward, HoldRequest, OpenRequest, Restrict,
+};
 use crate::base::Digest;
 use crate::base::Timestamp;
 use crate::base::Xid;
@@ -402,6 +404,16 @@ impl Daemon {
             Verb::PackageRestrict | Verb::PackageWithdraw => {
                 let request: Restrict = serde_json::from_value(request).map_err(bad)?;
                 serde_json::to_value(self.restrict(&actor, xid()?, &request).await?)
+            }
+            Verb::PackageForward => {
+                let request: Forward = serde_json::from_value(request).map_err(bad)?;
+                // With the rights of whoever has asked.
+                let caller = Caller {
+                    uid: Some(kept.uid),
+                    gid: None,
+                };
+                let done = self.forward(&caller, &actor, xid()?, &request).await?;
+                serde_json::to_value(done)
             }
             Verb::PackageException => Ok(Value::Null),
             Verb::PeerAccept => {

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use crate::api::server::ApiFailure;
+use crate::base::AuthorityId;
 use crate::base::Timestamp;
 use crate::base::limits;
 use crate::daemon::Daemon;
@@ -12,7 +13,7 @@ use crate::daemon::routes::stored;
 use crate::identity::keys::PublicKey;
 use crate::identity::statement::Note;
 use crate::policy::{Consent, Consented, Purpose, Restriction, Terms};
-use crate::receipt::{self, Kind, Receipt};
+use crate::receipt::{self, Kind, Receipt, disclosure};
 use crate::store::{Direction, Exchange, StatementRow};
 
 /// A receipt and the note that it stands in.
@@ -22,11 +23,33 @@ pub(crate) struct Signed {
     pub(crate) receipt: Receipt,
 }
 
+/// What the manifest of a package repeats of the dispatch of whoever sealed it.
+#[derive(Debug)]
+pub(crate) struct Manifested {
+    pub(crate) from: AuthorityId,
+    pub(crate) to: AuthorityId,
+    pub(crate) terms: Terms,
+}
+
+impl Manifested {
+    fn of(dispatch: &Receipt) -> Option<Self> {
+        Some(Self {
+            from: dispatch.from.as_ref()?.id.clone(),
+            to: dispatch.to.as_ref()?.id.clone(),
+            terms: dispatch.terms.clone()?,
+        })
+    }
+}
+
 /// The verified statements that bind a package.
 #[derive(Debug)]
 pub(crate) struct Chain {
-    /// The terms of the dispatch, which the manifest repeats.
+    /// The terms of the dispatch.
     pub(crate) sealed: Terms,
+    /// Authorities and terms as the manifest has them.
+    pub(crate) manifest: Manifested,
+    /// Whether whoever sent it had it from another authority, whose terms bind it too.
+    pub(crate) is_passed_on: bool,
     /// The handover, then changed restrictions, oldest first; none before the handover.
     pub(crate) shared: Vec<Signed>,
     /// What the next statement about an opening follows: the newest of those that it may. The dispatch, if there is none.
@@ -48,13 +71,19 @@ impl Chain {
 
     /// The terms for this use: those in force, and where the use stands on a consent, the restrictions of that.
     pub(crate) fn terms_for(&self, purpose: Purpose, now: Timestamp) -> Cow<'_, Terms> {
+        if self.terms().purposes.contains(&purpose) {
+            return Cow::Borrowed(self.terms());
+        }
+        self.terms_with(&Consented::Use(purpose), now)
+    }
+
+    /// The terms in force, with the restrictions of the consents to this that hold now.
+    pub(crate) fn terms_with(&self, to: &Consented, now: Timestamp) -> Cow<'_, Terms> {
         let terms = self.terms();
         let standing = self.consents.iter().zip(&self.conditions);
-        let of_use = standing.filter(|(consent, _)| {
-            consent.to == Consented::Use(purpose) && now <= consent.until.end_of_day()
-        });
-        let added: Vec<_> = of_use.flat_map(|(_, conditions)| conditions).collect();
-        if added.is_empty() || terms.purposes.contains(&purpose) {
+        let holds = standing.filter(|(it, _)| it.to == *to && now <= it.until.end_of_day());
+        let added: Vec<_> = holds.flat_map(|(_, conditions)| conditions).collect();
+        if added.is_empty() {
             return Cow::Borrowed(terms);
         }
         let mut terms = terms.clone();
@@ -129,16 +158,48 @@ impl Daemon {
         })
     }
 
+    /// The dispatch that this one passes on, by the key of whoever sealed the package.
+    fn origin(
+        &self,
+        row: &Exchange,
+        dispatch: &Receipt,
+        passed_on_by: &PublicKey,
+    ) -> Result<Option<Receipt>, ApiFailure> {
+        let altered = || altered("dispatch of the first sender");
+        let read = disclosure::check_against(&dispatch.sd, &row.disclosures);
+        let read = read.map_err(|_| crate::daemon::openings::altered("disclosures"))?;
+        let origin = receipt::onward::origin(dispatch, &read).map_err(|_| altered())?;
+        let Some((note, receipt)) = origin else {
+            return Ok(None);
+        };
+        let first = receipt.from.as_ref().ok_or_else(altered)?;
+        let first = self.roster.by_id(&first.id).ok_or_else(altered)?;
+        receipt::verify(
+            &note,
+            &receipt,
+            &first.card.keys.receipts,
+            passed_on_by,
+            true,
+        )
+        .map_err(|_| altered())?;
+        Ok(Some(receipt))
+    }
+
     /// The statements that bind this package.
     pub(crate) async fn chain_of(&self, row: &Exchange) -> Result<Chain, ApiFailure> {
         let rows = self.station.ledger.statements(&row.xid).await;
         let rows = rows.map_err(|e| stored(&e))?;
         let keys = self.parties(row).ok_or_else(|| altered("peer"))?;
         let dispatch = sealed(row, &rows, &keys)?;
+        let origin = self.origin(row, &dispatch.receipt, &keys.0)?;
+        let first = origin.as_ref().unwrap_or(&dispatch.receipt);
+        let manifest = Manifested::of(first).ok_or_else(|| altered("terms"))?;
         let sealed = dispatch.receipt.terms.clone();
         let accessed = accessed(&rows)?.unwrap_or(dispatch);
         let mut chain = Chain {
             sealed: sealed.ok_or_else(|| altered("terms"))?,
+            manifest,
+            is_passed_on: origin.is_some(),
             shared: shared(&rows, &keys)?,
             accessed,
             consents: Vec::new(),

@@ -121,6 +121,13 @@ impl Daemon {
             return Err(ApiFailure::usage("not-held", message));
         }
         let chain = self.chain_of(&row).await?;
+        if chain.is_passed_on {
+            let message = format!(
+                "{} has the package from {}, which alone can consent to more: ask {} to ask it",
+                row.peer, chain.manifest.from, row.peer
+            );
+            return Err(ApiFailure::usage("not-the-first-sender", message));
+        }
         check_wish(&wish, &row, chain.terms())?;
         let same = |it: &Wished| {
             let asked = &it.asked.receipt;
@@ -174,6 +181,13 @@ impl Daemon {
                 .next("rogatory package show ID tells its state"));
         }
         let chain = self.chain_of(row).await?;
+        if chain.is_passed_on && matches!(answer, Answer::Given(_)) {
+            let message = format!(
+                "the package is from {}, which alone can consent to more",
+                chain.manifest.from
+            );
+            return Err(ApiFailure::usage("not-the-first-sender", message));
+        }
         if wished.asked.receipt.terms.as_ref() != Some(chain.terms()) {
             let message = "the terms were changed after this was asked: it is to be asked again";
             return Err(ApiFailure::usage("terms-changed", message));

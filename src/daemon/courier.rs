@@ -433,8 +433,9 @@ impl Courier {
         let now = self.daemon.station.clock();
         let (code, text, wait_ms) = match attempt {
             // What it was told of a package that is held here leaves the package as it is.
-            Attempt::Ended(Outcome::Ended) if exchange.phase == Stage::Held => return None,
+            Attempt::Ended(Outcome::Ended) if exchange.phase.was_held() => return None,
             Attempt::Ended(Outcome::Delivered | Outcome::Ended) => {
+                self.daemon.onward.stale();
                 self.daemon.station.forget(&xid);
                 self.daemon.delivered(exchange);
                 return None;
@@ -470,8 +471,8 @@ impl Courier {
             }
         };
         tracing::warn!(%xid, peer = %self.peer, %code, "attempt ended: {}", text.escape_debug());
-        // Of a held package, that there is something to tell is known by this alone.
-        let has_wait = wait_ms > 0 || exchange.phase == Stage::Held;
+        // Of a package that is or was held, that there is something to tell is known by this alone.
+        let has_wait = wait_ms > 0 || exchange.phase.was_held();
         let next_try = has_wait.then(|| later(now, wait_ms));
         Some(Op::Retry {
             xid,

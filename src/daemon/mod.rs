@@ -14,12 +14,14 @@ pub mod confine;
 mod consents;
 mod courier;
 mod decisions;
+mod following;
 mod grounds;
 mod holds;
 mod logs;
 mod mailbox;
 mod news;
 mod notices;
+mod onward;
 mod openings;
 mod papers;
 mod people;
@@ -116,6 +118,8 @@ pub(crate) struct Daemon {
     pub(crate) retention: Retention,
     /// One statement about what was handed over at a time, so that their chain does not fork.
     pub(crate) access: tokio::sync::Mutex<()>,
+    /// What follows from passing on.
+    pub(crate) onward: following::Following,
     /// One decision of a second person at a time.
     pub(crate) approvals: tokio::sync::Mutex<()>,
     phase: watch::Sender<Phase>,

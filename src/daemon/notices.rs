@@ -1,5 +1,5 @@
 //! What a sender is told of its package by itself: a declared exception, content that is not what it signed, what was done
-//! with it, and a wish for its consent.
+//! with it, that it was passed on, and a wish for its consent.
 //!
 //! Such a statement follows what both sides hold, not the receiver's own record of openings; it is marked in the same commit as
 //! to be told, and the courier tells it until the sender has acknowledged it.
@@ -12,7 +12,7 @@ use crate::daemon::Daemon;
 use crate::daemon::statements::{Stated, commit_failure, unsigned};
 use crate::policy::{Code, Purpose};
 use crate::receipt::{Disclosure, Kind, Reason, Used};
-use crate::store::{self, Exchange, Op, Phase};
+use crate::store::{self, Exchange, Op};
 
 /// What is stated and told.
 pub(crate) struct Notice {
@@ -20,8 +20,9 @@ pub(crate) struct Notice {
     pub(crate) reason: Option<Reason>,
     pub(crate) purpose: Option<Purpose>,
     pub(crate) third: Option<AuthorityId>,
+    pub(crate) subject: Option<Digest>,
     pub(crate) uses: Vec<Used>,
-    /// They stay here, but for the words of a wish; their digests are signed.
+    /// They stay here, but for the words of a wish and the receipt of a third authority; their digests are signed.
     pub(crate) disclosures: Vec<Disclosure>,
 }
 
@@ -33,6 +34,7 @@ impl Notice {
             reason: None,
             purpose: None,
             third: None,
+            subject: None,
             uses: Vec::new(),
             disclosures: Vec::new(),
         }
@@ -40,7 +42,7 @@ impl Notice {
 }
 
 impl Daemon {
-    /// States this about a package that is held here, together with other changes, and has its sender told.
+    /// States this about a package that is (or was) held here, together with other changes, and has its sender told.
     pub(crate) async fn notify(
         &self,
         row: &Exchange,
@@ -58,6 +60,7 @@ impl Daemon {
         next.reason = notice.reason;
         next.purpose = notice.purpose;
         next.third = notice.third;
+        next.subject = notice.subject;
         next.uses = notice.uses;
         let note = next.sign(&self.station.own.key).map_err(|e| unsigned(&e))?;
         let (xid, now) = (row.xid, self.station.clock());
@@ -65,8 +68,8 @@ impl Daemon {
             kind: notice.kind,
             note: &note,
             disclosures: &notice.disclosures,
-            from: Phase::Held,
-            to: Phase::Held,
+            from: row.phase,
+            to: row.phase,
         };
         ops.extend(self.stated(xid, &stays));
         ops.extend([

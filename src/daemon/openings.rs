@@ -223,9 +223,9 @@ impl Daemon {
         Ok(Opening {
             opening: name,
             id: xid,
-            from: exchange.peer,
-            to: self.station.own.id.clone(),
-            terms: chain.sealed,
+            from: chain.manifest.from,
+            to: chain.manifest.to,
+            terms: chain.manifest.terms,
             manifest,
             plaintext_bytes: plaintext_bytes(exchange.len),
             receipt,

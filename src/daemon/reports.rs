@@ -46,6 +46,7 @@ impl Daemon {
     /// The sender of a package may have said something of it: how long it may be kept, or that it wants a report.
     pub(crate) async fn heard_of(&self, xid: Xid) {
         self.retention.touch();
+        self.onward.stale();
         if let Err(e) = self.report_if_asked(xid).await {
             tracing::error!(%xid, "the sender asks what was done with its package, and cannot be told: {}", e.0.message);
         }

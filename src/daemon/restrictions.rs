@@ -104,8 +104,22 @@ fn last(row: &Exchange) -> Result<(Note, Receipt), ApiFailure> {
     Ok((note, receipt))
 }
 
-/// The terms as they are to be. A package that is taken back may be kept until yesterday, which is to say no longer.
+/// The terms as they are to be: other terms than before.
 fn changed(
+    terms: &Terms,
+    wish: &Restrict,
+    yesterday: crate::base::Date,
+) -> Result<Terms, ApiFailure> {
+    let after = narrowed(terms, wish, yesterday)?;
+    if after == *terms {
+        let message = "the terms are as strict as that already";
+        return Err(ApiFailure::nothing("no-change", message));
+    }
+    Ok(after)
+}
+
+/// The terms with what is to be stricter. A package that is taken back may be kept until yesterday, which is to say no longer.
+pub(crate) fn narrowed(
     terms: &Terms,
     wish: &Restrict,
     yesterday: crate::base::Date,
@@ -139,10 +153,6 @@ fn changed(
     if !after.is_within(terms) {
         let message = "the terms would permit more than before: they can only become stricter";
         return Err(ApiFailure::usage("looser-terms", message));
-    }
-    if after == *terms {
-        let message = "the terms are as strict as that already";
-        return Err(ApiFailure::nothing("no-change", message));
     }
     Ok(after)
 }

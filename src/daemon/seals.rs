@@ -146,27 +146,7 @@ impl Daemon {
         actor: String,
         request: SealRequest,
     ) -> Result<SealGrant, ApiFailure> {
-        let unknown = || {
-            ApiFailure::trust(
-                "unknown-peer",
-                format!("no peer is called {:?}", request.to),
-            )
-            .next("rogatory peer list")
-        };
-        let peer = self.roster.find(&request.to).ok_or_else(unknown)?;
-        if peer.row.state != PeerState::Accepted {
-            let message = format!(
-                "{} is {}, not accepted",
-                peer.row.id,
-                peer.row.state.as_str()
-            );
-            return Err(
-                ApiFailure::trust("peer-not-accepted", message).next(format!(
-                    "compare the six words, then: rogatory peer accept {}",
-                    peer.row.alias
-                )),
-            );
-        }
+        let peer = accepted(self.roster.find(&request.to), &request.to)?;
         check_request(&request)?;
         let (xid, now) = (Xid::from_bytes(seal::random()), self.station.clock());
         let facts = Facts {
@@ -427,6 +407,25 @@ fn ahead(sealed: &Sealed) -> Option<Ahead> {
         header: sealed.header.clone(),
         payload: payload.clone(),
     })
+}
+
+/// The peer that was found under this name, if something may be sent to it.
+pub(crate) fn accepted(found: Option<Arc<Known>>, name: &str) -> Result<Arc<Known>, ApiFailure> {
+    let peer = found.ok_or_else(|| {
+        let message = format!("no peer is called {name:?}");
+        ApiFailure::trust("unknown-peer", message).next("rogatory peer list")
+    })?;
+    if peer.row.state == PeerState::Accepted {
+        return Ok(peer);
+    }
+    let (id, state) = (&peer.row.id, peer.row.state.as_str());
+    let message = format!("{id} is {state}, not accepted");
+    Err(
+        ApiFailure::trust("peer-not-accepted", message).next(format!(
+            "compare the six words, then: rogatory peer accept {}",
+            peer.row.alias
+        )),
+    )
 }
 
 pub(crate) fn disk_failure(fault: &DiskFault) -> ApiFailure {

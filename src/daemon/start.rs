@@ -23,7 +23,7 @@ use crate::daemon::confine::{self, Applied, Layer, Rights};
 use crate::daemon::papers::{Papers, Shown};
 use crate::daemon::roster::Roster;
 use crate::daemon::{
-    Daemon, Phase, acceptor, callback, news, publisher, routes, supervisor, sweeper,
+    Daemon, Phase, acceptor, callback, following, news, publisher, routes, supervisor, sweeper,
 };
 use crate::identity::card::Card;
 use crate::identity::keys::SecretKey;
@@ -185,6 +185,7 @@ pub async fn run(config: Config, mut given: Given) -> Result<(), Stop> {
     tasks.spawn(acceptor::run(Arc::clone(&daemon)));
     tasks.spawn(news::run(Arc::clone(&daemon), ends.news));
     tasks.spawn(sweeper::run(Arc::clone(&daemon)));
+    tasks.spawn(following::run(Arc::clone(&daemon)));
     tasks.spawn(publisher::run(Arc::clone(&daemon)));
     tasks.spawn(watch_ended(Arc::clone(&daemon), ends.ended));
     tasks.spawn(supervisor::watchdog(Arc::clone(&daemon)));
@@ -257,6 +258,7 @@ async fn assemble(
         started: clock(),
         retention: crate::daemon::retention::Retention::default(),
         access: tokio::sync::Mutex::default(),
+        onward: following::Following::default(),
         approvals: tokio::sync::Mutex::default(),
         phase: watch::Sender::new(Phase::Running),
         broken: broken_to,

@@ -7,11 +7,12 @@ use crate::base::json;
 use crate::identity::statement::Note;
 use crate::net::frames::write_frame;
 use crate::net::incoming::store_fault;
+use crate::net::onward;
 use crate::net::outbound::Attempt;
 use crate::net::reader::FrameReader;
 use crate::net::session::{Ended, Session};
 use crate::receipt;
-use crate::receipt::{Disclosure, Kind, Receipt, disclosure};
+use crate::receipt::{Disclosure, Kind, Receipt};
 use crate::store::{self, CommitFault, Direction, Exchange, Op, Phase};
 use crate::transfer::after::{self, After};
 use crate::transfer::{Fault, Outcome, PATIENCE_MS};
@@ -58,7 +59,7 @@ pub(crate) async fn answer(
     Ended { xid, attempt }
 }
 
-/// What a stream says: a statement, and beside a wish or its answer, why.
+/// What a stream says: a statement, and what goes along with it.
 struct Said {
     note: Note,
     xid: Xid,
@@ -76,12 +77,12 @@ async fn said(session: &Session, frames: &mut FrameReader) -> Result<Result<Said
         Ok(read) => read,
         Err(fault) => return Ok(Err(fault)),
     };
-    if !kind.is_consent() {
+    if after::goes_along(kind).is_none() {
         let words = None;
         return Ok(Ok(Said { note, xid, words }));
     }
     let Some(Frame::Disclosures(words)) = next(session, frames).await? else {
-        return unexpected("a wish for consent, or its answer, goes with disclosures");
+        return unexpected("a wish for consent, its answer, and onward go with disclosures");
     };
     Ok(after::check_words(&note, &words).map(|()| Said {
         note,
@@ -113,7 +114,15 @@ async fn hear(session: &Session, said: Said) -> Result<Heard, Attempt> {
             return Ok(Ok((Some(xid), again)));
         }
         After::Restricted(note) => (note, Kind::RestrictionChanged),
-        After::Noted(note, kind) => (note, kind),
+        After::Noted(note, kind) => {
+            let words = words.as_deref().unwrap_or_default();
+            if kind == Kind::Onward
+                && let Err(fault) = onward::copied(session, &held, &note, words).await?
+            {
+                return Ok(Err(fault));
+            }
+            (note, kind)
+        }
         After::Destroyed(both) => (both, Kind::Destroyed),
     };
     let (direction, phases) = may_be_said(kind);
@@ -305,15 +314,15 @@ async fn to_tell<'n>(
     Ok(all)
 }
 
-/// Why somebody wishes for a consent, or answers: the part of the statement's disclosures that goes with it.
-async fn words(session: &Session, note: &Note) -> Result<Vec<String>, Attempt> {
+/// The part of the statement's disclosures that goes along with it.
+async fn words(session: &Session, note: &Note, along: &str) -> Result<Vec<String>, Attempt> {
     let key = store::disclosures_key(&note.digest());
     let kept = session.station.ledger.meta(&key).await;
     let kept = kept.map_err(|e| store_fault(&e))?.unwrap_or_default();
     let kept: Vec<String> = serde_json::from_slice(&kept).unwrap_or_default();
     let goes = |text: &String| {
         let read = Disclosure::parse(text);
-        read.is_ok_and(|it| it.name == disclosure::JUSTIFICATION)
+        read.is_ok_and(|it| it.name == along)
     };
     Ok(kept.into_iter().filter(goes).collect())
 }
@@ -324,8 +333,8 @@ async fn ask(session: &Session, kind: Kind, note: &Note) -> Result<Frame, Attemp
     let streams = session.link.connection.open_bi().await;
     let (mut send, recv) = streams.map_err(|e| cut(e.to_string()))?;
     let mut said = vec![Frame::Receipt(note.bytes().to_vec())];
-    if kind.is_consent() {
-        said.push(Frame::Disclosures(words(session, note).await?));
+    if let Some(along) = after::goes_along(kind) {
+        said.push(Frame::Disclosures(words(session, note, along).await?));
     }
     for frame in said {
         let written = write_frame(&mut send, &frame).await;

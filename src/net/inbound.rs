@@ -18,6 +18,7 @@ use crate::net::intake::Intake;
 use crate::net::intake::IntakeFault;
 use crate::net::intake::Taken;
 use crate::net::intake::discard_payload;
+use crate::net::onward;
 use crate::net::outbound::Attempt;
 use crate::net::pace::Brake;
 use crate::net::quota::Admitted;
@@ -300,6 +301,9 @@ impl Running<'_> {
         if station.ledger.recovering().is_some() {
             return Ok(no_room("recovering"));
         }
+        if let Some(reason) = onward::refused(self.session, &admission).await? {
+            return Ok(ReceiverInput::Refused(reason));
+        }
         let exchange = row(
             &station,
             self.session.peer_id(),
@@ -317,9 +321,7 @@ impl Running<'_> {
         };
         let intake = match Intake::open(&station, share, &exchange, kept).await {
             Ok(intake) => intake,
-            Err(e) if e.is_full() => {
-                return Ok(no_room(STORAGE_FULL));
-            }
+            Err(e) if e.is_full() => return Ok(no_room(STORAGE_FULL)),
             Err(e) => return Err(intake_fault(&e)),
         };
         if !exchange.inline {

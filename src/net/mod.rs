@@ -16,6 +16,7 @@ mod incoming;
 mod intake;
 pub mod keyring;
 mod noise;
+mod onward;
 pub mod outbound;
 pub mod pace;
 mod part;

@@ -180,10 +180,11 @@ fn progress(exchange: &Exchange, rows: &[StatementRow]) -> Result<Progress, Atte
 
 /// Runs one attempt to its end.
 pub(crate) async fn run(session: &Session, exchange: &Exchange, ahead: Option<Ahead>) -> Attempt {
-    if matches!(
+    let is_to_tell = matches!(
         exchange.phase,
-        Phase::RestrictionSigned | Phase::DestructionSigned | Phase::Held
-    ) {
+        Phase::RestrictionSigned | Phase::DestructionSigned
+    );
+    if is_to_tell || exchange.phase.was_held() {
         return match after::tell(session, exchange).await {
             Ok(outcome) => Attempt::Ended(outcome),
             Err(attempt) => attempt,

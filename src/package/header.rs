@@ -80,7 +80,8 @@ impl HeaderFault {
     }
 }
 
-const VERSION: &[u8] = b"age-encryption.org/v1\n";
+/// The first line of every header.
+pub const VERSION: &[u8] = b"age-encryption.org/v1\n";
 /// `--- `, 32 bytes as unpadded base64, newline.
 const MAC_LINE_BYTES: usize = 4 + 43 + 1;
 

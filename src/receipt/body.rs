@@ -71,7 +71,8 @@ pub struct Receipt {
     /// Its place in the exchange; `dispatch` is 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<u32>,
-    /// What a receipt outside exchanges is about: digest of a card's note, of a policy's description, of a key list.
+    /// What a receipt outside exchanges is about: digest of a card's note, of a policy's description, of a key list. On
+    /// `onward`: SHA-256 of the text of the third authority's receipt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<Digest>,
     /// The issuer's time.
@@ -79,7 +80,7 @@ pub struct Receipt {
     /// The terms that bind it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub terms: Option<Terms>,
-    /// To which authority the package is to be passed on with the consent that is asked for.
+    /// To which authority the package is to be passed on with the consent that is asked for, was passed on, or was not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub third: Option<AuthorityId>,
     /// The receiver of the package.
@@ -309,11 +310,7 @@ impl Receipt {
                 !self.uses.is_empty(),
                 Need::optional_if(kind == Kind::UseReport),
             ),
-            (
-                "third",
-                self.third.is_some(),
-                Need::optional_if(kind.is_consent()),
-            ),
+            ("third", self.third.is_some(), third_need(kind)),
             (
                 "until",
                 self.until.is_some(),
@@ -425,11 +422,21 @@ fn purpose_need(kind: Kind) -> Need {
     }
 }
 
+fn third_need(kind: Kind) -> Need {
+    if kind.is_onward() {
+        Need::Required
+    } else {
+        Need::optional_if(kind.is_consent())
+    }
+}
+
 fn subject_need(kind: Kind) -> Need {
     match kind {
-        Kind::Approval | Kind::CardAdopted | Kind::KeyAnnounce | Kind::PolicyAdopted => {
-            Need::Required
-        }
+        Kind::Approval
+        | Kind::CardAdopted
+        | Kind::KeyAnnounce
+        | Kind::Onward
+        | Kind::PolicyAdopted => Need::Required,
         Kind::ClockStep | Kind::Recovered => Need::Optional,
         Kind::Access
         | Kind::AccessDenied
@@ -443,6 +450,7 @@ fn subject_need(kind: Kind) -> Need {
         | Kind::Expired
         | Kind::Handover
         | Kind::HandoverFailed
+        | Kind::OnwardRefused
         | Kind::Rejected
         | Kind::RestrictionChanged
         | Kind::UseReport

@@ -31,10 +31,14 @@ pub const MANIFEST: &str = "manifest";
 pub const NECESSITY: &str = "necessity";
 /// The offences.
 pub const OFFENCES: &str = "offences";
+/// The dispatch of the authority that sent the package first, where it is passed on: the note, as text.
+pub const ORIGIN: &str = "origin";
 /// The persons concerned.
 pub const PERSONS: &str = "persons";
 /// Why sending it is proportionate, in the sender's words.
 pub const PROPORTIONALITY: &str = "proportionality";
+/// What a third authority has signed of a package that was passed on to it: the note, as text.
+pub const RECEIPT: &str = "receipt";
 /// That somebody declared the proceedings to be directly related to those of the request.
 pub const RELATED: &str = "related";
 /// The request that the package answers.

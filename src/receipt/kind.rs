@@ -38,6 +38,11 @@ vocabulary! {
         HandoverFailed = "handover-failed",
         /// An authority's keys came into use.
         KeyAnnounce = "key-announce",
+        /// The receiver has passed the package on to a third authority, as the sender had consented; of what the third authority
+        /// has signed, it goes with a copy.
+        Onward = "onward",
+        /// The receiver's policy refused to pass the package on.
+        OnwardRefused = "onward-refused",
         /// A policy came into force.
         PolicyAdopted = "policy-adopted",
         /// An authority works again on a restored ledger.
@@ -114,6 +119,13 @@ const USE_REPORT: Profile = Profile {
     issuer: Issuer::Receiver,
     follows: SHARED,
     ..PLAIN
+};
+
+const ONWARD: Profile = USE_REPORT;
+
+const ONWARD_REFUSED: Profile = Profile {
+    negative: true,
+    ..ONWARD
 };
 
 const CONSENT_ASKED: Profile = Profile {
@@ -199,6 +211,8 @@ impl Kind {
             },
             Self::Destroyed => DESTROYED,
             Self::UseReport => USE_REPORT,
+            Self::Onward => ONWARD,
+            Self::OnwardRefused => ONWARD_REFUSED,
             Self::ConsentAsked => CONSENT_ASKED,
             Self::ConsentGiven => CONSENT_GIVEN,
             Self::ConsentRefused => CONSENT_REFUSED,
@@ -231,6 +245,11 @@ impl Kind {
         matches!(self, Self::ConsentGiven | Self::ConsentRefused)
     }
 
+    /// Whether it is about passing a package on.
+    pub const fn is_onward(self) -> bool {
+        matches!(self, Self::Onward | Self::OnwardRefused)
+    }
+
     /// Whether it is about an exchange, and so holds its id, its parties, its package and its terms.
     pub const fn is_exchange(self) -> bool {
         match self.profile().issuer {
@@ -254,6 +273,8 @@ impl Kind {
             | Self::ConsentRefused
             | Self::ContentMismatch
             | Self::Destroyed
+            | Self::Onward
+            | Self::OnwardRefused
             | Self::RestrictionChanged
             | Self::UseReport => true,
             Self::Approval

@@ -2,13 +2,14 @@
 //!
 //! [`kind`] says of each kind who issues it, whether the other side signs too and what it may follow; [`body`] is what a
 //! receipt holds, and which fields a kind needs; [`chain`] reads, signs, verifies and links them; [`disclosure`] is what
-//! travels beside a receipt and is in it only as a salted digest.
+//! travels beside a receipt and is in it only as a salted digest; [`onward`] is what ties what is passed on to its first sender.
 
 pub mod body;
 pub mod chain;
 pub mod disclosure;
 mod fault;
 pub mod kind;
+pub mod onward;
 pub mod parts;
 
 pub use body::{Receipt, Stamp};
@@ -16,6 +17,7 @@ pub use chain::{continues, newest, open, verify, verify_own};
 pub use disclosure::{Disclosure, DisclosureFault};
 pub use fault::ReceiptFault;
 pub use kind::{Issuer, Kind, Profile};
+pub use onward::OnwardFault;
 pub use parts::{Head, Party, Pkg, Reason, Used};
 
 #[cfg(test)]

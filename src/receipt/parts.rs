@@ -113,7 +113,7 @@ impl From<&Checkpoint> for Head {
 pub struct Used {
     /// The time of the statement.
     pub at: Timestamp,
-    /// `access`, `access-denied` or `content-mismatch`.
+    /// `access`, `access-denied`, `content-mismatch`, `onward` or `onward-refused`.
     pub kind: Kind,
     /// For what.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -140,7 +140,11 @@ impl Used {
     pub(super) const fn is_use(kind: Kind) -> bool {
         matches!(
             kind,
-            Kind::Access | Kind::AccessDenied | Kind::ContentMismatch
+            Kind::Access
+                | Kind::AccessDenied
+                | Kind::ContentMismatch
+                | Kind::Onward
+                | Kind::OnwardRefused
         )
     }
 }

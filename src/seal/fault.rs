@@ -102,7 +102,7 @@ pub enum SealError {
     #[error("the payload does not decrypt under its header: {0}")]
     Payload(io::Error),
     /// The permit is for something else.
-    #[error("the permit is for {0}, not for open")]
+    #[error("the permit is for {0}, and not for this")]
     Permit(Action),
 }
 

@@ -2,13 +2,15 @@
 //!
 //! [`seal()`] turns files and folders into one age file in one pass; [`Plaintext`] decrypts byte ranges of it, and only with a
 //! permit to open; [`unpack()`] and [`unpack_items`] write the items of a plaintext into a new folder and nowhere else, after
-//! [`sandbox()`] has taken the right to do anything else from the process.
+//! [`sandbox()`] has taken the right to do anything else from the process. [`rewrap()`] makes a package readable for others without
+//! touching its payload.
 
 mod fault;
 mod identity;
 mod inputs;
 mod plaintext;
 mod random;
+mod rewrap;
 mod sandbox;
 mod sealing;
 mod tree;
@@ -19,6 +21,7 @@ pub use identity::{Identity, IdentityFault, check_recipient};
 pub use inputs::{Survey, survey};
 pub use plaintext::{Plaintext, check_header};
 pub use random::random;
+pub use rewrap::rewrap;
 pub use sandbox::{Sandbox, SandboxFault, sandbox};
 pub use sealing::{SMALL_BYTES_MAX, SealPlan, Sealed, seal, seal_small};
 pub use unpack::{Expect, Unpacked, unpack, unpack_items};

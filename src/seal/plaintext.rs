@@ -25,18 +25,28 @@ pub fn check_header(
     identity: &Identity,
 ) -> Result<(), SealError> {
     let file = Joined::new(header.to_vec(), Cursor::new(first_chunk))?;
-    let mut plaintext = unwrap(file, identity)?;
+    let mut plaintext = unwrap(file, &identity.0)?;
     let mut first = [0; 1];
     plaintext.read(&mut first).map_err(SealError::Payload)?;
     Ok(())
 }
 
+/// Checks a header with whatever unwraps its file key; of the payload, only the nonce is read.
+pub(super) fn unwrap_with<R: Read>(
+    header: &[u8],
+    payload: R,
+    identity: &dyn age::Identity,
+) -> Result<(), SealError> {
+    let file = Joined::new(header.to_vec(), payload)?;
+    unwrap(file, identity).map(drop)
+}
+
 fn unwrap<R: Read>(
     file: Joined<R>,
-    identity: &Identity,
+    identity: &dyn age::Identity,
 ) -> Result<StreamReader<Joined<R>>, SealError> {
     age::Decryptor::new(file)
-        .and_then(|decryptor| decryptor.decrypt(std::iter::once(&identity.0 as &dyn age::Identity)))
+        .and_then(|decryptor| decryptor.decrypt(std::iter::once(identity)))
         .map_err(|error| match error {
             DecryptError::NoMatchingKeys => SealError::NotForUs,
             DecryptError::InvalidMac => SealError::Mac,
@@ -91,7 +101,7 @@ impl<R: Read + Seek> Plaintext<R> {
         let sealed = file.payload_len().map_err(SealError::Payload)?;
         let len = plaintext_len(sealed)
             .ok_or_else(|| SealError::Payload(io::ErrorKind::UnexpectedEof.into()))?;
-        let stream = unwrap(file, identity)?;
+        let stream = unwrap(file, &identity.0)?;
         Ok(Self { stream, len, at: 0 })
     }
 

@@ -122,6 +122,11 @@ pub fn rename(from: &Path, to: &Path) -> Result<(), DiskFault> {
     std::fs::rename(from, to).map_err(|e| DiskFault::of("rename", from, &e))
 }
 
+/// Gives a file that is not written any more a second name. The folder must be flushed afterwards.
+pub fn link(from: &Path, to: &Path) -> Result<(), DiskFault> {
+    std::fs::hard_link(from, to).map_err(|e| DiskFault::of("link", to, &e))
+}
+
 /// Removes a file; one that is not there is no fault.
 pub fn remove(path: &Path) -> Result<(), DiskFault> {
     match std::fs::remove_file(path) {

@@ -54,6 +54,15 @@ impl Ledger {
         .await
     }
 
+    /// What says that packages were passed on, here or by their receivers, newest first.
+    pub async fn passed_on(&self) -> Result<Vec<StatementRow>, StoreFault> {
+        self.read(move |db| {
+            let most = [limits::LEDGER_ROWS_MAX];
+            reader::rows(db, sql::STATEMENTS_ONWARD, most, reader::statement)
+        })
+        .await
+    }
+
     /// The statement whose bytes have this digest.
     pub async fn statement(&self, digest: &Digest) -> Result<Option<StatementRow>, StoreFault> {
         let digest = *digest;

@@ -107,6 +107,13 @@ words! {
     }
 }
 
+impl Phase {
+    /// Whether the receiver has, or had, the package: its sender may have to be told something of it.
+    pub const fn was_held(self) -> bool {
+        matches!(self, Self::Held | Self::Destroyed)
+    }
+}
+
 /// The named value that says whether the sender of a package is to be told of this statement: [`DUE`] or [`TOLD`].
 pub fn tell_key(note: &Digest) -> String {
     format!("tell/{note}")

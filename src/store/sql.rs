@@ -147,6 +147,10 @@ pub(crate) const STATEMENT_LIST: &str = "
 pub(crate) const STATEMENTS_ASKED: &str = "
     SELECT seq, xid, kind, issuer, note, digest, at, leaf, r, signatures
     FROM statement WHERE kind = 'consent-asked' ORDER BY seq DESC LIMIT $1";
+/// What says that a package was passed on; the index holds nothing else.
+pub(crate) const STATEMENTS_ONWARD: &str = "
+    SELECT seq, xid, kind, issuer, note, digest, at, leaf, r, signatures
+    FROM statement WHERE kind = 'onward' ORDER BY seq DESC LIMIT $1";
 /// Among those that are in `found`, by the first bytes of the digest.
 pub(crate) const STATEMENT_FOUND: &str = "
     SELECT s.seq, s.xid, s.kind, s.issuer, s.note, s.digest, s.at, s.leaf, s.r, s.signatures
@@ -293,9 +297,9 @@ pub(crate) const OUTBOX_DUE: &str = exchanges!(
     "WHERE direction = $1 AND phase = $2 AND peer = $3 AND no > $4 AND COALESCE(fault_code, '') <> 'told' \
      AND (next_try IS NULL OR next_try <= $5) ORDER BY no LIMIT $6"
 );
-/// Held packages of which their sender is to be told something; the index holds no others.
+/// Packages that are or were held, of which their sender is to be told something; the index holds no others.
 pub(crate) const OUTBOX_HELD: &str = exchanges!(
-    "WHERE direction = 'in' AND phase = 'held' AND next_try IS NOT NULL AND peer = $1 AND next_try <= $2 \
+    "WHERE direction = 'in' AND phase IN ('held', 'destroyed') AND next_try IS NOT NULL AND peer = $1 AND next_try <= $2 \
      ORDER BY no LIMIT $3"
 );
 /// Urgent ones that are to be sent now; the index holds no others.
@@ -307,7 +311,7 @@ pub(crate) const OUTBOX_PEERS: &str = "
     SELECT peer, COUNT(*), MIN(COALESCE(next_try, 0)) FROM exchange
     WHERE direction = 'out' AND phase IN ('dispatched', 'consigned', 'delivered', 'restriction-signed')
         OR direction = 'in' AND phase = 'destruction-signed'
-        OR direction = 'in' AND phase = 'held' AND next_try IS NOT NULL
+        OR direction = 'in' AND phase IN ('held', 'destroyed') AND next_try IS NOT NULL
     GROUP BY peer ORDER BY peer";
 /// What a peer has brought and nobody has opened: packages and bytes.
 pub(crate) const UNOPENED: &str = "

@@ -1,8 +1,8 @@
 //! What is said of a package after its handover: the sender's stricter terms, and the receiver's word that it is destroyed,
-//! that it was opened under an exception, that it is not what was signed, or what was done with it; the receiver's wish for a
-//! consent, and the sender's answer.
+//! that it was opened under an exception, that it is not what was signed, what was done with it, or that it was passed on; the
+//! receiver's wish for a consent, and the sender's answer.
 //!
-//! One statement goes over a stream of its own, with the words of whoever wishes or answers. It is answered with `done` once it is committed; `destroyed` with the same
+//! One statement goes over a stream of its own, with the words of whoever wishes or answers, or the third authority's receipt. It is answered with `done` once it is committed; `destroyed` with the same
 //! note, signed by both. A repeated statement gets the same answer again.
 
 use crate::base::Xid;
@@ -10,7 +10,9 @@ use crate::base::limits;
 use crate::identity::statement::Note;
 use crate::receipt::Issuer;
 use crate::receipt::Kind;
+use crate::receipt::Receipt;
 use crate::receipt::disclosure;
+use crate::receipt::onward;
 use crate::transfer::checks::{Fault, Keys, Signed, unexpected_kind};
 use crate::transfer::{Other, Own};
 
@@ -48,7 +50,7 @@ fn is_after(kind: Kind) -> bool {
 pub const fn is_notice(kind: Kind) -> bool {
     matches!(
         kind,
-        Kind::Access | Kind::ConsentAsked | Kind::ContentMismatch | Kind::UseReport
+        Kind::Access | Kind::ConsentAsked | Kind::ContentMismatch | Kind::Onward | Kind::UseReport
     )
 }
 
@@ -57,7 +59,19 @@ pub const fn is_marked(kind: Kind) -> bool {
     is_notice(kind) || kind.is_answer()
 }
 
-/// Checks the words beside a wish or an answer: at most one value, why, whose digest the statement holds.
+/// The one disclosure that goes beside a statement of this kind, if any does: why somebody wishes or answers, or what a third
+/// authority has signed.
+pub const fn goes_along(kind: Kind) -> Option<&'static str> {
+    if kind.is_consent() {
+        Some(disclosure::JUSTIFICATION)
+    } else if matches!(kind, Kind::Onward) {
+        Some(disclosure::RECEIPT)
+    } else {
+        None
+    }
+}
+
+/// Checks what goes beside a statement: at most the one value that does, whose digest the statement holds.
 ///
 /// # Errors
 /// They are another statement's, or more than that.
@@ -65,11 +79,29 @@ pub fn check_words(note: &Note, encoded: &[String]) -> Result<(), Fault> {
     let signed = Signed::of(note.clone())?;
     let read = disclosure::check_against(&signed.receipt.sd, encoded);
     let read = read.map_err(|e| Fault::new(e.code(), e.to_string()))?;
-    let more = read.iter().find(|it| it.name != disclosure::JUSTIFICATION);
+    let along = goes_along(signed.receipt.kind);
+    let more = read.iter().find(|it| Some(it.name.as_str()) != along);
     more.map_or(Ok(()), |more| {
-        let text = format!("only a justification goes beside this, no {:?}", more.name);
+        let text = format!("{:?} does not go beside this", more.name);
         Err(Fault::new("disclosure-unexpected", text))
     })
+}
+
+/// What the third authority has signed, which goes beside `onward`: about the same payload, between the authorities concerned, and
+/// under no looser terms than those of the dispatch, which is among the notes held here. Its signatures are still to be checked.
+///
+/// # Errors
+/// What the other side did wrong.
+pub fn copy(held: &[Note], note: &Note, encoded: &[String]) -> Result<(Note, Receipt), Fault> {
+    let onward = Signed::of(note.clone())?.receipt;
+    let read = disclosure::check_against(&onward.sd, encoded);
+    let read = read.map_err(|e| Fault::new(e.code(), e.to_string()))?;
+    let dispatch = readable(held)
+        .into_iter()
+        .find(|it| it.receipt.kind == Kind::Dispatch);
+    let sealed = dispatch.and_then(|it| it.receipt.terms);
+    let sealed = sealed.ok_or_else(|| Fault::new("prev-unknown", "no dispatch is known here"))?;
+    onward::copy(&onward, &read, &sealed).map_err(|e| Fault::new(e.code(), e.to_string()))
 }
 
 /// Judges a statement of the other side about a package that was handed over, given the notes of its exchange that are

@@ -295,6 +295,9 @@ impl Receiver {
                 offer,
                 have: Ranges::empty(),
             }),
+            (State::AwaitAdmission(offer), ReceiverInput::Refused(reason)) => {
+                self.reject(now, offer, reason)
+            }
             (
                 State::AwaitAdmission(_)
                 | State::AwaitList { .. }

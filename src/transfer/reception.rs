@@ -4,7 +4,7 @@ use crate::base::Ranges;
 use crate::base::Xid;
 use crate::identity::statement::Note;
 use crate::policy::Permit;
-use crate::receipt::Pkg;
+use crate::receipt::{Pkg, Reason};
 use crate::transfer::Fault;
 use crate::transfer::Outcome;
 use crate::wire::Frame;
@@ -59,6 +59,8 @@ pub enum ReceiverInput {
     Foreign,
     /// The answer to [`ReceiverOutput::Admit`]: recorded, space promised.
     Admitted,
+    /// Something outside the exchange speaks against it; nothing was recorded.
+    Refused(Reason),
     /// There is no room now; nothing was recorded.
     NoRoom {
         /// Why.

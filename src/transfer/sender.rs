@@ -286,6 +286,8 @@ impl Sender {
             | Kind::ContentMismatch
             | Kind::Destroyed
             | Kind::RestrictionChanged
+            | Kind::Onward
+            | Kind::OnwardRefused
             | Kind::UseReport
             | Kind::Approval
             | Kind::KeyAnnounce

@@ -28,6 +28,9 @@ pub(crate) struct Story {
     statements: Vec<Statement>,
     exchange: Vec<Disclosure>,
     access: Vec<Disclosure>,
+    /// What goes with a second dispatch, and with the word of it.
+    origin: Vec<Disclosure>,
+    copy: Vec<Disclosure>,
     de: SecretKey,
     ie: SecretKey,
     clock: i64,
@@ -165,7 +168,12 @@ impl Story {
     }
 
     pub(crate) fn disclosures(&self) -> Value {
-        let beside = [("dispatch", &self.exchange), ("access", &self.access)];
+        let beside = [
+            ("dispatch", &self.exchange),
+            ("access", &self.access),
+            ("onward-dispatch", &self.origin),
+            ("onward", &self.copy),
+        ];
         let listed = beside.into_iter().flat_map(|(name, disclosures)| {
             disclosures.iter().map(move |one| {
                 json!({
@@ -213,7 +221,7 @@ fn reason(code: &str, clause: &str) -> Reason {
     }
 }
 
-pub(crate) fn story(de: &Party, ie: &Party, package: &Package) -> Story {
+pub(crate) fn story(de: &Party, ie: &Party, fr: &Party, package: &Package) -> Story {
     let mut story = Story {
         statements: Vec::new(),
         exchange: exchange_disclosures(package),
@@ -222,6 +230,8 @@ pub(crate) fn story(de: &Party, ie: &Party, package: &Package) -> Story {
             salted(disclosure::ITEMS, json!(["calls/märz 2026.csv"])),
             salted(disclosure::JUSTIFICATION, "Book of evidence, count 3"),
         ],
+        origin: Vec::new(),
+        copy: Vec::new(),
         de: de.key(Role::Receipts),
         ie: ie.key(Role::Receipts),
         clock: -3_600,
@@ -256,6 +266,8 @@ pub(crate) fn story(de: &Party, ie: &Party, package: &Package) -> Story {
     ended(&mut story);
     story.clock = clock;
     asked(&mut story);
+    story.clock = clock;
+    passed_on(&mut story, ie, fr);
     story.clock = clock;
     story
 }
@@ -390,6 +402,72 @@ fn asked(story: &mut Story) {
         what,
         &refused,
         Some("consent-asked-onward"),
+    );
+}
+
+/// The receiver passes the package on: the beginning of a second exchange, what the first sender is told of it, and a refusal.
+fn passed_on(story: &mut Story, ie: &Party, fr: &Party) {
+    let (by, third) = (ie.key(Role::Receipts), fr.key(Role::Receipts));
+    let first = story.receipt("dispatch");
+    let (mut pkg, mut terms) = (
+        first.pkg.clone().expect("a package"),
+        first.terms.clone().expect("there are terms"),
+    );
+    pkg.hdr = Digest::from_bytes(seed("header for the third authority"));
+    terms.onward = Onward::Prohibited;
+    let terms = terms.ending("2028-12-31".parse().expect("a date"));
+    let origin = String::from_utf8_lossy(story.note("dispatch").bytes()).into_owned();
+    let origin = salted(disclosure::ORIGIN, origin);
+    let stamp = |story: &Story| Stamp {
+        heads: Vec::new(),
+        ..stamp(story)
+    };
+    let parties = (Signer::of(&by.public()), Signer::of(&third.public()));
+    let xid = rogatory::base::Xid::from_bytes(half("xid of the second exchange"));
+    let dispatch = Receipt::dispatch(xid, parties.0, parties.1, pkg, terms)
+        .disclosing(std::slice::from_ref(&origin))
+        .stamped(&stamp(story));
+    let found = receipt::onward::origin(&dispatch, std::slice::from_ref(&origin));
+    found.expect("it passes the first on").expect("it is there");
+    let note = dispatch.sign(&by).expect("it is complete");
+    let what = "the receiver passes the package on: the dispatch of a second exchange";
+    story.push("onward-dispatch", what, note, None);
+    for (kind, name, after) in [
+        (Kind::Consigned, "onward-consigned-2", "onward-dispatch"),
+        (Kind::Handover, "onward-handover-2", "onward-consigned-2"),
+    ] {
+        let next = story.receipt(after).follow(story.note(after), kind);
+        let next = next.stamped(&stamp(story));
+        let note = next
+            .sign(&third)
+            .and_then(|one| next.countersign(&one, &by));
+        let note = note.expect("both sign");
+        story.push(name, "the same exchange, signed by both", note, Some(after));
+    }
+    let copy = story.note("onward-handover-2").clone();
+    let text = String::from_utf8_lossy(copy.bytes()).into_owned();
+    story.copy = vec![salted(disclosure::RECEIPT, text)];
+    story.origin = vec![origin];
+    let mut told = story.next("handover-2", Kind::Onward);
+    told.third = Some(fr.id.clone());
+    told.subject = Some(copy.text_digest());
+    let told = told.disclosing(&story.copy);
+    let sealed = first.terms.expect("there are terms");
+    receipt::onward::copy(&told, &story.copy, &sealed).expect("it is a copy");
+    let what = "the first sender is told of it, with what the third authority has signed";
+    story.add("onward", what, &told, Some("handover-2"));
+    let mut not = story.next("handover-2", Kind::OnwardRefused);
+    not.third = Some(fr.id.clone());
+    let why = reason(
+        "onward-needs-consent",
+        "Directive (EU) 2016/680 art. 35(1)(c)",
+    );
+    let what = "passing on is refused";
+    story.add(
+        "onward-refused",
+        what,
+        &not.because(why),
+        Some("handover-2"),
     );
 }
 

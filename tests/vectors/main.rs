@@ -32,16 +32,16 @@ fn pretty(value: &Value) -> Vec<u8> {
 /// Every file but the README.
 fn generate() -> Files {
     let mut files = Files::new();
-    let (de, ie) = (parties::de(), parties::ie());
+    let (de, ie, fr) = (parties::de(), parties::ie(), parties::fr());
     let mut put = |name: &str, value: &Value| files.insert(name.to_owned(), pretty(value));
-    put("keys.json", &parties::keys(&[&de, &ie]));
+    put("keys.json", &parties::keys(&[&de, &ie, &fr]));
     put("age-keys.json", &parties::age_keys(&[&de, &ie]));
     put("segments.json", &small::segments());
     put("data-heads.json", &small::data_heads());
     put("session.json", &small::session());
     put("tar-heads.json", &small::tar_heads());
     let package = sealed::package(&de, &ie);
-    let story = exchange::story(&de, &ie, &package);
+    let story = exchange::story(&de, &ie, &fr, &package);
     put("statements.json", &story.index());
     put("fingerprints.json", &story.fingerprints());
     put("disclosures.json", &story.disclosures());

@@ -53,6 +53,15 @@ pub(crate) fn ie() -> Party {
     }
 }
 
+/// To whom a package is passed on.
+pub(crate) fn fr() -> Party {
+    Party {
+        id: "bepi.justice.example.fr".parse().expect("an id"),
+        name: "Bureau de l'entraide pénale internationale",
+        country: "FR",
+    }
+}
+
 impl Party {
     pub(crate) fn key(&self, role: Role) -> SecretKey {
         let name = KeyName::new(self.id.clone(), role);

@@ -5,11 +5,11 @@ use serde::Deserialize;
 use crate::api::client::{CallFault, Client, Download, Upload, encode};
 use crate::api::types::{
     AcceptPeer, AddPeer, AnchorView, ApprovalView, AskConsent, AssignTeam, Bundle, CardView,
-    CaseView, ConsentView, DestroyRequest, Destruction, DueView, Explanation, GrantConsent,
-    HoldRequest, HoldView, LogStatus, Mismatch, OpenRequest, Opening, PackageDetail, PackageView,
-    PeerView, Ping, PolicyView, ProofView, ReceiptDetail, ReceiptView, RefuseConsent, Restrict,
-    SealFinish, SealGrant, SealMany, SealRequest, Spooled, Status, TransferView, UseReport,
-    Verification, WaitMany, Waited,
+    CaseView, ConsentView, DestroyRequest, Destruction, DueView, Explanation, Forward,
+    GrantConsent, HoldRequest, HoldView, LogStatus, Mismatch, OnwardView, OpenRequest, Opening,
+    PackageDetail, PackageView, PeerView, Ping, PolicyView, ProofView, ReceiptDetail, ReceiptView,
+    RefuseConsent, Restrict, SealFinish, SealGrant, SealMany, SealRequest, Spooled, Status,
+    TransferView, UseReport, Verification, WaitMany, Waited,
 };
 use crate::base::Digest;
 use crate::policy::{Purpose, Role};
@@ -247,6 +247,17 @@ impl Client {
     pub async fn report(&self, id: &str) -> Result<UseReport, CallFault> {
         self.post(&format!("/v1/packages/{}/report", encode(id)), &Nothing {})
             .await
+    }
+
+    /// Passes a package on to a third authority.
+    pub async fn forward(&self, id: &str, request: &Forward) -> Result<PackageView, CallFault> {
+        self.post(&format!("/v1/packages/{}/forward", encode(id)), request)
+            .await
+    }
+
+    /// What was passed on, newest first.
+    pub async fn passed_on(&self) -> Result<Vec<OnwardView>, CallFault> {
+        self.get("/v1/onward").await
     }
 
     /// Binds a package by stricter terms, or takes it back.

@@ -3,6 +3,7 @@
 mod abroad;
 mod each;
 mod export;
+mod forward;
 mod open;
 mod retention;
 mod send;
@@ -94,6 +95,7 @@ pub(crate) enum PackageCommand {
     Report(IdArgs),
     AskUse(consent::AskUseArgs),
     AskOnward(consent::AskOnwardArgs),
+    Forward(forward::ForwardArgs),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -149,6 +151,7 @@ impl PackageCommand {
             Self::Report(args) => retention::report(&args.id, &call()?),
             Self::AskUse(args) => args.run(&call()?),
             Self::AskOnward(args) => args.run(&call()?),
+            Self::Forward(args) => args.run(&call()?),
         }
     }
 }
@@ -179,8 +182,9 @@ fn abroad(call: &Call) -> Result<(), Failure> {
         state: None,
     };
     let sent = call.remote.call(call.remote.client().packages(filter))?;
+    let onward = call.remote.call(call.remote.client().passed_on())?;
     call.terminal
-        .show(&abroad::abroad(sent, clock()), |held, color| {
+        .show(&abroad::abroad(sent, onward, clock()), |held, color| {
             abroad::table(held).render(color)
         });
     Ok(())

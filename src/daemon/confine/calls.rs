@@ -101,10 +101,9 @@ const REFUSED: &[c_long] = &[
     libc::SYS_setfsgid,
     libc::SYS_setgroups,
     libc::SYS_capset,
-    // Devices, fifos, links: the state has regular files and folders only.
+    // Devices, fifos, symbolic links: the state has regular files and folders only. What is passed on is a second name of a payload.
     libc::SYS_mknodat,
     libc::SYS_symlinkat,
-    libc::SYS_linkat,
 ];
 
 /// What this kind of machine has besides.

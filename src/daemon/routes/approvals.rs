@@ -15,7 +15,10 @@ use crate::policy::Roles;
 pub(crate) const fn roles_for(verb: Verb) -> Roles {
     match verb {
         Verb::PackagePurge | Verb::PackageHold | Verb::PackageRelease => SUPERVISION,
-        Verb::PackageRestrict | Verb::PackageWithdraw | Verb::PackageException => EVIDENCE,
+        Verb::PackageForward
+        | Verb::PackageRestrict
+        | Verb::PackageWithdraw
+        | Verb::PackageException => EVIDENCE,
         Verb::PeerAccept => OPERATION,
     }
 }

@@ -4,6 +4,7 @@ mod approvals;
 mod cases;
 mod consents;
 mod doors;
+mod onward;
 mod packages;
 pub(crate) mod peers;
 mod policies;
@@ -94,7 +95,7 @@ pub(crate) fn routes(daemon: Arc<Daemon>) -> Router {
         .door("/v1/log/checkpoint", WORK, post(receipts::checkpoint))
         .door("/v1/log/keys", ANY, get(receipts::keys))
         .door("/v1/log/proofs/{name}", ANY, get(receipts::proofs));
-    let doors = consents::doors(approvals::doors(retention::doors(doors)));
+    let doors = onward::doors(consents::doors(approvals::doors(retention::doors(doors))));
     doors.into_router().fallback(unknown).with_state(daemon)
 }
 

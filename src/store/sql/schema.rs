@@ -121,6 +121,15 @@ pub(crate) const MIGRATIONS: &[(&str, &str)] = &[
         "wishes for consent",
         "CREATE INDEX statement_asked ON statement (seq) WHERE kind = 'consent-asked';",
     ),
+    (
+        "packages that were passed on",
+        "
+    CREATE INDEX statement_onward ON statement (seq) WHERE kind = 'onward';
+    DROP INDEX exchange_telling;
+    CREATE INDEX exchange_telling ON exchange (peer, no)
+        WHERE direction = 'in' AND phase IN ('held', 'destroyed') AND next_try IS NOT NULL;
+    ",
+    ),
 ];
 
 /// Nothing that grows at its end alone is indexed by what is random, and no note is kept twice: each page that a package

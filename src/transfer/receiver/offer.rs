@@ -168,7 +168,7 @@ impl Receiver {
         }
     }
 
-    fn reject(&mut self, now: &Moment, offer: Offer, reason: Reason) -> Next {
+    pub(super) fn reject(&mut self, now: &Moment, offer: Offer, reason: Reason) -> Next {
         let receipt = self
             .next_receipt(now, &offer.dispatch, Kind::Rejected)
             .because(reason);

@@ -9,6 +9,7 @@ mod frames;
 mod headers;
 mod logs;
 mod offers;
+mod onward;
 mod receipts;
 mod receiving;
 
@@ -52,6 +53,7 @@ fn every(attacker: &Attacker) -> Vec<Case> {
         offers::notes(attacker),
         offers::disclosed(attacker),
         offers::refused(attacker),
+        onward::offered(attacker),
         data::small(),
         data::lists(),
         data::segments(),
@@ -59,6 +61,7 @@ fn every(attacker: &Attacker) -> Vec<Case> {
         receipts::countersignatures(),
         receipts::endings(),
         after::all(),
+        onward::told(),
         receipts::headers_and_after(),
         headers::all(attacker),
     ]

@@ -1,0 +1,288 @@
+//! What follows from passing on, and happens by itself: the first sender gets a copy of what the third authority has signed, and
+//! what it changes in its terms reaches the third authority. Whatever is missing is done at the next look, after a kill too.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use crate::api::server::ApiFailure;
+use crate::api::types::{OnwardView, Restrict};
+use crate::base::Timestamp;
+use crate::daemon::Daemon;
+use crate::daemon::chain::{Chain, Signed, read};
+use crate::daemon::courier::draining;
+use crate::daemon::notices::Notice;
+use crate::daemon::onward::{self, Pair, must_follow};
+use crate::daemon::openings::altered;
+use crate::daemon::routes::stored;
+use crate::policy::Terms;
+use crate::receipt::{self, Disclosure, Kind, disclosure};
+use crate::seal;
+use crate::store::{self, Exchange, Phase, StatementRow};
+
+/// How often everything is looked at that was passed on, whatever was heard.
+const LOOK_EVERY: Duration = Duration::from_hours(1);
+/// Who changes the terms of what was passed on, where its sender has changed them.
+const BY_ITSELF: &str = "rogatory";
+const WHY: &str = "the authority that sent the package first has changed its terms";
+
+/// Says when to look again.
+#[derive(Debug, Default)]
+pub(crate) struct Following(Notify);
+
+impl Following {
+    /// Something was heard that may concern a package that was passed on.
+    pub(crate) fn stale(&self) {
+        self.0.notify_one();
+    }
+}
+
+/// Looks at the start, when something was heard, and every hour, until the daemon drains.
+pub(crate) async fn run(daemon: Arc<Daemon>) {
+    let mut phase = daemon.phase();
+    loop {
+        if daemon.station.ledger.recovering().is_none() {
+            daemon.follow_up().await;
+        }
+        tokio::select! {
+            () = daemon.onward.0.notified() => {}
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+            () = draining(&mut phase) => return,
+        }
+    }
+}
+
+/// Both exchanges, as they are now.
+struct Both {
+    held: Exchange,
+    chain: Chain,
+    onward: Exchange,
+    statements: Vec<StatementRow>,
+}
+
+impl Daemon {
+    async fn follow_up(&self) {
+        let pairs = match self.pairs().await {
+            Ok(pairs) => pairs,
+            Err(e) => return tracing::error!("{}", e.0.message),
+        };
+        for pair in pairs {
+            let followed = self.follow(pair).await;
+            if let Err(e) = followed {
+                tracing::error!(package = %pair.held, onward = %pair.onward, "what was passed on cannot be followed up: {}", e.0.message);
+            }
+        }
+    }
+
+    async fn follow(&self, pair: Pair) -> Result<(), ApiFailure> {
+        let held = self.exchange(&pair.held).await?;
+        let onward = self.exchange(&pair.onward).await?;
+        let statements = self.station.ledger.statements(&pair.onward).await;
+        let both = Both {
+            chain: self.chain_of(&held).await?,
+            held,
+            onward,
+            statements: statements.map_err(|e| stored(&e))?,
+        };
+        let all_told = self.tell_sender(&both).await?;
+        match both.onward.phase {
+            Phase::Destroyed if all_told => self.forget_pair(pair).await,
+            Phase::Rejected | Phase::Expired | Phase::Withdrawn | Phase::Failed => {
+                self.forget_pair(pair).await
+            }
+            Phase::Dispatched | Phase::Closed | Phase::RestrictionSigned => {
+                self.pass_terms_on(&both).await
+            }
+            Phase::Consigned
+            | Phase::Delivered
+            | Phase::DestructionSigned
+            | Phase::Destroyed
+            | Phase::Receiving
+            | Phase::HandoverSigned
+            | Phase::Held
+            | Phase::Refused
+            | Phase::Lapsed => Ok(()),
+        }
+    }
+
+    /// Tells the first sender what the third authority has signed, and says whether it was told all of it.
+    async fn tell_sender(&self, both: &Both) -> Result<bool, ApiFailure> {
+        // While its destruction is being told, nothing else is; that ends by itself.
+        let may_be_told = both.held.phase.was_held();
+        let told = self.told(&both.held).await?;
+        let mut all = true;
+        for row in &both.statements {
+            let is_final = row.signatures == 2
+                && [Kind::Handover, Kind::Destroyed]
+                    .map(Kind::as_str)
+                    .contains(&row.kind.as_str());
+            if !is_final {
+                continue;
+            }
+            let signed = read(row)?;
+            let subject = signed.note.text_digest();
+            if told.contains(&subject) {
+                continue;
+            }
+            if !may_be_told {
+                all = false;
+                continue;
+            }
+            let copy = String::from_utf8_lossy(signed.note.bytes()).into_owned();
+            let notice = Notice {
+                third: Some(both.onward.peer.clone()),
+                subject: Some(subject),
+                disclosures: vec![Disclosure::new(seal::random(), disclosure::RECEIPT, copy)],
+                ..Notice::of(Kind::Onward)
+            };
+            self.notify(&both.held, notice, Vec::new()).await?;
+        }
+        Ok(all)
+    }
+
+    /// The receipts of third authorities of which the sender of this package was told.
+    async fn told(&self, held: &Exchange) -> Result<BTreeSet<crate::base::Digest>, ApiFailure> {
+        let rows = self.station.ledger.statements(&held.xid).await;
+        let rows = rows.map_err(|e| stored(&e))?;
+        let onward = rows.iter().filter(|it| it.kind == Kind::Onward.as_str());
+        let read: Vec<Signed> = onward.map(read).collect::<Result<_, _>>()?;
+        Ok(read.iter().filter_map(|it| it.receipt.subject).collect())
+    }
+
+    /// Binds what was passed on by what its first sender has changed since.
+    async fn pass_terms_on(&self, both: &Both) -> Result<(), ApiFailure> {
+        let passed = self.chain_of(&both.onward).await?;
+        let Some(wish) = stricter(&both.chain, passed.terms(), self.station.clock()) else {
+            return Ok(());
+        };
+        if both.onward.phase == Phase::Dispatched && !wish.withdraw {
+            // Before it was handed over it can only be taken back.
+            return Ok(());
+        }
+        tracing::info!(package = %both.held.xid, onward = %both.onward.xid, third = %both.onward.peer, "stricter terms go on to whoever the package was passed on to");
+        self.restrict(BY_ITSELF, both.onward.xid, &wish).await?;
+        Ok(())
+    }
+
+    async fn forget_pair(&self, done: Pair) -> Result<(), ApiFailure> {
+        let _one_at_a_time = self.access.lock().await;
+        let mut pairs = self.pairs().await?;
+        pairs.retain(|pair| *pair != done);
+        let committed = self.station.ledger.commit(vec![onward::list(&pairs)]).await;
+        committed
+            .map(drop)
+            .map_err(crate::daemon::statements::commit_failure)
+    }
+
+    /// What was passed on of what this authority has sent or received, newest first.
+    pub(crate) async fn onward_views(&self) -> Result<Vec<OnwardView>, ApiFailure> {
+        let rows = self.station.ledger.passed_on().await;
+        let mut seen = BTreeSet::new();
+        let mut views = Vec::new();
+        for row in rows.map_err(|e| stored(&e))? {
+            let view = self.onward_view(&row).await?;
+            // A receipt of destruction comes after that of the handover, and stands for both.
+            if seen.insert(view.onward) {
+                views.push(view);
+            }
+        }
+        Ok(views)
+    }
+
+    async fn onward_view(&self, row: &StatementRow) -> Result<OnwardView, ApiFailure> {
+        let altered = || altered("statement of passing on");
+        let signed = read(row)?;
+        let xid = signed.receipt.xid.ok_or_else(altered)?;
+        let exchange = self.exchange(&xid).await?;
+        let key = store::disclosures_key(&signed.note.digest());
+        let kept = self.station.ledger.meta(&key).await;
+        let kept = kept.map_err(|e| stored(&e))?.ok_or_else(altered)?;
+        let kept: Vec<String> = serde_json::from_slice(&kept).map_err(|_| altered())?;
+        let read = disclosure::check_against(&signed.receipt.sd, &kept).map_err(|_| altered())?;
+        let along = receipt::onward::along(&read, disclosure::RECEIPT);
+        let (note, copy) = along.ok().flatten().ok_or_else(altered)?;
+        let third = signed.receipt.third.ok_or_else(altered)?;
+        let passed_on_by = self.parties(&exchange).map(|(_, receiver)| receiver);
+        let verified = self.roster.by_id(&third).is_some_and(|known| {
+            let key = &known.card.keys.receipts;
+            passed_on_by.is_some_and(|by| receipt::verify(&note, &copy, &by, key, true).is_ok())
+        });
+        Ok(OnwardView {
+            package: xid,
+            direction: exchange.direction.to_string(),
+            peer: exchange.peer,
+            third,
+            onward: copy.xid.ok_or_else(altered)?,
+            state: if copy.kind == Kind::Destroyed {
+                "destroyed".to_owned()
+            } else {
+                "held".to_owned()
+            },
+            at: copy.t,
+            terms: copy.terms.ok_or_else(altered)?,
+            verified,
+        })
+    }
+}
+
+/// What has to become stricter in the terms of what was passed on, so that they stay within those of its first sender.
+fn stricter(chain: &Chain, passed: &Terms, now: Timestamp) -> Option<Restrict> {
+    let terms = chain.terms();
+    if !must_follow(passed, terms) {
+        return None;
+    }
+    let left = passed.purposes.iter().copied();
+    let left: Vec<_> = left.filter(|it| terms.purposes.contains(it)).collect();
+    let by_sender = chain
+        .shared
+        .last()
+        .and_then(|it| it.receipt.reason.as_ref());
+    let is_withdrawn = by_sender.is_some_and(|reason| reason.code == "withdrawn");
+    let is_over = terms.retain_until.end_of_day() < now;
+    Some(Restrict {
+        justification: WHY.to_owned(),
+        withdraw: is_withdrawn || is_over || left.is_empty(),
+        retain_until: Some(terms.retain_until),
+        sunset: terms.sunset,
+        purposes: left,
+        restrictions: terms.restrictions.clone(),
+        use_report: terms.use_report,
+        no_onward: true,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::{Onward, Purpose, Restriction};
+
+    fn terms() -> Terms {
+        let instrument = "EIO".parse().unwrap();
+        let purposes = [Purpose::Prosecution, Purpose::Trial];
+        let mut terms = Terms::new(instrument, purposes, "2031-12-31".parse().unwrap());
+        terms.onward = Onward::WithConsent;
+        terms
+    }
+
+    #[test]
+    fn terms_follow_only_where_they_permit_too_much() {
+        let passed = Terms {
+            onward: Onward::Prohibited,
+            ..terms()
+        };
+        let check = |change: &dyn Fn(&mut Terms), want: bool| {
+            let mut in_force = terms();
+            change(&mut in_force);
+            assert_eq!(must_follow(&passed, &in_force), want, "{in_force:?}");
+        };
+        check(&|_| {}, false);
+        check(&|it| it.onward = Onward::Prohibited, false);
+        check(&|it| it.retain_until = "2031-12-30".parse().unwrap(), true);
+        check(&|it| it.purposes = vec![Purpose::Trial], true);
+        check(&|it| it.restrictions = vec![Restriction::Return], true);
+        check(&|it| it.use_report = true, true);
+        check(&|it| it.sunset = "2031-01-01".parse().ok(), true);
+    }
+}

@@ -1,0 +1,178 @@
+//! Packages that the attacker claims to pass on, and what it claims that others have passed on.
+
+use rogatory::base::Xid;
+use rogatory::identity::keys::{KeyName, Role, SecretKey};
+use rogatory::identity::{Context, Note};
+use rogatory::policy::Onward;
+use rogatory::receipt::{Disclosure, Kind, Party, Receipt, disclosure};
+use rogatory::wire::Frame;
+
+use crate::attack::{Attacker, Parcel, case, raw, stamp};
+use crate::script::{Case, Say, Scene, Stage};
+
+/// An authority of which the victim has never heard.
+fn nobody() -> SecretKey {
+    let name = KeyName::new("mla.example.es".parse().unwrap(), Role::Receipts);
+    SecretKey::from_seed(name, &[3; 32])
+}
+
+/// The dispatch to the attacker that this parcel would pass on.
+fn origin(parcel: &Parcel) -> Receipt {
+    let second = &parcel.receipt;
+    let mut terms = second.terms.clone().unwrap();
+    terms.onward = Onward::WithConsent;
+    let from = Party::of(&nobody().public());
+    let to = second.from.clone().unwrap();
+    let pkg = second.pkg.clone().unwrap();
+    Receipt::dispatch(Xid::from_bytes([9; 16]), from, to, pkg, terms).stamped(&stamp())
+}
+
+/// An offer of the attacker beside which this stands for the first dispatch.
+fn passing_on(
+    attacker: &Attacker,
+    name: &str,
+    want: &str,
+    change: impl Fn(&mut Receipt, &mut Parcel) -> Option<String>,
+) -> Case {
+    let mut parcel = attacker.honest();
+    let mut first = origin(&parcel);
+    let text = change(&mut first, &mut parcel);
+    let text = text.unwrap_or_else(|| {
+        let note = Note::issue(Context::Receipt, &first, &nobody()).unwrap();
+        String::from_utf8(note.bytes().to_vec()).unwrap()
+    });
+    let along = Disclosure::new([5; 16], disclosure::ORIGIN, text);
+    parcel.receipt = parcel.receipt.disclosing(std::slice::from_ref(&along));
+    let both = [case().encode(), along.encode()];
+    let list = raw(17, &serde_json::to_vec(&both).unwrap());
+    Case::bytes(Scene::Offered, name, want, list).of(parcel)
+}
+
+/// Offers of what is passed on: each is refused with a signed reason.
+pub(crate) fn offered(attacker: &Attacker) -> Vec<Case> {
+    let victim = attacker.honest().receipt.to.unwrap();
+    vec![
+        passing_on(
+            attacker,
+            "from an authority that is not known here",
+            "rejected:originator-unknown",
+            |_, _| None,
+        ),
+        passing_on(
+            attacker,
+            "the first dispatch is none",
+            "rejected:note-no-final-newline",
+            |_, _| Some("a note".to_owned()),
+        ),
+        passing_on(
+            attacker,
+            "under looser terms than the first",
+            "rejected:onward-looser-terms",
+            |first, _| {
+                first.terms.as_mut()?.retain_until = "2080-12-31".parse().ok()?;
+                None
+            },
+        ),
+        passing_on(
+            attacker,
+            "to be passed on once more",
+            "rejected:onward-looser-terms",
+            |_, parcel| {
+                parcel.receipt.terms.as_mut()?.onward = Onward::WithConsent;
+                None
+            },
+        ),
+        passing_on(
+            attacker,
+            "another payload than the first",
+            "rejected:onward-package",
+            |first, _| {
+                first.pkg.as_mut()?.len += 1;
+                None
+            },
+        ),
+        passing_on(
+            attacker,
+            "what was sent to somebody else",
+            "rejected:onward-parties",
+            |first, _| {
+                first.to.as_mut()?.id = "mla.example.it".parse().ok()?;
+                None
+            },
+        ),
+        passing_on(
+            attacker,
+            "what came from the victim itself",
+            "rejected:onward-parties",
+            move |first, _| {
+                first.from = Some(victim.clone());
+                None
+            },
+        ),
+    ]
+}
+
+/// The word of the attacker that it has passed a package of the victim on.
+fn word(stage: &Stage<'_>, sd: &[Disclosure]) -> Note {
+    let dispatch = stage.attacker.sign(&stage.parcel.receipt);
+    let mut next = stage
+        .parcel
+        .receipt
+        .follow(&dispatch, Kind::Onward)
+        .stamped(&stamp());
+    next.third = "mla.example.es".parse().ok();
+    next.subject = Some(dispatch.text_digest());
+    let next = next.disclosing(sd);
+    Note::issue(Context::Receipt, &next, &stage.attacker.keys.receipts).unwrap()
+}
+
+fn beside(note: &Note, words: &[Disclosure]) -> Vec<Say> {
+    let words = words.iter().map(Disclosure::encode).collect();
+    vec![
+        Say::Bytes(Frame::Receipt(note.bytes().to_vec()).encode()),
+        Say::Bytes(Frame::Disclosures(words).encode()),
+    ]
+}
+
+/// Words of passing on that nothing stands behind.
+pub(crate) fn told() -> Vec<Case> {
+    let told = |name: &str, want: &str, says: fn(&Stage<'_>) -> Vec<Say>| {
+        Case::new(Scene::Fresh, name, want, says)
+    };
+    vec![
+        told(
+            "a package of nobody is passed on",
+            "not-handed-over",
+            |stage| {
+                let copy = Disclosure::new([6; 16], disclosure::RECEIPT, "a note");
+                beside(&word(stage, std::slice::from_ref(&copy)), &[copy])
+            },
+        ),
+        told(
+            "more than a receipt goes with the word of it",
+            "disclosure-unexpected",
+            |stage| {
+                let why = Disclosure::new([6; 16], disclosure::JUSTIFICATION, "why");
+                beside(&word(stage, std::slice::from_ref(&why)), &[why])
+            },
+        ),
+        told(
+            "another receipt than was announced",
+            "disclosure-not-in-receipt",
+            |stage| {
+                let copy = Disclosure::new([6; 16], disclosure::RECEIPT, "a note");
+                beside(&word(stage, &[]), &[copy])
+            },
+        ),
+        told(
+            "a header goes with the word of it",
+            "unexpected-frame",
+            |stage| {
+                let mut says = beside(&word(stage, &[]), &[]);
+                says.pop();
+                says.push(Say::Bytes(Frame::Header(b"x".to_vec()).encode()));
+                says
+            },
+        ),
+    ]
+}
