@@ -183,7 +183,7 @@ rm -rf "$WORK/de/state"
 cp -a "$WORK/backup" "$WORK/de/state"
 serve de
 gone "$WORK/de/state" "${lost[@]}"
-within 20 "the restored state is known to be too old, and signs nothing" holds de '.recovering' log status
+within 20 "the restored state is known to be too old, and signs nothing" holds de '.recovering != null' log status
 may 11 $officer "opens nothing of it" package open "$old" --purpose trial --justification x --out "$WORK/out.d/5"
 equal "the receipt of its destruction stays with ie" destroyed "$(state ie "$old")"
 stop de
