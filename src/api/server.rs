@@ -93,7 +93,7 @@ impl ApiFailure {
         let view = DenialView {
             rule: denial.rule.to_string(),
             term: denial.term.clone(),
-            reason: denial.reason.to_string(),
+            reason: denial.code(),
             clause: denial.clause.clone(),
         };
         let error = view.reason.clone();

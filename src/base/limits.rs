@@ -165,6 +165,14 @@ pub const APPROVALS_MAX: usize = 256;
 pub const USES_MAX: usize = 40;
 /// Openings, mismatches and reports of one package that its sender is told of.
 pub const NOTICES_MAX: usize = 256;
+/// One file of national rules.
+pub const RULE_FILE_BYTES_MAX: u64 = 256 << 10;
+/// Files of national rules.
+pub const RULE_FILES_MAX: usize = 64;
+/// National rules.
+pub const RULES_MAX: usize = 1_000;
+/// How deep brackets and signs are nested in a national rule.
+pub const RULE_DEPTH_MAX: usize = 32;
 /// Packages that were passed on and are not destroyed yet.
 pub const ONWARD_MAX: usize = 4_096;
 /// Times that a sender may change the terms of one package after its handover.

@@ -17,7 +17,7 @@ pub struct Failure {
     /// What to do about it, where something can be done.
     pub next: Option<String>,
     /// More for machines: the rule, term, reason and clause of a denial.
-    pub details: Option<Value>,
+    pub details: Option<Box<Value>>,
 }
 
 macro_rules! kinds {
@@ -67,14 +67,14 @@ impl Failure {
     /// The failure as the one JSON object that `--json` prints.
     pub fn to_json(&self) -> Value {
         let mut object = json!({
-            "type": "error",
             "code": self.code,
             "error": self.error,
             "message": self.message,
             "next": self.next,
+            "type": "error",
         });
         if let Some(details) = &self.details {
-            object["denial"] = details.clone();
+            object["denial"] = (**details).clone();
         }
         object
     }

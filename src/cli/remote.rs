@@ -134,7 +134,7 @@ fn refused(error: ApiError) -> Failure {
     let mut failure = Failure::failed(error, message);
     failure.code = if (1..=12).contains(&code) { code } else { 1 };
     failure.next = next;
-    failure.details = denial.as_ref().map(denial_json);
+    failure.details = denial.as_ref().map(denial_json).map(Box::new);
     failure
 }
 

@@ -140,7 +140,7 @@ fn failure_text(failure: &Failure, color: bool) -> String {
         escape_lines(&failure.message)
     );
     let mut table = Table::new();
-    if let Some(Value::Object(details)) = &failure.details {
+    if let Some(Value::Object(details)) = failure.details.as_deref() {
         for key in ["rule", "term", "reason", "clause"] {
             table.field_if(
                 &format!("  {key}"),
@@ -180,9 +180,9 @@ mod tests {
     fn a_failure_says_what_and_what_next() {
         let mut failure =
             Failure::refused("purpose-not-permitted", "no\u{1b}[2J").next("ask bfj.example.de");
-        failure.details = Some(json!({
+        failure.details = Some(Box::new(json!({
             "rule": "purpose", "term": "purposes: prosecution", "reason": "purpose-not-permitted", "clause": "Directive (EU) 2016/680 art. 9",
-        }));
+        })));
         assert_eq!(
             failure_text(&failure, false),
             "refused: no\\u{1b}[2J\n  rule    purpose\n  term    purposes: prosecution\n  reason  purpose-not-permitted\n  clause  Directive (EU) 2016/680 art. 9\n  next    ask bfj.example.de\n"

@@ -119,6 +119,7 @@ pub const KEYS: &[Key] = &[
     text("policy.handling_max", "H3"),
     key("policy.need_to_know", Kind::Flag, Default::Value("false")),
     key("policy.dual_control", Kind::List, Default::Value("")),
+    text("policy.cedar", ""),
     text("retention.destroy", "propose"),
     role("roles.officer"),
     role("roles.supervisor"),

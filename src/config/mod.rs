@@ -20,7 +20,7 @@ pub use files::SecretFault;
 pub use holders::Holder;
 pub use home::Home;
 pub use raw::Source;
-pub use typed::{Config, Origin};
+pub use typed::{Config, Origin, rules};
 pub use values::{
     Authority, Country, Destroy, KeyFiles, Limits, Listen, LogFormat, LogLevel, Telemetry, Verb,
 };

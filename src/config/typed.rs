@@ -1,10 +1,13 @@
 //! What is meant: the written entries as values, and what is wrong with them.
 
+pub mod rules;
+
 use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -30,6 +33,7 @@ use crate::config::values::Telemetry;
 use crate::config::values::Verb;
 use crate::identity::card::name_fault;
 use crate::policy::Handling;
+use crate::policy::National;
 use crate::policy::Role;
 
 mod bounds;
@@ -58,6 +62,10 @@ pub struct Config {
     pub need_to_know: bool,
     /// What takes two persons.
     pub dual_control: Vec<Verb>,
+    /// The folder of the national rules.
+    pub cedar: Option<PathBuf>,
+    /// The national rules.
+    pub national: Option<Arc<National>>,
     /// What happens to packages that may no longer be kept.
     pub destroy: Destroy,
     /// Who has which role. `None`: no role is written, so everybody who may use the socket has all of them.
@@ -140,15 +148,6 @@ fn read(path: &Path) -> Result<String, Fault> {
     Ok(text)
 }
 
-/// Verbs between commas.
-fn verbs(text: &str) -> Result<Vec<Verb>, String> {
-    let words = text
-        .split(',')
-        .map(str::trim)
-        .filter(|word| !word.is_empty());
-    words.map(str::parse).collect()
-}
-
 /// Turns entries into values and collects what is wrong with them.
 struct Meaning {
     home: Home,
@@ -185,7 +184,8 @@ impl Meaning {
             ),
             (text, _) => Ok(text == "true"),
         });
-        let dual_control = self.value("policy.dual_control", verbs);
+        let dual_control = self.value("policy.dual_control", Verb::list);
+        let national = self.national();
         let destroy = self.value("retention.destroy", str::parse);
         let log = self.value("telemetry.log", str::parse);
         let level = self.value("telemetry.level", str::parse);
@@ -196,6 +196,7 @@ impl Meaning {
         let classic = self.peers(alias.as_ref());
         version?;
         only_post_quantum?;
+        let (cedar, national) = national?;
         Some(Config {
             file: self.home.config.clone(),
             authority: authority?,
@@ -210,6 +211,8 @@ impl Meaning {
             handling_max: handling_max?,
             need_to_know: need_to_know?,
             dual_control: dual_control?,
+            cedar,
+            national,
             destroy: destroy?,
             roles,
             telemetry: Telemetry {

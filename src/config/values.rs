@@ -265,6 +265,20 @@ words! {
     }
 }
 
+impl Verb {
+    /// Verbs between commas.
+    ///
+    /// # Errors
+    /// What the first that is none was probably meant to be.
+    pub fn list(text: &str) -> Result<Vec<Self>, String> {
+        let words = text.split(',').map(str::trim);
+        words
+            .filter(|word| !word.is_empty())
+            .map(str::parse)
+            .collect()
+    }
+}
+
 impl fmt::Display for Verb {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())

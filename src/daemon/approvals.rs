@@ -149,7 +149,8 @@ fn over(kept: &Kept, now: Timestamp) -> ApiFailure {
 
 fn second_missing(verb: Verb, text: String) -> ApiFailure {
     ApiFailure::denied(&Denial {
-        rule: "dual-control",
+        rule: "dual-control".into(),
+        detail: None,
         term: format!("dual_control={verb}"),
         reason: ReasonCode::SecondPersonMissing,
         clause: instrument::BY_CONFIGURATION.to_owned(),

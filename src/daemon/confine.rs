@@ -126,6 +126,7 @@ impl Rights {
         for file in identity.files() {
             rights.read.push(folder_of(file));
         }
+        rights.read.extend(config.cedar.clone());
         rights.write.push(config.state_dir.clone());
         if identity.tls_ca_key.exists() {
             for file in [&identity.tls_cert, &identity.crl] {

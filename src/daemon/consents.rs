@@ -353,7 +353,8 @@ fn check_wish(wish: &AskConsent, row: &Exchange, terms: &Terms) -> Result<(), Ap
     }
     if terms.onward == Onward::Prohibited {
         return Err(ApiFailure::denied(&Denial {
-            rule: "onward",
+            rule: "onward".into(),
+            detail: None,
             term: format!("onward={}", terms.onward),
             reason: ReasonCode::OnwardProhibited,
             clause: instrument::BY_TERMS.to_owned(),

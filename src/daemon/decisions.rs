@@ -107,19 +107,21 @@ impl Daemon {
 }
 
 fn explained(id: Xid, set: &PolicySet, purpose: Purpose, facts: &Facts<'_>) -> Explanation {
-    let rules = policy::verdicts(set, facts).map(|(rule, says)| {
-        let (says, denial) = match says {
-            Verdict::Permits => ("permits", None),
-            Verdict::Denies(denial) => ("denies", Some(denial)),
-            Verdict::Silent => ("silent", None),
-        };
-        RuleSays {
-            rule: rule.to_owned(),
-            says: says.to_owned(),
-            reason: denial.as_ref().map(|it| it.reason.to_string()),
-            clause: denial.map(|it| it.clause),
-        }
-    });
+    let rules = policy::verdicts(set, facts)
+        .into_iter()
+        .map(|(rule, says)| {
+            let (says, denial) = match says {
+                Verdict::Permits => ("permits", None),
+                Verdict::Denies(denial) => ("denies", Some(denial)),
+                Verdict::Silent => ("silent", None),
+            };
+            RuleSays {
+                rule: rule.into_owned(),
+                says: says.to_owned(),
+                reason: denial.as_ref().map(policy::Denial::code),
+                clause: denial.map(|it| it.clause),
+            }
+        });
     Explanation {
         id,
         judged: judged(set, facts),

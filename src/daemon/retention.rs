@@ -141,7 +141,7 @@ impl Daemon {
         let view = |(row, denial): &(Exchange, Denial)| {
             Ok(DueView {
                 package: self.package_view(row).map_err(|e| stored(&e))?,
-                reason: denial.reason.to_string(),
+                reason: denial.code(),
                 clause: denial.clause.clone(),
             })
         };

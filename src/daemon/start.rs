@@ -39,7 +39,6 @@ use crate::net::resolve::Resolver;
 use crate::net::session;
 use crate::net::share::Bounds;
 use crate::net::station::{Station, clock};
-use crate::policy::PolicySet;
 use crate::receipt::Kind;
 use crate::seal;
 use crate::store::Blobs;
@@ -234,7 +233,7 @@ async fn assemble(
     let own = Own {
         id: config.authority.id.clone(),
         key: keyring.receipts,
-        policy: PolicySet::new(Some(config.handling_max)).needing_to_know(config.need_to_know),
+        policy: config.policy(),
         clock_uncertainty_ms: CLOCK_UNCERTAINTY_MS,
         package_max: config.limits.package_max.min(limits::PAYLOAD_BYTES_MAX),
     };

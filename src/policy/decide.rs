@@ -1,12 +1,16 @@
 //! The decision: every rule is asked, deny overrides, silence denies.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use crate::base::Digest;
 use crate::base::json;
-use crate::policy::code::vocabulary;
+use crate::policy::code::{Code, vocabulary};
 use crate::policy::facts::Facts;
 use crate::policy::instrument;
+use crate::policy::national::{National, RuleFile};
 use crate::policy::permit::Permit;
 use crate::policy::rules::{self, Rule, Verdict};
 use crate::policy::terms::Handling;
@@ -28,6 +32,10 @@ vocabulary! {
         HandlingAboveCeiling = "handling-above-ceiling",
         /// The handling code forbids this use, or contradicts the purposes.
         HandlingForbidsUse = "handling-forbids-use",
+        /// A national rule forbids it; which, and why, is said beside this.
+        NationalRule = "national-rule",
+        /// A national rule cannot be evaluated.
+        NationalRuleFailed = "national-rule-failed",
         /// No rule speaks for it.
         NoRulePermits = "no-rule-permits",
         /// Another team needs to know.
@@ -76,7 +84,9 @@ vocabulary! {
 #[error("{text}")]
 pub struct Denial {
     /// The rule that denies, as [`verdicts`] names it; `silence` if none permits.
-    pub rule: &'static str,
+    pub rule: Cow<'static, str>,
+    /// The reason that a national rule gives.
+    pub detail: Option<Box<Code>>,
     /// The term that it stands on, with its value: `purposes=prosecution,trial`.
     pub term: String,
     /// The reason, for machines.
@@ -87,9 +97,21 @@ pub struct Denial {
     pub text: String,
 }
 
-/// The policy in force: the rules and their parameters.
+impl Denial {
+    /// The reason for machines, in one word: [`Self::reason`], and after a dot what a national rule adds to it.
+    pub fn code(&self) -> String {
+        let detail = self.detail.as_ref();
+        detail.map_or_else(
+            || self.reason.to_string(),
+            |detail| format!("{}.{detail}", self.reason),
+        )
+    }
+}
+
+/// The policy in force: the rules and their parameters, and the national rules.
 #[derive(Debug, Clone)]
 pub struct PolicySet {
+    national: Option<Arc<National>>,
     rules: &'static [Rule],
     pub(super) handling_max: Option<Handling>,
     pub(super) need_to_know: bool,
@@ -104,6 +126,8 @@ struct Description {
     handling_max: Option<Handling>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     need_to_know: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    national: Vec<RuleFile>,
 }
 
 #[derive(Serialize)]
@@ -116,6 +140,7 @@ impl PolicySet {
     /// All rules, with the highest handling code that this authority gives and takes (`None`: any).
     pub const fn new(handling_max: Option<Handling>) -> Self {
         Self {
+            national: None,
             rules: rules::ALL,
             handling_max,
             need_to_know: false,
@@ -129,9 +154,17 @@ impl PolicySet {
         self
     }
 
+    /// The same policy, with these national rules.
+    #[must_use]
+    pub fn restricted_by(mut self, national: Option<Arc<National>>) -> Self {
+        self.national = national;
+        self
+    }
+
     /// The same rules with other parameters, where they are given.
     pub(super) fn with(&self, handling_max: Option<Handling>, need_to_know: Option<bool>) -> Self {
         Self {
+            national: self.national.clone(),
             rules: self.rules,
             handling_max: handling_max.or(self.handling_max),
             need_to_know: need_to_know.unwrap_or(self.need_to_know),
@@ -149,6 +182,10 @@ impl PolicySet {
             rules: rules.collect(),
             handling_max: self.handling_max,
             need_to_know: self.need_to_know,
+            national: self
+                .national
+                .as_ref()
+                .map_or_else(Vec::new, |it| it.files()),
         };
         String::from_utf8_lossy(&json::canonical(&description)).into_owned()
     }
@@ -159,35 +196,43 @@ impl PolicySet {
     }
 }
 
-/// What each rule says, in the order in which they are asked; [`decide`] follows the first that denies.
-pub fn verdicts(
-    set: &PolicySet,
-    facts: &Facts<'_>,
-) -> impl Iterator<Item = (&'static str, Verdict)> {
+/// What each rule of the core says, in the order in which they are asked; [`decide`] follows the first that denies.
+fn core(set: &PolicySet, facts: &Facts<'_>) -> impl Iterator<Item = (&'static str, Verdict)> {
     set.rules
         .iter()
         .map(move |rule| (rule.id, (rule.judge)(set, facts)))
 }
 
-/// Decides: permitted if at least one rule permits and none denies. The same facts always get the same answer.
+/// What each rule says: those of the core, then each national rule that denies. Whether a national rule denies says nothing of
+/// what is denied before.
+pub fn verdicts(set: &PolicySet, facts: &Facts<'_>) -> Vec<(Cow<'static, str>, Verdict)> {
+    let national = set.national.as_ref().map(|it| it.denials(facts));
+    let national = national.unwrap_or_default().into_iter();
+    let national = national.map(|denial| (denial.rule.clone(), Verdict::Denies(denial)));
+    let core = core(set, facts).map(|(rule, says)| (rule.into(), says));
+    core.chain(national).collect()
+}
+
+/// Decides: permitted if at least one rule of the core permits, none denies, and no national rule does. The same facts always
+/// get the same answer.
 pub fn decide(set: &PolicySet, facts: &Facts<'_>) -> Result<Permit, Denial> {
     let mut permitted = None;
-    for (rule, verdict) in verdicts(set, facts) {
+    for (rule, verdict) in core(set, facts) {
         match verdict {
             Verdict::Denies(denial) => return Err(denial),
             Verdict::Permits => permitted = permitted.or(Some(rule)),
             Verdict::Silent => {}
         }
     }
-    match permitted {
-        Some(rule) => Ok(Permit::grant(facts, rule)),
-        None => Err(silence(facts)),
-    }
+    let rule = permitted.ok_or_else(|| silence(facts))?;
+    let denied = set.national.as_ref().and_then(|it| it.judge(facts));
+    denied.map_or_else(|| Ok(Permit::grant(facts, rule)), Err)
 }
 
 fn silence(facts: &Facts<'_>) -> Denial {
     Denial {
-        rule: "silence",
+        rule: "silence".into(),
+        detail: None,
         term: format!("instrument={}", facts.terms.instrument),
         reason: ReasonCode::NoRulePermits,
         clause: instrument::BY_TERMS.to_owned(),

@@ -1,7 +1,8 @@
 //! Purpose limitation: terms, and the decision that yields a [`Permit`].
 //!
 //! [`terms`] binds a package, [`purpose`] and [`instrument`] are the vocabulary, [`facts`] is what a decision may know,
-//! [`mod@decide`] asks every rule under `rules/` (one a file): deny overrides, silence denies. [`table`] reads tables of
+//! [`mod@decide`] asks every rule under `rules/` (one a file): deny overrides, silence denies. [`national`] rules can only restrict
+//! what comes of that. [`table`] reads tables of
 //! cases with the decisions that are expected.
 
 pub mod code;
@@ -10,6 +11,7 @@ pub mod decide;
 pub mod exception;
 pub mod facts;
 pub mod instrument;
+pub mod national;
 pub mod permit;
 pub mod purpose;
 pub mod role;
@@ -22,9 +24,11 @@ pub use consent::{Consent, Consented};
 pub use decide::{Denial, PolicySet, ReasonCode, decide, verdicts};
 pub use exception::{Exception, Ground};
 pub use facts::{Circumstances, Facts, Team};
+pub use national::National;
 pub use permit::{Action, Permit};
 pub use purpose::Purpose;
 pub use role::{Role, Roles};
 pub use rules::Verdict;
+#[cfg(feature = "shell")]
 pub(crate) use rules::lacking;
 pub use terms::{Evaluation, Handling, Onward, Restriction, Source, Terms, TermsFault};

@@ -280,7 +280,7 @@ pub fn judged(set: &PolicySet, facts: &Facts<'_>) -> Judged {
         },
         Err(denial) => Judged {
             decision: Outcome::Deny,
-            rule: denial.rule.to_owned(),
+            rule: denial.rule.to_string(),
             term: Some(denial.term),
             reason: Some(denial.reason),
             clause: Some(denial.clause),

@@ -186,7 +186,7 @@ impl Reason {
 impl From<&Denial> for Reason {
     fn from(denial: &Denial) -> Self {
         Self {
-            code: denial.reason.to_string(),
+            code: denial.code(),
             clause: denial.clause.clone(),
         }
     }

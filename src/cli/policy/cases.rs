@@ -1,6 +1,7 @@
 //! `policy test`: does the policy decide as a table of cases expects?
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
 use serde::Serialize;
@@ -9,10 +10,11 @@ use crate::cli::Global;
 use crate::cli::check::invalid;
 use crate::cli::failure::Failure;
 use crate::cli::input::read_limited;
+use crate::cli::policy::lint;
 use crate::cli::remote;
 use crate::cli::terminal::{self, Terminal};
 use crate::cli::text::count;
-use crate::config::Config;
+use crate::config::{Config, rules};
 use crate::policy::table::{Case, Judged, Outcome, Table};
 use crate::policy::{PolicySet, ReasonCode};
 
@@ -31,6 +33,9 @@ Examples:
 pub(crate) struct TestArgs {
     /// The table
     file: PathBuf,
+    /// National rules in place of those that the configuration names
+    #[arg(long, value_name = "DIR")]
+    rules: Option<PathBuf>,
 }
 
 /// A case that was decided otherwise.
@@ -57,7 +62,12 @@ struct Summary {
 impl TestArgs {
     pub(super) fn run(&self, global: &Global, terminal: Terminal) -> Result<(), Failure> {
         let table = self.read()?;
-        let set = policy_of(global)?;
+        let mut set = policy_of(global)?;
+        if let Some(folder) = &self.rules {
+            let national = rules::judge(folder)
+                .map_err(|faults| lint::invalid(&folder.display().to_string(), &faults))?;
+            set = set.restricted_by(Some(Arc::new(national)));
+        }
         let mut as_expected = 0;
         for (at, case) in table.cases.iter().enumerate() {
             let judged = case
@@ -114,7 +124,18 @@ fn policy_of(global: &Global) -> Result<PolicySet, Failure> {
     }
     let config = Config::load(&home.config, remote::environment())
         .map_err(|faults| invalid(&home, &faults))?;
-    Ok(PolicySet::new(Some(config.handling_max)).needing_to_know(config.need_to_know))
+    Ok(config.policy())
+}
+
+/// The folder of the national rules that the configuration names.
+pub(super) fn folder_of(global: &Global) -> Result<PathBuf, Failure> {
+    let home = remote::home(global);
+    let config = Config::load(&home.config, remote::environment())
+        .map_err(|faults| invalid(&home, &faults))?;
+    config.cedar.ok_or_else(|| {
+        let text = "the configuration names no folder of national rules (policy.cedar)";
+        Failure::usage("no-rules", text).next("name one: rogatory policy lint DIR")
+    })
 }
 
 fn differs(number: usize, case: &Case, got: Judged, terminal: Terminal) {

@@ -2,6 +2,7 @@
 
 mod cases;
 mod explain;
+mod lint;
 mod show;
 mod terms;
 
@@ -26,6 +27,7 @@ pub(crate) enum PolicyCommand {
     Show(show::ShowArgs),
     Explain(explain::ExplainArgs),
     Test(cases::TestArgs),
+    Lint(lint::LintArgs),
 }
 
 impl PolicyCommand {
@@ -38,6 +40,7 @@ impl PolicyCommand {
             Self::Show(args) => args.run(&Call::new(global, terminal)?),
             Self::Explain(args) => args.run(&Call::new(global, terminal)?),
             Self::Test(args) => args.run(global, terminal),
+            Self::Lint(args) => args.run(global, terminal),
         }
     }
 }

@@ -26,6 +26,14 @@ pub(crate) struct ShowArgs {
 struct Description {
     rules: Vec<Rule>,
     handling_max: Option<String>,
+    #[serde(default)]
+    national: Vec<National>,
+}
+
+#[derive(Debug, Deserialize)]
+struct National {
+    name: String,
+    sha256: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -60,6 +68,9 @@ fn table(view: &PolicyView) -> Table {
             &format!("rule {}", rule.id),
             format!("version {}", rule.version),
         );
+    }
+    for file in description.national {
+        table.field(&format!("rules in {}", file.name), file.sha256);
     }
     table
 }

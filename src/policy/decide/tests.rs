@@ -94,8 +94,8 @@ fn check(what: &str, change: impl Fn(&mut Row), want: [Option<(&str, ReasonCode)
         assert_eq!(
             got.as_ref()
                 .err()
-                .map(|denial| (denial.rule, denial.reason)),
-            want,
+                .map(|denial| (denial.rule.clone(), denial.reason)),
+            want.map(|(rule, reason)| (rule.into(), reason)),
             "{what}, {action}: {got:?}"
         );
         if let Err(denial) = got {
@@ -306,6 +306,7 @@ fn a_permit_is_bound_to_what_was_asked() {
 fn silence_denies() {
     for action in Action::ALL {
         let empty = PolicySet {
+            national: None,
             rules: &[],
             handling_max: None,
             need_to_know: false,
@@ -313,7 +314,7 @@ fn silence_denies() {
         let denial = ask(&row(*action), &empty).unwrap_err();
         assert_eq!(
             (denial.rule, denial.reason),
-            ("silence", ReasonCode::NoRulePermits)
+            ("silence".into(), ReasonCode::NoRulePermits)
         );
     }
 }

@@ -40,7 +40,8 @@ pub(super) fn judge(_: &PolicySet, facts: &Facts<'_>) -> Verdict {
 
 fn deny(term: String, reason: ReasonCode, text: String) -> Verdict {
     Verdict::Denies(Denial {
-        rule: ID,
+        rule: ID.into(),
+        detail: None,
         term,
         reason,
         clause: instrument::BY_TERMS.to_owned(),

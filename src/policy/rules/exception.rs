@@ -17,7 +17,8 @@ pub(super) fn judge(
     let (ground, code, from) = (exception.ground, &facts.terms.instrument, facts.from);
     let deny = |reason, clause: &str, text: String| {
         Verdict::Denies(Denial {
-            rule,
+            rule: rule.into(),
+            detail: None,
             term: format!("exception={ground}"),
             reason,
             clause: clause.to_owned(),

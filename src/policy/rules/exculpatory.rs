@@ -29,7 +29,8 @@ pub(super) fn judge(_: &PolicySet, facts: &Facts<'_>) -> Verdict {
         return Verdict::Silent;
     }
     Verdict::Denies(Denial {
-        rule: ID,
+        rule: ID.into(),
+        detail: None,
         term: format!("restrictions={notify}"),
         reason: ReasonCode::NoticeMissing,
         clause: clause.unwrap_or(instrument::BY_TERMS).to_owned(),

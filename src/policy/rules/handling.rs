@@ -86,7 +86,8 @@ fn above(facts: &Facts<'_>, handling: Handling, ceiling: Handling) -> Verdict {
 
 fn deny(handling: Handling, reason: ReasonCode, text: String) -> Verdict {
     Verdict::Denies(Denial {
-        rule: ID,
+        rule: ID.into(),
+        detail: None,
         term: format!("handling={handling}"),
         reason,
         clause: format!("Europol handling code {handling} (Regulation (EU) 2016/794)"),

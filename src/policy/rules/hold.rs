@@ -12,7 +12,8 @@ pub(super) fn judge(_: &PolicySet, facts: &Facts<'_>) -> Verdict {
     match (facts.action, in_force(facts)) {
         (Action::Keep, _) | (Action::Erase, None) => Verdict::Permits,
         (Action::Erase, Some(last)) => Verdict::Denies(Denial {
-            rule: ID,
+            rule: ID.into(),
+            detail: None,
             term: format!("hold={last}"),
             reason: ReasonCode::OnHold,
             clause: "hold of this authority".to_owned(),

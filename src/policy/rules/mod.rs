@@ -17,6 +17,7 @@ mod sunset;
 mod team;
 mod threat;
 
+#[cfg(feature = "shell")]
 pub(crate) use role::lacking;
 
 use crate::policy::decide::Denial;

@@ -46,7 +46,8 @@ pub(super) fn judge(set: &PolicySet, facts: &Facts<'_>) -> Verdict {
 
 fn deny(facts: &Facts<'_>, reason: ReasonCode, text: String) -> Verdict {
     Verdict::Denies(Denial {
-        rule: ID,
+        rule: ID.into(),
+        detail: None,
         term: format!("onward={}", facts.terms.onward),
         reason,
         clause: instrument::beyond(&facts.terms.instrument)

@@ -15,7 +15,8 @@ pub(super) fn judge(_: &PolicySet, facts: &Facts<'_>) -> Verdict {
     match facts.action {
         Action::Open | Action::Forward if facts.terms.restrictions.contains(&restriction) => {
             Verdict::Denies(Denial {
-                rule: ID,
+                rule: ID.into(),
+                detail: None,
                 term: format!("restrictions={restriction}"),
                 reason: ReasonCode::UnderPrivilegeReview,
                 clause: instrument::BY_TERMS.to_owned(),

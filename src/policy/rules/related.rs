@@ -42,7 +42,8 @@ pub(super) fn judge(_: &PolicySet, facts: &Facts<'_>) -> Verdict {
 
 fn deny(instrument: &str, reason: ReasonCode, clause: &str, text: String) -> Verdict {
     Verdict::Denies(Denial {
-        rule: ID,
+        rule: ID.into(),
+        detail: None,
         term: format!("instrument={instrument}"),
         reason,
         clause: clause.to_owned(),

@@ -30,7 +30,8 @@ pub(super) fn judge(_: &PolicySet, facts: &Facts<'_>) -> Verdict {
         Action::Erase => String::new(),
     };
     Verdict::Denies(Denial {
-        rule: ID,
+        rule: ID.into(),
+        detail: None,
         term: format!("retain_until={last}"),
         reason: ReasonCode::RetentionEnded,
         clause: clause.to_owned(),

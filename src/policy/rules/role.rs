@@ -27,7 +27,8 @@ pub(super) fn judge(_: &PolicySet, facts: &Facts<'_>) -> Verdict {
 /// The refusal of something for which this person does not have the role.
 pub(crate) fn lacking(what: &str, actor: &str, has: Roles, takes: Roles) -> Denial {
     Denial {
-        rule: ID,
+        rule: ID.into(),
+        detail: None,
         term: format!("roles={has}"),
         reason: ReasonCode::RoleNotPermitted,
         clause: instrument::BY_CONFIGURATION.to_owned(),

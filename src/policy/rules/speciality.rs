@@ -25,7 +25,8 @@ pub(super) fn judge(_: &PolicySet, facts: &Facts<'_>) -> Verdict {
         return Verdict::Silent;
     }
     Verdict::Denies(Denial {
-        rule: ID,
+        rule: ID.into(),
+        detail: None,
         term: format!("restrictions={}", Restriction::Speciality),
         reason: ReasonCode::Speciality,
         clause: CLAUSE.to_owned(),

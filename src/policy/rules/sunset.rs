@@ -28,7 +28,8 @@ pub(super) fn judge(_: &PolicySet, facts: &Facts<'_>) -> Verdict {
         }
     };
     Verdict::Denies(Denial {
-        rule: ID,
+        rule: ID.into(),
+        detail: None,
         term: format!("sunset={last}"),
         reason: ReasonCode::SunsetPassed,
         clause: instrument::BY_TERMS.to_owned(),

@@ -33,7 +33,8 @@ pub(super) fn judge(set: &PolicySet, facts: &Facts<'_>) -> Verdict {
         ),
     };
     Verdict::Denies(Denial {
-        rule: ID,
+        rule: ID.into(),
+        detail: None,
         term: format!("team={}", team.map_or("none", Team::as_str)),
         reason,
         clause: instrument::BY_CONFIGURATION.to_owned(),

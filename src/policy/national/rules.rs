@@ -1,0 +1,151 @@
+//! Rules that were found well written, and what they say.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use cedar_policy::{Authorizer, Entities, Policy, PolicyId, PolicySet, Response};
+
+use super::RuleFile;
+use super::question::{ASKED, place, question};
+use crate::policy::code::Code;
+use crate::policy::decide::{Denial, ReasonCode};
+use crate::policy::facts::Facts;
+
+/// What permits wherever no rule forbids: the core has permitted before.
+const CORE: &str = "@id(\"core\") permit(principal, action, resource);";
+/// The clause of a denial that comes of a rule that cannot be evaluated.
+const UNEVALUATED: &str = "national rules of this authority";
+
+/// What stands in front of a rule.
+#[derive(Debug, Clone)]
+pub(super) struct Cited {
+    pub(super) reason: Code,
+    pub(super) clause: String,
+    pub(super) text: Option<String>,
+}
+
+/// A set of national rules.
+pub struct National {
+    files: Vec<RuleFile>,
+    cited: BTreeMap<String, Cited>,
+    /// For each action that rules are asked about, those that can speak of it.
+    sets: [Option<PolicySet>; ASKED.len()],
+    authorizer: Authorizer,
+    none: Entities,
+}
+
+impl fmt::Debug for National {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "National({} rules)", self.cited.len())
+    }
+}
+
+impl National {
+    /// Rules by their id, with the actions that each can speak of.
+    ///
+    /// # Errors
+    /// A sentence, where Cedar does not take them together.
+    pub(super) fn new(
+        files: Vec<RuleFile>,
+        rules: Vec<(Policy, Cited, [bool; ASKED.len()])>,
+    ) -> Result<Self, String> {
+        let mut sets: [Option<PolicySet>; ASKED.len()] = Default::default();
+        let mut cited = BTreeMap::new();
+        for (policy, cites, speaks) in rules {
+            let id: &str = policy.id().as_ref();
+            cited.insert(id.to_owned(), cites);
+            for (set, _) in sets.iter_mut().zip(speaks).filter(|(_, speaks)| *speaks) {
+                if set.is_none() {
+                    *set = Some(core()?);
+                }
+                if let Some(set) = set {
+                    set.add(policy.clone()).map_err(|e| e.to_string())?;
+                }
+            }
+        }
+        Ok(Self {
+            files,
+            cited,
+            sets,
+            authorizer: Authorizer::new(),
+            none: Entities::empty(),
+        })
+    }
+
+    /// How many rules there are.
+    pub fn count(&self) -> usize {
+        self.cited.len()
+    }
+
+    pub(in crate::policy) fn files(&self) -> Vec<RuleFile> {
+        self.files.clone()
+    }
+
+    /// The first denial, by the id of the rule; `None` where none forbids.
+    pub(in crate::policy) fn judge(&self, facts: &Facts<'_>) -> Option<Denial> {
+        self.denials(facts).into_iter().next()
+    }
+
+    /// What each rule that forbids says; a rule that cannot be evaluated comes first.
+    pub(in crate::policy) fn denials(&self, facts: &Facts<'_>) -> Vec<Denial> {
+        let set = place(facts.action).and_then(|at| self.sets.get(at)?.as_ref());
+        let Some(set) = set else {
+            return Vec::new();
+        };
+        let asked = match question(facts) {
+            Ok(asked) => asked,
+            Err(why) => return vec![unevaluated("question", &why)],
+        };
+        let answer = self.authorizer.is_authorized(&asked, set, &self.none);
+        let failed = failures(&answer);
+        let mut forbids: Vec<&str> = answer.diagnostics().reason().map(AsRef::as_ref).collect();
+        forbids.sort_unstable();
+        let forbids = forbids
+            .into_iter()
+            .filter_map(|id| self.cited.get_key_value(id));
+        let forbids = forbids.map(|(id, cited)| forbidden(id, cited, facts));
+        failed.into_iter().chain(forbids).collect()
+    }
+}
+
+fn core() -> Result<PolicySet, String> {
+    let policy = Policy::parse(Some(PolicyId::new("core")), CORE).map_err(|e| e.to_string())?;
+    PolicySet::from_policies([policy]).map_err(|e| e.to_string())
+}
+
+fn failures(answer: &Response) -> Vec<Denial> {
+    let errors = answer.diagnostics().errors();
+    errors
+        .map(|e| unevaluated("evaluation", &e.to_string()))
+        .collect()
+}
+
+fn unevaluated(what: &'static str, why: &str) -> Denial {
+    Denial {
+        rule: "national".into(),
+        detail: None,
+        term: format!("failed={what}"),
+        reason: ReasonCode::NationalRuleFailed,
+        clause: UNEVALUATED.to_owned(),
+        text: format!(
+            "a national rule cannot be evaluated, and what cannot be judged is refused: {why}; ask whoever configures the policy here, and run: rogatory policy lint"
+        ),
+    }
+}
+
+fn forbidden(id: &str, cited: &Cited, facts: &Facts<'_>) -> Denial {
+    let text = cited.text.clone().unwrap_or_else(|| {
+        format!(
+            "the national rule {id} forbids to {} this package ({})",
+            facts.action, cited.clause
+        )
+    });
+    Denial {
+        rule: id.to_owned().into(),
+        detail: Some(Box::new(cited.reason.clone())),
+        term: format!("national={id}"),
+        reason: ReasonCode::NationalRule,
+        clause: cited.clause.clone(),
+        text,
+    }
+}
