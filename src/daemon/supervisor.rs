@@ -106,6 +106,11 @@ async fn adopt(daemon: &Arc<Daemon>, config: &Config) -> Result<(), String> {
             tracing::warn!(key = %new.key, "has changed; it takes effect at the next start");
         }
     }
+    // The files of national rules may have changed where no key has.
+    let policy = config.policy().digest();
+    if policy != daemon.station.own.policy.digest() {
+        tracing::warn!(%policy, "the policy has changed; it comes into force at the next start");
+    }
     Ok(())
 }
 

@@ -72,6 +72,13 @@ TERMS[5]=prosecution,civil-claim
 refused=$(send ie de "$WORK/sample.txt")
 within 30 "what may not be taken in is rejected" holds ie '.state == "rejected"' package show "$refused"
 
+# A changed set that is well written waits for the next start.
+echo '// changed' >>"$rules/20-handling.cedar"
+kill -HUP "${PID[de]}"
+within 10 "the daemon says so" grep -q 'the policy has changed; it comes into force at the next start' "$WORK/de.log"
+equal "the set in force stays" "$IN_FORCE" "$(r de policy show --json | jq -r .pol)"
+cp "$ROOT/config/policies/20-handling.cedar" "$rules"
+
 one=$rules/10-special-categories.cedar
 cp "$one" "$WORK/good.cedar"
 while read -r code what name; do

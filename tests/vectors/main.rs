@@ -22,9 +22,11 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/protocol/vectors")
 }
 
-/// JSON for people: indented, with a final newline.
+/// JSON for people: indented, keys in order, with a final newline.
 fn pretty(value: &Value) -> Vec<u8> {
-    let mut text = serde_json::to_string_pretty(value).expect("a value is JSON");
+    let sorted = rogatory::base::json::canonical(value);
+    let sorted: Value = serde_json::from_slice(&sorted).expect("it is JSON");
+    let mut text = serde_json::to_string_pretty(&sorted).expect("a value is JSON");
     text.push('\n');
     text.into_bytes()
 }
