@@ -9,24 +9,27 @@ mod explained;
 mod held;
 mod log;
 mod onward;
+mod opened;
 mod peers;
 mod retention;
 pub use approvals::ApprovalView;
 pub use cases::{AssignTeam, CaseView};
 pub use consents::{AskConsent, ConsentView, GrantConsent, RefuseConsent};
-pub use explained::{Explanation, PolicyView, RuleSays};
+pub use explained::{Explanation, ItemSays, PolicyView, RuleSays};
 pub use held::HeldBack;
 pub use log::{AlarmView, CosignedView, LogStatus, ProofView, RecoveringView};
 pub use onward::{Forward, OnwardView};
+pub use opened::{Mismatch, OpenRequest, Opening};
 pub use peers::{AcceptPeer, AddPeer, CardView, FaultView, PeerView, Ping};
 pub use retention::{
-    DestroyRequest, Destruction, DueView, HoldRequest, HoldView, Restrict, UseReport,
+    DestroyRequest, Destruction, DueView, HoldRequest, HoldView, Restrict, ReviewRequest,
+    ReviewView, UseReport,
 };
 
 use serde::{Deserialize, Serialize};
 
 use crate::base::{Alias, AuthorityId, Digest, Timestamp, Xid};
-use crate::policy::Ground;
+use crate::package::{ItemPath, ItemTerms};
 use crate::policy::terms::Terms;
 
 mod many;
@@ -159,9 +162,22 @@ pub struct SealRequest {
     pub proportionality: Option<String>,
     /// The terms.
     pub terms: Terms,
+    /// Items and folders under terms of their own, stricter than those: at most 64.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub item_terms: Vec<ItemWish>,
     /// Whether it goes before packages that are not urgent.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub urgent: bool,
+}
+
+/// An item or a folder that is to be under terms of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ItemWish {
+    /// Its path in the package.
+    pub path: ItemPath,
+    /// Its terms.
+    pub terms: Terms,
 }
 
 /// The daemon's answer: seal for these recipients, then hand the bytes over under this grant.
@@ -204,6 +220,9 @@ pub struct SealFinish {
     pub item_root: Digest,
     /// How many items.
     pub items: u64,
+    /// Where those lie that are under terms of their own.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub item_terms: Vec<ItemTerms>,
 }
 
 /// A package, outgoing or incoming.
@@ -262,6 +281,12 @@ pub struct PackageDetail {
     /// The hold on it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub hold: Option<HoldView>,
+    /// The newest review of whether it is still needed here.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub review: Option<ReviewView>,
+    /// Items and folders under terms of their own.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub item_terms: Vec<ItemTerms>,
     /// What its sender says of its grounds; the dispatch holds digests of that alone.
     #[serde(flatten)]
     pub grounds: Grounds,
@@ -303,54 +328,6 @@ pub struct Verification {
     pub receipts_ok: bool,
     /// What is wrong, in words.
     pub faults: Vec<String>,
-}
-
-/// `POST /v1/packages/{id}/openings`
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct OpenRequest {
-    /// The one purpose.
-    pub purpose: String,
-    /// Why, in words; kept here, never sent.
-    pub justification: String,
-    /// Item paths, where not the whole package is opened.
-    #[serde(skip_serializing_if = "Vec::is_empty", default)]
-    pub items: Vec<String>,
-    /// Whether the proceedings are declared to be directly related to those of the request.
-    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
-    pub related: bool,
-    /// An exception that is declared: a second person approves it, and the sender is told.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub exception: Option<Ground>,
-}
-
-/// `POST /v1/openings/{opening}/mismatch`: what was read is not what was signed; the sender is told.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Mismatch {
-    /// What does not match, in one word.
-    pub code: String,
-}
-
-/// The permitted opening; its plaintext is read at `GET /v1/openings/{opening}/plaintext`, with `Range` or whole.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Opening {
-    /// Names the opening; ends after an hour or with `DELETE`.
-    pub opening: String,
-    /// The package.
-    pub id: Xid,
-    /// The sending authority, as signed.
-    pub from: AuthorityId,
-    /// The receiving authority, as signed.
-    pub to: AuthorityId,
-    /// The terms, as signed in the dispatch.
-    pub terms: Terms,
-    /// SHA-256 of the manifest, as disclosed beside the dispatch.
-    pub manifest: Digest,
-    /// Plaintext bytes.
-    pub plaintext_bytes: u64,
-    /// SHA-256 of the `access` receipt's bytes.
-    pub receipt: Digest,
 }
 
 /// A transfer under way or waiting.

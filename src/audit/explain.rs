@@ -175,6 +175,7 @@ fn stated(receipt: &Receipt) -> String {
         Kind::ConsentGiven => "the sender permits what it was asked for, until the end of a day",
         Kind::ConsentRefused => "the sender does not permit what it was asked for",
         Kind::Approval => "a second person approved or rejected what takes two",
+        Kind::Order => "a person ordered a hold, its end, a review, or the team of a case",
         Kind::CardAdopted => "an authority accepted the card of another",
         Kind::ClockStep => "an authority's clock was set",
         Kind::KeyAnnounce => "an authority's keys came into use",

@@ -48,6 +48,8 @@ pub const OFFENCES_MAX: usize = 16;
 pub const OFFENCE_BYTES_MAX: usize = 256;
 /// Selectively disclosed values beside one statement.
 pub const DISCLOSURES_MAX: usize = 64;
+/// Items and folders of one package under terms of their own.
+pub const ITEM_TERMS_MAX: usize = 64;
 /// Codes in one list of terms (purposes, restrictions).
 pub const TERM_CODES_MAX: usize = 32;
 /// A code of terms or of a reason (instrument, reason code).

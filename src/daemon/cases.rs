@@ -11,14 +11,12 @@ use crate::base::AuthorityId;
 use crate::base::Digest;
 use crate::base::Timestamp;
 use crate::base::Xid;
-use crate::base::json;
 use crate::config::Holder;
 use crate::daemon::Daemon;
 use crate::daemon::people;
 use crate::daemon::routes::stored;
-use crate::daemon::statements::commit_failure;
 use crate::policy::facts::Team;
-use crate::store::{Direction, Exchange, Op};
+use crate::store::{Direction, Exchange};
 
 /// Packages that a list of cases looks at.
 const LOOKED_AT_MAX: usize = 10_000;
@@ -97,12 +95,8 @@ impl Daemon {
             by: caller.actor(),
             at: self.station.clock(),
         };
-        let op = Op::Meta {
-            key: key(&exchange.peer, &case),
-            value: json::canonical(&kept),
-        };
-        let committed = self.station.ledger.commit(vec![op]).await;
-        committed.map_err(commit_failure)?;
+        self.order("team", key(&exchange.peer, &case), &kept)
+            .await?;
         tracing::info!(by = %kept.by, team = %kept.team, peer = %exchange.peer, "a case has a new team");
         Ok(view(exchange.peer, case, None, Some(kept)))
     }

@@ -12,8 +12,9 @@ use crate::daemon::openings::altered;
 use crate::daemon::routes::stored;
 use crate::identity::keys::PublicKey;
 use crate::identity::statement::Note;
+use crate::package::item_terms::{self, ItemTerms};
 use crate::policy::{Consent, Consented, Purpose, Restriction, Terms};
-use crate::receipt::{self, Kind, Receipt, disclosure};
+use crate::receipt::{self, Disclosure, Kind, Receipt, disclosure};
 use crate::store::{Direction, Exchange, StatementRow};
 
 /// A receipt and the note that it stands in.
@@ -48,6 +49,8 @@ pub(crate) struct Chain {
     pub(crate) sealed: Terms,
     /// Authorities and terms as the manifest has them.
     pub(crate) manifest: Manifested,
+    /// Items under terms of their own, within those of the manifest.
+    pub(crate) items: Vec<ItemTerms>,
     /// Whether whoever sent it had it from another authority, whose terms bind it too.
     pub(crate) is_passed_on: bool,
     /// The handover, then changed restrictions, oldest first; none before the handover.
@@ -71,15 +74,43 @@ impl Chain {
 
     /// The terms for this use: those in force, and where the use stands on a consent, the restrictions of that.
     pub(crate) fn terms_for(&self, purpose: Purpose, now: Timestamp) -> Cow<'_, Terms> {
-        if self.terms().purposes.contains(&purpose) {
-            return Cow::Borrowed(self.terms());
+        self.for_use(self.terms(), purpose, now)
+    }
+
+    /// These terms of the package or of an item, for this use.
+    fn for_use<'a>(&self, terms: &'a Terms, purpose: Purpose, now: Timestamp) -> Cow<'a, Terms> {
+        if terms.purposes.contains(&purpose) {
+            return Cow::Borrowed(terms);
         }
-        self.terms_with(&Consented::Use(purpose), now)
+        self.with_conditions(terms, &Consented::Use(purpose), now)
+    }
+
+    /// The terms of the items that are opened under these names, all where none is named, for this use.
+    pub(crate) fn items_for(
+        &self,
+        names: &[String],
+        purpose: Purpose,
+        now: Timestamp,
+    ) -> Vec<(&ItemTerms, Cow<'_, Terms>)> {
+        let is_opened =
+            |item: &&ItemTerms| names.is_empty() || names.iter().any(|it| item.is_touched_by(it));
+        let opened = self.items.iter().filter(is_opened);
+        opened
+            .map(|item| (item, self.for_use(&item.terms, purpose, now)))
+            .collect()
     }
 
     /// The terms in force, with the restrictions of the consents to this that hold now.
     pub(crate) fn terms_with(&self, to: &Consented, now: Timestamp) -> Cow<'_, Terms> {
-        let terms = self.terms();
+        self.with_conditions(self.terms(), to, now)
+    }
+
+    fn with_conditions<'a>(
+        &self,
+        terms: &'a Terms,
+        to: &Consented,
+        now: Timestamp,
+    ) -> Cow<'a, Terms> {
         let standing = self.consents.iter().zip(&self.conditions);
         let holds = standing.filter(|(it, _)| it.to == *to && now <= it.until.end_of_day());
         let added: Vec<_> = holds.flat_map(|(_, conditions)| conditions).collect();
@@ -161,14 +192,12 @@ impl Daemon {
     /// The dispatch that this one passes on, by the key of whoever sealed the package.
     fn origin(
         &self,
-        row: &Exchange,
         dispatch: &Receipt,
+        disclosed: &[Disclosure],
         passed_on_by: &PublicKey,
     ) -> Result<Option<Receipt>, ApiFailure> {
         let altered = || altered("dispatch of the first sender");
-        let read = disclosure::check_against(&dispatch.sd, &row.disclosures);
-        let read = read.map_err(|_| crate::daemon::openings::altered("disclosures"))?;
-        let origin = receipt::onward::origin(dispatch, &read).map_err(|_| altered())?;
+        let origin = receipt::onward::origin(dispatch, disclosed).map_err(|_| altered())?;
         let Some((note, receipt)) = origin else {
             return Ok(None);
         };
@@ -191,14 +220,19 @@ impl Daemon {
         let rows = rows.map_err(|e| stored(&e))?;
         let keys = self.parties(row).ok_or_else(|| altered("peer"))?;
         let dispatch = sealed(row, &rows, &keys)?;
-        let origin = self.origin(row, &dispatch.receipt, &keys.0)?;
+        let disclosed = disclosure::check_against(&dispatch.receipt.sd, &row.disclosures);
+        let disclosed = disclosed.map_err(|_| altered("disclosures"))?;
+        let origin = self.origin(&dispatch.receipt, &disclosed, &keys.0)?;
         let first = origin.as_ref().unwrap_or(&dispatch.receipt);
         let manifest = Manifested::of(first).ok_or_else(|| altered("terms"))?;
+        let items = disclosure::item_terms(&disclosed).map_err(|_| altered("terms of items"))?;
+        item_terms::check(&items, &manifest.terms).map_err(|_| altered("terms of items"))?;
         let sealed = dispatch.receipt.terms.clone();
         let accessed = accessed(&rows)?.unwrap_or(dispatch);
         let mut chain = Chain {
             sealed: sealed.ok_or_else(|| altered("terms"))?,
             manifest,
+            items,
             is_passed_on: origin.is_some(),
             shared: shared(&rows, &keys)?,
             accessed,

@@ -2,28 +2,32 @@
 
 use crate::api::accounts::Accounts;
 use crate::api::server::{ApiFailure, Caller};
-use crate::api::types::{Explanation, RuleSays};
+use crate::api::types::{Explanation, ItemSays, RuleSays};
+use crate::base::Date;
 use crate::base::Xid;
 use crate::daemon::Daemon;
 use crate::daemon::openings::not_recipient;
 use crate::daemon::people;
+use crate::package::ItemTerms;
 use crate::policy;
 use crate::policy::table::judged;
 use crate::policy::{
-    Action, Circumstances, Consent, Exception, Facts, PolicySet, Purpose, Role, Roles, Team, Terms,
-    Verdict,
+    Action, Circumstances, Consent, Denial, Exception, Facts, PolicySet, Purpose, Role, Roles,
+    Team, Terms, Verdict,
 };
 use crate::store::{Direction, Exchange};
 
 /// Who wants to use a package, and for what.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Use<'a> {
+    pub(crate) action: Action,
     pub(crate) actor: &'a str,
     pub(crate) roles: Roles,
     pub(crate) purpose: &'a Purpose,
     pub(crate) related: bool,
     pub(crate) team: Option<Team>,
     pub(crate) exception: Option<Exception<'a>>,
+    pub(crate) reviewed: Option<Date>,
     pub(crate) consents: &'a [Consent],
 }
 
@@ -57,6 +61,7 @@ impl Daemon {
         let chain = self.chain_of(&exchange).await?;
         let actor = caller.actor();
         let asked = Use {
+            action: Action::Open,
             actor: &actor,
             roles: question
                 .role
@@ -65,19 +70,32 @@ impl Daemon {
             related: question.related,
             team: self.team_of(&exchange, caller).await?,
             exception: None,
+            reviewed: self.reviewed(&xid).await?,
             consents: &chain.consents,
         };
-        let terms = chain.terms_for(question.purpose, self.station.clock());
+        let now = self.station.clock();
+        let terms = chain.terms_for(question.purpose, now);
         let facts = self.facts_of_use(&exchange, &terms, asked);
-        Ok(explained(
-            xid,
-            &self.station.own.policy,
-            question.purpose,
-            &facts,
-        ))
+        let policy = &self.station.own.policy;
+        let items = chain.items_for(&[], question.purpose, now);
+        let items = items.into_iter().map(|(item, terms)| ItemSays {
+            path: item.path.clone(),
+            judged: judged(
+                policy,
+                &Facts {
+                    terms: &terms,
+                    ..facts
+                },
+            ),
+            terms: terms.into_owned(),
+        });
+        Ok(Explanation {
+            items: items.collect(),
+            ..explained(xid, policy, question.purpose, &facts)
+        })
     }
 
-    /// What is known about a wish to open a package that was received.
+    /// What is known about a wish to open or export a package that was received.
     pub(crate) fn facts_of_use<'a>(
         &'a self,
         exchange: &'a Exchange,
@@ -85,7 +103,7 @@ impl Daemon {
         wish: Use<'a>,
     ) -> Facts<'a> {
         Facts {
-            action: Action::Open,
+            action: wish.action,
             own: &self.station.own.id,
             from: &exchange.peer,
             to: &self.station.own.id,
@@ -100,9 +118,25 @@ impl Daemon {
                 team: wish.team,
                 exception: wish.exception,
                 consents: wish.consents,
+                reviewed: wish.reviewed,
                 ..Circumstances::default()
             },
         }
+    }
+}
+
+/// A denial that comes of the terms of an item says so.
+pub(crate) fn of_item(item: Option<&ItemTerms>, denial: Denial) -> Denial {
+    let Some(item) = item else {
+        return denial;
+    };
+    Denial {
+        text: format!(
+            "{:?} is under stricter terms of its own: {}",
+            item.path.as_str(),
+            denial.text
+        ),
+        ..denial
     }
 }
 
@@ -118,7 +152,7 @@ fn explained(id: Xid, set: &PolicySet, purpose: Purpose, facts: &Facts<'_>) -> E
             RuleSays {
                 rule: rule.into_owned(),
                 says: says.to_owned(),
-                reason: denial.as_ref().map(policy::Denial::code),
+                reason: denial.as_ref().map(Denial::code),
                 clause: denial.map(|it| it.clause),
             }
         });
@@ -132,6 +166,7 @@ fn explained(id: Xid, set: &PolicySet, purpose: Purpose, facts: &Facts<'_>) -> E
         related: facts.circumstances.related,
         at: facts.now,
         terms: facts.terms.clone(),
+        items: Vec::new(),
         rules: rules.collect(),
         pol: set.digest(),
     }

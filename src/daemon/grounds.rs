@@ -4,6 +4,7 @@
 use crate::api::server::ApiFailure;
 use crate::api::types::{Grounds, SealFinish, SealRequest};
 use crate::base::limits;
+use crate::package::item_terms::{self, ItemTerms, ItemTermsFault};
 use crate::receipt::{Disclosure, disclosure};
 use crate::seal;
 use crate::store::Exchange;
@@ -39,7 +40,27 @@ pub(super) fn check_request(request: &SealRequest) -> Result<(), ApiFailure> {
     request
         .terms
         .check()
-        .map_err(|e| ApiFailure::usage("bad-terms", e.to_string()))
+        .map_err(|e| ApiFailure::usage("bad-terms", e.to_string()))?;
+    if request.item_terms.len() > limits::ITEM_TERMS_MAX {
+        let fault = ItemTermsFault::TooMany(request.item_terms.len());
+        return Err(ApiFailure::usage(fault.code(), fault.to_string()));
+    }
+    Ok(())
+}
+
+/// Whether the items that were sealed under terms of their own are those that were asked for, and stand as they must.
+pub(super) fn check_finish(request: &SealRequest, finish: &SealFinish) -> Result<(), ApiFailure> {
+    let is_asked = |found: &ItemTerms| {
+        let wish = request.item_terms.iter().find(|it| it.path == found.path);
+        wish.is_some_and(|wish| wish.terms == found.terms)
+    };
+    let same = finish.item_terms.len() == request.item_terms.len();
+    if !same || !finish.item_terms.iter().all(is_asked) {
+        let message = "other items are under terms of their own than the permission is for";
+        return Err(ApiFailure::usage("other-item-terms", message));
+    }
+    let checked = item_terms::check(&finish.item_terms, &request.terms);
+    checked.map_err(|e| ApiFailure::usage(e.code(), e.to_string()))
 }
 
 /// Everything of which the dispatch holds a digest.
@@ -64,7 +85,27 @@ pub(super) fn disclosures(request: &SealRequest, finish: &SealFinish) -> Vec<Dis
             request.offences.clone().into(),
         ));
     }
+    if !finish.item_terms.is_empty() {
+        // Types of ours are JSON.
+        let items = serde_json::to_value(&finish.item_terms).unwrap_or_default();
+        all.push(salted(disclosure::ITEM_TERMS, items));
+    }
     all
+}
+
+/// Whether each can travel.
+pub(super) fn check_lengths(disclosures: &[Disclosure]) -> Result<(), ApiFailure> {
+    let long = disclosures
+        .iter()
+        .find(|it| it.encode().len() > limits::DISCLOSURE_BYTES_MAX);
+    long.map_or(Ok(()), |it| {
+        let message = format!(
+            "what is said of {} takes more than {} bytes: name folders in place of their files",
+            it.name,
+            limits::DISCLOSURE_BYTES_MAX
+        );
+        Err(ApiFailure::usage("disclosure-too-long", message))
+    })
 }
 
 /// What travels beside the offer. The title stays with the sender; the receiver's officer reads it in the manifest.
@@ -76,12 +117,20 @@ pub(super) fn sent(disclosures: &[Disclosure]) -> Vec<String> {
         .collect()
 }
 
+/// The items of a package that its sender has put under terms of their own; none, where that cannot be read.
+pub(crate) fn item_terms_of(row: &Exchange) -> Vec<ItemTerms> {
+    disclosure::item_terms(&read(row)).unwrap_or_default()
+}
+
+fn read(row: &Exchange) -> Vec<Disclosure> {
+    let read = row.disclosures.iter();
+    read.filter_map(|text| Disclosure::parse(text).ok())
+        .collect()
+}
+
 /// What the sender of a package says of its grounds; nothing, where that cannot be read.
 pub(crate) fn grounds_of(row: &Exchange) -> Grounds {
-    let read = row.disclosures.iter();
-    let read: Vec<_> = read
-        .filter_map(|text| Disclosure::parse(text).ok())
-        .collect();
+    let read = read(row);
     let text = |name| disclosure::text(&read, name).map(str::to_owned);
     let offences = read.iter().find(|it| it.name == disclosure::OFFENCES);
     let offences = offences.and_then(|it| serde_json::from_value(it.value.clone()).ok());

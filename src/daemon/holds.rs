@@ -7,12 +7,10 @@ use crate::api::types::{HoldRequest, HoldView};
 use crate::base::Date;
 use crate::base::Timestamp;
 use crate::base::Xid;
-use crate::base::json;
 use crate::base::limits;
 use crate::daemon::Daemon;
 use crate::daemon::routes::stored;
-use crate::daemon::statements::commit_failure;
-use crate::store::{Direction, Op, Phase};
+use crate::store::{Direction, Phase};
 
 /// What is kept of a hold.
 #[derive(Debug, Serialize, Deserialize)]
@@ -88,7 +86,7 @@ impl Daemon {
             at: self.station.clock(),
             released: false,
         };
-        self.keep_hold(&xid, &kept).await?;
+        self.keep_hold("hold", &xid, &kept).await?;
         tracing::info!(%xid, by = %kept.by, until = %kept.until, "a package is held");
         self.hold_of(&xid)
             .await?
@@ -109,18 +107,13 @@ impl Daemon {
             at: self.station.clock(),
             released: true,
         };
-        self.keep_hold(&xid, &kept).await?;
+        self.keep_hold("release", &xid, &kept).await?;
         tracing::info!(%xid, by = %kept.by, "a hold was released");
         Ok(hold)
     }
 
-    async fn keep_hold(&self, xid: &Xid, kept: &Kept) -> Result<(), ApiFailure> {
-        let op = Op::Meta {
-            key: key(xid),
-            value: json::canonical(kept),
-        };
-        let committed = self.station.ledger.commit(vec![op]).await;
-        committed.map_err(commit_failure)?;
+    async fn keep_hold(&self, order: &str, xid: &Xid, kept: &Kept) -> Result<(), ApiFailure> {
+        self.order(order, key(xid), kept).await?;
         self.retention.touch();
         Ok(())
     }

@@ -18,6 +18,7 @@ use crate::base::json;
 use crate::base::limits;
 use crate::daemon::Daemon;
 use crate::daemon::chain::{Chain, Signed, read};
+use crate::daemon::decisions::of_item;
 use crate::daemon::openings::{altered, not_recipient};
 use crate::daemon::restrictions::narrowed;
 use crate::daemon::roster::Known;
@@ -181,10 +182,15 @@ impl Daemon {
                 third: Some(&third.row.id),
                 team: self.team_of(&row, caller).await?,
                 consents: &chain.consents,
+                reviewed: self.reviewed(&xid).await?,
                 ..Circumstances::default()
             },
         };
-        match policy::decide(&self.station.own.policy, &facts) {
+        let items = chain.items.iter().map(|item| &item.terms);
+        let decision = policy::decide_all(&self.station.own.policy, &facts, items);
+        match decision
+            .map_err(|(at, denial)| of_item(at.and_then(|at| chain.items.get(at)), denial))
+        {
             Ok(permit) => Ok(Ready {
                 origin: self.dispatch_of(&row).await?,
                 row,
@@ -357,6 +363,8 @@ fn disclosures(
         Some(salted(name, value))
     });
     let mut all: Vec<_> = kept.collect();
+    let items = received.iter().find(|it| it.name == disclosure::ITEM_TERMS);
+    all.extend(items.map(|it| Disclosure::new(seal::random(), &it.name, it.value.clone())));
     let origin = String::from_utf8_lossy(ready.origin.note.bytes());
     all.push(salted(disclosure::ORIGIN, &origin));
     let longest = all.iter().map(|it| it.encode().len()).max();

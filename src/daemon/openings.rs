@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::io::Read;
 use std::io::Seek;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -19,9 +20,11 @@ use crate::base::limits;
 use crate::config::Verb;
 use crate::daemon::Daemon;
 use crate::daemon::approvals::Approved;
-use crate::daemon::decisions::Use;
+use crate::daemon::blanked::Blanked;
+use crate::daemon::decisions::{Use, of_item};
 use crate::daemon::notices::Notice;
 use crate::daemon::statements::{Wish, check_justification};
+use crate::package::ItemTerms;
 use crate::policy;
 use crate::policy::Action;
 use crate::policy::Permit;
@@ -46,10 +49,13 @@ const PIECE_BYTES: usize = 256 << 10;
 const CONSENT: &str = "consent";
 
 /// A permitted opening.
+#[derive(Clone)]
 struct Held {
     permit: Arc<Permit>,
     caller: Caller,
     xid: Xid,
+    /// The bytes of items under terms of their own for which it is not permitted; in order.
+    withheld: Arc<[Range<u64>]>,
 }
 
 /// The openings under way.
@@ -57,17 +63,10 @@ struct Held {
 pub(crate) struct Openings(Mutex<HashMap<String, Held>>);
 
 impl Openings {
-    fn find(
-        &self,
-        name: &str,
-        caller: &Caller,
-        now: Timestamp,
-    ) -> Result<(Arc<Permit>, Xid), ApiFailure> {
+    fn find(&self, name: &str, caller: &Caller, now: Timestamp) -> Result<Held, ApiFailure> {
         let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match held.get(name) {
-            Some(held) if held.caller == *caller && held.permit.until() >= now => {
-                Ok((Arc::clone(&held.permit), held.xid))
-            }
+            Some(held) if held.caller == *caller && held.permit.until() >= now => Ok(held.clone()),
             Some(_) | None => Err(ApiFailure::missing(
                 "no-such-opening",
                 "there is no such opening; it may have ended",
@@ -91,7 +90,7 @@ impl Openings {
         caller: &Caller,
         now: Timestamp,
     ) -> Result<Xid, ApiFailure> {
-        self.find(name, caller, now).map(|(_, xid)| xid)
+        self.find(name, caller, now).map(|held| held.xid)
     }
 
     /// Ends every opening of a package.
@@ -164,7 +163,9 @@ impl Daemon {
         let purpose = check_request(request)?;
         let exchange = self.held(xid).await?;
         let chain = self.chain_of(&exchange).await?;
-        let terms = chain.terms_for(purpose, self.station.clock());
+        let now = self.station.clock();
+        let terms = chain.terms_for(purpose, now);
+        let items = chain.items_for(&request.items, purpose, now);
         let manifest = manifest_digest(&exchange)?;
         let actor = caller.actor();
         // Until it is used up: an approval is for one opening.
@@ -180,23 +181,36 @@ impl Daemon {
             declared_by: &actor,
             confirmed_by: approved.as_ref().map(Approved::second),
         });
+        let action = if request.export {
+            Action::Export
+        } else {
+            Action::Open
+        };
         let asked = Use {
+            action,
             actor: &actor,
             roles: self.roles_of(caller),
             purpose: &purpose,
             related: request.related,
             team: self.team_of(&exchange, caller).await?,
             exception,
+            reviewed: self.reviewed(&xid).await?,
             consents: &chain.consents,
         };
         let facts = self.facts_of_use(&exchange, &terms, asked);
-        let decision = policy::decide(&self.station.own.policy, &facts);
+        let each = items.iter().map(|(_, terms)| terms.as_ref());
+        let decision = policy::decide_all(&self.station.own.policy, &facts, each);
+        let decision = decision.map_err(|(at, denial)| {
+            let item = at.and_then(|at| items.get(at)).map(|(item, _)| *item);
+            of_item(item, denial)
+        });
         let wish = Wish {
             actor: &actor,
             purpose: Some(purpose),
             justification: &request.justification,
             items: &request.items,
             related: request.related,
+            export: request.export,
         };
         let receipt = match (&decision, &approved, exception) {
             (Ok(_), Some(approved), Some(exception)) => {
@@ -219,20 +233,30 @@ impl Daemon {
         }
         self.changed(xid);
         let permit = decision.map_err(|denial| ApiFailure::denied(&denial))?;
-        let name = self.keep(permit, caller, xid)?;
+        let is_opened = |item: &ItemTerms| items.iter().any(|(opened, _)| *opened == item);
+        let withheld = chain.items.iter().filter(|it| !is_opened(it));
+        let withheld = withheld.map(ItemTerms::bytes).collect();
+        let held = Held {
+            permit: Arc::new(permit),
+            caller: caller.clone(),
+            xid,
+            withheld,
+        };
+        let name = self.keep(held)?;
         Ok(Opening {
             opening: name,
             id: xid,
             from: chain.manifest.from,
             to: chain.manifest.to,
             terms: chain.manifest.terms,
+            item_terms: chain.items,
             manifest,
             plaintext_bytes: plaintext_bytes(exchange.len),
             receipt,
         })
     }
 
-    fn keep(&self, permit: Permit, caller: &Caller, xid: Xid) -> Result<String, ApiFailure> {
+    fn keep(&self, opening: Held) -> Result<String, ApiFailure> {
         let name = hex::encode(seal::random::<16>());
         let mut held = self
             .openings
@@ -245,14 +269,7 @@ impl Daemon {
                 format!("{OPENINGS_MAX} openings are under way already"),
             ));
         }
-        held.insert(
-            name.clone(),
-            Held {
-                permit: Arc::new(permit),
-                caller: caller.clone(),
-                xid,
-            },
-        );
+        held.insert(name.clone(), opening);
         Ok(name)
     }
 
@@ -279,25 +296,10 @@ impl Daemon {
         self: &Arc<Self>,
         caller: &Caller,
         name: &str,
-        range: std::ops::Range<u64>,
+        range: Range<u64>,
     ) -> Result<mpsc::Receiver<io::Result<Bytes>>, ApiFailure> {
-        let (permit, xid) = self.openings.find(name, caller, self.station.clock())?;
-        let exchange = self.held(xid).await?;
-        if !permit.covers(Action::Open, &exchange.body, self.station.clock()) {
-            return Err(ApiFailure::mismatch(
-                "other-package",
-                "the permission is not for this package, or has ended",
-            ));
-        }
-        let header = self
-            .station
-            .ledger
-            .header(&xid)
-            .await
-            .map_err(|e| ApiFailure::storage("store", e.to_string()))?;
-        let header = header.ok_or_else(|| {
-            ApiFailure::missing("header-gone", "the age header is no longer here")
-        })?;
+        let (held, exchange) = self.permitted(caller, name, Action::Open).await?;
+        let header = self.header(&held.xid).await?;
         let payload = self.payload(&exchange).await?;
         let (to, from) = mpsc::channel(4);
         let (station, (ready_to, ready)) =
@@ -307,8 +309,9 @@ impl Daemon {
                 drop(ready_to.send(Err("this daemon holds no age identity".to_owned())));
                 return;
             };
-            let plaintext = seal::Plaintext::open(&permit, header.to_vec(), payload, identity)
+            let plaintext = seal::Plaintext::open(&held.permit, header.to_vec(), payload, identity)
                 .map_err(|e| e.to_string());
+            let plaintext = plaintext.map(|it| Blanked::new(it, held.withheld));
             match plaintext.and_then(|it| begun(it, &range).map_err(|e| e.to_string())) {
                 Ok(plaintext) => {
                     if ready_to.send(Ok(())).is_ok() {
@@ -330,6 +333,55 @@ impl Daemon {
                 "the decrypting thread ended",
             )),
         }
+    }
+
+    /// The age file under an opening's permit to export it: its length, and its bytes.
+    pub(crate) async fn exported(
+        &self,
+        caller: &Caller,
+        name: &str,
+    ) -> Result<(u64, impl Read + Send + use<>), ApiFailure> {
+        let (held, exchange) = self.permitted(caller, name, Action::Export).await?;
+        self.age_file(&held.xid, &exchange).await
+    }
+
+    /// Header and payload, one after the other.
+    pub(crate) async fn age_file(
+        &self,
+        xid: &Xid,
+        exchange: &Exchange,
+    ) -> Result<(u64, impl Read + Send + use<>), ApiFailure> {
+        let header = self.header(xid).await?.to_vec();
+        let length = header.len() as u64 + exchange.len;
+        let payload = self.payload(exchange).await?;
+        Ok((length, io::Cursor::new(header).chain(payload)))
+    }
+
+    /// The opening, and the package that it is for, if its permit covers this now.
+    async fn permitted(
+        &self,
+        caller: &Caller,
+        name: &str,
+        action: Action,
+    ) -> Result<(Held, Exchange), ApiFailure> {
+        let held = self.openings.find(name, caller, self.station.clock())?;
+        let exchange = self.held(held.xid).await?;
+        if held
+            .permit
+            .covers(action, &exchange.body, self.station.clock())
+        {
+            return Ok((held, exchange));
+        }
+        Err(ApiFailure::mismatch(
+            "other-permission",
+            format!("the permission is not to {action} this package, or has ended"),
+        ))
+    }
+
+    async fn header(&self, xid: &Xid) -> Result<zeroize::Zeroizing<Vec<u8>>, ApiFailure> {
+        let header = self.station.ledger.header(xid).await;
+        let header = header.map_err(|e| ApiFailure::storage("store", e.to_string()))?;
+        header.ok_or_else(|| ApiFailure::missing("header-gone", "the age header is no longer here"))
     }
 
     /// The payload's bytes, from the ledger or from its file.
@@ -358,7 +410,7 @@ impl Daemon {
 
 /// These bytes of the plaintext, of which the first piece was read already: what fails at once is an answer by itself, what
 /// fails later breaks one off.
-fn begun(mut plaintext: impl Read + Seek, range: &std::ops::Range<u64>) -> io::Result<impl Read> {
+fn begun(mut plaintext: impl Read + Seek, range: &Range<u64>) -> io::Result<impl Read> {
     plaintext.seek(io::SeekFrom::Start(range.start))?;
     let length = range.end.saturating_sub(range.start);
     let mut first = Vec::new();
@@ -412,6 +464,10 @@ fn check_request(request: &OpenRequest) -> Result<Purpose, ApiFailure> {
     let purpose = Purpose::parse(&request.purpose)
         .map_err(|e| ApiFailure::usage("unknown-purpose", e.to_string()))?;
     check_justification(&request.justification)?;
+    if request.export && !request.items.is_empty() {
+        let message = "an age file is exported whole: name no items, or open them";
+        return Err(ApiFailure::usage("export-of-items", message));
+    }
     if request.items.len() > limits::OPEN_ITEMS_MAX
         || request
             .items

@@ -32,6 +32,7 @@ const BY_ORDER: &str = "order of this authority";
 #[derive(Debug, Default)]
 pub(crate) struct Retention {
     due: AtomicU64,
+    unreviewed: AtomicU64,
     stale: AtomicBool,
 }
 
@@ -39,6 +40,11 @@ impl Retention {
     /// Packages that may no longer be kept, when they were last counted.
     pub(crate) fn due(&self) -> u64 {
         self.due.load(Ordering::Relaxed)
+    }
+
+    /// Packages whose review is due, when they were last counted.
+    pub(crate) fn unreviewed(&self) -> u64 {
+        self.unreviewed.load(Ordering::Relaxed)
     }
 
     /// They are to be counted again soon.
@@ -99,18 +105,11 @@ impl Daemon {
         Ok(policy::decide(&self.station.own.policy, &facts).err())
     }
 
-    /// Refuses whatever takes content away from a package that may no longer be kept.
-    pub(crate) async fn check_kept(&self, row: &Exchange) -> Result<(), ApiFailure> {
-        let chain = self.chain_of(row).await?;
-        let overdue = self.overdue(row, chain.terms()).await?;
-        overdue.map_or(Ok(()), |denial| Err(ApiFailure::denied(&denial)))
-    }
-
     /// The packages that may no longer be kept here, with the reason.
     pub(crate) async fn due(&self) -> Result<Vec<(Exchange, Denial)>, ApiFailure> {
         let ledger = &self.station.ledger;
         let now = self.station.clock();
-        let mut due = Vec::new();
+        let (mut due, mut unreviewed) = (Vec::new(), 0);
         let mut after = None;
         loop {
             let page = ledger.exchanges(Some(Direction::In), Some(Phase::Held), PAGE, after);
@@ -119,7 +118,15 @@ impl Daemon {
                 break;
             };
             after = Some(last.xid);
-            for row in page.into_iter().filter(|row| may_be_due(row, now)) {
+            for row in page {
+                if is_past(&row, "review", now).unwrap_or(false)
+                    && self.lacks_review(&row, now).await?
+                {
+                    unreviewed += 1;
+                }
+                if !is_past(&row, "retain_until", now).unwrap_or(true) {
+                    continue;
+                }
                 let terms = terms_now(&row);
                 let Some(terms) = terms.filter(|terms| terms.retain_until.end_of_day() < now)
                 else {
@@ -132,7 +139,19 @@ impl Daemon {
         }
         let count = u64::try_from(due.len()).unwrap_or(u64::MAX);
         self.retention.due.store(count, Ordering::Relaxed);
+        let looked_at = &self.retention.unreviewed;
+        looked_at.store(unreviewed, Ordering::Relaxed);
         Ok(due)
+    }
+
+    /// Whether the day of its review has passed, and none is on record.
+    async fn lacks_review(&self, row: &Exchange, now: Timestamp) -> Result<bool, ApiFailure> {
+        let day = terms_now(row).and_then(|terms| terms.review);
+        let Some(day) = day.filter(|day| day.end_of_day() < now) else {
+            return Ok(false);
+        };
+        let reviewed = self.reviewed(&row.xid).await?;
+        Ok(reviewed.is_none_or(|it| it < day))
     }
 
     /// The same, for people.
@@ -333,16 +352,13 @@ impl Daemon {
     }
 }
 
-/// Whether a look at the whole of its newest statement is worth it: most packages are far from their last day, which
-/// stands in canonical JSON in one way.
-fn may_be_due(row: &Exchange, now: Timestamp) -> bool {
-    const LAST_DAY: &str = "\"retain_until\":\"";
-    let day = || {
-        let text = std::str::from_utf8(&row.last_note).ok()?;
-        let (_, rest) = text.split_once(LAST_DAY)?;
-        rest.get(..10)?.parse::<Date>().ok()
-    };
-    day().is_none_or(|day| day.end_of_day() < now)
+/// Whether this day of its newest statement is past; `None` where it names none. To parse the whole of each would be much: most
+/// packages are far from their last day, which stands in canonical JSON in one way.
+fn is_past(row: &Exchange, term: &str, now: Timestamp) -> Option<bool> {
+    let text = std::str::from_utf8(&row.last_note).ok()?;
+    let (_, rest) = text.split_once(&format!("\"{term}\":\""))?;
+    let day = rest.get(..10)?.parse::<Date>().ok()?;
+    Some(day.end_of_day() < now)
 }
 
 /// The terms in force of a package that was handed over, as its newest statement repeats them; not verified again.

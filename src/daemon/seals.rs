@@ -18,7 +18,7 @@ use crate::base::Timestamp;
 use crate::base::Xid;
 use crate::base::json;
 use crate::daemon::Daemon;
-use crate::daemon::grounds::{check_request, disclosures, sent};
+use crate::daemon::grounds::{check_finish, check_lengths, check_request, disclosures, sent};
 use crate::daemon::roster::Known;
 use crate::daemon::sealed::{Sealed, whole, write_sealed};
 use crate::daemon::statements::{commit_failure, unsigned};
@@ -162,8 +162,9 @@ impl Daemon {
             now,
             circumstances: Circumstances::default(),
         };
-        let permit = policy::decide(&self.station.own.policy, &facts)
-            .map_err(|denial| ApiFailure::denied(&denial))?;
+        let items = request.item_terms.iter().map(|item| &item.terms);
+        let permit = policy::decide_all(&self.station.own.policy, &facts, items)
+            .map_err(|(_, denial)| ApiFailure::denied(&denial))?;
         let name = hex::encode(seal::random::<16>());
         let answer = SealGrant {
             grant: name.clone(),
@@ -324,7 +325,9 @@ impl Daemon {
                     .next("send again"),
             );
         }
+        check_finish(&grant.request, &finish)?;
         let disclosures = disclosures(&grant.request, &finish);
+        check_lengths(&disclosures)?;
         let receipt = Receipt::dispatch(
             xid,
             self.party(),

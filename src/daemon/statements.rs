@@ -140,8 +140,11 @@ impl Daemon {
         (kind, reason): (Kind, Option<Reason>),
     ) -> Result<(Note, Vec<Disclosure>), ApiFailure> {
         let mut disclosures = wish.disclosures(wish.actor);
-        if wish.related {
-            disclosures.push(Disclosure::new(seal::random(), disclosure::RELATED, true));
+        for (said, name) in [
+            (wish.related, disclosure::RELATED),
+            (wish.export, disclosure::EXPORT),
+        ] {
+            disclosures.extend(said.then(|| Disclosure::new(seal::random(), name, true)));
         }
         let mut next = chain
             .accessed
@@ -193,6 +196,7 @@ pub(crate) struct Wish<'a> {
     pub(crate) justification: &'a str,
     pub(crate) items: &'a [String],
     pub(crate) related: bool,
+    pub(crate) export: bool,
 }
 
 impl Wish<'_> {

@@ -208,6 +208,7 @@ impl Daemon {
         problems.extend(self.problems(&peers, free, &waiting));
         problems.extend(self.role_problems());
         problems.extend(self.retention_problem());
+        problems.extend(self.review_problem());
         problems.sort_by(|a, b| a.severity.cmp(&b.severity));
         Ok(Status {
             problems,
@@ -265,6 +266,19 @@ impl Daemon {
             subject: "packages".to_owned(),
             message: format!(
                 "{due} may no longer be kept: a supervisor looks at them with: rogatory package purge --due --dry-run"
+            ),
+        })
+    }
+
+    /// What is not used any more until somebody has looked whether it is still needed.
+    fn review_problem(&self) -> Option<Problem> {
+        let due = self.retention.unreviewed();
+        (due > 0).then(|| Problem {
+            severity: "warning".to_owned(),
+            code: "review-due".to_owned(),
+            subject: "packages".to_owned(),
+            message: format!(
+                "{due} are not opened until somebody has looked whether they are still needed: a supervisor records it with: rogatory package review ID"
             ),
         })
     }

@@ -17,6 +17,7 @@ use crate::base::Timestamp;
 use crate::base::json::{self, JsonFault};
 use crate::base::limits;
 use crate::package::bag;
+use crate::package::item_terms;
 use crate::package::path::{self, ItemPath, PathFault, PathSet};
 use crate::package::segments;
 use crate::package::tape;
@@ -55,6 +56,9 @@ pub enum ManifestFault {
         /// Its limit in bytes.
         limit: usize,
     },
+    /// The terms of an item are not within those of the package.
+    #[error("manifest: the terms of item {0:?} are not within those of the package")]
+    ItemTerms(String),
     /// An item is not where the layout of a package has it.
     #[error("manifest: item {0:?} is not at the offset where it must lie")]
     Offset(String),
@@ -166,6 +170,9 @@ pub struct Item {
         skip_serializing_if = "Vec::is_empty"
     )]
     pub subjects: Vec<String>,
+    /// Terms of its own, stricter than those of the package.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terms: Option<Box<Terms>>,
     /// A title for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
@@ -342,6 +349,12 @@ impl Manifest {
         let mut at = bag::first_item();
         for item in &self.items {
             item.check()?;
+            if let Some(terms) = &item.terms {
+                terms.check()?;
+                if !item_terms::is_stricter(terms, &self.terms) {
+                    return Err(ManifestFault::ItemTerms(item.path.to_string()));
+                }
+            }
             paths.insert(&item.path)?;
             if item.size > limits::PAYLOAD_BYTES_MAX || at > limits::PAYLOAD_BYTES_MAX {
                 return Err(ManifestFault::TooLarge);

@@ -13,13 +13,15 @@ use crate::policy::instrument;
 use crate::policy::national::{National, RuleFile};
 use crate::policy::permit::Permit;
 use crate::policy::rules::{self, Rule, Verdict};
-use crate::policy::terms::Handling;
+use crate::policy::terms::{Handling, Terms};
 
 vocabulary! {
     /// Why something is denied.
     ReasonCode: "reason of a denial" {
         /// The case has no team, and somebody must need to know.
         CaseWithoutTeam = "case-without-team",
+        /// The condition of the sender prevails over what the instrument permits beyond the stated purposes.
+        ConditionsPrevail = "conditions-prevail",
         /// The consent to it is no longer valid.
         ConsentExpired = "consent-expired",
         /// The consent to it is for another package.
@@ -64,6 +66,8 @@ vocabulary! {
         RelatedNotProvided = "related-not-provided",
         /// The day until which it may be kept is over.
         RetentionEnded = "retention-ended",
+        /// The day of its review has passed, and no review is on record.
+        ReviewDue = "review-due",
         /// It takes a role that this person does not have.
         RoleNotPermitted = "role-not-permitted",
         /// Sender and receiver are the same authority.
@@ -227,6 +231,24 @@ pub fn decide(set: &PolicySet, facts: &Facts<'_>) -> Result<Permit, Denial> {
     let rule = permitted.ok_or_else(|| silence(facts))?;
     let denied = set.national.as_ref().and_then(|it| it.judge(facts));
     denied.map_or_else(|| Ok(Permit::grant(facts, rule)), Err)
+}
+
+/// As [`decide`], for a package with items that are under terms of their own: each of these has to permit it too.
+///
+/// # Errors
+/// The first denial, and the place of its terms among those of the items; `None` for those of the package.
+pub fn decide_all<'a>(
+    set: &PolicySet,
+    facts: &Facts<'_>,
+    items: impl IntoIterator<Item = &'a Terms>,
+) -> Result<Permit, (Option<usize>, Denial)> {
+    let mut permit = decide(set, facts).map_err(|denial| (None, denial))?;
+    for (at, terms) in items.into_iter().enumerate() {
+        let facts = Facts { terms, ..*facts };
+        let item = decide(set, &facts).map_err(|denial| (Some(at), denial))?;
+        permit = permit.within(&item);
+    }
+    Ok(permit)
 }
 
 fn silence(facts: &Facts<'_>) -> Denial {

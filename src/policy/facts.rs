@@ -27,7 +27,7 @@ pub struct Facts<'a> {
     pub actor: &'a str,
     /// The roles of that person; none for a peer, whose package is admitted without one.
     pub roles: Roles,
-    /// For what; needed to open, of no meaning otherwise.
+    /// For what; needed to open and to export, of no meaning otherwise.
     pub purpose: Option<&'a Purpose>,
     /// The terms that bind the package.
     pub terms: &'a Terms,
@@ -40,10 +40,9 @@ pub struct Facts<'a> {
 }
 
 impl Facts<'_> {
-    /// The purpose, where somebody wants to open and names one.
+    /// The purpose, where somebody wants to open or to export and names one.
     pub fn opened_for(&self) -> Option<Purpose> {
-        let is_opening = self.action == Action::Open;
-        self.purpose.copied().filter(|_| is_opening)
+        self.purpose.copied().filter(|_| self.action.is_use())
     }
 }
 
@@ -73,4 +72,6 @@ pub struct Circumstances<'a> {
     pub team: Option<Team>,
     /// The last day of a hold on the package here.
     pub hold: Option<Date>,
+    /// The day on which somebody last found that the package is still needed here.
+    pub reviewed: Option<Date>,
 }

@@ -21,7 +21,7 @@ pub mod terms;
 
 pub use code::{Code, CodeFault};
 pub use consent::{Consent, Consented};
-pub use decide::{Denial, PolicySet, ReasonCode, decide, verdicts};
+pub use decide::{Denial, PolicySet, ReasonCode, decide, decide_all, verdicts};
 pub use exception::{Exception, Ground};
 pub use facts::{Circumstances, Facts, Team};
 pub use national::National;

@@ -16,12 +16,24 @@ vocabulary! {
         Admit = "admit",
         /// Read its plaintext.
         Open = "open",
+        /// Take its age file away, still encrypted: whoever has the age identity reads it where nothing is enforced any more.
+        Export = "export",
         /// Pass it on to a third authority.
         Forward = "forward",
         /// Go on keeping it.
         Keep = "keep",
         /// Destroy it here.
         Erase = "erase",
+    }
+}
+
+impl Action {
+    /// Whether it gives content to a person here, for a purpose.
+    pub const fn is_use(self) -> bool {
+        match self {
+            Self::Open | Self::Export => true,
+            Self::Send | Self::Admit | Self::Forward | Self::Keep | Self::Erase => false,
+        }
     }
 }
 
@@ -50,12 +62,18 @@ impl Permit {
             purpose,
             until: match facts.action {
                 Action::Keep | Action::Erase => day,
-                Action::Send | Action::Admit | Action::Open | Action::Forward => {
+                Action::Send | Action::Admit | Action::Open | Action::Export | Action::Forward => {
                     facts.terms.usable_until().min(day)
                 }
             },
             rule,
         }
+    }
+
+    /// This permission, ended when the other ends, for the same under further terms.
+    pub(super) fn within(mut self, other: &Self) -> Self {
+        self.until = self.until.min(other.until);
+        self
     }
 
     /// Whether it permits this action on this package at this time.

@@ -53,7 +53,7 @@ pub struct Case {
     pub terms: String,
     /// What somebody wants to do.
     pub action: Action,
-    /// To open: for what.
+    /// To open and to export: for what.
     #[serde(rename = "use", default)]
     pub purpose: Option<Purpose>,
     /// The day; its last millisecond, UTC, is the time of the question.
@@ -88,6 +88,9 @@ pub struct Case {
     /// The last day of a hold.
     #[serde(default)]
     pub hold: Option<Date>,
+    /// The day on which somebody last found that it is still needed.
+    #[serde(default)]
+    pub reviewed: Option<Date>,
     /// The highest handling code of this authority, in place of the configured one.
     #[serde(default)]
     pub handling_max: Option<Handling>,
@@ -227,6 +230,7 @@ impl Case {
                 related: self.related,
                 exception,
                 hold: self.hold,
+                reviewed: self.reviewed,
             },
         };
         Ok(judged(
@@ -242,9 +246,12 @@ impl Case {
         };
         let (from, to) = match self.action {
             Action::Send => (OWN, PEER),
-            Action::Admit | Action::Open | Action::Forward | Action::Keep | Action::Erase => {
-                (PEER, OWN)
-            }
+            Action::Admit
+            | Action::Open
+            | Action::Export
+            | Action::Forward
+            | Action::Keep
+            | Action::Erase => (PEER, OWN),
         };
         (id(&self.own, OWN), id(&self.from, from), id(&self.to, to))
     }

@@ -1,5 +1,7 @@
 //! Terms: the purpose limitation that binds a package. Codes and dates only: no case, offence, person or free text.
 
+use std::fmt;
+
 use serde::de::{self, DeserializeOwned};
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -67,6 +69,9 @@ vocabulary! {
         SpecialCategories = "special-categories",
         /// Only for offences for which the person was surrendered or extradited (ETS 24 art. 14).
         Speciality = "speciality",
+        /// For the stated purposes only: this condition prevails over what the instrument permits beyond them without asking
+        /// (MLA Convention 2000 art. 23(4)).
+        StatedPurposesOnly = "stated-purposes-only",
         /// Under privilege or immunity until a court decides.
         UnderPrivilegeReview = "under-privilege-review",
         /// About vulnerable persons, children for example: protect them when it is used (Directive 2012/29/EU art. 22).
@@ -94,6 +99,7 @@ impl Restriction {
                 Some("http://www.w3.org/ns/odrl/2/inform")
             }
             Self::Return => Some("http://www.w3.org/ns/odrl/2/transfer"),
+            Self::StatedPurposesOnly => Some("http://www.w3.org/ns/odrl/2/purpose"),
             Self::NoAutomatedDecision
             | Self::SpecialCategories
             | Self::Speciality
@@ -111,6 +117,13 @@ pub struct Evaluation {
     pub source: Source,
     /// The information: 1 (accuracy not in doubt) to 4 (cannot be corroborated).
     pub information: u8,
+}
+
+impl fmt::Display for Evaluation {
+    /// As it is written on reports: `B2`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.source, self.information)
+    }
 }
 
 /// The terms of a package, version 1 (`docs/protocol/terms.schema.json`).
@@ -269,15 +282,16 @@ impl Terms {
         Ok(())
     }
 
-    /// Whether nothing that is permitted under these terms is forbidden under the earlier ones: instrument, legal basis,
-    /// handling and evaluation are the same; purposes and dates shrink, restrictions and duties grow.
+    /// Whether nothing that is permitted under these terms is forbidden under the earlier ones: instrument, legal basis
+    /// and evaluation are the same; purposes and dates shrink, restrictions and duties grow. A handling code can be set
+    /// where there was none; codes are not stricter than one another (H1 forbids use in court, H2 passing on).
     pub fn is_within(&self, earlier: &Self) -> bool {
         let no_later = |date: Option<Date>, before: Option<Date>| {
             before.is_none_or(|before| date.is_some_and(|date| date <= before))
         };
         self.instrument == earlier.instrument
             && self.legal_basis == earlier.legal_basis
-            && self.handling == earlier.handling
+            && (earlier.handling.is_none() || self.handling == earlier.handling)
             && self.evaluation == earlier.evaluation
             && self.purposes.iter().all(|it| earlier.purposes.contains(it))
             && self.retain_until <= earlier.retain_until
@@ -499,6 +513,7 @@ mod tests {
             Some("transfer"),
             None,
             None,
+            Some("purpose"),
             None,
             None,
         ]));
@@ -534,10 +549,9 @@ mod tests {
             assert!(!before.is_within(&after), "{at}");
             assert!(after.is_within(&after), "{at}");
         }
-        let other: [fn(&mut Terms); 4] = [
+        let other: [fn(&mut Terms); 3] = [
             |t| t.instrument = "MLA-2000".parse().unwrap(),
             |t| t.legal_basis = Some("http://data.europa.eu/eli/dir/2014/41/oj".to_owned()),
-            |t| t.handling = Some(Handling::H0),
             |t| {
                 t.evaluation = Some(Evaluation {
                     source: Source::A,
@@ -550,6 +564,17 @@ mod tests {
             change(&mut after);
             assert!(!after.is_within(&before), "{at}");
             assert!(!before.is_within(&after), "{at}");
+        }
+        // A handling code is added where there was none; codes are not stricter than one another.
+        let coded = |code| Terms {
+            handling: code,
+            ..before.clone()
+        };
+        let (none, h1) = (coded(None), coded(Some(Handling::H1)));
+        assert!(h1.is_within(&none) && !none.is_within(&h1));
+        for code in [Handling::H0, Handling::H2, Handling::H3] {
+            let other = coded(Some(code));
+            assert!(!other.is_within(&h1) && !h1.is_within(&other), "{code}");
         }
         // Stricter in one thing does not make up for looser in another.
         let mut mixed = before.clone();

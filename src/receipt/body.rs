@@ -436,6 +436,7 @@ fn subject_need(kind: Kind) -> Need {
         | Kind::CardAdopted
         | Kind::KeyAnnounce
         | Kind::Onward
+        | Kind::Order
         | Kind::PolicyAdopted => Need::Required,
         Kind::ClockStep | Kind::Recovered => Need::Optional,
         Kind::Access

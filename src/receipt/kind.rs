@@ -43,6 +43,8 @@ vocabulary! {
         Onward = "onward",
         /// The receiver's policy refused to pass the package on.
         OnwardRefused = "onward-refused",
+        /// A person ordered what the issuer's own records alone show: a hold, its end, a review, the team of a case.
+        Order = "order",
         /// A policy came into force.
         PolicyAdopted = "policy-adopted",
         /// An authority works again on a restored ledger.
@@ -221,6 +223,7 @@ impl Kind {
             | Self::CardAdopted
             | Self::ClockStep
             | Self::KeyAnnounce
+            | Self::Order
             | Self::PolicyAdopted
             | Self::Recovered => PLAIN,
         }
@@ -286,6 +289,7 @@ impl Kind {
             | Self::Handover
             | Self::HandoverFailed
             | Self::KeyAnnounce
+            | Self::Order
             | Self::PolicyAdopted
             | Self::Recovered
             | Self::Rejected

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::base::AuthorityId;
 use crate::package::header::HeaderFault;
+use crate::package::item_terms::ItemTermsFault;
 use crate::package::manifest::ManifestFault;
 use crate::package::path::PathFault;
 use crate::package::tape::TapeFault;
@@ -77,6 +78,9 @@ pub enum SealError {
     /// The case, request, title, actor or terms cannot stand in a manifest.
     #[error("{0}")]
     Plan(ManifestFault),
+    /// Items under terms of their own are not there, do not lie side by side, or are under looser terms.
+    #[error("{0}")]
+    ItemTerms(ItemTermsFault),
     /// No recipient, or one that cannot be encrypted to.
     #[error("{0}")]
     Identity(#[from] IdentityFault),
@@ -174,6 +178,11 @@ pub enum UnpackError {
     /// The manifest's terms are not those of the receipt.
     #[error("the terms in the manifest are not those of the sender's receipt: content mismatch")]
     Terms,
+    /// Other items are under terms of their own than the sender has disclosed, or under other ones.
+    #[error(
+        "the terms of items in the manifest are not those that the sender has disclosed: content mismatch"
+    )]
+    ItemTerms,
     /// An item differs from the manifest in name, length or digest, or is missing or extra.
     #[error("item {0:?} is not as the manifest has it: content mismatch")]
     Item(String),
@@ -196,6 +205,7 @@ impl UnpackError {
             Self::Manifest(_) => "manifest",
             Self::Parties { .. } => "manifest-parties",
             Self::Terms => "manifest-terms",
+            Self::ItemTerms => "manifest-item-terms",
             Self::Item(_) => "item",
             Self::Tag(_) => "tag-file",
             Self::Tape(_)
@@ -239,6 +249,7 @@ impl UnpackError {
             | Self::Manifest(_)
             | Self::Parties { .. }
             | Self::Terms
+            | Self::ItemTerms
             | Self::Item(_)
             | Self::Tag(_) => true,
         }

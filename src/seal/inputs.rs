@@ -10,6 +10,7 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat};
 
 use crate::base::limits;
+use crate::package::item_terms::ItemTermsFault;
 use crate::package::path::{self, ItemPath, PathFault, PathSet};
 use crate::seal::fault::SealError;
 
@@ -22,14 +23,24 @@ pub struct Survey {
     pub bytes: u64,
 }
 
-/// Looks at the inputs as [`crate::seal::seal()`] will, without reading any: totals for a progress bar, and most refusals early.
-pub fn survey(inputs: &[PathBuf]) -> Result<Survey, SealError> {
+/// Looks at the inputs as [`crate::seal::seal()`] will, without reading any: totals for a progress bar, and most refusals early,
+/// that of an item or folder of this name which is not there among them.
+pub fn survey<'a>(
+    inputs: &[PathBuf],
+    named: impl IntoIterator<Item = &'a ItemPath>,
+) -> Result<Survey, SealError> {
     let mut survey = Survey::default();
+    let mut missing: Vec<_> = named.into_iter().collect();
     walk(inputs, &mut |found| {
+        missing.retain(|name| !found.path.is_within(name.as_str()));
         survey.files += 1;
         survey.bytes = survey.bytes.saturating_add(found.size());
         Ok(())
     })?;
+    if let Some(name) = missing.first() {
+        let fault = ItemTermsFault::NoSuchItem(name.to_string());
+        return Err(SealError::ItemTerms(fault));
+    }
     Ok(survey)
 }
 

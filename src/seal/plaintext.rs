@@ -86,6 +86,7 @@ impl<R: Read + Seek> Plaintext<R> {
             Action::Open => Self::decrypt(header, payload, identity),
             other @ (Action::Send
             | Action::Admit
+            | Action::Export
             | Action::Forward
             | Action::Keep
             | Action::Erase) => Err(SealError::Permit(other)),

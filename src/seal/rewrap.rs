@@ -37,9 +37,12 @@ pub fn rewrap(
             let key = file_key(old, identity)?;
             wrapped(&key, recipients)
         }
-        other @ (Action::Send | Action::Admit | Action::Open | Action::Keep | Action::Erase) => {
-            Err(SealError::Permit(other))
-        }
+        other @ (Action::Send
+        | Action::Admit
+        | Action::Open
+        | Action::Export
+        | Action::Keep
+        | Action::Erase) => Err(SealError::Permit(other)),
     }
 }
 

@@ -19,6 +19,7 @@ use crate::base::Hasher;
 use crate::base::Timestamp;
 use crate::base::limits;
 use crate::package::bag;
+use crate::package::item_terms::{self, ItemTerms};
 use crate::package::manifest::{CustodyEvent, Item, Manifest, SEALED, Salt};
 use crate::package::media;
 use crate::package::path::ItemPath;
@@ -51,6 +52,8 @@ pub struct SealPlan {
     pub title: Option<String>,
     /// The terms that bind it.
     pub terms: Terms,
+    /// Items and folders under terms of their own.
+    pub item_terms: Vec<(ItemPath, Terms)>,
     /// Now.
     pub created: Timestamp,
     /// Who seals: the performer of the first custody event.
@@ -68,6 +71,8 @@ pub struct Sealed {
     pub manifest_digest: Digest,
     /// The root over its items.
     pub item_root: Digest,
+    /// Which bytes of the plaintext are under terms of their own.
+    pub item_terms: Vec<ItemTerms>,
     /// How many items.
     pub items: u64,
     /// The bytes of all items together.
@@ -121,6 +126,14 @@ fn seal_as<W: Write>(
     manifest.check_head().map_err(SealError::Plan)?;
     let mut tape = Tape::begin(encrypted(&plan.recipients, out)?, plan.created)?;
     manifest.items = items(&mut tape, &custody)?;
+    for (path, terms) in &plan.item_terms {
+        let within = manifest.items.iter_mut();
+        for item in within.filter(|item| item.path.is_within(path.as_str())) {
+            item.terms = Some(Box::new(terms.clone()));
+        }
+    }
+    let item_terms =
+        item_terms::locate(&manifest, plan.item_terms).map_err(SealError::ItemTerms)?;
     let tags = bag::Tags::of(&manifest);
     if tags.manifest_bytes > limits::MANIFEST_BYTES_MAX {
         return Err(SealError::TooLarge {
@@ -131,6 +144,7 @@ fn seal_as<W: Write>(
     Ok(Sealed {
         manifest_digest: tags.manifest_digest,
         item_root: manifest.item_root(),
+        item_terms,
         items: manifest.items.len() as u64,
         plaintext_bytes: manifest.payload_bytes(),
         manifest,
@@ -363,6 +377,7 @@ fn begin<W: Write>(
         sha256: Digest::from_bytes([0; 32]),
         size,
         subjects: Vec::new(),
+        terms: None,
         title: None,
     })
 }

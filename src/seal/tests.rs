@@ -89,6 +89,7 @@ impl Sealer {
             request: None,
             title: Some("Call records".to_owned()),
             terms: terms(),
+            item_terms: Vec::new(),
             created: "2026-11-23T09:00:00.000Z".parse().unwrap(),
             actor: "officer".to_owned(),
             recipients: vec![self.identity.to_public()],
@@ -125,6 +126,7 @@ impl Sealer {
             from: plan.from,
             to: plan.to,
             terms: plan.terms,
+            item_terms: package.sealed.item_terms.clone(),
             manifest_digest: package.sealed.manifest_digest,
         }
     }
@@ -219,7 +221,7 @@ fn what_was_sealed_is_unpacked() {
     let inputs = sealer.dossier();
     let package = sealer.seal(&inputs).unwrap();
     header::check(&package.header, 1).unwrap();
-    let surveyed = survey(&inputs).unwrap();
+    let surveyed = survey(&inputs, []).unwrap();
     assert_eq!(surveyed.files, package.sealed.items);
     assert_eq!(surveyed.bytes, package.sealed.plaintext_bytes);
     let manifest = &package.sealed.manifest;

@@ -8,6 +8,7 @@ use crate::base::Digest;
 use crate::base::Hasher;
 use crate::base::limits;
 use crate::package::bag::{self, Tags};
+use crate::package::item_terms::{self, ItemTerms};
 use crate::package::manifest::{Item, Manifest};
 use crate::package::path::{ItemPath, PathSet};
 use crate::package::tape::{self, Entry};
@@ -30,6 +31,8 @@ pub struct Expect {
     pub to: AuthorityId,
     /// The terms.
     pub terms: Terms,
+    /// Which bytes of the plaintext are under terms of their own.
+    pub item_terms: Vec<ItemTerms>,
     /// The digest of `rogatory/manifest.json`.
     pub manifest_digest: Digest,
 }
@@ -49,6 +52,9 @@ impl Expect {
         }
         if manifest.terms != self.terms {
             return Err(UnpackError::Terms);
+        }
+        if !item_terms::agrees(&manifest, &self.item_terms) {
+            return Err(UnpackError::ItemTerms);
         }
         Ok(manifest)
     }

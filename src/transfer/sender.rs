@@ -291,6 +291,7 @@ impl Sender {
             | Kind::UseReport
             | Kind::Approval
             | Kind::KeyAnnounce
+            | Kind::Order
             | Kind::CardAdopted
             | Kind::Recovered
             | Kind::ClockStep

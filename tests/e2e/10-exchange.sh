@@ -55,7 +55,7 @@ r de package open "$id" --purpose trial "${why[@]}" --out "$WORK/taken" >"$WORK/
 ok "a folder that is there already is refused (exit $code)"
 
 # The age file as received, read by Debian's age.
-expect 0 "de exports the age file" r de package export "$id" --age "$WORK/exported.age"
+expect 0 "de exports the age file" r de package export "$id" --age "$WORK/exported.age" --purpose prosecution --justification archive
 age -d -i "$WORK/de/keys/age.key" "$WORK/exported.age" | tar t >"$WORK/listing" || fail "age or tar refuses the export"
 equal "age | tar lists the bag declaration first" bagit.txt "$(head -n 1 "$WORK/listing")"
 equal "age | tar lists every item" 6 "$(grep -c '^data/.*[^/]$' "$WORK/listing")"

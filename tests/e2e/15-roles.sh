@@ -63,10 +63,10 @@ may 0 $officer "sends" "${out[@]}"
 may 0 $supervisor "sends" "${out[@]}"
 for account in $operator $auditor $stranger; do
     may 4 $account "does not send" "${out[@]}"
-    may 4 $account "does not take the ciphertext away" package export "$id" --age "$WORK/out.d/5.age"
+    may 4 $account "does not take the ciphertext away" package export "$id" --age "$WORK/out.d/5.age" --purpose trial --justification x
 done
 
-may 0 $officer "takes the ciphertext away" package export "$id" --age "$WORK/out.d/6.age"
+may 0 $officer "takes the ciphertext away" package export "$id" --age "$WORK/out.d/6.age" --purpose trial --justification x
 
 for account in $officer $supervisor $auditor; do
     may 0 $account "lists packages" package list

@@ -98,7 +98,7 @@ may 4 $officer "does not open it any more" "${open[@]}" "$WORK/out.d/4" --json
 equal "because its time is over" retention-ended "$(jq -rs 'last | .denial.reason' "$WORK/err")"
 [ ! -e "$WORK/out.d/4" ] || fail "a refused opening left a folder"
 
-may 4 $officer "takes no ciphertext away any more" package export "$first" --age "$WORK/out.d/5.age"
+may 4 $officer "takes no ciphertext away any more" package export "$first" --age "$WORK/out.d/5.age" --purpose trial --justification x
 
 # Destroyed by order.
 for account in $officer $operator $auditor; do

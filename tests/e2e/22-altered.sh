@@ -56,7 +56,7 @@ with_changed "another package in the row" 7 ledger-altered \
 expect 0 "as it was, it opens" r de package open "$id" --purpose prosecution --justification hearing --out "$WORK/good"
 
 # The manifest: ie has a package sealed whose manifest names other terms than its dispatch.
-expect 0 "de exports what it received" r de package export "$id" --age "$WORK/one.age"
+expect 0 "de exports what it received" r de package export "$id" --age "$WORK/one.age" --purpose prosecution --justification archive
 age -d -i "$WORK/de/keys/age.key" "$WORK/one.age" >"$WORK/one.tar"
 python3 - "$WORK" "$WORK/ie/api.sock" <<'PY' >"$WORK/false.id"
 import hashlib, http.client, json, socket, subprocess, sys, tarfile

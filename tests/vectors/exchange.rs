@@ -263,6 +263,11 @@ pub(crate) fn story(de: &Party, ie: &Party, fr: &Party, package: &Package) -> St
     let approved = approved.stamped(&stamp(&story));
     story.add("approval", "a second person approves", &approved, None);
     story.clock = clock;
+    let from = Signer::of(&story.de.public());
+    let ordered = Receipt::own(Kind::Order, from, Some(Digest::of(b"order")));
+    let ordered = ordered.stamped(&stamp(&story));
+    story.add("order", "a person orders a hold", &ordered, None);
+    story.clock = clock;
     ended(&mut story);
     story.clock = clock;
     asked(&mut story);

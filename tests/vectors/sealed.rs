@@ -85,6 +85,7 @@ fn item(number: usize, from: u64) -> Item {
         sha256: Digest::of(content.as_bytes()),
         size,
         subjects: vec!["subject-1".to_owned(); usize::from(!first)],
+        terms: None,
         title: (!first).then(|| "Verbindungsdaten".to_owned()),
     }
 }

@@ -8,8 +8,8 @@ use crate::api::types::{
     CaseView, ConsentView, DestroyRequest, Destruction, DueView, Explanation, Forward,
     GrantConsent, HoldRequest, HoldView, LogStatus, Mismatch, OnwardView, OpenRequest, Opening,
     PackageDetail, PackageView, PeerView, Ping, PolicyView, ProofView, ReceiptDetail, ReceiptView,
-    RefuseConsent, Restrict, SealFinish, SealGrant, SealMany, SealRequest, Spooled, Status,
-    TransferView, UseReport, Verification, WaitMany, Waited,
+    RefuseConsent, Restrict, ReviewRequest, ReviewView, SealFinish, SealGrant, SealMany,
+    SealRequest, Spooled, Status, TransferView, UseReport, Verification, WaitMany, Waited,
 };
 use crate::base::Digest;
 use crate::policy::{Purpose, Role};
@@ -201,6 +201,12 @@ impl Client {
             .await
     }
 
+    /// Records that a package was found to be still needed.
+    pub async fn review(&self, id: &str, request: &ReviewRequest) -> Result<ReviewView, CallFault> {
+        self.post(&format!("/v1/packages/{}/review", encode(id)), request)
+            .await
+    }
+
     /// Ends a hold.
     pub async fn release(&self, id: &str) -> Result<HoldView, CallFault> {
         self.post(&format!("/v1/packages/{}/release", encode(id)), &Nothing {})
@@ -321,7 +327,13 @@ impl Client {
             .await
     }
 
-    /// The age file of a package, as received.
+    /// The age file of a package that was received, under the permit of an opening.
+    pub async fn exported(&self, opening: &str) -> Result<Download, CallFault> {
+        self.download(&format!("/v1/openings/{}/age", encode(opening)))
+            .await
+    }
+
+    /// The age file of a package that was sent from here.
     pub async fn age_file(&self, id: &str) -> Result<Download, CallFault> {
         self.download(&format!("/v1/packages/{}/age", encode(id)))
             .await

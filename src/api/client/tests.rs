@@ -253,6 +253,7 @@ fn plaintext_is_read_by_ranges() {
             [crate::policy::Purpose::Prosecution],
             "2031-12-31".parse().unwrap(),
         ),
+        item_terms: Vec::new(),
         manifest: Digest::of(b""),
         plaintext_bytes: PLAINTEXT_BYTES as u64,
         receipt: Digest::of(b""),

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::base::{AuthorityId, Digest, Timestamp, Xid};
+use crate::package::ItemPath;
 use crate::policy::table::Judged;
 use crate::policy::terms::Terms;
 use crate::policy::{Purpose, Role};
@@ -29,10 +30,25 @@ pub struct Explanation {
     pub at: Timestamp,
     /// The terms of the package.
     pub terms: Terms,
+    /// What would be decided on items under terms of their own.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub items: Vec<ItemSays>,
     /// What each rule says, in the order in which they are asked; the first that denies decides.
     pub rules: Vec<RuleSays>,
     /// The policy in force, as receipts name it.
     pub pol: Digest,
+}
+
+/// What would be decided on an item or a folder under terms of its own; the package has to permit it too.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ItemSays {
+    /// Its path in the package.
+    pub path: ItemPath,
+    /// What would be decided.
+    #[serde(flatten)]
+    pub judged: Judged,
+    /// Its terms.
+    pub terms: Terms,
 }
 
 /// `GET /v1/policy`, `GET /v1/policy/{digest}`: a policy that is or was in force.

@@ -73,6 +73,25 @@ pub struct HoldView {
     pub at: Timestamp,
 }
 
+/// `POST /v1/packages/{id}/review`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReviewRequest {
+    /// Why it is still needed; kept here, never sent.
+    pub justification: String,
+}
+
+/// A review of whether a package is still needed here.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ReviewView {
+    /// Why it is.
+    pub justification: String,
+    /// Who found so.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+}
+
 /// `POST /v1/packages/{id}/terms`: what is to become stricter; what is not named stays.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -1,16 +1,47 @@
 //! `package export`: the age file as received.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use clap::Args;
 use serde::Serialize;
 
+use crate::api::client::Download;
+use crate::api::types::OpenRequest;
 use crate::cli::Call;
 use crate::cli::failure::Failure;
 use crate::cli::folder;
-use crate::cli::package::ExportArgs;
 use crate::cli::progress::{Progress, Unit};
 use crate::cli::text;
+use crate::policy::Purpose;
+
+const EXAMPLES: &str = "\
+Examples:
+  rogatory package export 5f0c11aa --age exported.age --purpose trial --justification 'for the court archive'
+  rogatory package export 5f0c11aa --age exported.age --purpose trial --justification 'exhibit 4' --json";
+
+/// Write a package's age file as it was received; it stays encrypted
+///
+/// Whoever has the age identity can read it then, and what happens to it is not enforced any more: so it is decided and
+/// receipted as an opening is. For a package that was sent from here no purpose is named.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct ExportArgs {
+    /// The package: its id, or at least 8 digits of it
+    id: String,
+    /// The file to make; it must not exist
+    #[arg(long, value_name = "FILE")]
+    age: PathBuf,
+    /// The one purpose that it is exported for
+    #[arg(long, value_name = "P", value_parser = Purpose::parse, requires = "justification")]
+    purpose: Option<Purpose>,
+    /// Why, in words; kept here, never sent
+    #[arg(long, value_name = "TEXT", requires = "purpose")]
+    justification: Option<String>,
+    /// Declare that the proceedings are directly related to those of the request, where the instrument permits such use
+    #[arg(long, requires = "purpose")]
+    related: bool,
+}
 
 #[derive(Debug, Serialize)]
 struct Exported<'a> {
@@ -22,9 +53,8 @@ struct Exported<'a> {
 
 impl ExportArgs {
     pub(super) fn run(&self, call: &Call) -> Result<(), Failure> {
-        let client = call.remote.client();
         let bytes = folder::write_file_new(&self.age, |file| {
-            let mut download = call.remote.call(client.age_file(&self.id))?;
+            let (mut download, opening) = self.download(call)?;
             let total = download.remaining().unwrap_or(0);
             let mut progress = Progress::start(call.terminal, "exporting", Unit::Bytes, total);
             let mut done = 0;
@@ -35,6 +65,8 @@ impl ExportArgs {
                 progress.at(done);
             }
             progress.finish();
+            // Best effort: it ends by itself within a day.
+            drop(opening.map(|it| call.remote.call(call.remote.client().close_opening(&it))));
             Ok(done)
         })?;
         let exported = Exported {
@@ -52,5 +84,25 @@ impl ExportArgs {
             format!("{}\n", text::escape(&text))
         });
         Ok(())
+    }
+
+    /// The bytes, and the opening that permits them.
+    fn download(&self, call: &Call) -> Result<(Download, Option<String>), Failure> {
+        let client = call.remote.client();
+        let Some(purpose) = self.purpose else {
+            let download = call.remote.call(client.age_file(&self.id))?;
+            return Ok((download, None));
+        };
+        let request = OpenRequest {
+            purpose: purpose.as_str().to_owned(),
+            justification: self.justification.clone().unwrap_or_default(),
+            items: Vec::new(),
+            related: self.related,
+            exception: None,
+            export: true,
+        };
+        let opening = call.remote.call(client.open_package(&self.id, &request))?;
+        let download = call.remote.call(client.exported(&opening.opening))?;
+        Ok((download, Some(opening.opening)))
     }
 }

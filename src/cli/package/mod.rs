@@ -4,6 +4,7 @@ mod abroad;
 mod each;
 mod export;
 mod forward;
+mod items;
 mod open;
 mod retention;
 mod send;
@@ -11,8 +12,6 @@ mod small;
 mod terms;
 mod views;
 mod wait;
-
-use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
@@ -47,11 +46,6 @@ const VERIFY_EXAMPLES: &str = "\
 Examples:
   rogatory package verify 5f0c11aa
   rogatory package verify 5f0c11aa --json";
-const EXPORT_EXAMPLES: &str = "\
-Examples:
-  rogatory package export 5f0c11aa --age exported.age
-  rogatory package export 5f0c11aa --age /media/archive/5f0c11aa.age --json";
-
 const REPORT_EXAMPLES: &str = "\
 Examples:
   rogatory package report 5f0c11aa
@@ -80,10 +74,9 @@ pub(crate) enum PackageCommand {
     /// Open a package, or single items of it, for one purpose; the opening is receipted
     #[command(after_help = OPEN_EXAMPLES)]
     Open(open::OpenArgs),
-    /// Write a package's age file as it was received; it stays encrypted
-    #[command(after_help = EXPORT_EXAMPLES)]
-    Export(ExportArgs),
+    Export(export::ExportArgs),
     Hold(retention::HoldArgs),
+    Review(retention::ReviewArgs),
     /// End the hold on a package
     #[command(after_help = RELEASE_EXAMPLES)]
     Release(IdArgs),
@@ -124,15 +117,6 @@ pub(crate) struct IdArgs {
     id: String,
 }
 
-#[derive(Debug, Args)]
-pub(crate) struct ExportArgs {
-    /// The package: its id, or at least 8 digits of it
-    id: String,
-    /// The file to make; it must not exist
-    #[arg(long, value_name = "FILE")]
-    age: PathBuf,
-}
-
 impl PackageCommand {
     pub(crate) fn run(&self, global: &Global, terminal: Terminal) -> Result<(), Failure> {
         let call = || Call::new(global, terminal);
@@ -144,6 +128,7 @@ impl PackageCommand {
             Self::Verify(args) => args.verify(&call()?),
             Self::Export(args) => args.run(&call()?),
             Self::Hold(args) => args.run(&call()?),
+            Self::Review(args) => args.run(&call()?),
             Self::Release(args) => retention::release(&args.id, &call()?),
             Self::Purge(args) => args.run(&call()?),
             Self::Restrict(args) => args.run(&call()?),

@@ -67,6 +67,7 @@ impl OpenArgs {
             items: self.items.clone(),
             related: self.related,
             exception: self.exception,
+            export: false,
         };
         let client = call.remote.client();
         let opening = call.remote.call(client.open_package(&self.id, &request))?;
@@ -78,7 +79,7 @@ impl OpenArgs {
                     .call(client.report_mismatch(&opening.opening, code)),
             );
         }
-        // Best effort: it ends by itself within an hour.
+        // Best effort: it ends by itself within a day.
         drop(call.remote.call(client.close_opening(&opening.opening)));
         let unpacked = unpacked.map_err(|fault| {
             let damage = matches!(fault, UnpackError::Read(_)).then(|| damage(&call, opening.id));
@@ -107,6 +108,7 @@ impl OpenArgs {
             from: opening.from.clone(),
             to: opening.to.clone(),
             terms: opening.terms.clone(),
+            item_terms: opening.item_terms.clone(),
             manifest_digest: opening.manifest,
         };
         if self.items.is_empty() {
@@ -213,6 +215,7 @@ fn unpack_failure(fault: &UnpackError) -> Failure {
         | UnpackError::Manifest(_)
         | UnpackError::Parties { .. }
         | UnpackError::Terms
+        | UnpackError::ItemTerms
         | UnpackError::Item(_)
         | UnpackError::Tag(_) => Failure::failed("not-unpacked", text),
     }

@@ -3,7 +3,9 @@
 use clap::Args;
 use serde::Serialize;
 
-use crate::api::types::{DestroyRequest, Destruction, HoldRequest, PackageView, Restrict};
+use crate::api::types::{
+    DestroyRequest, Destruction, HoldRequest, PackageView, Restrict, ReviewRequest,
+};
 use crate::base::Date;
 use crate::cli::Call;
 use crate::cli::failure::Failure;
@@ -16,6 +18,10 @@ const HOLD_EXAMPLES: &str = "\
 Examples:
   rogatory package hold 5f0c11aa --until 2033-06-30 --authority 'Landgericht Köln' --reason 'appeal 4 Ns 17/31'
   rogatory package hold 5f0c11aa --until 2033-06-30 --authority 'Landgericht Köln' --reason 'appeal' --json";
+const REVIEW_EXAMPLES: &str = "\
+Examples:
+  rogatory package review 5f0c11aa --justification 'appeal pending until spring'
+  rogatory package review 5f0c11aa --justification 'appeal pending until spring' --json";
 const PURGE_EXAMPLES: &str = "\
 Examples:
   rogatory package purge --due --dry-run
@@ -45,6 +51,20 @@ pub(crate) struct HoldArgs {
     /// Why
     #[arg(long, value_name = "TEXT")]
     reason: String,
+}
+
+/// Record that somebody looked whether a package is still needed here, and that it is
+///
+/// Where its terms name a day for that, it is not opened, exported or passed on after that day until this was recorded on it or
+/// later. What is not needed any more is destroyed instead: rogatory package purge.
+#[derive(Debug, Args)]
+#[command(after_help = REVIEW_EXAMPLES)]
+pub(crate) struct ReviewArgs {
+    /// The package: its id, or at least 8 digits of it
+    id: String,
+    /// Why it is still needed; stays here
+    #[arg(long, value_name = "TEXT")]
+    justification: String,
 }
 
 /// Destroy packages that are held here, for good; their senders get receipts, and sign them too
@@ -137,6 +157,21 @@ impl HoldArgs {
                 "{} is not destroyed before {} is over\n",
                 self.id, hold.until
             )
+        });
+        Ok(())
+    }
+}
+
+impl ReviewArgs {
+    pub(super) fn run(&self, call: &Call) -> Result<(), Failure> {
+        let request = ReviewRequest {
+            justification: self.justification.clone(),
+        };
+        let review = call
+            .remote
+            .call(call.remote.client().review(&self.id, &request))?;
+        call.terminal.show(&review, |review, _| {
+            format!("{}: reviewed on {}\n", self.id, review.at.date())
         });
         Ok(())
     }

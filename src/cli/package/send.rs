@@ -7,15 +7,17 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::api::client::{CallFault, UploadWriter, upload};
-use crate::api::types::{PackageView, SealFinish, SealGrant, SealRequest};
+use crate::api::types::{ItemWish, PackageView, SealFinish, SealGrant, SealRequest};
 use crate::base::{AuthorityId, Digest, Xid};
 use crate::cli::Call;
 use crate::cli::failure::Failure;
 use crate::cli::package::each;
+use crate::cli::package::items;
 use crate::cli::package::terms::TermsArgs;
 use crate::cli::package::wait;
 use crate::cli::progress::{Progress, Stopwatch, Unit};
 use crate::cli::text;
+use crate::policy::Terms;
 use crate::seal::{self, SealError, SealPlan, Sealed};
 
 #[derive(Debug, Args)]
@@ -41,6 +43,9 @@ pub(crate) struct SendArgs {
     /// Why sending it is proportionate; the receiver reads it, receipts hold a digest of it alone
     #[arg(long, value_name = "T")]
     proportionality: Option<String>,
+    /// A TOML file that puts items or folders of the package under stricter terms of their own
+    #[arg(long, value_name = "FILE", conflicts_with = "each")]
+    item_terms: Option<PathBuf>,
     /// Send it before packages that are not urgent; the receiver does not see this
     #[arg(long)]
     urgent: bool,
@@ -90,6 +95,7 @@ pub(super) struct Summary<'a> {
 
 impl SendArgs {
     pub(super) fn run(&self, call: &Call) -> Result<(), Failure> {
+        let terms = self.terms.terms()?;
         let request = SealRequest {
             to: self.to.clone(),
             case: self.case.clone(),
@@ -98,13 +104,15 @@ impl SendArgs {
             offences: self.offences.clone(),
             necessity: self.necessity.clone(),
             proportionality: self.proportionality.clone(),
-            terms: self.terms.terms()?,
+            item_terms: self.item_terms(&terms)?,
+            terms,
             urgent: self.urgent,
         };
         if self.each {
             return each::send(self, call, &request);
         }
-        let survey = seal::survey(&self.paths).map_err(|e| seal_failure(&e))?;
+        let survey = seal::survey(&self.paths, request.item_terms.iter().map(|it| &it.path))
+            .map_err(|e| seal_failure(&e))?;
         let mut progress = Progress::start(call.terminal, "sealing", Unit::Bytes, survey.bytes);
         let sent = send(call, &request, &self.paths, &mut |done| progress.at(done));
         progress.finish();
@@ -125,6 +133,13 @@ impl SendArgs {
             ));
         }
         Ok(())
+    }
+}
+
+impl SendArgs {
+    fn item_terms(&self, package: &Terms) -> Result<Vec<ItemWish>, Failure> {
+        let file = self.item_terms.as_deref();
+        file.map_or_else(|| Ok(Vec::new()), |file| items::read(file, package))
     }
 }
 
@@ -188,6 +203,7 @@ pub(super) fn send(
         manifest: sealed.manifest_digest,
         item_root: sealed.item_root,
         items: sealed.items,
+        item_terms: sealed.item_terms,
     };
     let package = remote.call_unlimited(client.finish_seal(&grant.grant, &finish))?;
     Ok(Sent {
@@ -241,6 +257,11 @@ pub(super) fn plan(grant: &SealGrant, request: &SealRequest) -> SealPlan {
         request: request.request.clone(),
         title: request.title.clone(),
         terms: request.terms.clone(),
+        item_terms: request
+            .item_terms
+            .iter()
+            .map(|it| (it.path.clone(), it.terms.clone()))
+            .collect(),
         created: grant.now,
         actor: grant.actor.clone(),
         recipients: grant.recipients.clone(),
@@ -285,6 +306,7 @@ pub(super) fn seal_failure(fault: &SealError) -> Failure {
         | SealError::SameName { .. }
         | SealError::Read { .. }
         | SealError::TooLarge { .. }
+        | SealError::ItemTerms(_)
         | SealError::Plan(_) => Failure::usage("input-refused", text),
         SealError::Identity(_) | SealError::NoRecipient => {
             Failure::trust("recipient-refused", text)

@@ -82,6 +82,7 @@ pub(super) fn send(remote: &Remote, grants: &Grants<'_>, path: &PathBuf) -> Resu
         manifest: sealed.manifest_digest,
         item_root: sealed.item_root,
         items: sealed.items,
+        item_terms: sealed.item_terms,
     };
     let sending = client.send_whole(&grant.grant, age_file, &finish);
     let package = remote.call_unlimited(sending)?;

@@ -93,6 +93,14 @@ pub(super) fn detail(detail: &PackageDetail, color: bool) -> String {
         let text = format!("until {}, {}: {}", hold.until, hold.authority, hold.reason);
         table.field("hold", Cell::new(text, Tone::Warn));
     }
+    if let Some(review) = &detail.review {
+        let text = format!("{}, {}", text::time(review.at), review.justification);
+        table.field("reviewed", text);
+    }
+    for item in &detail.item_terms {
+        let words = stricter(&package.terms, &item.terms);
+        table.field(&format!("item {}", item.path), Cell::new(words, Tone::Warn));
+    }
     table.field("body", detail.body);
     table.field("hdr", detail.hdr);
     let receipts = receipt::list(&detail.receipts).render(color);
@@ -104,10 +112,7 @@ fn terms(table: &mut Table, terms: &Terms) {
     table.field_if("legal basis", terms.legal_basis.as_deref());
     table.field("purposes", terms.purposes_text());
     table.field_if("handling", terms.handling);
-    let evaluation = terms
-        .evaluation
-        .map(|it| format!("{}{}", it.source, it.information));
-    table.field_if("evaluation", evaluation);
+    table.field_if("evaluation", terms.evaluation);
     table.field("retain until", terms.retain_until);
     table.field_if("review", terms.review);
     table.field_if("sunset", terms.sunset);
@@ -119,6 +124,31 @@ fn terms(table: &mut Table, terms: &Terms) {
     if terms.use_report {
         table.field("use report", "wanted");
     }
+}
+
+/// In what the terms of an item are stricter than those of its package.
+fn stricter(package: &Terms, item: &Terms) -> String {
+    let mut words = vec![format!("purposes {}", item.purposes_text())];
+    let dates = [
+        ("sunset", package.sunset, item.sunset),
+        ("review", package.review, item.review),
+    ];
+    for (name, of_package, day) in dates {
+        words.extend(
+            day.filter(|_| day != of_package)
+                .map(|day| format!("{name} {day}")),
+        );
+    }
+    let added = item.restrictions.iter();
+    let added = added.filter(|it| !package.restrictions.contains(it));
+    words.extend(added.map(ToString::to_string));
+    if item.handling != package.handling {
+        words.extend(item.handling.map(|it| it.to_string()));
+    }
+    if item.onward != package.onward {
+        words.push(format!("onward {}", item.onward));
+    }
+    words.join(", ")
 }
 
 /// What a verification found.

@@ -75,6 +75,15 @@ fn text(it: &Explanation) -> Table {
         "restrictions",
         (!restrictions.is_empty()).then(|| restrictions.join(", ")),
     );
+    for item in &it.items {
+        let judged = &item.judged;
+        let mut words = judged.decision.as_str().to_owned();
+        if let Some(text) = &judged.text {
+            words.push_str(": ");
+            words.push_str(text);
+        }
+        table.field(&format!("item {}", item.path), words);
+    }
     for said in &it.rules {
         let mut words = said.says.clone();
         for more in [&said.reason, &said.clause].into_iter().flatten() {

@@ -83,6 +83,11 @@ pub(crate) fn routes(daemon: Arc<Daemon>) -> Router {
             EVIDENCE,
             get(packages::plaintext),
         )
+        .door(
+            "/v1/openings/{opening}/age",
+            EVIDENCE,
+            get(packages::exported),
+        )
         .door("/v1/cases", RECORDS, get(cases::list))
         .door("/v1/packages/{id}/team", SUPERVISION, post(cases::assign))
         .door("/v1/policy", ANY, get(policies::current))

@@ -23,7 +23,7 @@ use crate::base::Digest;
 use crate::base::Xid;
 use crate::daemon::Daemon;
 use crate::daemon::decisions::Question;
-use crate::daemon::grounds::grounds_of;
+use crate::daemon::grounds::{grounds_of, item_terms_of};
 use crate::daemon::openings;
 use crate::daemon::routes::{Answer, Shared, stored};
 use crate::daemon::views;
@@ -112,6 +112,8 @@ pub(super) async fn show(State(daemon): Shared, Path(name): Path<String>) -> Ans
         segments: row.segments,
         header_held: header.is_some(),
         hold: daemon.hold_of(&row.xid).await?,
+        review: daemon.review_of(&row.xid).await?,
+        item_terms: item_terms_of(&row),
         grounds: grounds_of(&row),
         receipts: statements.iter().map(views::receipt_view).collect(),
     }))
@@ -420,40 +422,39 @@ fn streamed(pieces: mpsc::Receiver<io::Result<Bytes>>) -> Body {
     }))
 }
 
-/// The age file as it was sealed: header and payload. Reading it takes the age identity.
+/// The age file of a package that was sent from here, as long as its header is here. What was received is exported under a permit.
 pub(super) async fn age(
     State(daemon): Shared,
     Path(name): Path<String>,
 ) -> Result<Response, ApiFailure> {
     let row = named(&daemon, &name).await?;
-    if row.direction == Direction::In && row.phase != Phase::Held {
-        return Err(ApiFailure::temporary(
-            "not-held",
-            format!("the package is {}, not held", row.phase.as_str()),
-        ));
-    }
     if row.direction == Direction::In {
-        daemon.check_kept(&row).await?;
+        let message = "what another authority sent is exported for a purpose: whoever has the age identity can read it then";
+        return Err(ApiFailure::usage("no-purpose", message)
+            .next("rogatory package export ID --age FILE --purpose P --justification TEXT"));
     }
-    let header = daemon
-        .station
-        .ledger
-        .header(&row.xid)
-        .await
-        .map_err(|e| stored(&e))?;
-    let header = header
-        .ok_or_else(|| ApiFailure::missing("header-gone", "the age header is no longer here"))?;
-    let payload = daemon.payload(&row).await?;
+    let (length, file) = daemon.age_file(&row.xid, &row).await?;
+    Ok(age_file(length, file))
+}
+
+/// The age file of a package that was received, under the permit of an opening.
+pub(super) async fn exported(
+    State(daemon): Shared,
+    ConnectInfo(caller): ConnectInfo<Caller>,
+    Path(name): Path<String>,
+) -> Result<Response, ApiFailure> {
+    let (length, file) = daemon.exported(&caller, &name).await?;
+    Ok(age_file(length, file))
+}
+
+fn age_file(length: u64, file: impl Read + Send + 'static) -> Response {
     let (to, from) = mpsc::channel(4);
-    let length = header.len() as u64 + row.len;
-    tokio::task::spawn_blocking(move || {
-        openings::stream(io::Cursor::new(header.to_vec()).chain(payload), &to);
-    });
+    tokio::task::spawn_blocking(move || openings::stream(file, &to));
     let headers = [
         (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
         (header::CONTENT_LENGTH, length.to_string()),
     ];
-    Ok((headers, streamed(from)).into_response())
+    (headers, streamed(from)).into_response()
 }
 
 pub(super) async fn transfers(State(daemon): Shared) -> Answer<Vec<TransferView>> {

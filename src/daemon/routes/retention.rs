@@ -6,7 +6,8 @@ use axum::routing::{get, post};
 
 use crate::api::server::Caller;
 use crate::api::types::{
-    DestroyRequest, Destruction, DueView, HoldRequest, HoldView, PackageView, Restrict, UseReport,
+    DestroyRequest, Destruction, DueView, HoldRequest, HoldView, PackageView, Restrict,
+    ReviewRequest, ReviewView, UseReport,
 };
 use crate::config::Verb;
 use crate::daemon::retention::Cause;
@@ -20,6 +21,7 @@ pub(super) fn doors(doors: Doors) -> Doors {
         .door("/v1/retention/due", RECORDS, get(due))
         .door("/v1/packages/{id}/destroy", SUPERVISION, post(destroy))
         .door("/v1/packages/{id}/hold", SUPERVISION, post(hold))
+        .door("/v1/packages/{id}/review", SUPERVISION, post(review))
         .door("/v1/packages/{id}/release", SUPERVISION, post(release))
         .door("/v1/packages/{id}/report", EVIDENCE, post(report))
         .door("/v1/packages/{id}/terms", EVIDENCE, post(restrict))
@@ -78,6 +80,17 @@ async fn release(
         .alone(&caller, Verb::PackageRelease, &id, &serde_json::json!({}))
         .await?;
     daemon.release(&caller.actor(), xid).await.map(Json)
+}
+
+async fn review(
+    State(daemon): Shared,
+    ConnectInfo(caller): ConnectInfo<Caller>,
+    Path(name): Path<String>,
+    Json(request): Json<ReviewRequest>,
+) -> Answer<ReviewView> {
+    let xid = daemon.find(&name).await?;
+    let actor = caller.actor();
+    daemon.review(&actor, xid, &request).await.map(Json)
 }
 
 async fn restrict(

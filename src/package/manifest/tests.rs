@@ -51,6 +51,7 @@ fn item(path: &str, size: u64, offset: u64) -> Item {
         sha256: Digest::of(path.as_bytes()),
         size,
         subjects: Vec::new(),
+        terms: None,
         title: None,
     }
 }

@@ -29,6 +29,7 @@ fn terms() -> Terms {
 }
 
 /// One row of the decision table: the ordinary case of an action, and what differs.
+#[derive(Clone)]
 struct Row {
     action: Action,
     own: &'static str,
@@ -44,9 +45,12 @@ struct Row {
 fn row(action: Action) -> Row {
     let (from, to) = match action {
         Action::Send => (OWN, PEER),
-        Action::Admit | Action::Open | Action::Forward | Action::Keep | Action::Erase => {
-            (PEER, OWN)
-        }
+        Action::Admit
+        | Action::Open
+        | Action::Export
+        | Action::Forward
+        | Action::Keep
+        | Action::Erase => (PEER, OWN),
     };
     Row {
         action,
@@ -54,10 +58,12 @@ fn row(action: Action) -> Row {
         from,
         to,
         roles: match action {
-            Action::Send | Action::Open | Action::Forward => Roles::of(&[Role::Officer]),
+            Action::Send | Action::Open | Action::Export | Action::Forward => {
+                Roles::of(&[Role::Officer])
+            }
             Action::Admit | Action::Keep | Action::Erase => Roles::NONE,
         },
-        purpose: (action == Action::Open).then_some(Purpose::Prosecution),
+        purpose: action.is_use().then_some(Purpose::Prosecution),
         now: NOW,
         ceiling: None,
         terms: terms(),
@@ -98,6 +104,18 @@ fn check(what: &str, change: impl Fn(&mut Row), want: [Option<(&str, ReasonCode)
             want.map(|(rule, reason)| (rule.into(), reason)),
             "{what}, {action}: {got:?}"
         );
+        if *action == Action::Open {
+            let exported = Row {
+                action: Action::Export,
+                ..row.clone()
+            };
+            let exported = ask(&exported, &set);
+            let said = |it: &Result<Permit, Denial>| {
+                let denial = it.as_ref().err();
+                denial.map(|denial| (denial.rule.clone(), denial.reason))
+            };
+            assert_eq!(said(&exported), said(&got), "{what}: export is as opening");
+        }
         if let Err(denial) = got {
             assert!(
                 denial.clause.len() <= limits::CLAUSE_BYTES_MAX,
@@ -111,10 +129,11 @@ fn check(what: &str, change: impl Fn(&mut Row), want: [Option<(&str, ReasonCode)
 }
 
 /// Actions that need no consent.
-const ORDINARY: [Action; 5] = [
+const ORDINARY: [Action; 6] = [
     Action::Send,
     Action::Admit,
     Action::Open,
+    Action::Export,
     Action::Keep,
     Action::Erase,
 ];
@@ -246,7 +265,7 @@ fn the_decision_table_of_handling_codes() {
                 |r| {
                     r.terms.handling = Some(*code);
                     r.terms.purposes = vec![*purpose];
-                    r.purpose = (r.action == Action::Open).then_some(*purpose);
+                    r.purpose = r.action.is_use().then_some(*purpose);
                 },
                 want,
             );
@@ -286,7 +305,7 @@ fn a_permit_is_bound_to_what_was_asked() {
     for action in &ORDINARY {
         let permit = ask(&row(*action), &PolicySet::new(None)).unwrap();
         assert_eq!((permit.action(), permit.actor()), (*action, "a.murphy"));
-        let purpose = (*action == Action::Open).then_some("prosecution");
+        let purpose = action.is_use().then_some("prosecution");
         assert_eq!(permit.purpose(), purpose);
         assert_eq!(permit.until(), now.plus_millis(limits::PERMIT_MS_MAX));
         for other in Action::ALL {
@@ -300,6 +319,53 @@ fn a_permit_is_bound_to_what_was_asked() {
     late.now = "2030-06-30T20:00:00.000Z";
     let permit = ask(&late, &PolicySet::new(None)).unwrap();
     assert_eq!(permit.until().to_string(), "2030-06-30T23:59:59.999Z");
+}
+
+/// Where items are under terms of their own, each has to permit it, and the permission ends with the first of them.
+#[test]
+fn items_under_stricter_terms_have_their_say() {
+    let (own, from) = (OWN.parse().unwrap(), PEER.parse().unwrap());
+    let package = terms();
+    let with = |change: &dyn Fn(&mut Terms)| {
+        let mut terms = terms();
+        change(&mut terms);
+        terms
+    };
+    let shorter = with(&|it| it.sunset = "2026-11-23".parse().ok());
+    let narrower = with(&|it| it.purposes = vec![Purpose::Investigation]);
+    let over = with(&|it| it.sunset = "2026-11-22".parse().ok());
+    let check = |items: &[&Terms], want: Result<&str, (Option<usize>, ReasonCode)>| {
+        let facts = Facts {
+            action: Action::Open,
+            own: &own,
+            from: &from,
+            to: &own,
+            actor: "a.murphy",
+            roles: Roles::of(&[Role::Officer]),
+            purpose: Some(&Purpose::Prosecution),
+            terms: &package,
+            package: Digest::of(b"package"),
+            now: NOW.parse().unwrap(),
+            circumstances: Circumstances::default(),
+        };
+        let got = decide_all(&PolicySet::new(None), &facts, items.iter().copied());
+        let got = got.map(|permit| permit.until().to_string());
+        let got = got.map_err(|(at, denial)| (at, denial.reason));
+        assert_eq!(got, want.map(str::to_owned), "{items:?}");
+    };
+    let whole_day = "2026-11-24T09:00:00.000Z";
+    check(&[], Ok(whole_day));
+    check(&[&package], Ok(whole_day));
+    check(&[&package, &shorter], Ok("2026-11-23T23:59:59.999Z"));
+    check(&[&shorter, &package], Ok("2026-11-23T23:59:59.999Z"));
+    check(
+        &[&shorter, &narrower],
+        Err((Some(1), ReasonCode::PurposeNotPermitted)),
+    );
+    check(
+        &[&over, &narrower],
+        Err((Some(0), ReasonCode::SunsetPassed)),
+    );
 }
 
 #[test]
@@ -323,7 +389,7 @@ fn silence_denies() {
 fn the_digest_names_rules_and_parameters() {
     assert_eq!(
         PolicySet::new(Some(Handling::H2)).description(),
-        r#"{"handling_max":"H2","rules":[{"id":"direction","version":2},{"id":"role","version":1},{"id":"team","version":1},{"id":"retention","version":2},{"id":"sunset","version":2},{"id":"privilege","version":1},{"id":"hold","version":1},{"id":"speciality","version":1},{"id":"related","version":1},{"id":"exculpatory","version":1},{"id":"threat","version":1},{"id":"consent","version":1},{"id":"purpose","version":2},{"id":"handling","version":2},{"id":"onward","version":1}],"v":1}"#
+        r#"{"handling_max":"H2","rules":[{"id":"direction","version":3},{"id":"role","version":2},{"id":"team","version":2},{"id":"retention","version":3},{"id":"sunset","version":3},{"id":"review","version":1},{"id":"privilege","version":2},{"id":"hold","version":1},{"id":"speciality","version":1},{"id":"conditions","version":1},{"id":"related","version":1},{"id":"exculpatory","version":1},{"id":"threat","version":2},{"id":"consent","version":2},{"id":"purpose","version":3},{"id":"handling","version":3},{"id":"onward","version":1}],"v":1}"#
     );
     let digest = |ceiling| PolicySet::new(ceiling).digest();
     assert_eq!(digest(None), digest(None));

@@ -212,7 +212,7 @@ fn rule(policy: &Policy) -> Result<Rule, Vec<(&'static str, String)>> {
     }
     let speaks = speaks(policy);
     if !speaks.contains(&true) {
-        let text = "is about no action that is asked about: send, admit, open or forward";
+        let text = "is about no action that is asked about: send, admit, open, export or forward";
         wrong.push(("unknown-action", text.to_owned()));
     }
     match (id, reason) {

@@ -6,6 +6,8 @@ use std::fmt;
 use cedar_policy::{Authorizer, Entities, Policy, PolicyId, PolicySet, Response};
 
 use super::RuleFile;
+use super::attributes::Attributes;
+use super::guard::{self, Guard};
 use super::question::{ASKED, place, question};
 use crate::policy::code::Code;
 use crate::policy::decide::{Denial, ReasonCode};
@@ -24,12 +26,43 @@ pub(super) struct Cited {
     pub(super) text: Option<String>,
 }
 
+/// The rules that can speak of one action.
+#[derive(Default)]
+struct Speaking {
+    /// Those that begin with no guard, together.
+    always: Option<PolicySet>,
+    /// The others, each by itself.
+    guarded: Vec<(Vec<Guard>, PolicySet)>,
+}
+
+impl Speaking {
+    fn add(&mut self, policy: &Policy, guards: &[Guard]) -> Result<(), String> {
+        if guards.is_empty() {
+            let set = match self.always.take() {
+                Some(set) => set,
+                None => core()?,
+            };
+            self.always = Some(with(set, policy)?);
+        } else {
+            self.guarded.push((guards.to_vec(), with(core()?, policy)?));
+        }
+        Ok(())
+    }
+
+    /// The sets in which some rule may forbid.
+    fn sets<'a>(&'a self, attributes: &'a Attributes<'_>) -> impl Iterator<Item = &'a PolicySet> {
+        let holds = |(guards, _): &&(Vec<Guard>, PolicySet)| guard::hold(guards, attributes);
+        let guarded = self.guarded.iter().filter(holds).map(|(_, set)| set);
+        self.always.iter().chain(guarded)
+    }
+}
+
 /// A set of national rules.
 pub struct National {
     files: Vec<RuleFile>,
     cited: BTreeMap<String, Cited>,
-    /// For each action that rules are asked about, those that can speak of it.
-    sets: [Option<PolicySet>; ASKED.len()],
+    /// For each action that rules are asked about, in the order of [`ASKED`].
+    speaking: [Speaking; ASKED.len()],
     authorizer: Authorizer,
     none: Entities,
 }
@@ -49,24 +82,21 @@ impl National {
         files: Vec<RuleFile>,
         rules: Vec<(Policy, Cited, [bool; ASKED.len()])>,
     ) -> Result<Self, String> {
-        let mut sets: [Option<PolicySet>; ASKED.len()] = Default::default();
+        let mut speaking: [Speaking; ASKED.len()] = Default::default();
         let mut cited = BTreeMap::new();
         for (policy, cites, speaks) in rules {
             let id: &str = policy.id().as_ref();
             cited.insert(id.to_owned(), cites);
-            for (set, _) in sets.iter_mut().zip(speaks).filter(|(_, speaks)| *speaks) {
-                if set.is_none() {
-                    *set = Some(core()?);
-                }
-                if let Some(set) = set {
-                    set.add(policy.clone()).map_err(|e| e.to_string())?;
-                }
+            let guards = guard::guards(&policy);
+            let actions = speaking.iter_mut().zip(speaks);
+            for (speaking, _) in actions.filter(|(_, speaks)| *speaks) {
+                speaking.add(&policy, &guards)?;
             }
         }
         Ok(Self {
             files,
             cited,
-            sets,
+            speaking,
             authorizer: Authorizer::new(),
             none: Entities::empty(),
         })
@@ -88,21 +118,26 @@ impl National {
 
     /// What each rule that forbids says; a rule that cannot be evaluated comes first.
     pub(in crate::policy) fn denials(&self, facts: &Facts<'_>) -> Vec<Denial> {
-        let set = place(facts.action).and_then(|at| self.sets.get(at)?.as_ref());
-        let Some(set) = set else {
+        let Some(speaking) = place(facts.action).and_then(|at| self.speaking.get(at)) else {
             return Vec::new();
         };
-        let asked = match question(facts) {
+        let attributes = Attributes::of(facts);
+        let mut sets = speaking.sets(&attributes).peekable();
+        if sets.peek().is_none() {
+            return Vec::new();
+        }
+        let asked = match question(facts, &attributes) {
             Ok(asked) => asked,
             Err(why) => return vec![unevaluated("question", &why)],
         };
-        let answer = self.authorizer.is_authorized(&asked, set, &self.none);
-        let failed = failures(&answer);
-        let mut forbids: Vec<&str> = answer.diagnostics().reason().map(AsRef::as_ref).collect();
+        let (mut failed, mut forbids) = (Vec::new(), Vec::new());
+        for set in sets {
+            let answer = self.authorizer.is_authorized(&asked, set, &self.none);
+            failed.extend(failures(&answer));
+            forbids.extend(answer.diagnostics().reason().map(ToString::to_string));
+        }
         forbids.sort_unstable();
-        let forbids = forbids
-            .into_iter()
-            .filter_map(|id| self.cited.get_key_value(id));
+        let forbids = forbids.iter().filter_map(|id| self.cited.get_key_value(id));
         let forbids = forbids.map(|(id, cited)| forbidden(id, cited, facts));
         failed.into_iter().chain(forbids).collect()
     }
@@ -111,6 +146,11 @@ impl National {
 fn core() -> Result<PolicySet, String> {
     let policy = Policy::parse(Some(PolicyId::new("core")), CORE).map_err(|e| e.to_string())?;
     PolicySet::from_policies([policy]).map_err(|e| e.to_string())
+}
+
+fn with(mut set: PolicySet, policy: &Policy) -> Result<PolicySet, String> {
+    set.add(policy.clone()).map_err(|e| e.to_string())?;
+    Ok(set)
 }
 
 fn failures(answer: &Response) -> Vec<Denial> {

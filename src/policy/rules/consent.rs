@@ -11,11 +11,12 @@ pub(in crate::policy) const ID: &str = "consent";
 /// Permits what was consented to; that there is no consent is for the rule that needs one to say.
 pub(super) fn judge(_: &PolicySet, facts: &Facts<'_>) -> Verdict {
     match facts.action {
-        Action::Open if of_use(facts) == Standing::Given => Verdict::Permits,
+        Action::Open | Action::Export if of_use(facts) == Standing::Given => Verdict::Permits,
         Action::Forward if of_passing_on(facts) == Standing::Given => Verdict::Permits,
         Action::Send
         | Action::Admit
         | Action::Open
+        | Action::Export
         | Action::Forward
         | Action::Keep
         | Action::Erase => Verdict::Silent,

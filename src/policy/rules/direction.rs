@@ -24,7 +24,12 @@ pub(super) fn judge(_: &PolicySet, facts: &Facts<'_>) -> Verdict {
             );
             deny(format!("from={from}"), ReasonCode::NotTheSender, text)
         }
-        Action::Admit | Action::Open | Action::Forward | Action::Keep | Action::Erase
+        Action::Admit
+        | Action::Open
+        | Action::Export
+        | Action::Forward
+        | Action::Keep
+        | Action::Erase
             if own != to =>
         {
             let text = format!(
@@ -34,7 +39,9 @@ pub(super) fn judge(_: &PolicySet, facts: &Facts<'_>) -> Verdict {
             deny(format!("to={to}"), ReasonCode::NotTheReceiver, text)
         }
         Action::Send | Action::Admit => Verdict::Permits,
-        Action::Open | Action::Forward | Action::Keep | Action::Erase => Verdict::Silent,
+        Action::Open | Action::Export | Action::Forward | Action::Keep | Action::Erase => {
+            Verdict::Silent
+        }
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) fn judge(set: &PolicySet, facts: &Facts<'_>) -> Verdict {
                 return above(facts, handling, ceiling);
             }
         }
-        Action::Open | Action::Forward | Action::Keep | Action::Erase => {}
+        Action::Open | Action::Export | Action::Forward | Action::Keep | Action::Erase => {}
     }
     match (facts.action, handling) {
         (Action::Send, Handling::H1) => {
@@ -45,22 +45,25 @@ pub(super) fn judge(set: &PolicySet, facts: &Facts<'_>) -> Verdict {
             );
             deny(handling, ReasonCode::HandlingForbidsUse, text)
         }
-        (Action::Open, Handling::H1) => match facts.purpose.filter(|it| it.is_judicial()) {
-            Some(_) if consent::of_use(facts) == Standing::Given => Verdict::Silent,
-            Some(purpose) => {
-                let text = format!(
-                    "handling code H1 forbids use for {purpose}, which is a disclosure in judicial proceedings; ask {} for permission first",
-                    facts.from
-                );
-                deny(handling, ReasonCode::HandlingForbidsUse, text)
+        (Action::Open | Action::Export, Handling::H1) => {
+            match facts.purpose.filter(|it| it.is_judicial()) {
+                Some(_) if consent::of_use(facts) == Standing::Given => Verdict::Silent,
+                Some(purpose) => {
+                    let text = format!(
+                        "handling code H1 forbids use for {purpose}, which is a disclosure in judicial proceedings; ask {} for permission first",
+                        facts.from
+                    );
+                    deny(handling, ReasonCode::HandlingForbidsUse, text)
+                }
+                None => Verdict::Silent,
             }
-            None => Verdict::Silent,
-        },
+        }
         (Action::Admit | Action::Forward | Action::Keep | Action::Erase, Handling::H1)
         | (
             Action::Send
             | Action::Admit
             | Action::Open
+            | Action::Export
             | Action::Forward
             | Action::Keep
             | Action::Erase,
@@ -73,7 +76,7 @@ fn above(facts: &Facts<'_>, handling: Handling, ceiling: Handling) -> Verdict {
     let next = match facts.action {
         Action::Send => "send it under a lower code, or have policy.handling_max raised here",
         Action::Admit => "agree on a lower code with the receiver, or on another way of delivery",
-        Action::Open | Action::Forward | Action::Keep | Action::Erase => {
+        Action::Open | Action::Export | Action::Forward | Action::Keep | Action::Erase => {
             "ask whoever configures the policy here"
         }
     };

@@ -21,7 +21,9 @@ pub(super) fn judge(_: &PolicySet, facts: &Facts<'_>) -> Verdict {
                 "a hold until {last} keeps this package from being destroyed; release it first, or wait for its end"
             ),
         }),
-        (Action::Send | Action::Admit | Action::Open | Action::Forward, _) => Verdict::Silent,
+        (Action::Send | Action::Admit | Action::Open | Action::Export | Action::Forward, _) => {
+            Verdict::Silent
+        }
     }
 }
 

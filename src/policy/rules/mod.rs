@@ -1,5 +1,6 @@
 //! The rules, one a file. Each looks at the facts alone and permits, denies or is silent.
 
+mod conditions;
 pub(super) mod consent;
 mod direction;
 mod exception;
@@ -11,6 +12,7 @@ mod privilege;
 mod purpose;
 mod related;
 mod retention;
+mod review;
 mod role;
 mod speciality;
 mod sunset;
@@ -20,6 +22,7 @@ mod threat;
 #[cfg(feature = "shell")]
 pub(crate) use role::lacking;
 
+use crate::policy::consent::Standing;
 use crate::policy::decide::Denial;
 use crate::policy::decide::PolicySet;
 use crate::policy::facts::Facts;
@@ -48,32 +51,37 @@ pub(super) struct Rule {
 pub(super) const ALL: &[Rule] = &[
     Rule {
         id: direction::ID,
-        version: 2,
+        version: 3,
         judge: direction::judge,
     },
     Rule {
         id: role::ID,
-        version: 1,
+        version: 2,
         judge: role::judge,
     },
     Rule {
         id: team::ID,
-        version: 1,
+        version: 2,
         judge: team::judge,
     },
     Rule {
         id: retention::ID,
-        version: 2,
+        version: 3,
         judge: retention::judge,
     },
     Rule {
         id: sunset::ID,
-        version: 2,
+        version: 3,
         judge: sunset::judge,
     },
     Rule {
-        id: privilege::ID,
+        id: review::ID,
         version: 1,
+        judge: review::judge,
+    },
+    Rule {
+        id: privilege::ID,
+        version: 2,
         judge: privilege::judge,
     },
     Rule {
@@ -87,6 +95,11 @@ pub(super) const ALL: &[Rule] = &[
         judge: speciality::judge,
     },
     Rule {
+        id: conditions::ID,
+        version: 1,
+        judge: conditions::judge,
+    },
+    Rule {
         id: related::ID,
         version: 1,
         judge: related::judge,
@@ -98,22 +111,22 @@ pub(super) const ALL: &[Rule] = &[
     },
     Rule {
         id: threat::ID,
-        version: 1,
+        version: 2,
         judge: threat::judge,
     },
     Rule {
         id: consent::ID,
-        version: 1,
+        version: 2,
         judge: consent::judge,
     },
     Rule {
         id: purpose::ID,
-        version: 2,
+        version: 3,
         judge: purpose::judge,
     },
     Rule {
         id: handling::ID,
-        version: 2,
+        version: 3,
         judge: handling::judge,
     },
     Rule {
@@ -126,6 +139,15 @@ pub(super) const ALL: &[Rule] = &[
 /// Whether the terms name this purpose.
 fn names(facts: &Facts<'_>, purpose: Purpose) -> bool {
     facts.terms.purposes.contains(&purpose)
+}
+
+/// The purpose, where it is one that the terms do not name, that no consent covers, and that does not speak for the person
+/// protected.
+fn beyond_terms(facts: &Facts<'_>) -> Option<Purpose> {
+    let is_for_the_person = |it: &Purpose| *it == Purpose::ExculpatoryDisclosure;
+    let consented = consent::of_use(facts) == Standing::Given;
+    let purpose = facts.opened_for().filter(|it| !is_for_the_person(it));
+    purpose.filter(|it| !consented && !names(facts, *it))
 }
 
 /// Whether something beyond the terms speaks for it: consent, related proceedings or a declared exception.

@@ -13,7 +13,9 @@ pub(super) const ID: &str = "privilege";
 pub(super) fn judge(_: &PolicySet, facts: &Facts<'_>) -> Verdict {
     let restriction = Restriction::UnderPrivilegeReview;
     match facts.action {
-        Action::Open | Action::Forward if facts.terms.restrictions.contains(&restriction) => {
+        Action::Open | Action::Export | Action::Forward
+            if facts.terms.restrictions.contains(&restriction) =>
+        {
             Verdict::Denies(Denial {
                 rule: ID.into(),
                 detail: None,
@@ -29,6 +31,7 @@ pub(super) fn judge(_: &PolicySet, facts: &Facts<'_>) -> Verdict {
         Action::Send
         | Action::Admit
         | Action::Open
+        | Action::Export
         | Action::Forward
         | Action::Keep
         | Action::Erase => Verdict::Silent,

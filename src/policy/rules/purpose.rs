@@ -1,4 +1,4 @@
-//! Purpose: a package is opened for a purpose that its terms name; for another only if a rule speaks for that.
+//! Purpose: a package is opened and exported for a purpose that its terms name; for another only if a rule speaks for that.
 
 use crate::policy::decide::{Denial, PolicySet, ReasonCode};
 use crate::policy::facts::Facts;
@@ -9,7 +9,7 @@ use crate::policy::rules::{consent, is_lifted};
 
 pub(super) const ID: &str = "purpose";
 
-/// Permits to open for a purpose of the terms; another needs consent, related proceedings or a declared exception.
+/// Permits to open and to export for a purpose of the terms; another needs consent, related proceedings or a declared exception.
 pub(super) fn judge(set: &PolicySet, facts: &Facts<'_>) -> Verdict {
     let permitted = facts.terms.purposes_text();
     let from = facts.from;
@@ -24,13 +24,20 @@ pub(super) fn judge(set: &PolicySet, facts: &Facts<'_>) -> Verdict {
         (Action::Send | Action::Admit | Action::Forward | Action::Keep | Action::Erase, _) => {
             Verdict::Silent
         }
-        (Action::Open, None) => {
-            let text = format!("to open this package, name a purpose; permitted is {permitted}");
+        (Action::Open | Action::Export, None) => {
+            let text = format!(
+                "to {} this package, name a purpose; permitted is {permitted}",
+                facts.action
+            );
             deny(facts, ReasonCode::PurposeMissing, text)
         }
-        (Action::Open, Some(purpose)) if facts.terms.purposes.contains(purpose) => Verdict::Permits,
-        (Action::Open, Some(_)) if is_lifted(set, facts) => Verdict::Silent,
-        (Action::Open, Some(purpose)) => {
+        (Action::Open | Action::Export, Some(purpose))
+            if facts.terms.purposes.contains(purpose) =>
+        {
+            Verdict::Permits
+        }
+        (Action::Open | Action::Export, Some(_)) if is_lifted(set, facts) => Verdict::Silent,
+        (Action::Open | Action::Export, Some(purpose)) => {
             let (reason, why) = match consent::lack(facts, consent::of_use(facts)) {
                 Some((reason, why)) => (reason, format!("; {why}")),
                 None => (ReasonCode::PurposeNotPermitted, String::new()),

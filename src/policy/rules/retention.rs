@@ -22,7 +22,7 @@ pub(super) fn judge(_: &PolicySet, facts: &Facts<'_>) -> Verdict {
             "it would have to be destroyed on arrival: name a later retain-until".to_owned()
         }
         Action::Admit => format!("ask {from} to send it again under a later retain-until"),
-        Action::Open => {
+        Action::Open | Action::Export => {
             format!("it is due for destruction; if it is still needed, ask {from} to send it again")
         }
         Action::Forward => format!("ask {from} to send it to the third authority itself"),

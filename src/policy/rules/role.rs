@@ -14,10 +14,12 @@ pub(super) fn judge(_: &PolicySet, facts: &Facts<'_>) -> Verdict {
     match facts.action {
         // A peer sends, and this authority itself keeps and destroys: who may order that is asked where it is ordered.
         Action::Admit | Action::Keep | Action::Erase => Verdict::Silent,
-        Action::Send | Action::Open | Action::Forward if roles.meets(Roles::EVIDENCE) => {
+        Action::Send | Action::Open | Action::Export | Action::Forward
+            if roles.meets(Roles::EVIDENCE) =>
+        {
             Verdict::Silent
         }
-        Action::Send | Action::Open | Action::Forward => {
+        Action::Send | Action::Open | Action::Export | Action::Forward => {
             let what = format!("to {} a package", facts.action);
             Verdict::Denies(lacking(&what, actor, roles, Roles::EVIDENCE))
         }

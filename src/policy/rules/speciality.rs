@@ -1,11 +1,9 @@
 //! Speciality: evidence for a surrender or an extradition is used for the offences of that alone.
 
-use crate::policy::consent::Standing;
 use crate::policy::decide::{Denial, PolicySet, ReasonCode};
 use crate::policy::facts::Facts;
-use crate::policy::purpose::Purpose;
 use crate::policy::rules::Verdict;
-use crate::policy::rules::{consent, names};
+use crate::policy::rules::beyond_terms;
 use crate::policy::terms::Restriction;
 
 pub(super) const ID: &str = "speciality";
@@ -16,14 +14,9 @@ const CLAUSE: &str = "ETS 24 art. 14";
 pub(super) fn judge(_: &PolicySet, facts: &Facts<'_>) -> Verdict {
     let bound = facts.terms.restrictions.contains(&Restriction::Speciality)
         || facts.terms.instrument.as_str() == "Extradition-1957";
-    let Some(purpose) = facts.opened_for().filter(|_| bound) else {
+    let Some(purpose) = beyond_terms(facts).filter(|_| bound) else {
         return Verdict::Silent;
     };
-    let is_for_the_person = purpose == Purpose::ExculpatoryDisclosure;
-    let consented = consent::of_use(facts) == Standing::Given;
-    if names(facts, purpose) || is_for_the_person || consented {
-        return Verdict::Silent;
-    }
     Verdict::Denies(Denial {
         rule: ID.into(),
         detail: None,

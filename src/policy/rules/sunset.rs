@@ -13,7 +13,7 @@ pub(super) fn judge(_: &PolicySet, facts: &Facts<'_>) -> Verdict {
         return Verdict::Silent;
     };
     let is_use = match facts.action {
-        Action::Send | Action::Admit | Action::Open | Action::Forward => true,
+        Action::Send | Action::Admit | Action::Open | Action::Export | Action::Forward => true,
         Action::Keep | Action::Erase => false,
     };
     if facts.now <= last.end_of_day() || !is_use {
@@ -23,7 +23,7 @@ pub(super) fn judge(_: &PolicySet, facts: &Facts<'_>) -> Verdict {
     let next = match facts.action {
         Action::Send => "name a later sunset, or none".to_owned(),
         Action::Admit => format!("ask {from} to send it again under a later sunset"),
-        Action::Open | Action::Forward | Action::Keep | Action::Erase => {
+        Action::Open | Action::Export | Action::Forward | Action::Keep | Action::Erase => {
             format!("ask {from} to permit its use for longer")
         }
     };

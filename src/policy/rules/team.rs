@@ -13,7 +13,7 @@ pub(super) fn judge(set: &PolicySet, facts: &Facts<'_>) -> Verdict {
     let Facts { actor, action, .. } = *facts;
     let team = facts.circumstances.team;
     let is_use = match action {
-        Action::Open | Action::Forward => true,
+        Action::Open | Action::Export | Action::Forward => true,
         Action::Send | Action::Admit | Action::Keep | Action::Erase => false,
     };
     let (reason, text) = match team {

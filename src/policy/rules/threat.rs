@@ -20,7 +20,7 @@ pub(super) fn judge(_: &PolicySet, facts: &Facts<'_>) -> Verdict {
     };
     let beyond = instrument::beyond(&facts.terms.instrument);
     let (fits, clause) = match facts.action {
-        Action::Open => (
+        Action::Open | Action::Export => (
             facts.purpose == Some(&Purpose::PublicSecurity),
             beyond.threat,
         ),

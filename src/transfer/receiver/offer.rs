@@ -3,16 +3,20 @@
 use super::Next;
 use super::Receiver;
 use crate::base::limits;
+use crate::package::item_terms::{self, ItemTerms};
 use crate::package::segments;
 use crate::policy;
 use crate::policy::Action;
 use crate::policy::Circumstances;
 use crate::policy::Facts;
 use crate::policy::Roles;
+use crate::policy::Terms;
 use crate::receipt::Kind;
 use crate::receipt::Pkg;
 use crate::receipt::Reason;
+use crate::receipt::Receipt;
 use crate::receipt::disclosure;
+use crate::receipt::onward;
 use crate::transfer::checks::Signed;
 use crate::transfer::checks::unexpected_kind;
 use crate::transfer::reception::{Admission, Known, ReceiverCommit, ReceiverOutput, Standing};
@@ -133,6 +137,10 @@ impl Receiver {
             .terms
             .clone()
             .ok_or_else(|| Fault::new("missing-field", "a dispatch has terms"))?;
+        let items = match items(&offer.dispatch.receipt, &disclosures, &terms) {
+            Ok(items) => items,
+            Err(code) => return self.reject(now, offer, Reason::technical(code)),
+        };
         let facts = Facts {
             action: Action::Admit,
             own: &self.own.id,
@@ -146,7 +154,8 @@ impl Receiver {
             now: now.clock,
             circumstances: Circumstances::default(),
         };
-        match policy::decide(&self.own.policy, &facts) {
+        let each = items.iter().map(|item| &item.terms);
+        match policy::decide_all(&self.own.policy, &facts, each) {
             Ok(permit) => {
                 let xid = offer
                     .dispatch
@@ -164,7 +173,7 @@ impl Receiver {
                     })));
                 Ok(State::AwaitAdmission(offer))
             }
-            Err(denial) => self.reject(now, offer, Reason::from(&denial)),
+            Err((_, denial)) => self.reject(now, offer, Reason::from(&denial)),
         }
     }
 
@@ -180,4 +189,18 @@ impl Receiver {
         };
         Ok(self.commit(commit, then, State::Closing(Outcome::Ended)))
     }
+}
+
+/// The items under terms of their own, which are within those of whoever sealed the package; or what is wrong with them.
+fn items(
+    dispatch: &Receipt,
+    disclosures: &[String],
+    terms: &Terms,
+) -> Result<Vec<ItemTerms>, &'static str> {
+    let read = disclosure::check_against(&dispatch.sd, disclosures).map_err(|e| e.code())?;
+    let items = disclosure::item_terms(&read).map_err(|e| e.code())?;
+    let origin = onward::origin(dispatch, &read).map_err(|e| e.code())?;
+    let sealed = origin.and_then(|(_, first)| first.terms);
+    item_terms::check(&items, sealed.as_ref().unwrap_or(terms)).map_err(|e| e.code())?;
+    Ok(items)
 }

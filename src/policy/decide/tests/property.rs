@@ -34,6 +34,7 @@ struct Asked {
     related: bool,
     exception: Option<(Ground, &'static str, Option<&'static str>)>,
     hold: Option<Date>,
+    reviewed: Option<Date>,
     ceiling: Option<Handling>,
 }
 
@@ -61,15 +62,16 @@ fn bound() -> impl Strategy<Value = Terms> {
         select(Onward::ALL),
         optional(select(Handling::ALL)),
         day(),
-        optional(day()),
+        [optional(day()), optional(day())],
     )
         .prop_map(
-            |(code, purposes, restrictions, onward, handling, last, sunset)| {
+            |(code, purposes, restrictions, onward, handling, last, [sunset, review])| {
                 let mut terms = Terms::new(code.parse().unwrap(), purposes, last);
                 terms.restrictions = restrictions;
                 terms.onward = onward;
                 terms.handling = handling;
                 terms.sunset = sunset;
+                terms.review = review;
                 terms
             },
         )
@@ -102,7 +104,7 @@ fn asked() -> impl Strategy<Value = Asked> {
         proptest::collection::vec(consent(), 0..3),
         any::<bool>(),
         optional(exception),
-        optional(day()),
+        [optional(day()), optional(day())],
         optional(select(Handling::ALL)),
     );
     (
@@ -114,7 +116,7 @@ fn asked() -> impl Strategy<Value = Asked> {
         more,
     )
         .prop_map(|(action, parties, purpose, terms, now, more)| {
-            let (roles, third, consents, related, exception, hold, ceiling) = more;
+            let (roles, third, consents, related, exception, [hold, reviewed], ceiling) = more;
             Asked {
                 action,
                 roles,
@@ -127,6 +129,7 @@ fn asked() -> impl Strategy<Value = Asked> {
                 related,
                 exception,
                 hold,
+                reviewed,
                 ceiling,
             }
         })
@@ -159,6 +162,7 @@ impl Asked {
                 related: self.related,
                 exception,
                 hold: self.hold,
+                reviewed: self.reviewed,
                 team: Some(Team::Other),
             },
         };
@@ -193,7 +197,10 @@ impl Asked {
         } else {
             own == to
         };
-        let by_people = matches!(self.action, Action::Send | Action::Open | Action::Forward);
+        let by_people = matches!(
+            self.action,
+            Action::Send | Action::Open | Action::Export | Action::Forward
+        );
         let has_role = self.roles.contains(Role::Officer) || self.roles.contains(Role::Supervisor);
         let as_asked = match self.action {
             Action::Send | Action::Admit => {
@@ -202,12 +209,18 @@ impl Asked {
                         .ceiling
                         .is_none_or(|top| terms.handling.is_none_or(|it| it <= top))
             }
-            Action::Open => is_used && self.may_open(),
-            Action::Forward => is_used && self.may_forward(),
+            Action::Open | Action::Export => is_used && self.is_reviewed() && self.may_open(),
+            Action::Forward => is_used && self.is_reviewed() && self.may_forward(),
             Action::Keep => is_kept || is_held,
             Action::Erase => !is_held,
         };
         from != to && is_ours && as_asked && (has_role || !by_people)
+    }
+
+    fn is_reviewed(&self) -> bool {
+        let on_record = self.reviewed;
+        let asked = self.terms.review.filter(|day| self.now > *day);
+        asked.is_none_or(|day| on_record.is_some_and(|it| it >= day))
     }
 
     fn may_open(&self) -> bool {
@@ -222,7 +235,8 @@ impl Asked {
                 && purpose == Purpose::ExculpatoryDisclosure);
         let related =
             self.related && purpose.is_proceeding() && terms.instrument.as_str() == "MLA-2000";
-        let special = terms.restrictions.contains(&Restriction::Speciality)
+        let bound = [Restriction::Speciality, Restriction::StatedPurposesOnly];
+        let special = bound.iter().any(|it| terms.restrictions.contains(it))
             && !named
             && !consented
             && purpose != Purpose::ExculpatoryDisclosure;
@@ -243,8 +257,11 @@ impl Asked {
         let privileged = terms
             .restrictions
             .contains(&Restriction::UnderPrivilegeReview);
+        let bound = terms
+            .restrictions
+            .contains(&Restriction::StatedPurposesOnly);
         has && terms.onward == Onward::WithConsent
-            && (consented || self.has_exception(Ground::Threat))
+            && (consented || self.has_exception(Ground::Threat) && !bound)
             && !privileged
     }
 }
@@ -270,7 +287,7 @@ proptest! {
     #[test]
     fn a_declaration_that_is_taken_back_permits_nothing_more(asked in asked()) {
         let bare = Asked { consents: Vec::new(), related: false, exception: None, ..asked };
-        if bare.action == Action::Open && bare.decide().is_ok() {
+        if bare.action.is_use() && bare.decide().is_ok() {
             prop_assert!(bare.purpose.is_some_and(|it| bare.terms.purposes.contains(&it)), "{bare:?}");
         }
     }

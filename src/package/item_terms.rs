@@ -1,0 +1,172 @@
+//! Items under terms of their own, which are stricter than those of their package.
+//!
+//! The manifest says so of each item; the daemon, which never reads manifests, knows it from a disclosure beside the dispatch:
+//! which bytes of the plaintext are under which terms. Whoever unpacks compares the two.
+
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::limits;
+use crate::package::bag;
+use crate::package::manifest::{Item, Manifest};
+use crate::package::path::ItemPath;
+use crate::package::tape;
+use crate::policy::{Terms, TermsFault};
+
+/// An item, or a folder with every item in it, under terms of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ItemTerms {
+    /// Where its first entry begins in the tar, in bytes.
+    pub offset: u64,
+    /// The item or the folder.
+    pub path: ItemPath,
+    /// From there to the end of its last entry, in bytes.
+    pub size: u64,
+    /// The terms; they are within those of the package.
+    pub terms: Terms,
+}
+
+/// Why items are not under terms of their own as they should be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ItemTermsFault {
+    /// More entries than [`limits::ITEM_TERMS_MAX`].
+    #[error(
+        "{0} items and folders are under terms of their own, at most 64 can be: name folders in place of their files"
+    )]
+    TooMany(usize),
+    /// One lies within another, or their bytes overlap, or they are not in order.
+    #[error(
+        "{0:?} lies within or before another item or folder under terms of its own, or has no bytes"
+    )]
+    Order(String),
+    /// The terms contradict themselves.
+    #[error("terms of {0:?}: {1}")]
+    Terms(String, TermsFault),
+    /// The terms permit what those of the package do not, or another day until which it may be kept.
+    #[error(
+        "terms of {0:?} are not within those of the package, or name another retain_until: an item is destroyed with its package"
+    )]
+    Looser(String),
+    /// There is no such item.
+    #[error("there is no item or folder {0:?} in the package")]
+    NoSuchItem(String),
+    /// Other items lie between those of a folder.
+    #[error("the items in {0:?} do not lie side by side in the package: send them as one folder")]
+    Scattered(String),
+}
+
+impl ItemTermsFault {
+    /// A stable name of the fault.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::TooMany(_) => "item-terms-too-many",
+            Self::Order(_) => "item-terms-order",
+            Self::Terms(..) => "item-terms-contradict",
+            Self::Looser(_) => "item-terms-looser",
+            Self::NoSuchItem(_) => "item-terms-no-item",
+            Self::Scattered(_) => "item-terms-scattered",
+        }
+    }
+}
+
+impl ItemTerms {
+    /// Whether the item, or one in the folder, is the one of this name or in the folder of this name.
+    pub fn is_touched_by(&self, name: &str) -> bool {
+        let below = |inner: &str, outer: &str| {
+            let rest = inner.strip_prefix(outer);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.path.is_within(name) || below(name, self.path.as_str())
+    }
+
+    /// Its bytes in the tar.
+    pub const fn bytes(&self) -> Range<u64> {
+        self.offset..self.offset.saturating_add(self.size)
+    }
+}
+
+/// Whether the terms of an item are stricter than those of its package, or the same. A day until which it may be kept of its own
+/// would be a promise that cannot be kept: one key opens the whole package.
+pub fn is_stricter(item: &Terms, package: &Terms) -> bool {
+    item.is_within(package) && item.retain_until == package.retain_until
+}
+
+/// Checks number, order and terms of what came with a dispatch under these terms.
+pub fn check(all: &[ItemTerms], package: &Terms) -> Result<(), ItemTermsFault> {
+    if all.len() > limits::ITEM_TERMS_MAX {
+        return Err(ItemTermsFault::TooMany(all.len()));
+    }
+    let mut end = 0;
+    for (at, one) in all.iter().enumerate() {
+        let path = || one.path.to_string();
+        let others = all.iter().enumerate().filter(|(other, _)| *other != at);
+        let nested = |other: &ItemTerms| one.path.is_within(other.path.as_str());
+        if one.offset < end || one.size == 0 || others.map(|(_, it)| it).any(nested) {
+            return Err(ItemTermsFault::Order(path()));
+        }
+        end = one.offset.saturating_add(one.size);
+        let terms = one.terms.check();
+        terms.map_err(|fault| ItemTermsFault::Terms(path(), fault))?;
+        if !is_stricter(&one.terms, package) {
+            return Err(ItemTermsFault::Looser(path()));
+        }
+    }
+    Ok(())
+}
+
+/// Where in the tar these items and folders lie, in the order in which they do.
+pub fn locate(
+    manifest: &Manifest,
+    wanted: impl IntoIterator<Item = (ItemPath, Terms)>,
+) -> Result<Vec<ItemTerms>, ItemTermsFault> {
+    let located = wanted.into_iter().map(|(path, terms)| {
+        let bytes = span(&manifest.items, &path)?;
+        Ok(ItemTerms {
+            offset: bytes.start,
+            path,
+            size: bytes.end - bytes.start,
+            terms,
+        })
+    });
+    let mut located: Vec<_> = located.collect::<Result<_, _>>()?;
+    located.sort_by_key(|it| it.offset);
+    check(&located, &manifest.terms)?;
+    Ok(located)
+}
+
+/// Whether the manifest says of each item what this list says, and the list says it of the right bytes.
+pub fn agrees(manifest: &Manifest, all: &[ItemTerms]) -> bool {
+    let of = |item: &Item| {
+        let found = all.iter().find(|it| item.path.is_within(it.path.as_str()));
+        found.map(|it| &it.terms) == item.terms.as_deref()
+    };
+    let wanted = all.iter().map(|it| (it.path.clone(), it.terms.clone()));
+    manifest.items.iter().all(of) && locate(manifest, wanted).is_ok_and(|found| found == all)
+}
+
+/// The entries of one item, or of all in a folder: they must lie side by side.
+fn span(items: &[Item], path: &ItemPath) -> Result<Range<u64>, ItemTermsFault> {
+    let is_in = |item: &Item| item.path.is_within(path.as_str());
+    let first = items.iter().position(is_in);
+    let first = first.ok_or_else(|| ItemTermsFault::NoSuchItem(path.to_string()))?;
+    let side_by_side = items[first..].iter().take_while(|it| is_in(it)).count();
+    let (inside, after) = items[first..].split_at(side_by_side);
+    if after.iter().any(is_in) {
+        return Err(ItemTermsFault::Scattered(path.to_string()));
+    }
+    let head = |item: &Item| {
+        let name = format!("{}{}", bag::PAYLOAD, item.path);
+        item.offset - tape::head_length(&name, item.size)
+    };
+    let end = |item: &Item| item.offset + tape::padded(item.size);
+    match inside {
+        [only] => Ok(head(only)..end(only)),
+        [first, .., last] => Ok(head(first)..end(last)),
+        [] => Err(ItemTermsFault::NoSuchItem(path.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,168 @@
+#!/usr/bin/env bash
+# limit: 200 s
+# runs beside the others
+# Items under stricter terms of their own, exports that are decided as openings are, and reviews that are due.
+source "$(dirname "$0")/lib.sh"
+
+# refused REASON WHAT ARGUMENTS…: policy refuses this command of de for this reason, and nothing is left of it
+refused() {
+    local reason=$1 what=$2
+    shift 2
+    expect 4 "$what" r de "$@" --json
+    equal "because" "$reason" "$(jq -rs 'last | .denial.reason' "$WORK/err")"
+    [ ! -e "$WORK/no" ] || fail "something was left"
+}
+
+# last_access: the newest statement of de about access to the package: kind, purpose, reason
+last_access() {
+    local seq
+    seq=$(r de receipt list --package "$id" --json | jq -r '[.[] | select(.kind | startswith("access"))] | max_by(.seq) | .seq')
+    r de receipt show "$seq" --json | jq -r .note | sed -n 2p | jq -r '"\(.kind) \(.purpose) \(.reason.code // "-")"'
+}
+
+two_authorities
+mkdir -p "$WORK/dossier/minors"
+echo 'an ordinary letter' >"$WORK/dossier/letter.txt"
+echo 'the interview of a child' >"$WORK/dossier/minors/interview.txt"
+head -c 300000 /dev/urandom >"$WORK/dossier/minors/recording.bin"
+head -c 300000 /dev/urandom >"$WORK/dossier/scan.bin"
+cat >"$WORK/items.toml" <<'TOML'
+[[item]]
+path = "dossier/minors"
+purposes = ["prosecution"]
+restrictions = ["vulnerable-persons"]
+
+[[item]]
+path = "dossier/letter.txt"
+sunset = "2027-06-30"
+TOML
+
+# Sealed: never looser, and of what is there.
+for wrong in 'purposes = ["civil-claim"]' 'sunset = "2040-01-01"' 'retain_until = "2030-01-01"'; do
+    printf '[[item]]\npath = "dossier"\n%s\n' "$wrong" >"$WORK/wrong.toml"
+    expect 2 "an item cannot have $wrong" r ie package send --to de "${TERMS[@]}" --item-terms "$WORK/wrong.toml" "$WORK/dossier"
+done
+printf '[[item]]\npath = "dossier/absent"\n' >"$WORK/wrong.toml"
+expect 2 "an item that is not there has no terms" r ie package send --to de "${TERMS[@]}" --item-terms "$WORK/wrong.toml" "$WORK/dossier"
+says 'dossier/absent' "it is named"
+equal "nothing was sent" 0 "$(r ie package list --json | jq length)"
+id=$(send ie de --item-terms "$WORK/items.toml" "$WORK/dossier")
+wait_state de "$id" held
+equal "de knows which items they are" "dossier/letter.txt dossier/minors" \
+    "$(r de package show "$id" --json | jq -r '[.item_terms[].path] | sort | join(" ")')"
+
+# Opened: the whole where every item permits it, the others where one does not.
+open=(package open "$id" --justification hearing)
+expect 0 "everything is opened for what all permit" r de "${open[@]}" --purpose prosecution --out "$WORK/all"
+valid_bag "$WORK/all"
+cmp "$WORK/dossier/minors/interview.txt" "$WORK/all/data/dossier/minors/interview.txt" || fail "it is not what was sent"
+refused purpose-not-permitted "the whole is not opened for what one forbids" "${open[@]}" --purpose trial --out "$WORK/no"
+says 'dossier/minors' "the refusal names the item"
+equal "it is stated" "access-denied trial purpose-not-permitted" "$(last_access)"
+refused purpose-not-permitted "nor is the item alone" "${open[@]}" --purpose trial --out "$WORK/no" --item dossier/minors/interview.txt
+refused purpose-not-permitted "nor a folder that holds it" "${open[@]}" --purpose trial --out "$WORK/no" --item dossier
+expect 0 "the others are" r de "${open[@]}" --purpose trial --out "$WORK/some" --item dossier/letter.txt dossier/scan.bin
+cmp "$WORK/dossier/scan.bin" "$WORK/some/dossier/scan.bin" 2>/dev/null || cmp "$WORK/dossier/scan.bin" "$WORK/some/data/dossier/scan.bin" || fail "it is not what was sent"
+[ -z "$(find "$WORK/some" -name 'interview*')" ] || fail "more was opened than asked for"
+equal "it is stated" "access trial -" "$(last_access)"
+expect 0 "explain says it of each" r de policy explain "$id" --use trial --json
+equal "of the package and of its items" "permit dossier/letter.txt=permit dossier/minors=deny" \
+    "$(jq -r '"\(.decision) \([.items[] | "\(.path)=\(.decision)"] | sort | join(" "))"' "$WORK/out")"
+expect 0 "explain for people" r de policy explain "$id" --use trial
+says 'dossier/minors' "names the items"
+
+# The daemon itself gives nothing away, whatever program asks.
+python3 - "$WORK/de/api.sock" "$id" "$WORK/dossier/minors/interview.txt" <<'PY' || fail "an item was given away"
+import http.client, json, socket, sys
+path, package, secret = sys.argv[1:]
+class Unix(http.client.HTTPConnection):
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(path)
+def call(method, where, body=None):
+    there = Unix("localhost")
+    there.request(method, where, body and json.dumps(body), {"content-type": "application/json"})
+    answer = there.getresponse()
+    data = answer.read()
+    assert answer.status == 200, data
+    return data
+wish = {"purpose": "trial", "justification": "x", "items": ["dossier/letter.txt"]}
+opening = json.loads(call("POST", f"/v1/packages/{package}/openings", wish))
+plain = call("GET", f"/v1/openings/{opening['opening']}/plaintext")
+assert len(plain) == opening["plaintext_bytes"], len(plain)
+assert b"an ordinary letter" in plain and open(secret, "rb").read() not in plain
+minors = next(it for it in opening["item_terms"] if it["path"] == "dossier/minors")
+assert not any(plain[minors["offset"]:minors["offset"] + minors["size"]]), "bytes are left"
+PY
+ok "the bytes of an item that an opening is not for are zeros"
+
+# Exported, still encrypted: decided and stated as an opening is.
+expect 2 "nothing is exported without a purpose" r de package export "$id" --age "$WORK/no"
+refused purpose-not-permitted "nothing is exported for what an item forbids" package export "$id" --age "$WORK/no" --purpose trial --justification archive
+expect 0 "the whole is exported for what all permit" r de package export "$id" --age "$WORK/whole.age" --purpose prosecution --justification archive
+equal "it is stated" "access prosecution -" "$(last_access)"
+equal "and it is the age file" "an ordinary letter" "$(age -d -i "$WORK/de/keys/age.key" "$WORK/whole.age" | tar xO data/dossier/letter.txt)"
+
+# Other items under other terms than the sender has disclosed: the manifest decides, and the sender is told.
+python3 - "$WORK" "$WORK/ie/api.sock" <<'PY' >"$WORK/false.id"
+import hashlib, http.client, json, socket, subprocess, sys, tarfile
+work, path = sys.argv[1:]
+class Unix(http.client.HTTPConnection):
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(path)
+def call(method, where, body, kind="application/json"):
+    there = Unix("localhost")
+    there.request(method, where, body, {"content-type": kind})
+    answer = there.getresponse()
+    text = answer.read()
+    assert answer.status == 200, text
+    return json.loads(text)
+tar = subprocess.run(["age", "-d", "-i", work + "/de/keys/age.key", work + "/whole.age"], capture_output=True, check=True).stdout
+open(work + "/whole.tar", "wb").write(tar)
+with tarfile.open(work + "/whole.tar") as archive:
+    manifest = archive.extractfile("rogatory/manifest.json").read()
+grant = call("POST", "/v1/seals", json.dumps({"to": "de", "terms": json.loads(manifest)["terms"], "case": "IE-2026-0117"}))
+sealed = subprocess.run(["age", "-r", grant["recipients"][0], work + "/whole.tar"], capture_output=True, check=True).stdout
+call("PUT", f"/v1/seals/{grant['grant']}/package", sealed, "application/octet-stream")
+finish = {"manifest": hashlib.sha256(manifest).hexdigest(), "item_root": "0" * 64, "items": 4}
+print(call("POST", f"/v1/seals/{grant['grant']}/finish", json.dumps(finish))["id"])
+PY
+honest=$id id=$(cat "$WORK/false.id")
+wait_state de "$id" held
+expect 7 "items of which the sender has not said that they are under terms of their own" r de "${open[@]/$honest/$id}" --purpose trial --out "$WORK/no"
+says 'terms of items' "the items are named"
+[ ! -e "$WORK/no" ] || fail "something was left"
+within 30 "ie is told" holds ie 'any(.[]; .kind == "content-mismatch")' receipt list --package $id
+
+# Reviewed: after the day that the terms name, a package is not used until somebody has looked.
+day=$(date -u -d '+2 days' +%F)
+TERMS+=(--review "$day")
+id=$(send ie de "$WORK/dossier/letter.txt")
+wait_state de "$id" held
+wait_state ie "$id" closed
+open=(package open "$id" --purpose trial --justification hearing)
+expect 0 "before that day it opens" r de "${open[@]}" --out "$WORK/before"
+expect 2 "a review says why" r de package review "$id" --justification ' '
+expect 0 "somebody looks too early" r de package review "$id" --justification 'still needed'
+stop de
+stop ie
+later 3
+start ie
+wait_serving ie
+start de
+wait_serving de 30
+refused review-due "after that day it does not" "${open[@]}" --out "$WORK/no"
+refused review-due "nor is it exported" package export "$id" --age "$WORK/no" --purpose trial --justification archive
+within 20 "the problem is shown" holds de 'any(.problems[]; .code == "review-due")' status
+expect 0 "somebody looks" r de package review "$id" --justification 'appeal pending'
+expect 0 "then it opens" r de "${open[@]}" --out "$WORK/after"
+within 20 "no problem is left" holds de 'all(.problems[]; .code != "review-due")' status
+equal "who looked is on record" "appeal pending" "$(r de package show "$id" --json | jq -r .review.justification)"
+equal "and stated, twice" 2 "$(r de receipt list --json | jq '[.[] | select(.kind == "order")] | length')"
+stop de
+stop ie
+later
+for side in ie de; do
+    expect 0 "fsck of $side finds nothing" "$BIN" --home "$WORK/$side" fsck
+done
