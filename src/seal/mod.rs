@@ -9,6 +9,7 @@ mod fault;
 mod identity;
 mod inputs;
 mod plaintext;
+mod plan;
 mod random;
 mod rewrap;
 mod sandbox;
@@ -20,10 +21,11 @@ pub use fault::{SealError, UnpackError};
 pub use identity::{Identity, IdentityFault, check_recipient};
 pub use inputs::{Survey, survey};
 pub use plaintext::{Plaintext, check_header};
+pub use plan::{SealPlan, Sealed};
 pub use random::random;
 pub use rewrap::rewrap;
 pub use sandbox::{Sandbox, SandboxFault, sandbox};
-pub use sealing::{SMALL_BYTES_MAX, SealPlan, Sealed, seal, seal_small};
+pub use sealing::{SMALL_BYTES_MAX, seal, seal_small};
 pub use unpack::{Expect, Unpacked, unpack, unpack_items};
 
 #[cfg(test)]

@@ -13,21 +13,20 @@ use std::thread;
 
 use age::stream::StreamWriter;
 
-use crate::base::AuthorityId;
 use crate::base::Digest;
 use crate::base::Hasher;
 use crate::base::Timestamp;
 use crate::base::limits;
 use crate::package::bag;
-use crate::package::item_terms::{self, ItemTerms};
+use crate::package::item_terms;
 use crate::package::manifest::{CustodyEvent, Item, Manifest, SEALED, Salt};
 use crate::package::media;
 use crate::package::path::ItemPath;
 use crate::package::tape;
-use crate::policy::Terms;
 use crate::seal::fault::SealError;
 use crate::seal::identity;
 use crate::seal::inputs::{self, Found};
+use crate::seal::plan::{SealPlan, Sealed};
 use crate::seal::random;
 
 const BLOCK_BYTES: usize = 1 << 20;
@@ -36,48 +35,6 @@ const BLOCKS: usize = 8;
 pub const SMALL_BYTES_MAX: u64 = 128 << 10;
 /// Beginnings, pieces and ends of files in one block.
 const PARTS_MAX: usize = 4_096;
-
-/// What a package says about itself and for whom it is sealed.
-#[derive(Debug, Clone)]
-pub struct SealPlan {
-    /// The sender.
-    pub from: AuthorityId,
-    /// The receiver.
-    pub to: AuthorityId,
-    /// The sender's reference of the case.
-    pub case: String,
-    /// The request that it answers.
-    pub request: Option<String>,
-    /// A title for people.
-    pub title: Option<String>,
-    /// The terms that bind it.
-    pub terms: Terms,
-    /// Items and folders under terms of their own.
-    pub item_terms: Vec<(ItemPath, Terms)>,
-    /// Now.
-    pub created: Timestamp,
-    /// Who seals: the performer of the first custody event.
-    pub actor: String,
-    /// The age recipients of the receiver's card.
-    pub recipients: Vec<String>,
-}
-
-/// What was sealed.
-#[derive(Debug, Clone)]
-pub struct Sealed {
-    /// The manifest, as it lies in the package.
-    pub manifest: Manifest,
-    /// Its digest.
-    pub manifest_digest: Digest,
-    /// The root over its items.
-    pub item_root: Digest,
-    /// Which bytes of the plaintext are under terms of their own.
-    pub item_terms: Vec<ItemTerms>,
-    /// How many items.
-    pub items: u64,
-    /// The bytes of all items together.
-    pub plaintext_bytes: u64,
-}
 
 /// Seals files and folders into one age file, written to `out` as it comes into being.
 ///
