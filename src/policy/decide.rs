@@ -10,7 +10,7 @@ use crate::base::json;
 use crate::policy::code::{Code, vocabulary};
 use crate::policy::facts::Facts;
 use crate::policy::instrument;
-use crate::policy::national::{National, RuleFile};
+use crate::policy::national::{Restrict, RuleFile};
 use crate::policy::permit::Permit;
 use crate::policy::rules::{self, Rule, Verdict};
 use crate::policy::terms::{Handling, Terms};
@@ -115,7 +115,7 @@ impl Denial {
 /// The policy in force: the rules and their parameters, and the national rules.
 #[derive(Debug, Clone)]
 pub struct PolicySet {
-    national: Option<Arc<National>>,
+    national: Option<Arc<dyn Restrict>>,
     rules: &'static [Rule],
     pub(super) handling_max: Option<Handling>,
     pub(super) need_to_know: bool,
@@ -160,8 +160,8 @@ impl PolicySet {
 
     /// The same policy, with these national rules.
     #[must_use]
-    pub fn restricted_by(mut self, national: Option<Arc<National>>) -> Self {
-        self.national = national;
+    pub fn restricted_by(mut self, national: Option<Arc<impl Restrict + 'static>>) -> Self {
+        self.national = national.map(|rules| rules as Arc<dyn Restrict>);
         self
     }
 
@@ -229,7 +229,10 @@ pub fn decide(set: &PolicySet, facts: &Facts<'_>) -> Result<Permit, Denial> {
         }
     }
     let rule = permitted.ok_or_else(|| silence(facts))?;
-    let denied = set.national.as_ref().and_then(|it| it.judge(facts));
+    let denied = set
+        .national
+        .as_ref()
+        .and_then(|it| it.denials(facts).into_iter().next());
     denied.map_or_else(|| Ok(Permit::grant(facts, rule)), Err)
 }
 

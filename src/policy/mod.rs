@@ -24,6 +24,7 @@ pub use consent::{Consent, Consented};
 pub use decide::{Denial, PolicySet, ReasonCode, decide, decide_all, verdicts};
 pub use exception::{Exception, Ground};
 pub use facts::{Circumstances, Facts, Team};
+#[cfg(feature = "national")]
 pub use national::National;
 pub use permit::{Action, Permit};
 pub use purpose::Purpose;

@@ -4,28 +4,28 @@
 //! anything. They bind sending, admitting, opening, exporting and passing on; never whether a package is kept or destroyed, since a rule that
 //! kept a package from being destroyed would loosen its retention. A rule that cannot be evaluated denies.
 
-#[cfg(not(feature = "shell"))]
-mod absent;
-#[cfg(feature = "shell")]
+#[cfg(feature = "national")]
 mod attributes;
-#[cfg(feature = "shell")]
+#[cfg(feature = "national")]
 mod guard;
-#[cfg(feature = "shell")]
+#[cfg(feature = "national")]
 mod lint;
-#[cfg(feature = "shell")]
+#[cfg(feature = "national")]
 mod question;
-#[cfg(feature = "shell")]
+#[cfg(feature = "national")]
 mod rules;
+
+use std::fmt::Debug;
 
 use serde::Serialize;
 
 use crate::base::Digest;
+use crate::policy::decide::Denial;
+use crate::policy::facts::Facts;
 
-#[cfg(not(feature = "shell"))]
-pub use absent::National;
-#[cfg(feature = "shell")]
+#[cfg(feature = "national")]
 pub use lint::{RuleFault, load};
-#[cfg(feature = "shell")]
+#[cfg(feature = "national")]
 pub use rules::National;
 
 /// A file of rules, as the description of the policy in force names it.
@@ -37,5 +37,15 @@ pub struct RuleFile {
     pub sha256: Digest,
 }
 
-#[cfg(all(test, feature = "shell"))]
+/// What a decision asks of national rules; where they are not built in, as for the fuzz targets, nothing answers.
+pub trait Restrict: Debug + Send + Sync {
+    /// The files that they stand in.
+    fn files(&self) -> Vec<RuleFile>;
+
+    /// What each rule that forbids says; the first is the one named.
+    fn denials(&self, facts: &Facts<'_>) -> Vec<Denial>;
+}
+
+#[cfg(feature = "national")]
+#[cfg(test)]
 mod tests;

@@ -5,10 +5,10 @@ use std::fmt;
 
 use cedar_policy::{Authorizer, Entities, Policy, PolicyId, PolicySet, Response};
 
-use super::RuleFile;
 use super::attributes::Attributes;
 use super::guard::{self, Guard};
 use super::question::{ASKED, place, question};
+use super::{Restrict, RuleFile};
 use crate::policy::code::Code;
 use crate::policy::decide::{Denial, ReasonCode};
 use crate::policy::facts::Facts;
@@ -106,18 +106,15 @@ impl National {
     pub fn count(&self) -> usize {
         self.cited.len()
     }
+}
 
-    pub(in crate::policy) fn files(&self) -> Vec<RuleFile> {
+impl Restrict for National {
+    fn files(&self) -> Vec<RuleFile> {
         self.files.clone()
     }
 
-    /// The first denial, by the id of the rule; `None` where none forbids.
-    pub(in crate::policy) fn judge(&self, facts: &Facts<'_>) -> Option<Denial> {
-        self.denials(facts).into_iter().next()
-    }
-
-    /// What each rule that forbids says; a rule that cannot be evaluated comes first.
-    pub(in crate::policy) fn denials(&self, facts: &Facts<'_>) -> Vec<Denial> {
+    /// In the order of the rules' ids; a rule that cannot be evaluated comes first.
+    fn denials(&self, facts: &Facts<'_>) -> Vec<Denial> {
         let Some(speaking) = place(facts.action).and_then(|at| self.speaking.get(at)) else {
             return Vec::new();
         };
