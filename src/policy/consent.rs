@@ -67,3 +67,43 @@ pub(super) fn standing(
     }
     best
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_consent_counts() {
+        let (by, package) = ("peer.example".parse().unwrap(), Digest::of(b"package"));
+        let day = |text: &str| text.parse::<Date>().unwrap();
+        let to = Consented::Use(Purpose::CivilClaim);
+        let consent = |until: &str, of: &[u8]| Consent {
+            by: AuthorityId::clone(&by),
+            package: Digest::of(of),
+            to: to.clone(),
+            until: day(until),
+        };
+        let (earlier, later) = ("2026-01-01", "2026-06-30");
+        let (held, first) = (
+            consent("2026-11-23", b"package"),
+            consent(earlier, b"package"),
+        );
+        let (last, other) = (
+            consent(later, b"package"),
+            consent("2027-01-01", b"another"),
+        );
+        for (consents, want) in [
+            (&[][..], Standing::None),
+            (&[&other], Standing::OtherPackage),
+            (&[&first, &last, &other], Standing::Expired(day(later))),
+            (&[&other, &last, &first], Standing::Expired(day(later))),
+            (&[&first, &other, &held], Standing::Given),
+            (&[&held, &first, &other], Standing::Given),
+        ] {
+            let consents: Vec<_> = consents.iter().copied().cloned().collect();
+            let now = day("2026-11-23").end_of_day();
+            let got = standing(&consents, &by, &package, &to, now);
+            assert_eq!(got, want, "{consents:?}");
+        }
+    }
+}

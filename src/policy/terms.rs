@@ -475,6 +475,7 @@ mod tests {
                 "\"investigation\",\"prosecution\"",
                 "\"prosecution\",\"investigation\"",
             ),
+            ("\"prosecution\"", "\"prosecution\",\"prosecution\""),
             ("\"investigation\"", "\"curiosity\""),
             ("2031-12-31", "2031-12-32"),
             ("\"prohibited\"", "\"allowed\""),

@@ -70,24 +70,25 @@ fn row(action: Action) -> Row {
     }
 }
 
-fn ask(row: &Row, set: &PolicySet) -> Result<Permit, Denial> {
+fn asked<T>(row: &Row, of: impl FnOnce(&Facts<'_>) -> T) -> T {
     let id = |text: &str| text.parse::<AuthorityId>().unwrap();
-    decide(
-        set,
-        &Facts {
-            action: row.action,
-            own: &id(row.own),
-            from: &id(row.from),
-            to: &id(row.to),
-            actor: "a.murphy",
-            roles: row.roles,
-            purpose: row.purpose.as_ref(),
-            terms: &row.terms,
-            package: Digest::of(b"package"),
-            now: row.now.parse().unwrap(),
-            circumstances: Circumstances::default(),
-        },
-    )
+    of(&Facts {
+        action: row.action,
+        own: &id(row.own),
+        from: &id(row.from),
+        to: &id(row.to),
+        actor: "a.murphy",
+        roles: row.roles,
+        purpose: row.purpose.as_ref(),
+        terms: &row.terms,
+        package: Digest::of(b"package"),
+        now: row.now.parse().unwrap(),
+        circumstances: Circumstances::default(),
+    })
+}
+
+fn ask(row: &Row, set: &PolicySet) -> Result<Permit, Denial> {
+    asked(row, |facts| decide(set, facts))
 }
 
 /// `want`: `None` is a permit; otherwise rule and reason of the denial.
@@ -383,6 +384,79 @@ fn silence_denies() {
             ("silence".into(), ReasonCode::NoRulePermits)
         );
     }
+}
+
+/// A national rule that forbids everything.
+#[derive(Debug)]
+struct Nothing;
+
+impl Restrict for Nothing {
+    fn files(&self) -> Vec<RuleFile> {
+        Vec::new()
+    }
+
+    fn denials(&self, facts: &Facts<'_>) -> Vec<Denial> {
+        let mut denial = silence(facts);
+        denial.rule = "nothing".into();
+        denial.detail = Some(Box::new("no-agreement".parse().unwrap()));
+        vec![denial]
+    }
+}
+
+#[test]
+fn every_rule_is_heard_and_the_first_that_denies_is_followed() {
+    let core: Vec<_> = rules::ALL.iter().map(|rule| rule.id).collect();
+    let restricted = PolicySet::new(None).restricted_by(Some(Arc::new(Nothing)));
+    let late = |r: &mut Row| r.now = "2032-01-01T00:00:00.000Z";
+    let beyond = |r: &mut Row| r.purpose = Some(Purpose::CivilClaim);
+    let changes: [(&[fn(&mut Row)], &[&str]); 4] = [
+        (&[], &[]),
+        (&[late], &["retention", "sunset"]),
+        (&[beyond], &["purpose"]),
+        (&[late, beyond], &["retention", "sunset", "purpose"]),
+    ];
+    for (changes, denying) in changes {
+        let mut row = row(Action::Open);
+        changes.iter().for_each(|change| change(&mut row));
+        for (set, national) in [
+            (PolicySet::new(None), None),
+            (restricted.clone(), Some("nothing")),
+        ] {
+            let heard = asked(&row, |facts| verdicts(&set, facts));
+            let names: Vec<_> = heard.iter().map(|(rule, _)| rule.as_ref()).collect();
+            let want: Vec<_> = core.iter().copied().chain(national).collect();
+            assert_eq!(names, want, "{denying:?}");
+            let denials: Vec<_> = heard
+                .iter()
+                .filter_map(|(_, says)| match says {
+                    Verdict::Denies(denial) => Some(denial.clone()),
+                    Verdict::Permits | Verdict::Silent => None,
+                })
+                .collect();
+            let names: Vec<_> = denials.iter().map(|denial| denial.rule.as_ref()).collect();
+            let want: Vec<_> = denying.iter().copied().chain(national).collect();
+            assert_eq!(names, want);
+            assert_eq!(ask(&row, &set).err(), denials.into_iter().next());
+            let permits = heard.iter().find(|(_, says)| *says == Verdict::Permits);
+            let permits = permits.map(|(rule, _)| rule.as_ref());
+            let named = row.purpose == Some(Purpose::Prosecution);
+            assert_eq!(permits, named.then_some("purpose"));
+        }
+    }
+}
+
+#[test]
+fn a_denial_has_one_word_for_machines() {
+    let refused = |set: &PolicySet, purpose| {
+        let mut row = row(Action::Open);
+        row.purpose = Some(purpose);
+        ask(&row, set).unwrap_err().code()
+    };
+    let set = PolicySet::new(None);
+    assert_eq!(refused(&set, Purpose::Trial), "purpose-not-permitted");
+    let set = set.restricted_by(Some(Arc::new(Nothing)));
+    let code = refused(&set, Purpose::Prosecution);
+    assert_eq!(code, "no-rule-permits.no-agreement");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use crate::policy::table::{Case, Judged, Outcome, Table};
 
 use super::question::{SCHEMA, schema};
 use super::*;
+use crate::base::limits;
 
 macro_rules! files {
     ($folder:literal: $($name:literal)*) => {
@@ -68,16 +69,40 @@ fn each_way_to_write_a_rule_wrong_is_found() {
     let mut all = examples();
     all.extend(wrong.map(|(name, text)| (name.to_owned(), text.to_owned())));
     assert!(load(&all).expect_err("faults").len() >= wrong.len() - 4);
-    let large = "// x\n".repeat(60_000);
-    let faults = load(&[("large.cedar".to_owned(), large)]).expect_err("too large");
-    assert_eq!(faults[0].code, "too-large");
-    let rule = |n: u32| {
-        format!("@id(\"a{n}\")@reason(\"b\")@clause(\"c\")forbid(principal,action,resource);")
+}
+
+/// The most that is taken, and one more.
+#[test]
+fn rules_have_limits() {
+    let of = |n: usize| {
+        format!("@id(\"a{n}\")@reason(\"b\")@clause(\"c\")\nforbid(principal, action, resource)")
     };
-    let many: Vec<_> = (0..1_001).map(rule).collect();
-    let many = many.join("\n");
-    let faults = load(&[("many.cedar".to_owned(), many)]).expect_err("too many");
-    assert_eq!(faults[0].code, "too-many-rules");
+    let rules = |n: usize| (0..n).map(|n| of(n) + ";\n").collect::<String>();
+    let padded = |n: usize| rules(1) + &" ".repeat(n - rules(1).len());
+    let nested = |n: usize| {
+        format!(
+            "{} when {{ {}true{} }};",
+            of(0),
+            "(".repeat(n - 1),
+            ")".repeat(n - 1)
+        )
+    };
+    let cited = |n: usize| rules(1).replace("(\"c\")", &format!("(\"{}\")", "c".repeat(n)));
+    let bytes = usize::try_from(limits::RULE_FILE_BYTES_MAX).expect("small");
+    let check = |text: &dyn Fn(usize) -> String, most: usize, code: &str, line: Option<usize>| {
+        let load = |n| load(&[("a.cedar".to_owned(), text(n))]);
+        load(most).expect(code);
+        let faults = load(most + 1).expect_err(code);
+        let faults: Vec<_> = faults
+            .iter()
+            .map(|fault| (fault.code, fault.line))
+            .collect();
+        assert_eq!(faults, [(code, line)]);
+    };
+    check(&rules, limits::RULES_MAX, "too-many-rules", None);
+    check(&padded, bytes, "too-large", None);
+    check(&nested, limits::RULE_DEPTH_MAX, "too-deep", Some(2));
+    check(&cited, limits::CLAUSE_BYTES_MAX, "bad-clause", Some(1));
 }
 
 /// A rule that forbids by one of these conditions.
@@ -186,4 +211,71 @@ fn the_set_stands_in_the_digest_only_where_there_is_one() {
     assert!(one.description().contains("10-special-categories.cedar"));
     assert_ne!(one.digest(), other.digest());
     assert_ne!(one.digest(), plain.digest());
+}
+
+#[test]
+fn a_fault_says_where_it_is() {
+    let files = [
+        (
+            "a",
+            "// x\n\n@id(\"a\")@reason(\"r r\")@clause(\"c\")\nforbid(principal, action, resource);\n",
+        ),
+        (
+            "b",
+            "@reason(\"r\")@clause(\"c\")\nforbid(principal, action, resource);\n",
+        ),
+    ];
+    let files = files.map(|(name, text)| (name.to_owned(), text.to_owned()));
+    let faults = load(&files).expect_err("two faults");
+    let faults: Vec<_> = faults.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        faults,
+        [
+            "a, line 3: @reason \"r r\" is no word of letters, digits, inner . and - (bad-reason)",
+            "b: has no @id: write one in front of it (no-id)",
+        ]
+    );
+}
+
+/// A sum that overflows cannot be seen before it is asked for: that denies, before what other rules say.
+#[test]
+fn a_rule_that_cannot_be_evaluated_denies() {
+    let (table, national) = (decisions(), |when: &str| {
+        let text = |id: &str, when: &str| {
+            format!(
+                "@id(\"{id}\")@reason(\"x\")@clause(\"y\")forbid(principal, action, resource) when {{ {when} }};"
+            )
+        };
+        let text = text("b", "true") + &text("a", "true") + &text("c", when);
+        let national = load(&[("rules.cedar".to_owned(), text)]).expect("well written");
+        assert_eq!(national.count(), 3);
+        assert_eq!(format!("{national:?}"), "National(3 rules)");
+        PolicySet::new(None).restricted_by(Some(std::sync::Arc::new(national)))
+    });
+    let case = |decision| {
+        table
+            .cases
+            .iter()
+            .find(move |case| case.decision == decision)
+    };
+    let permitted = case(Outcome::Permit).expect("some are permitted");
+    let overflows = national(&format!("context.today + {} > 0", i64::MAX));
+    for (set, rule, term, reason) in [
+        (
+            &national("true"),
+            "a",
+            "national=a",
+            ReasonCode::NationalRule,
+        ),
+        (
+            &overflows,
+            "national",
+            "failed=evaluation",
+            ReasonCode::NationalRuleFailed,
+        ),
+    ] {
+        let judged = permitted.judge(&table, set).expect("a case");
+        let got = (judged.rule.as_str(), judged.term.as_deref(), judged.reason);
+        assert_eq!(got, (rule, Some(term), Some(reason)));
+    }
 }
