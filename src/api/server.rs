@@ -67,6 +67,8 @@ impl ApiFailure {
         failed = 1;
         /// The call itself is wrong.
         usage = 2;
+        /// The configuration is wrong.
+        configuration = 3;
         /// Another attempt may succeed.
         temporary = 5;
         /// Somebody is not trusted.
@@ -114,7 +116,7 @@ impl IntoResponse for ApiFailure {
             4 => StatusCode::FORBIDDEN,
             5 => StatusCode::SERVICE_UNAVAILABLE,
             6 => StatusCode::UNAUTHORIZED,
-            7 => StatusCode::UNPROCESSABLE_ENTITY,
+            3 | 7 => StatusCode::UNPROCESSABLE_ENTITY,
             8 => StatusCode::NOT_FOUND,
             9 => StatusCode::CONFLICT,
             11 => StatusCode::INSUFFICIENT_STORAGE,

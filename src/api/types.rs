@@ -15,7 +15,7 @@ mod retention;
 pub use approvals::ApprovalView;
 pub use cases::{AssignTeam, CaseView};
 pub use consents::{AskConsent, ConsentView, GrantConsent, RefuseConsent};
-pub use explained::{Explanation, ItemSays, PolicyView, RuleSays};
+pub use explained::{AdoptPolicy, Explanation, ItemSays, PolicyView, RuleSays, WaitingPolicy};
 pub use held::HeldBack;
 pub use log::{AlarmView, CosignedView, LogStatus, ProofView, RecoveringView};
 pub use onward::{Forward, OnwardView};

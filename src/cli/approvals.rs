@@ -2,9 +2,10 @@
 
 use clap::{Args, Subcommand};
 
-use crate::api::types::ApprovalView;
+use crate::api::types::{AdoptPolicy, ApprovalView};
 use crate::cli::Call;
 use crate::cli::failure::Failure;
+use crate::cli::policy::show;
 use crate::cli::text::{self, Cell, Table, Tone};
 
 const EXAMPLES: &str = "\
@@ -102,7 +103,12 @@ fn detail(one: &ApprovalView) -> Table {
     table.field("state", state(&one.state));
     table.field("what", one.verb.as_str());
     table.field("of", one.subject.as_str());
-    table.field("call", one.request.to_string());
+    let policy: Option<AdoptPolicy> = serde_json::from_value(one.request.clone()).ok();
+    if let Some(policy) = policy {
+        show::describe(&mut table, &policy.description);
+    } else {
+        table.field("call", one.request.to_string());
+    }
     table.field(
         "asked by",
         format!("{}, {}", one.asked_by, text::time(one.at)),

@@ -32,7 +32,7 @@ pub(super) fn run(global: &Global) -> Result<(), Failure> {
     })?;
     let failure = |stop: Stop| match &stop {
         Stop::Config(faults) => check::invalid(&home, faults),
-        Stop::Identity(_) | Stop::Listen(_) | Stop::Store(_) => stopped(&stop),
+        Stop::Identity(_) | Stop::Policy(_) | Stop::Listen(_) | Stop::Store(_) => stopped(&stop),
     };
     let sandbox = daemon::confined(&config).map_err(failure)?;
     let again = home.clone();

@@ -262,6 +262,8 @@ words! {
         PackageException = "package.exception",
         /// Trust a peer.
         PeerAccept = "peer.accept",
+        /// Let another policy come into force.
+        PolicyAdopt = "policy.adopt",
     }
 }
 

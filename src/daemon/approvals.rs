@@ -1,9 +1,11 @@
-//! Dual control: what the configuration lists is done only after a second person has approved it. Who asked, who decided and
+//! Dual control: what the policy in force lists is done only after a second person has approved it. Who asked, who decided and
 //! what was decided is stated in the log before anything is done.
+
+mod kept;
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::api::server::{ApiFailure, Caller};
@@ -17,6 +19,7 @@ use crate::base::json;
 use crate::base::limits;
 use crate::config::Verb;
 use crate::daemon::Daemon;
+use crate::daemon::approvals::kept::{INDEX, Kept, State, key};
 use crate::daemon::retention::Cause;
 use crate::daemon::routes::peers::accept_peer;
 use crate::daemon::routes::{roles_for, stored};
@@ -24,119 +27,9 @@ use crate::daemon::statements::{commit_failure, unsigned};
 use crate::policy::{Denial, ReasonCode, instrument, lacking};
 use crate::receipt::Kind;
 use crate::seal;
-use crate::store::Op;
+use crate::store::{Op, StoreFault};
 
-/// The ledger key of the list of requests.
-const INDEX: &str = "approvals";
-
-/// What is kept of a request.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Kept {
-    id: String,
-    verb: Verb,
-    /// A package or a peer.
-    subject: String,
-    /// The call, as it is carried out.
-    request: Value,
-    asked_by: String,
-    uid: u32,
-    at: Timestamp,
-    expires: Timestamp,
-    state: State,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    decided_by: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    decided_at: Option<Timestamp>,
-    /// The text whose SHA-256 is the subject of the `approval` statement.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    stated: Option<String>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum State {
-    Waiting,
-    /// Decided in favour; what was asked for may not be done yet.
-    Approved,
-    Rejected,
-    /// Approved and done.
-    Done,
-}
-
-impl Kept {
-    fn is_over(&self, now: Timestamp) -> bool {
-        match self.state {
-            State::Waiting | State::Approved => now > self.expires,
-            State::Rejected | State::Done => true,
-        }
-    }
-
-    fn view(&self, now: Timestamp, result: Option<Value>) -> ApprovalView {
-        let state = match self.state {
-            State::Waiting | State::Approved if now > self.expires => "expired",
-            State::Waiting => "waiting",
-            State::Approved => "approved",
-            State::Rejected => "rejected",
-            State::Done => "done",
-        };
-        ApprovalView {
-            id: self.id.clone(),
-            verb: self.verb.to_string(),
-            subject: self.subject.clone(),
-            request: self.request.clone(),
-            asked_by: self.asked_by.clone(),
-            at: self.at,
-            expires: self.expires,
-            state: state.to_owned(),
-            decided_by: self.decided_by.clone(),
-            decided_at: self.decided_at,
-            stated: self.stated.clone(),
-            result,
-        }
-    }
-
-    /// The text that is stated: who asked for what, and what was decided.
-    fn statement(&self, decision: &str, by: &str, at: Timestamp) -> String {
-        let text = serde_json::json!({
-            "v": 1,
-            "verb": self.verb,
-            "subject": self.subject,
-            "request": Digest::of(&json::canonical(&self.request)),
-            "asked_by": self.asked_by,
-            "asked_at": self.at,
-            "decision": decision,
-            "decided_by": by,
-            "decided_at": at,
-        });
-        String::from_utf8_lossy(&json::canonical(&text)).into_owned()
-    }
-}
-
-/// The approval of an opening under an exception, to be used once.
-pub(crate) struct Approved(Kept);
-
-impl Approved {
-    /// Who gave it.
-    pub(crate) fn second(&self) -> &str {
-        self.0.decided_by.as_deref().unwrap_or_default()
-    }
-
-    /// The change that uses it up.
-    pub(crate) fn used_up(&self) -> Op {
-        let used = Kept {
-            state: State::Done,
-            ..self.0.clone()
-        };
-        Op::Meta {
-            key: key(&used.id),
-            value: json::canonical(&used),
-        }
-    }
-}
-
-fn key(id: &str) -> String {
-    format!("approval/{id}")
-}
+pub(crate) use kept::{Adoption, Approved};
 
 fn over(kept: &Kept, now: Timestamp) -> ApiFailure {
     let state = kept.view(now, None).state;
@@ -145,6 +38,13 @@ fn over(kept: &Kept, now: Timestamp) -> ApiFailure {
         kept.id
     );
     ApiFailure::nothing("approval-over", message).next("rogatory approvals list")
+}
+
+fn unread(e: &StoreFault) -> ApiFailure {
+    if let StoreFault::Damaged(_) = e {
+        return ApiFailure::mismatch("ledger-altered", e.to_string()).next("rogatory fsck");
+    }
+    stored(e)
 }
 
 fn second_missing(verb: Verb, text: String) -> ApiFailure {
@@ -171,7 +71,7 @@ impl Daemon {
         request: &impl Serialize,
     ) -> Result<(), ApiFailure> {
         // An exception never takes one person alone.
-        if verb != Verb::PackageException && !self.config.dual_control.contains(&verb) {
+        if verb != Verb::PackageException && !self.station.own.policy.takes_two(verb.as_str()) {
             return Ok(());
         }
         let uid = caller.uid.ok_or_else(|| {
@@ -274,23 +174,8 @@ impl Daemon {
     }
 
     async fn kept_approvals(&self) -> Result<Vec<Kept>, ApiFailure> {
-        let altered = |e: serde_json::Error| {
-            let message = format!("a request for approval in the ledger cannot be read: {e}");
-            ApiFailure::mismatch("ledger-altered", message).next("rogatory fsck")
-        };
-        let ledger = &self.station.ledger;
-        let Some(index) = ledger.meta(INDEX).await.map_err(|e| stored(&e))? else {
-            return Ok(Vec::new());
-        };
-        let ids: Vec<String> = serde_json::from_slice(&index).map_err(altered)?;
-        let mut all = Vec::with_capacity(ids.len());
-        for id in ids {
-            let kept = ledger.meta(&key(&id)).await.map_err(|e| stored(&e))?;
-            if let Some(kept) = kept {
-                all.push(serde_json::from_slice(&kept).map_err(altered)?);
-            }
-        }
-        Ok(all)
+        let all = kept::all(&self.station.ledger).await;
+        all.map_err(|e| unread(&e))
     }
 
     async fn kept_approval(&self, name: &str) -> Result<Kept, ApiFailure> {
@@ -344,8 +229,8 @@ impl Daemon {
         if !approves {
             return Ok(kept.view(now, None));
         }
-        if kept.verb == Verb::PackageException {
-            // Whoever asked uses it, once.
+        if matches!(kept.verb, Verb::PackageException | Verb::PolicyAdopt) {
+            // It is used once: by whoever asked, or by the next start.
             return Ok(kept.view(now, None));
         }
         let result = self.carry_out(&kept).await?;
@@ -416,69 +301,12 @@ impl Daemon {
                 let done = self.forward(&caller, &actor, xid()?, &request).await?;
                 serde_json::to_value(done)
             }
-            Verb::PackageException => Ok(Value::Null),
+            Verb::PackageException | Verb::PolicyAdopt => Ok(Value::Null),
             Verb::PeerAccept => {
                 let request = serde_json::from_value(request).map_err(bad)?;
                 serde_json::to_value(accept_peer(self, &kept.subject, &request).await?)
             }
         };
         done.map_err(bad)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn kept() -> Kept {
-        let at = Timestamp::from_millis(1_795_424_400_000);
-        Kept {
-            id: "0011223344556677".to_owned(),
-            verb: Verb::PackagePurge,
-            subject: "00112233445566778899aabbccddeeff".to_owned(),
-            request: serde_json::json!({"justification": "by mistake"}),
-            asked_by: "a.murphy".to_owned(),
-            uid: 1_000,
-            at,
-            expires: at.plus_millis(limits::APPROVAL_MS_MAX),
-            state: State::Waiting,
-            decided_by: None,
-            decided_at: None,
-            stated: None,
-        }
-    }
-
-    #[test]
-    fn a_request_waits_a_week_and_is_decided_once() {
-        let before = kept().expires;
-        let after = before.plus_millis(1);
-        for (state, now, shown, is_over) in [
-            (State::Waiting, before, "waiting", false),
-            (State::Waiting, after, "expired", true),
-            (State::Approved, before, "approved", false),
-            (State::Approved, after, "expired", true),
-            (State::Rejected, before, "rejected", true),
-            (State::Done, before, "done", true),
-            (State::Done, after, "done", true),
-        ] {
-            let kept = Kept { state, ..kept() };
-            let found = (kept.view(now, None).state, kept.is_over(now));
-            assert_eq!(found, (shown.to_owned(), is_over), "{state:?}");
-        }
-    }
-
-    #[test]
-    fn what_is_stated_names_both_persons_and_not_the_reason() {
-        let text = kept().statement("approved", "s.byrne", kept().at);
-        for word in [
-            "a.murphy",
-            "s.byrne",
-            "approved",
-            "package.purge",
-            &kept().subject,
-        ] {
-            assert!(text.contains(word), "{word} in {text}");
-        }
-        assert!(!text.contains("by mistake"), "{text}");
     }
 }

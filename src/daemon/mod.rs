@@ -38,6 +38,7 @@ mod sealed;
 mod seals;
 mod start;
 mod statements;
+mod stop;
 mod supervisor;
 mod sweeper;
 mod telemetry;
@@ -81,8 +82,9 @@ use crate::store::Outgoing;
 use crate::store::PeerState;
 use crate::store::StoreFault;
 
-pub use start::{Given, Stop, confined, run};
-pub use supervisor::{say_ready, say_stopping};
+pub use start::{Given, confined, run};
+pub use stop::Stop;
+pub use supervisor::{Judge, say_ready, say_stopping};
 pub use telemetry::start as start_telemetry;
 
 /// Where the daemon is between start and end.
@@ -125,6 +127,9 @@ pub(crate) struct Daemon {
     pub(crate) onward: following::Following,
     /// One decision of a second person at a time.
     pub(crate) approvals: tokio::sync::Mutex<()>,
+    /// The text of the policy that is configured, as it was last read; another one may be in force.
+    pub(crate) configured: Mutex<String>,
+    pub(crate) judge: Judge,
     phase: watch::Sender<Phase>,
     broken: mpsc::Sender<String>,
     bells: Mutex<HashMap<AuthorityId, Arc<Mailbox>>>,

@@ -17,13 +17,15 @@ use crate::api;
 use crate::base::Timestamp;
 use crate::base::limits;
 use crate::config::Config;
-use crate::config::Fault as ConfigFault;
 use crate::config::files;
 use crate::daemon::confine::{self, Applied, Layer, Rights};
 use crate::daemon::papers::{Papers, Shown};
 use crate::daemon::roster::Roster;
+use crate::daemon::stop::Stop;
+use crate::daemon::supervisor::Judge;
 use crate::daemon::{
-    Daemon, Phase, acceptor, callback, following, news, publisher, routes, supervisor, sweeper,
+    Daemon, Phase, acceptor, adopted, callback, following, news, publisher, routes, supervisor,
+    sweeper,
 };
 use crate::identity::card::Card;
 use crate::identity::keys::SecretKey;
@@ -50,45 +52,6 @@ use crate::transfer::Own;
 /// Declared uncertainty of a clock kept by NTP, in milliseconds.
 const CLOCK_UNCERTAINTY_MS: u64 = 1_000;
 
-/// Why the daemon ended, other than by being asked to.
-#[derive(Debug, thiserror::Error)]
-pub enum Stop {
-    /// The configuration is wrong: all its faults.
-    #[error("the configuration is not valid")]
-    Config(Vec<ConfigFault>),
-    /// Keys, card or certificate are missing or do not fit together.
-    #[error("{0}")]
-    Identity(String),
-    /// An address cannot be listened on.
-    #[error("{0}")]
-    Listen(String),
-    /// The store cannot be opened or has failed.
-    #[error("{0}")]
-    Store(String),
-}
-
-impl Stop {
-    /// The exit code that the process ends with.
-    pub const fn exit_code(&self) -> u8 {
-        match self {
-            Self::Config(_) => 3,
-            Self::Identity(_) => 6,
-            Self::Listen(_) => 1,
-            Self::Store(_) => 11,
-        }
-    }
-
-    /// Stable kebab-case word.
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::Config(_) => "config-invalid",
-            Self::Identity(_) => "identity-unusable",
-            Self::Listen(_) => "cannot-listen",
-            Self::Store(_) => "store-failed",
-        }
-    }
-}
-
 /// A day, in milliseconds.
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 /// Life of an own TLS certificate, in days.
@@ -110,7 +73,7 @@ pub struct Given {
     /// What [`confined`] applied.
     pub sandbox: Applied,
     /// Reads and judges the configuration again, for SIGHUP.
-    pub judge: Box<dyn Fn() -> Result<Config, Vec<ConfigFault>> + Send + Sync>,
+    pub judge: Judge,
 }
 
 impl fmt::Debug for Given {
@@ -150,7 +113,7 @@ pub fn confined(config: &Config) -> Result<Applied, Stop> {
 /// See [`Stop`].
 pub async fn run(config: Config, mut given: Given) -> Result<(), Stop> {
     let unix = given.handed.unix.take();
-    let (daemon, ends) = assemble(config, given.handed.quic.take(), given.sandbox).await?;
+    let (daemon, ends) = assemble(config, given).await?;
     let listener = match unix {
         Some(handed) => tokio::net::UnixListener::from_std(handed),
         None => api::server::bind(&daemon.config.listen.api),
@@ -191,7 +154,7 @@ pub async fn run(config: Config, mut given: Given) -> Result<(), Stop> {
     tasks.spawn(callback::run(Arc::clone(&daemon), unfinished));
     supervisor::ready(&daemon);
     tracing::info!(authority = %daemon.station.own.id, listen = %daemon.endpoint.local_addr().map(|a| a.to_string()).unwrap_or_default(), "serving");
-    let broken = until_asked(&daemon, &given.judge, ends.broken).await;
+    let broken = until_asked(&daemon, ends.broken).await;
     // Nothing can come to a step's end on a store that has failed.
     let grace = broken
         .as_ref()
@@ -206,17 +169,14 @@ pub async fn run(config: Config, mut given: Given) -> Result<(), Stop> {
     }
 }
 
-async fn assemble(
-    config: Config,
-    handed: Option<UdpSocket>,
-    sandbox: Applied,
-) -> Result<(Arc<Daemon>, Ends), Stop> {
+async fn assemble(config: Config, given: Given) -> Result<(Arc<Daemon>, Ends), Stop> {
+    let sandbox = given.sandbox;
     let identity = |e: String| Stop::Identity(e);
     let store = |e: String| Stop::Store(e);
     let keyring = Keyring::load(&config.identity, &config.authority.id)
         .map_err(|e| identity(e.to_string()))?;
     let (card, shown) = read_papers(&config, &keyring.chain).map_err(identity)?;
-    let endpoint = endpoint(&config, &keyring, handed)?;
+    let endpoint = endpoint(&config, &keyring, given.handed.quic)?;
     let resolver = Resolver::new(config.fetcher.as_deref());
     if resolver != Resolver::System && sandbox.seccomp == Layer::Full {
         confine::close_network().map_err(Stop::Listen)?;
@@ -224,6 +184,9 @@ async fn assemble(
     let age =
         seal::Identity::from_file(&keyring.age_text()).map_err(|e| identity(e.to_string()))?;
     let ledger = open_ledger(&config, keyring.log).await?;
+    let configured = config.policy();
+    let description = configured.description();
+    let policy = adopted::in_force(&ledger, configured, clock()).await?;
     let blobs =
         Blobs::open(&config.state_dir, config.limits.reserve).map_err(|e| store(e.to_string()))?;
     let known = ledger.xids().await.map_err(|e| store(e.to_string()))?;
@@ -233,7 +196,7 @@ async fn assemble(
     let own = Own {
         id: config.authority.id.clone(),
         key: keyring.receipts,
-        policy: config.policy(),
+        policy,
         clock_uncertainty_ms: CLOCK_UNCERTAINTY_MS,
         package_max: config.limits.package_max.min(limits::PAYLOAD_BYTES_MAX),
     };
@@ -259,6 +222,8 @@ async fn assemble(
         access: tokio::sync::Mutex::default(),
         onward: following::Following::default(),
         approvals: tokio::sync::Mutex::default(),
+        configured: std::sync::Mutex::new(description),
+        judge: given.judge,
         phase: watch::Sender::new(Phase::Running),
         broken: broken_to,
         bells: std::sync::Mutex::default(),
@@ -449,11 +414,7 @@ async fn watch_ended(daemon: Arc<Daemon>, mut ended: mpsc::Receiver<session::End
 }
 
 /// Waits for a signal or for the store to break; answers why it broke. SIGHUP reads again what can change.
-async fn until_asked(
-    daemon: &Arc<Daemon>,
-    judge: &(dyn Fn() -> Result<Config, Vec<ConfigFault>> + Send + Sync),
-    mut broken: mpsc::Receiver<String>,
-) -> Option<String> {
+async fn until_asked(daemon: &Arc<Daemon>, mut broken: mpsc::Receiver<String>) -> Option<String> {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut term), Ok(mut int), Ok(mut hup)) = (
         signal(SignalKind::terminate()),
@@ -466,7 +427,7 @@ async fn until_asked(
         tokio::select! {
             _ = term.recv() => return None,
             _ = int.recv() => return None,
-            _ = hup.recv() => supervisor::reload(daemon, judge).await,
+            _ = hup.recv() => supervisor::reload(daemon).await,
             why = broken.recv() => return why,
             why = daemon.station.ledger.broken() => return Some(why),
             why = daemon.station.blobs.broken() => return Some(why),

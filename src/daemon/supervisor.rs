@@ -11,6 +11,9 @@ use crate::daemon::start;
 use crate::net::TlsIdentity;
 use crate::net::keyring::Keyring;
 
+/// Reads and judges the configuration again.
+pub type Judge = Box<dyn Fn() -> Result<Config, Vec<ConfigFault>> + Send + Sync>;
+
 /// From now on the daemon serves.
 pub(crate) fn ready(daemon: &Daemon) {
     say_ready(&serving(daemon));
@@ -61,14 +64,11 @@ pub(crate) async fn watchdog(daemon: Arc<Daemon>) {
 
 /// Reads again, if the configuration is still good: own certificate, card and revocation list, and the peers. Whatever
 /// else has changed waits for the next start, and is named.
-pub(crate) async fn reload(
-    daemon: &Arc<Daemon>,
-    judge: &(dyn Fn() -> Result<Config, Vec<ConfigFault>> + Send + Sync),
-) {
+pub(crate) async fn reload(daemon: &Arc<Daemon>) {
     let mut starting = vec![NotifyState::Reloading];
     starting.extend(NotifyState::monotonic_usec_now().ok());
     notify(&starting);
-    let outcome = match judge() {
+    let outcome = match (daemon.judge)() {
         Ok(config) => adopt(daemon, &config).await,
         Err(faults) => Err(faults
             .iter()
@@ -102,14 +102,17 @@ async fn adopt(daemon: &Arc<Daemon>, config: &Config) -> Result<(), String> {
     daemon.papers.replace(shown);
     daemon.reload_peers().await.map_err(|e| e.to_string())?;
     for (old, new) in daemon.config.origin().iter().zip(config.origin()) {
-        if old.key == new.key && old.value != new.value {
+        // What the policy waits for is said below.
+        let is_policy = new.key.starts_with("policy.");
+        if !is_policy && old.key == new.key && old.value != new.value {
             tracing::warn!(key = %new.key, "has changed; it takes effect at the next start");
         }
     }
     // The files of national rules may have changed where no key has.
-    let policy = config.policy().digest();
-    if policy != daemon.station.own.policy.digest() {
-        tracing::warn!(%policy, "the policy has changed; it comes into force at the next start");
+    daemon.note_configured(&config.policy());
+    let waiting = daemon.waiting_policy().await;
+    if let Some(waiting) = waiting.map_err(|e| e.to_string())? {
+        tracing::warn!(policy = %waiting.pol, "the policy has changed; {}", waiting.message);
     }
     Ok(())
 }

@@ -209,6 +209,7 @@ impl Daemon {
         problems.extend(self.role_problems());
         problems.extend(self.retention_problem());
         problems.extend(self.review_problem());
+        problems.extend(self.policy_problem().await?);
         problems.sort_by(|a, b| a.severity.cmp(&b.severity));
         Ok(Status {
             problems,

@@ -1,16 +1,15 @@
 //! The decision: every rule is asked, deny overrides, silence denies.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use serde::Serialize;
-
 use crate::base::Digest;
-use crate::base::json;
 use crate::policy::code::{Code, vocabulary};
+use crate::policy::description::{self, Configured, RuleDescription};
 use crate::policy::facts::Facts;
 use crate::policy::instrument;
-use crate::policy::national::{Restrict, RuleFile};
+use crate::policy::national::Restrict;
 use crate::policy::permit::Permit;
 use crate::policy::rules::{self, Rule, Verdict};
 use crate::policy::terms::{Handling, Terms};
@@ -115,35 +114,18 @@ impl Denial {
 /// The policy in force: the rules and their parameters, and the national rules.
 #[derive(Debug, Clone)]
 pub struct PolicySet {
+    dual_control: BTreeSet<String>,
     national: Option<Arc<dyn Restrict>>,
     rules: &'static [Rule],
     pub(super) handling_max: Option<Handling>,
     pub(super) need_to_know: bool,
 }
 
-/// What a digest of the policy is taken over.
-#[derive(Serialize)]
-struct Description {
-    v: u64,
-    rules: Vec<RuleDescription>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    handling_max: Option<Handling>,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    need_to_know: bool,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    national: Vec<RuleFile>,
-}
-
-#[derive(Serialize)]
-struct RuleDescription {
-    id: &'static str,
-    version: u32,
-}
-
 impl PolicySet {
     /// All rules, with the highest handling code that this authority gives and takes (`None`: any).
     pub const fn new(handling_max: Option<Handling>) -> Self {
         Self {
+            dual_control: BTreeSet::new(),
             national: None,
             rules: rules::ALL,
             handling_max,
@@ -165,9 +147,28 @@ impl PolicySet {
         self
     }
 
+    /// The same policy, which takes two persons for these.
+    #[must_use]
+    pub fn under_dual_control<T: ToString>(mut self, verbs: impl IntoIterator<Item = T>) -> Self {
+        self.dual_control = verbs.into_iter().map(|verb| verb.to_string()).collect();
+        self
+    }
+
+    /// Whether this takes two persons.
+    pub fn takes_two(&self, verb: &str) -> bool {
+        self.dual_control.contains(verb)
+    }
+
+    /// The texts of the national rules, each with its digest.
+    pub fn national_texts(&self) -> impl Iterator<Item = (Digest, &str)> {
+        let national = self.national.iter();
+        national.flat_map(|it| it.texts())
+    }
+
     /// The same rules with other parameters, where they are given.
     pub(super) fn with(&self, handling_max: Option<Handling>, need_to_know: Option<bool>) -> Self {
         Self {
+            dual_control: self.dual_control.clone(),
             national: self.national.clone(),
             rules: self.rules,
             handling_max: handling_max.or(self.handling_max),
@@ -181,17 +182,20 @@ impl PolicySet {
             id: rule.id,
             version: rule.version,
         });
-        let description = Description {
-            v: 1,
-            rules: rules.collect(),
+        description::text(&self.configured(), rules.collect())
+    }
+
+    /// What of it is configured.
+    pub fn configured(&self) -> Configured {
+        Configured {
+            dual_control: self.dual_control.clone(),
             handling_max: self.handling_max,
-            need_to_know: self.need_to_know,
             national: self
                 .national
                 .as_ref()
                 .map_or_else(Vec::new, |it| it.files()),
-        };
-        String::from_utf8_lossy(&json::canonical(&description)).into_owned()
+            need_to_know: self.need_to_know,
+        }
     }
 
     /// SHA-256 of the description: what `pol` of a receipt holds.

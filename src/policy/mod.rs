@@ -1,13 +1,15 @@
 //! Purpose limitation: terms, and the decision that yields a [`Permit`].
 //!
 //! [`terms`] binds a package, [`purpose`] and [`instrument`] are the vocabulary, [`facts`] is what a decision may know,
-//! [`mod@decide`] asks every rule under `rules/` (one a file): deny overrides, silence denies. [`national`] rules can only restrict
+//! [`mod@decide`] asks every rule under `rules/` (one a file): deny overrides, silence denies; [`description`] is the text of a
+//! policy, which its digest is taken over. [`national`] rules can only restrict
 //! what comes of that. [`table`] reads tables of
 //! cases with the decisions that are expected.
 
 pub mod code;
 pub mod consent;
 pub mod decide;
+pub mod description;
 pub mod exception;
 pub mod facts;
 pub mod instrument;
@@ -22,6 +24,7 @@ pub mod terms;
 pub use code::{Code, CodeFault};
 pub use consent::{Consent, Consented};
 pub use decide::{Denial, PolicySet, ReasonCode, decide, decide_all, verdicts};
+pub use description::Configured;
 pub use exception::{Exception, Ground};
 pub use facts::{Circumstances, Facts, Team};
 #[cfg(feature = "national")]

@@ -10,6 +10,7 @@ use crate::api::types::{
     PackageDetail, PackageView, PeerView, Ping, PolicyView, ProofView, ReceiptDetail, ReceiptView,
     RefuseConsent, Restrict, ReviewRequest, ReviewView, SealFinish, SealGrant, SealMany,
     SealRequest, Spooled, Status, TransferView, UseReport, Verification, WaitMany, Waited,
+    WaitingPolicy,
 };
 use crate::base::Digest;
 use crate::policy::{Purpose, Role};
@@ -289,6 +290,11 @@ impl Client {
             Some(digest) => self.get(&format!("/v1/policy/{}", encode(digest))).await,
             None => self.get("/v1/policy").await,
         }
+    }
+
+    /// Asks that the configured policy comes into force.
+    pub async fn adopt_policy(&self) -> Result<WaitingPolicy, CallFault> {
+        self.post("/v1/policy", &Nothing {}).await
     }
 
     /// What an opening would be answered, and why.

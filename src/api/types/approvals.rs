@@ -12,7 +12,7 @@ pub struct ApprovalView {
     pub id: String,
     /// What was asked for, as in `policy.dual_control`.
     pub verb: String,
-    /// The package or peer.
+    /// The package, the peer, or the digest of the policy.
     pub subject: String,
     /// The call itself.
     pub request: Value,
@@ -22,7 +22,8 @@ pub struct ApprovalView {
     pub at: Timestamp,
     /// Until when it can be decided on.
     pub expires: Timestamp,
-    /// `waiting`, `approved` (and not done: approve it again), `done`, `rejected`, `expired`.
+    /// `waiting`, `approved` (and not done: approve it again; a policy comes into force at the next start), `done`, `rejected`,
+    /// `expired`.
     pub state: String,
     /// Who decided.
     #[serde(skip_serializing_if = "Option::is_none", default)]

@@ -62,6 +62,33 @@ pub struct PolicyView {
     pub adopted: Timestamp,
     /// One line of canonical JSON (RFC 8785): format version, rules with their versions, parameters.
     pub description: String,
+    /// Beside the one in force: another one that is configured.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub waiting: Option<WaitingPolicy>,
+}
+
+/// `POST /v1/policy`: a policy that is configured and not in force yet.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct WaitingPolicy {
+    /// Its digest.
+    pub pol: Digest,
+    /// `next-start`: nothing else is missing; `approved`: the same, by a second person; `asked`: one has to decide; `second-person`:
+    /// nobody was asked yet.
+    pub state: String,
+    /// The request that waits for a second person.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub approval: Option<String>,
+    /// What it waits for, and what to do.
+    pub message: String,
+    /// Its text, as in [`PolicyView::description`].
+    pub description: String,
+}
+
+/// What is asked of a second person about a policy.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AdoptPolicy {
+    /// The text of the policy, as in [`PolicyView::description`].
+    pub description: String,
 }
 
 /// What one rule says.

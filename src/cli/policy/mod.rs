@@ -1,9 +1,10 @@
-//! `policy`: what terms can say, what is in force, what would be decided, and whether the policy decides as somebody expects.
+//! `policy`: what terms can say, what is in force and what is to be, what would be decided, and whether the policy decides as somebody expects.
 
+mod adopt;
 mod cases;
 mod explain;
 mod lint;
-mod show;
+pub(super) mod show;
 mod terms;
 
 use clap::Subcommand;
@@ -25,6 +26,10 @@ pub(crate) enum PolicyCommand {
     #[command(after_help = terms::EXAMPLES)]
     Terms,
     Show(show::ShowArgs),
+    /// Have the configured policy read again, and ask a second person for it where that takes one (`policy.adopt` in
+    /// `policy.dual_control` of the policy in force); it comes into force at the next start of the daemon
+    #[command(after_help = adopt::EXAMPLES)]
+    Adopt,
     Explain(explain::ExplainArgs),
     Test(cases::TestArgs),
     Lint(lint::LintArgs),
@@ -38,6 +43,7 @@ impl PolicyCommand {
                 Ok(())
             }
             Self::Show(args) => args.run(&Call::new(global, terminal)?),
+            Self::Adopt => adopt::run(&Call::new(global, terminal)?),
             Self::Explain(args) => args.run(&Call::new(global, terminal)?),
             Self::Test(args) => args.run(global, terminal),
             Self::Lint(args) => args.run(global, terminal),

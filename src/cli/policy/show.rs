@@ -27,6 +27,10 @@ struct Description {
     rules: Vec<Rule>,
     handling_max: Option<String>,
     #[serde(default)]
+    need_to_know: bool,
+    #[serde(default)]
+    dual_control: Vec<String>,
+    #[serde(default)]
     national: Vec<National>,
 }
 
@@ -57,12 +61,28 @@ fn table(view: &PolicyView) -> Table {
     table.field("policy", Cell::new(view.pol.to_string(), Tone::Strong));
     table.field("in force", if view.in_force { "yes" } else { "no" });
     table.field("adopted", text::time(view.adopted));
+    if let Some(waiting) = &view.waiting {
+        let configured = format!("policy {}; {}", waiting.pol, waiting.message);
+        table.field("configured", Cell::new(configured, Tone::Warn));
+    }
+    describe(&mut table, &view.description);
+    table
+}
+
+/// What a policy's text says.
+pub(crate) fn describe(table: &mut Table, text: &str) {
     // What a newer daemon writes in another way is shown as it stands.
-    let Ok(description) = serde_json::from_str::<Description>(&view.description) else {
-        table.field("text", view.description.as_str());
-        return table;
+    let Ok(description) = serde_json::from_str::<Description>(text) else {
+        table.field("text", text);
+        return;
     };
     table.field_if("highest handling", description.handling_max);
+    if description.need_to_know {
+        table.field("need to know", "yes");
+    }
+    if !description.dual_control.is_empty() {
+        table.field("two persons for", description.dual_control.join(", "));
+    }
     for rule in description.rules {
         table.field(
             &format!("rule {}", rule.id),
@@ -72,5 +92,4 @@ fn table(view: &PolicyView) -> Table {
     for file in description.national {
         table.field(&format!("rules in {}", file.name), file.sha256);
     }
-    table
 }

@@ -11,10 +11,12 @@ use crate::daemon::routes::doors::{ANY, Doors, EVIDENCE, OPERATION, SUPERVISION,
 use crate::daemon::routes::{Answer, Shared};
 use crate::policy::Roles;
 
-/// The roles that do this, and decide on it.
+/// The roles that decide on this, and that do it; that another policy is adopted, operators may ask too.
 pub(crate) const fn roles_for(verb: Verb) -> Roles {
     match verb {
-        Verb::PackagePurge | Verb::PackageHold | Verb::PackageRelease => SUPERVISION,
+        Verb::PackagePurge | Verb::PackageHold | Verb::PackageRelease | Verb::PolicyAdopt => {
+            SUPERVISION
+        }
         Verb::PackageForward
         | Verb::PackageRestrict
         | Verb::PackageWithdraw

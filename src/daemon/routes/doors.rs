@@ -20,6 +20,8 @@ pub(super) const EVIDENCE: Roles = Roles::EVIDENCE;
 pub(super) const RECORDS: Roles = Roles::of(&[Role::Officer, Role::Supervisor, Role::Auditor]);
 /// Those who say who works on what.
 pub(super) const SUPERVISION: Roles = Roles::of(&[Role::Supervisor]);
+/// Those who may ask that another policy is adopted.
+pub(super) const POLICY: Roles = Roles::of(&[Role::Supervisor, Role::Operator]);
 /// Those who keep the daemon running.
 pub(super) const OPERATION: Roles = Roles::of(&[Role::Operator]);
 /// Those who change something.

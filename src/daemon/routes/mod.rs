@@ -24,7 +24,9 @@ use crate::api::server::ApiFailure;
 use crate::api::types::Status;
 use crate::base::Xid;
 use crate::daemon::Daemon;
-use crate::daemon::routes::doors::{ANY, Doors, EVIDENCE, OPERATION, RECORDS, SUPERVISION, WORK};
+use crate::daemon::routes::doors::{
+    ANY, Doors, EVIDENCE, OPERATION, POLICY, RECORDS, SUPERVISION, WORK,
+};
 use crate::daemon::sealed;
 use crate::store::Exchange;
 use crate::store::StoreFault;
@@ -91,6 +93,7 @@ pub(crate) fn routes(daemon: Arc<Daemon>) -> Router {
         .door("/v1/cases", RECORDS, get(cases::list))
         .door("/v1/packages/{id}/team", SUPERVISION, post(cases::assign))
         .door("/v1/policy", ANY, get(policies::current))
+        .door("/v1/policy", POLICY, post(policies::adopt))
         .door("/v1/policy/{digest}", ANY, get(policies::show))
         .door("/v1/transfers", ANY, get(packages::transfers))
         .door("/v1/transfers/{id}", ANY, get(packages::transfer))

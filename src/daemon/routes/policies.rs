@@ -1,10 +1,10 @@
 //! The policies that are or were in force.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{ConnectInfo, Path, State};
 
-use crate::api::server::ApiFailure;
-use crate::api::types::PolicyView;
+use crate::api::server::{ApiFailure, Caller};
+use crate::api::types::{PolicyView, WaitingPolicy};
 use crate::base::Digest;
 use crate::daemon::routes::{Answer, Shared};
 
@@ -19,4 +19,11 @@ pub(super) async fn show(State(daemon): Shared, Path(digest): Path<String>) -> A
         ApiFailure::usage("bad-digest", message)
     })?;
     daemon.policy_view(Some(digest)).await.map(Json)
+}
+
+pub(super) async fn adopt(
+    State(daemon): Shared,
+    ConnectInfo(caller): ConnectInfo<Caller>,
+) -> Answer<WaitingPolicy> {
+    daemon.ask_to_adopt(&caller).await.map(Json)
 }

@@ -373,10 +373,8 @@ fn items_under_stricter_terms_have_their_say() {
 fn silence_denies() {
     for action in Action::ALL {
         let empty = PolicySet {
-            national: None,
             rules: &[],
-            handling_max: None,
-            need_to_know: false,
+            ..PolicySet::new(None)
         };
         let denial = ask(&row(*action), &empty).unwrap_err();
         assert_eq!(

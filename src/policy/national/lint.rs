@@ -76,9 +76,12 @@ pub fn load(files: &[(String, String)]) -> Result<National, Vec<RuleFault>> {
     if !faults.is_empty() {
         return Err(faults);
     }
-    let described = files.iter().map(|(name, text)| RuleFile {
-        name: name.clone(),
-        sha256: Digest::of(text.as_bytes()),
+    let described = files.iter().map(|(name, text)| {
+        let file = RuleFile {
+            name: name.clone(),
+            sha256: Digest::of(text.as_bytes()),
+        };
+        (file, text.clone())
     });
     let rules = found
         .into_iter()

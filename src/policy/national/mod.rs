@@ -17,7 +17,7 @@ mod rules;
 
 use std::fmt::Debug;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::base::Digest;
 use crate::policy::decide::Denial;
@@ -29,7 +29,7 @@ pub use lint::{RuleFault, load};
 pub use rules::National;
 
 /// A file of rules, as the description of the policy in force names it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RuleFile {
     /// Its name.
     pub name: String,
@@ -41,6 +41,9 @@ pub struct RuleFile {
 pub trait Restrict: Debug + Send + Sync {
     /// The files that they stand in.
     fn files(&self) -> Vec<RuleFile>;
+
+    /// SHA-256 and text of each file.
+    fn texts(&self) -> Vec<(Digest, &str)>;
 
     /// What each rule that forbids says; the first is the one named.
     fn denials(&self, facts: &Facts<'_>) -> Vec<Denial>;

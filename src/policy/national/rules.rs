@@ -9,6 +9,7 @@ use super::attributes::Attributes;
 use super::guard::{self, Guard};
 use super::question::{ASKED, place, question};
 use super::{Restrict, RuleFile};
+use crate::base::Digest;
 use crate::policy::code::Code;
 use crate::policy::decide::{Denial, ReasonCode};
 use crate::policy::facts::Facts;
@@ -59,7 +60,8 @@ impl Speaking {
 
 /// A set of national rules.
 pub struct National {
-    files: Vec<RuleFile>,
+    /// Each with its text.
+    files: Vec<(RuleFile, String)>,
     cited: BTreeMap<String, Cited>,
     /// For each action that rules are asked about, in the order of [`ASKED`].
     speaking: [Speaking; ASKED.len()],
@@ -79,7 +81,7 @@ impl National {
     /// # Errors
     /// A sentence, where Cedar does not take them together.
     pub(super) fn new(
-        files: Vec<RuleFile>,
+        files: Vec<(RuleFile, String)>,
         rules: Vec<(Policy, Cited, [bool; ASKED.len()])>,
     ) -> Result<Self, String> {
         let mut speaking: [Speaking; ASKED.len()] = Default::default();
@@ -110,7 +112,14 @@ impl National {
 
 impl Restrict for National {
     fn files(&self) -> Vec<RuleFile> {
-        self.files.clone()
+        self.files.iter().map(|(file, _)| file.clone()).collect()
+    }
+
+    fn texts(&self) -> Vec<(Digest, &str)> {
+        let files = self.files.iter();
+        files
+            .map(|(file, text)| (file.sha256, text.as_str()))
+            .collect()
     }
 
     /// In the order of the rules' ids; a rule that cannot be evaluated comes first.

@@ -1,0 +1,250 @@
+//! Which policy is in force from a start on, and what is kept of it.
+
+use std::path::Path;
+
+use super::*;
+use crate::identity::keys::{KeyName, Role, SecretKey};
+use crate::policy::Handling;
+
+const RULES: &str = r#"@id("not-abroad") @reason("abroad") @clause("order no. 4")
+forbid(principal, action == Action::"forward", resource);"#;
+
+fn open(folder: &Path) -> Ledger {
+    let name = KeyName::new("mla.example.ie".parse().unwrap(), Role::Log);
+    Ledger::open(folder, SecretKey::from_seed(name, &[3; 32])).unwrap()
+}
+
+fn now() -> Timestamp {
+    Timestamp::from_millis(1_795_424_400_000)
+}
+
+fn plain(ceiling: Handling) -> PolicySet {
+    PolicySet::new(Some(ceiling))
+}
+
+/// What takes two persons to be changed.
+fn bound(ceiling: Handling) -> PolicySet {
+    plain(ceiling).under_dual_control([ADOPT])
+}
+
+fn with_rules(policy: PolicySet, text: &str) -> PolicySet {
+    let files = [("10-abroad.cedar".to_owned(), text.to_owned())];
+    policy.restricted_by(Some(Arc::new(national::load(&files).unwrap())))
+}
+
+/// The text of this policy from a program with an older rule.
+fn older(policy: &PolicySet) -> String {
+    let text = policy.description();
+    let older = text.replacen(r#""version":1"#, r#""version":0"#, 1);
+    assert_ne!(text, older);
+    older
+}
+
+#[test]
+fn another_policy_takes_a_second_person_where_the_last_one_says_so() {
+    let (h1, h2) = (bound(Handling::H1), bound(Handling::H2));
+    let text = |policy: &PolicySet| Some(policy.description());
+    let (configured, unknown) = (Choice::Configured, Choice::Unknown);
+    for (name, last, set, approved, wanted) in [
+        ("the first", None, &h1, false, Some(&configured)),
+        ("the same", Some(text(&h1)), &h1, false, Some(&configured)),
+        ("another", Some(text(&h1)), &h2, false, None),
+        (
+            "another, approved",
+            Some(text(&h1)),
+            &h2,
+            true,
+            Some(&configured),
+        ),
+        (
+            "off the list",
+            Some(text(&h1)),
+            &plain(Handling::H1),
+            false,
+            None,
+        ),
+        (
+            "off the list, approved",
+            Some(text(&h1)),
+            &plain(Handling::H1),
+            true,
+            Some(&configured),
+        ),
+        (
+            "onto the list",
+            Some(text(&plain(Handling::H1))),
+            &h1,
+            false,
+            Some(&configured),
+        ),
+        (
+            "another, never on the list",
+            Some(text(&plain(Handling::H1))),
+            &plain(Handling::H2),
+            false,
+            Some(&configured),
+        ),
+        (
+            "other national rules",
+            Some(text(&with_rules(h1.clone(), RULES))),
+            &with_rules(h1.clone(), &RULES.replace("no. 4", "no. 5")),
+            false,
+            None,
+        ),
+        (
+            "with the program alone",
+            Some(Some(older(&h1))),
+            &h1,
+            false,
+            Some(&configured),
+        ),
+        (
+            "with the program, and another",
+            Some(Some(older(&h1))),
+            &h2,
+            false,
+            None,
+        ),
+        ("damaged", Some(None), &h1, false, Some(&unknown)),
+        (
+            "damaged, approved",
+            Some(None),
+            &h1,
+            true,
+            Some(&configured),
+        ),
+    ] {
+        let last = last.map(|text: Option<String>| Last {
+            digest: text.as_ref().map_or_else(
+                || "lost".to_owned(),
+                |text| Digest::of(text.as_bytes()).to_string(),
+            ),
+            text,
+        });
+        let chosen = choose(last.as_ref(), set, approved);
+        match wanted {
+            Some(wanted) => assert_eq!(chosen, *wanted, "{name}"),
+            None => assert!(matches!(chosen, Choice::Former(_)), "{name}: {chosen:?}"),
+        }
+    }
+}
+
+/// Adopts this policy as a start does, without the statement.
+async fn adopt(ledger: &Ledger, policy: &PolicySet) -> bool {
+    let (ops, stands) = to_keep(ledger, policy, now()).await.unwrap();
+    if !ops.is_empty() {
+        ledger.commit(ops).await.unwrap();
+    }
+    stands
+}
+
+async fn put(ledger: &Ledger, key: String, value: &[u8]) {
+    let value = value.to_vec();
+    ledger.commit(vec![Op::Meta { key, value }]).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_last_policy_is_run_again_from_what_is_kept() {
+    let sha256 = Digest::of(RULES.as_bytes());
+    let configured = plain(Handling::H3);
+    for last in [
+        bound(Handling::H1),
+        bound(Handling::H1).needing_to_know(true),
+        with_rules(bound(Handling::H2), RULES),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = open(folder.path());
+        assert!(!adopt(&ledger, &last).await);
+        assert!(adopt(&ledger, &last).await, "it is adopted once");
+        let (ops, _) = to_keep(&ledger, &last, now()).await.unwrap();
+        assert!(ops.is_empty(), "and kept once: {ops:?}");
+        let run = in_force(&ledger, configured.clone(), now()).await.unwrap();
+        assert_eq!(run.description(), last.description());
+        assert_eq!(run.national_texts().count(), last.national_texts().count());
+        ledger.close().await;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = open(folder.path());
+    let last = with_rules(bound(Handling::H2), RULES);
+    adopt(&ledger, &last).await;
+    for (what, key, value) in [
+        (
+            "altered rules",
+            rules_key(&sha256),
+            &b"permit(principal, action, resource);"[..],
+        ),
+        (
+            "no rules, as an earlier version kept it",
+            rules_key(&sha256),
+            b"",
+        ),
+        ("an altered text", key(&last.digest().to_string()), b"{}"),
+        ("an unknown last one", LAST.to_owned(), b"?"),
+    ] {
+        put(&ledger, key, value).await;
+        let stop = in_force(&ledger, configured.clone(), now())
+            .await
+            .unwrap_err();
+        let told = stop.to_string();
+        assert_eq!(
+            (stop.exit_code(), stop.code()),
+            (3, "policy-not-approved"),
+            "{what}"
+        );
+        assert!(told.contains("as they were"), "{what}: {told}");
+        // With what it was before it starts, and then everything is kept again.
+        let run = in_force(&ledger, last.clone(), now()).await;
+        if what != "an unknown last one" {
+            assert_eq!(run.unwrap().digest(), last.digest(), "{what}");
+            assert!(adopt(&ledger, &last).await, "{what}");
+            let run = in_force(&ledger, configured.clone(), now()).await.unwrap();
+            assert_eq!(run.description(), last.description(), "{what}");
+        }
+    }
+    ledger.close().await;
+}
+
+#[tokio::test]
+async fn an_approval_is_of_one_policy_and_used_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = open(folder.path());
+    let (last, wanted) = (bound(Handling::H1), bound(Handling::H2));
+    adopt(&ledger, &last).await;
+    let request = |verb: &str, subject: String, state: &str, expires: Timestamp| {
+        serde_json::json!({
+            "id": "0011223344556677", "verb": verb, "subject": subject, "request": {}, "asked_by": "a.murphy",
+            "uid": 1_000, "at": now(), "expires": expires, "state": state,
+        })
+    };
+    let subject = || wanted.digest().to_string();
+    let (later, before) = (now().plus_millis(1), now().plus_millis(-1));
+    put(&ledger, "approvals".to_owned(), br#"["0011223344556677"]"#).await;
+    for (kept, in_force_then) in [
+        (request(ADOPT, subject(), "waiting", later), &last),
+        (request(ADOPT, subject(), "rejected", later), &last),
+        (request(ADOPT, subject(), "done", later), &last),
+        (request(ADOPT, subject(), "approved", before), &last),
+        (request("peer.accept", subject(), "approved", later), &last),
+        (
+            request(ADOPT, last.digest().to_string(), "approved", later),
+            &last,
+        ),
+        (request(ADOPT, subject(), "approved", later), &wanted),
+    ] {
+        let key = "approval/0011223344556677".to_owned();
+        put(&ledger, key, &json::canonical(&kept)).await;
+        let run = in_force(&ledger, wanted.clone(), now()).await.unwrap();
+        assert_eq!(run.digest(), in_force_then.digest(), "{kept}");
+    }
+    assert!(!adopt(&ledger, &wanted).await);
+    // Back, and once more: the approval is gone.
+    put(
+        &ledger,
+        LAST.to_owned(),
+        last.digest().to_string().as_bytes(),
+    )
+    .await;
+    let run = in_force(&ledger, wanted.clone(), now()).await.unwrap();
+    assert_eq!(run.digest(), last.digest());
+    ledger.close().await;
+}

@@ -1,0 +1,240 @@
+//! What is kept of a request that takes two persons.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::api::types::ApprovalView;
+use crate::base::Digest;
+use crate::base::Timestamp;
+use crate::base::json;
+use crate::config::Verb;
+use crate::store::{Ledger, Op, StoreFault};
+
+/// The ledger key of the list of requests.
+pub(super) const INDEX: &str = "approvals";
+
+/// What is kept of a request.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Kept {
+    pub(super) id: String,
+    pub(super) verb: Verb,
+    /// A package, a peer or a policy.
+    pub(super) subject: String,
+    /// The call, as it is carried out.
+    pub(super) request: Value,
+    pub(super) asked_by: String,
+    pub(super) uid: u32,
+    pub(super) at: Timestamp,
+    pub(super) expires: Timestamp,
+    pub(super) state: State,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) decided_by: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) decided_at: Option<Timestamp>,
+    /// The text whose SHA-256 is the subject of the `approval` statement.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) stated: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum State {
+    Waiting,
+    /// Decided in favour; what was asked for may not be done yet.
+    Approved,
+    Rejected,
+    /// Approved and done.
+    Done,
+}
+
+impl Kept {
+    pub(super) fn is_over(&self, now: Timestamp) -> bool {
+        match self.state {
+            State::Waiting | State::Approved => now > self.expires,
+            State::Rejected | State::Done => true,
+        }
+    }
+
+    pub(super) fn view(&self, now: Timestamp, result: Option<Value>) -> ApprovalView {
+        let state = match self.state {
+            State::Waiting | State::Approved if now > self.expires => "expired",
+            State::Waiting => "waiting",
+            State::Approved => "approved",
+            State::Rejected => "rejected",
+            State::Done => "done",
+        };
+        ApprovalView {
+            id: self.id.clone(),
+            verb: self.verb.to_string(),
+            subject: self.subject.clone(),
+            request: self.request.clone(),
+            asked_by: self.asked_by.clone(),
+            at: self.at,
+            expires: self.expires,
+            state: state.to_owned(),
+            decided_by: self.decided_by.clone(),
+            decided_at: self.decided_at,
+            stated: self.stated.clone(),
+            result,
+        }
+    }
+
+    fn used_up(&self) -> Op {
+        let used = Self {
+            state: State::Done,
+            ..self.clone()
+        };
+        Op::Meta {
+            key: key(&used.id),
+            value: json::canonical(&used),
+        }
+    }
+
+    /// The text that is stated: who asked for what, and what was decided.
+    pub(super) fn statement(&self, decision: &str, by: &str, at: Timestamp) -> String {
+        let text = serde_json::json!({
+            "v": 1,
+            "verb": self.verb,
+            "subject": self.subject,
+            "request": Digest::of(&json::canonical(&self.request)),
+            "asked_by": self.asked_by,
+            "asked_at": self.at,
+            "decision": decision,
+            "decided_by": by,
+            "decided_at": at,
+        });
+        String::from_utf8_lossy(&json::canonical(&text)).into_owned()
+    }
+}
+
+/// The approval of an opening under an exception, to be used once.
+pub(crate) struct Approved(pub(super) Kept);
+
+impl Approved {
+    /// Who gave it.
+    pub(crate) fn second(&self) -> &str {
+        self.0.decided_by.as_deref().unwrap_or_default()
+    }
+
+    /// The change that uses it up.
+    pub(crate) fn used_up(&self) -> Op {
+        self.0.used_up()
+    }
+}
+
+/// What was asked about letting one policy come into force, and can still be decided on or used.
+pub(crate) struct Adoption(Vec<Kept>);
+
+impl Adoption {
+    /// Of the policy with this digest.
+    pub(crate) async fn of(
+        policy: &Digest,
+        ledger: &Ledger,
+        now: Timestamp,
+    ) -> Result<Self, StoreFault> {
+        let mut all = all(ledger).await?;
+        let subject = policy.to_string();
+        all.retain(|it| it.verb == Verb::PolicyAdopt && it.subject == subject && !it.is_over(now));
+        Ok(Self(all))
+    }
+
+    /// The last moment at which it can be used, if a second person has approved it.
+    pub(crate) fn approved_until(&self) -> Option<Timestamp> {
+        self.approved().map(|it| it.expires).max()
+    }
+
+    /// The request that waits for a second person.
+    pub(crate) fn waiting(&self) -> Option<&str> {
+        let mut waiting = self.0.iter().filter(|it| it.state == State::Waiting);
+        waiting.next().map(|it| it.id.as_str())
+    }
+
+    /// The changes that use up every approval of it.
+    pub(crate) fn used_up(&self) -> impl Iterator<Item = Op> {
+        self.approved().map(Kept::used_up)
+    }
+
+    fn approved(&self) -> impl Iterator<Item = &Kept> {
+        self.0.iter().filter(|it| it.state == State::Approved)
+    }
+}
+
+pub(super) fn key(id: &str) -> String {
+    format!("approval/{id}")
+}
+
+/// All requests that are remembered, oldest first.
+pub(super) async fn all(ledger: &Ledger) -> Result<Vec<Kept>, StoreFault> {
+    let altered = |e: serde_json::Error| {
+        StoreFault::Damaged(format!("a request for approval cannot be read: {e}"))
+    };
+    let Some(index) = ledger.meta(INDEX).await? else {
+        return Ok(Vec::new());
+    };
+    let ids: Vec<String> = serde_json::from_slice(&index).map_err(altered)?;
+    let mut all = Vec::with_capacity(ids.len());
+    for id in ids {
+        if let Some(kept) = ledger.meta(&key(&id)).await? {
+            all.push(serde_json::from_slice(&kept).map_err(altered)?);
+        }
+    }
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::limits;
+
+    fn kept() -> Kept {
+        let at = Timestamp::from_millis(1_795_424_400_000);
+        Kept {
+            id: "0011223344556677".to_owned(),
+            verb: Verb::PackagePurge,
+            subject: "00112233445566778899aabbccddeeff".to_owned(),
+            request: serde_json::json!({"justification": "by mistake"}),
+            asked_by: "a.murphy".to_owned(),
+            uid: 1_000,
+            at,
+            expires: at.plus_millis(limits::APPROVAL_MS_MAX),
+            state: State::Waiting,
+            decided_by: None,
+            decided_at: None,
+            stated: None,
+        }
+    }
+
+    #[test]
+    fn a_request_waits_a_week_and_is_decided_once() {
+        let before = kept().expires;
+        let after = before.plus_millis(1);
+        for (state, now, shown, is_over) in [
+            (State::Waiting, before, "waiting", false),
+            (State::Waiting, after, "expired", true),
+            (State::Approved, before, "approved", false),
+            (State::Approved, after, "expired", true),
+            (State::Rejected, before, "rejected", true),
+            (State::Done, before, "done", true),
+            (State::Done, after, "done", true),
+        ] {
+            let kept = Kept { state, ..kept() };
+            let found = (kept.view(now, None).state, kept.is_over(now));
+            assert_eq!(found, (shown.to_owned(), is_over), "{state:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_stated_names_both_persons_and_not_the_reason() {
+        let text = kept().statement("approved", "s.byrne", kept().at);
+        for word in [
+            "a.murphy",
+            "s.byrne",
+            "approved",
+            "package.purge",
+            &kept().subject,
+        ] {
+            assert!(text.contains(word), "{word} in {text}");
+        }
+        assert!(!text.contains("by mistake"), "{text}");
+    }
+}
