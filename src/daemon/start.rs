@@ -1,5 +1,6 @@
 //! From a configuration to a serving daemon, and down again.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::net::UdpSocket;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -187,12 +188,7 @@ async fn assemble(config: Config, given: Given) -> Result<(Arc<Daemon>, Ends), S
     let configured = config.policy();
     let description = configured.description();
     let policy = adopted::in_force(&ledger, configured, clock()).await?;
-    let blobs =
-        Blobs::open(&config.state_dir, config.limits.reserve).map_err(|e| store(e.to_string()))?;
-    let known = ledger.xids().await.map_err(|e| store(e.to_string()))?;
-    blobs
-        .sweep(&known.into_iter().collect::<std::collections::HashSet<_>>())
-        .map_err(|e| store(e.to_string()))?;
+    let blobs = open_blobs(&config, &ledger).await.map_err(store)?;
     let own = Own {
         id: config.authority.id.clone(),
         key: keyring.receipts,
@@ -278,6 +274,16 @@ async fn open_ledger(config: &Config, key: SecretKey) -> Result<Ledger, Stop> {
     let checked = ledger.check_recovery(&config.state_dir).await;
     checked.map_err(failed)?;
     Ok(ledger)
+}
+
+/// The payloads, without those of exchanges that the ledger does not know.
+async fn open_blobs(config: &Config, ledger: &Ledger) -> Result<Blobs, String> {
+    let blobs = Blobs::open(&config.state_dir, config.limits.reserve);
+    let blobs = blobs.map_err(|e| e.to_string())?;
+    let known = ledger.xids().await.map_err(|e| e.to_string())?;
+    let known: HashSet<_> = known.into_iter().collect();
+    blobs.sweep(&known).map_err(|e| e.to_string())?;
+    Ok(blobs)
 }
 
 /// The first statement of a log says whose keys sign in it; a policy that was not in force before is stated. A checkpoint

@@ -40,93 +40,51 @@ fn older(policy: &PolicySet) -> String {
     older
 }
 
+/// What is chosen after a policy with this text (`None`: it is lost), where this one is configured.
+fn chosen(last: Option<String>, configured: &PolicySet, approved: bool) -> &'static str {
+    let digest = last.as_ref().map(|text| Digest::of(text.as_bytes()));
+    let last = Last {
+        digest: digest.map_or_else(|| "lost".to_owned(), |it| it.to_string()),
+        text: last,
+    };
+    match choose(Some(&last), configured, approved) {
+        Choice::Configured => "configured",
+        Choice::Former(text) => {
+            assert_eq!(Some(text), last.text.as_deref());
+            "former"
+        }
+        Choice::Unknown => "unknown",
+    }
+}
+
 #[test]
 fn another_policy_takes_a_second_person_where_the_last_one_says_so() {
+    let text = PolicySet::description;
     let (h1, h2) = (bound(Handling::H1), bound(Handling::H2));
-    let text = |policy: &PolicySet| Some(policy.description());
-    let (configured, unknown) = (Choice::Configured, Choice::Unknown);
-    for (name, last, set, approved, wanted) in [
-        ("the first", None, &h1, false, Some(&configured)),
-        ("the same", Some(text(&h1)), &h1, false, Some(&configured)),
-        ("another", Some(text(&h1)), &h2, false, None),
+    let (free, ruled) = (plain(Handling::H1), with_rules(h1.clone(), RULES));
+    let other_rules = with_rules(h1.clone(), &RULES.replace("no. 4", "no. 5"));
+    assert_eq!(choose(None, &h1, false), Choice::Configured, "the first");
+    for (what, last, set, unapproved) in [
+        ("the same", text(&h1), &h1, "configured"),
+        ("another", text(&h1), &h2, "former"),
+        ("off the list", text(&h1), &free, "former"),
+        ("onto the list", text(&free), &h1, "configured"),
         (
-            "another, approved",
-            Some(text(&h1)),
-            &h2,
-            true,
-            Some(&configured),
-        ),
-        (
-            "off the list",
-            Some(text(&h1)),
-            &plain(Handling::H1),
-            false,
-            None,
-        ),
-        (
-            "off the list, approved",
-            Some(text(&h1)),
-            &plain(Handling::H1),
-            true,
-            Some(&configured),
-        ),
-        (
-            "onto the list",
-            Some(text(&plain(Handling::H1))),
-            &h1,
-            false,
-            Some(&configured),
-        ),
-        (
-            "another, never on the list",
-            Some(text(&plain(Handling::H1))),
+            "never on the list",
+            text(&free),
             &plain(Handling::H2),
-            false,
-            Some(&configured),
+            "configured",
         ),
-        (
-            "other national rules",
-            Some(text(&with_rules(h1.clone(), RULES))),
-            &with_rules(h1.clone(), &RULES.replace("no. 4", "no. 5")),
-            false,
-            None,
-        ),
-        (
-            "with the program alone",
-            Some(Some(older(&h1))),
-            &h1,
-            false,
-            Some(&configured),
-        ),
-        (
-            "with the program, and another",
-            Some(Some(older(&h1))),
-            &h2,
-            false,
-            None,
-        ),
-        ("damaged", Some(None), &h1, false, Some(&unknown)),
-        (
-            "damaged, approved",
-            Some(None),
-            &h1,
-            true,
-            Some(&configured),
-        ),
+        ("other national rules", text(&ruled), &other_rules, "former"),
+        ("no national rules", text(&ruled), &h1, "former"),
+        ("with the program alone", older(&h1), &h1, "configured"),
+        ("with the program, and another", older(&h1), &h2, "former"),
     ] {
-        let last = last.map(|text: Option<String>| Last {
-            digest: text.as_ref().map_or_else(
-                || "lost".to_owned(),
-                |text| Digest::of(text.as_bytes()).to_string(),
-            ),
-            text,
-        });
-        let chosen = choose(last.as_ref(), set, approved);
-        match wanted {
-            Some(wanted) => assert_eq!(chosen, *wanted, "{name}"),
-            None => assert!(matches!(chosen, Choice::Former(_)), "{name}: {chosen:?}"),
-        }
+        assert_eq!(chosen(Some(last.clone()), set, false), unapproved, "{what}");
+        assert_eq!(chosen(Some(last), set, true), "configured", "{what}");
     }
+    assert_eq!(chosen(None, &h1, false), "unknown");
+    assert_eq!(chosen(None, &h1, true), "configured");
 }
 
 /// Adopts this policy as a start does, without the statement.
