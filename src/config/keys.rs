@@ -121,6 +121,11 @@ pub const KEYS: &[Key] = &[
     key("policy.dual_control", Kind::List, Default::Value("")),
     text("policy.cedar", ""),
     text("retention.destroy", "propose"),
+    key(
+        "retention.keep_after_sunset",
+        Kind::Flag,
+        Default::Value("false"),
+    ),
     role("roles.officer"),
     role("roles.supervisor"),
     role("roles.operator"),

@@ -132,6 +132,7 @@ handling_max = "H1"
 need_to_know = true
 [retention]
 destroy = "automatic"
+keep_after_sunset = true
 [roles]
 officer = ["user:a"]
 [telemetry]

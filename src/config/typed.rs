@@ -68,6 +68,8 @@ pub struct Config {
     pub national: Option<Arc<National>>,
     /// What happens to packages that may no longer be kept.
     pub destroy: Destroy,
+    /// Whether packages are kept until the end of their retention where their use ends before.
+    pub keep_after_sunset: bool,
     /// Who has which role. `None`: no role is written, so everybody who may use the socket has all of them.
     pub roles: Option<Vec<(Role, Holder)>>,
     /// Logging.
@@ -187,6 +189,8 @@ impl Meaning {
         let dual_control = self.value("policy.dual_control", Verb::list);
         let national = self.national();
         let destroy = self.value("retention.destroy", str::parse);
+        let keep_after_sunset =
+            self.value("retention.keep_after_sunset", |text| Ok(text == "true"));
         let log = self.value("telemetry.log", str::parse);
         let level = self.value("telemetry.level", str::parse);
         let grace = self.value("serve.grace", |text| {
@@ -214,6 +218,7 @@ impl Meaning {
             cedar,
             national,
             destroy: destroy?,
+            keep_after_sunset: keep_after_sunset?,
             roles,
             telemetry: Telemetry {
                 log: log?,

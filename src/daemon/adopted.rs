@@ -139,6 +139,7 @@ async fn former(ledger: &Ledger, text: &str) -> Result<Result<PolicySet, String>
     };
     Ok(Ok(PolicySet::new(configured.handling_max)
         .needing_to_know(configured.need_to_know)
+        .keeping_after_sunset(configured.keep_after_sunset)
         .under_dual_control(configured.dual_control)
         .restricted_by(national)))
 }

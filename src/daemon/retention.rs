@@ -124,12 +124,9 @@ impl Daemon {
                 {
                     unreviewed += 1;
                 }
-                if !is_past(&row, "retain_until", now).unwrap_or(true) {
-                    continue;
-                }
-                let terms = terms_now(&row);
-                let Some(terms) = terms.filter(|terms| terms.retain_until.end_of_day() < now)
-                else {
+                let over = is_past(&row, "retain_until", now).unwrap_or(true)
+                    || is_past(&row, "sunset", now).unwrap_or(false);
+                let Some(terms) = over.then(|| terms_now(&row)).flatten() else {
                     continue;
                 };
                 if let Some(denial) = self.overdue(&row, &terms).await? {

@@ -118,6 +118,7 @@ pub struct PolicySet {
     national: Option<Arc<dyn Restrict>>,
     rules: &'static [Rule],
     pub(super) handling_max: Option<Handling>,
+    pub(super) keep_after_sunset: bool,
     pub(super) need_to_know: bool,
 }
 
@@ -129,6 +130,7 @@ impl PolicySet {
             national: None,
             rules: rules::ALL,
             handling_max,
+            keep_after_sunset: false,
             need_to_know: false,
         }
     }
@@ -137,6 +139,14 @@ impl PolicySet {
     #[must_use]
     pub const fn needing_to_know(mut self, need_to_know: bool) -> Self {
         self.need_to_know = need_to_know;
+        self
+    }
+
+    /// The same policy, in which a package is kept until the end of its retention where its use ends before. Otherwise it is due
+    /// for destruction when nobody may use it any more (Directive (EU) 2016/680 art. 4(1)(e)).
+    #[must_use]
+    pub const fn keeping_after_sunset(mut self, keep_after_sunset: bool) -> Self {
+        self.keep_after_sunset = keep_after_sunset;
         self
     }
 
@@ -166,13 +176,17 @@ impl PolicySet {
     }
 
     /// The same rules with other parameters, where they are given.
-    pub(super) fn with(&self, handling_max: Option<Handling>, need_to_know: Option<bool>) -> Self {
+    pub(super) fn with(
+        &self,
+        handling_max: Option<Handling>,
+        keep_after_sunset: Option<bool>,
+        need_to_know: Option<bool>,
+    ) -> Self {
         Self {
-            dual_control: self.dual_control.clone(),
-            national: self.national.clone(),
-            rules: self.rules,
             handling_max: handling_max.or(self.handling_max),
+            keep_after_sunset: keep_after_sunset.unwrap_or(self.keep_after_sunset),
             need_to_know: need_to_know.unwrap_or(self.need_to_know),
+            ..self.clone()
         }
     }
 
@@ -194,6 +208,7 @@ impl PolicySet {
                 .national
                 .as_ref()
                 .map_or_else(Vec::new, |it| it.files()),
+            keep_after_sunset: self.keep_after_sunset,
             need_to_know: self.need_to_know,
         }
     }

@@ -26,6 +26,9 @@ pub struct Configured {
     /// The files of national rules.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub national: Vec<RuleFile>,
+    /// Whether a package is kept until the end of its retention where its use ends before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keep_after_sunset: bool,
     /// Whether only the team of its case may use a package.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub need_to_know: bool,
@@ -88,6 +91,7 @@ mod tests {
             PolicySet::new(None),
             plain.clone(),
             plain.clone().needing_to_know(true),
+            plain.clone().keeping_after_sunset(true),
             plain.clone().under_dual_control(["policy.adopt"]),
             plain.under_dual_control(["policy.adopt", "package.purge"]),
         ] {

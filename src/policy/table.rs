@@ -97,6 +97,9 @@ pub struct Case {
     /// How that person stands to the team of the case; if not set, it has no team.
     #[serde(default)]
     pub team: Option<Team>,
+    /// Whether a package is kept until the end of its retention where its use ends before, in place of what is configured.
+    #[serde(default)]
+    pub keep_after_sunset: Option<bool>,
     /// Whether only the team of a case may use its packages, in place of what is configured.
     #[serde(default)]
     pub need_to_know: Option<bool>,
@@ -234,7 +237,7 @@ impl Case {
             },
         };
         Ok(judged(
-            &set.with(self.handling_max, self.need_to_know),
+            &set.with(self.handling_max, self.keep_after_sunset, self.need_to_know),
             &facts,
         ))
     }

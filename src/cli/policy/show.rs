@@ -27,6 +27,8 @@ struct Description {
     rules: Vec<Rule>,
     handling_max: Option<String>,
     #[serde(default)]
+    keep_after_sunset: bool,
+    #[serde(default)]
     need_to_know: bool,
     #[serde(default)]
     dual_control: Vec<String>,
@@ -77,6 +79,9 @@ pub(crate) fn describe(table: &mut Table, text: &str) {
         return;
     };
     table.field_if("highest handling", description.handling_max);
+    if description.keep_after_sunset {
+        table.field("kept after use ends", "yes");
+    }
     if description.need_to_know {
         table.field("need to know", "yes");
     }

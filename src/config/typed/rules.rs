@@ -19,6 +19,7 @@ impl Config {
     pub fn policy(&self) -> PolicySet {
         PolicySet::new(Some(self.handling_max))
             .needing_to_know(self.need_to_know)
+            .keeping_after_sunset(self.keep_after_sunset)
             .under_dual_control(&self.dual_control)
             .restricted_by(self.national.clone())
     }

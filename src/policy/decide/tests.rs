@@ -389,7 +389,11 @@ fn silence_denies() {
 struct Nothing;
 
 impl Restrict for Nothing {
-    fn files(&self) -> Vec<RuleFile> {
+    fn files(&self) -> Vec<crate::policy::national::RuleFile> {
+        Vec::new()
+    }
+
+    fn texts(&self) -> Vec<(Digest, &str)> {
         Vec::new()
     }
 

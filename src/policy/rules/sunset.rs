@@ -1,31 +1,37 @@
-//! Sunset: after that day the permission to use is over, though the package may still be kept.
+//! Sunset: after that day the permission to use is over, and with it the need to keep the package, though its retention may end
+//! later.
 
 use crate::policy::decide::{Denial, PolicySet, ReasonCode};
 use crate::policy::facts::Facts;
 use crate::policy::instrument;
 use crate::policy::permit::Action;
 use crate::policy::rules::Verdict;
+use crate::policy::rules::hold;
 
 pub(super) const ID: &str = "sunset";
 
-pub(super) fn judge(_: &PolicySet, facts: &Facts<'_>) -> Verdict {
+/// Denies use after that day; and to go on keeping what nobody may use, unless the authority keeps it until the end of its
+/// retention, or a hold does.
+pub(super) fn judge(set: &PolicySet, facts: &Facts<'_>) -> Verdict {
     let Some(last) = facts.terms.sunset else {
         return Verdict::Silent;
     };
-    let is_use = match facts.action {
+    let ends = match facts.action {
         Action::Send | Action::Admit | Action::Open | Action::Export | Action::Forward => true,
-        Action::Keep | Action::Erase => false,
+        Action::Keep => !set.keep_after_sunset && hold::in_force(facts).is_none(),
+        Action::Erase => false,
     };
-    if facts.now <= last.end_of_day() || !is_use {
+    if facts.now <= last.end_of_day() || !ends {
         return Verdict::Silent;
     }
     let from = facts.from;
     let next = match facts.action {
         Action::Send => "name a later sunset, or none".to_owned(),
         Action::Admit => format!("ask {from} to send it again under a later sunset"),
-        Action::Open | Action::Export | Action::Forward | Action::Keep | Action::Erase => {
+        Action::Open | Action::Export | Action::Forward | Action::Erase => {
             format!("ask {from} to permit its use for longer")
         }
+        Action::Keep => "destroy it, or set a hold on it if a proceeding needs it".to_owned(),
     };
     Verdict::Denies(Denial {
         rule: ID.into(),

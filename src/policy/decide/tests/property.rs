@@ -211,7 +211,7 @@ impl Asked {
             }
             Action::Open | Action::Export => is_used && self.is_reviewed() && self.may_open(),
             Action::Forward => is_used && self.is_reviewed() && self.may_forward(),
-            Action::Keep => is_kept || is_held,
+            Action::Keep => is_used || is_held,
             Action::Erase => !is_held,
         };
         from != to && is_ours && as_asked && (has_role || !by_people)
