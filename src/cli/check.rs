@@ -5,6 +5,7 @@ use serde_json::json;
 
 use crate::cli::failure::Failure;
 use crate::cli::sandbox;
+use crate::cli::storage;
 use crate::cli::terminal::Terminal;
 use crate::cli::terminal::value;
 use crate::config::Config;
@@ -22,6 +23,11 @@ Examples:
   rogatory check sandbox --home ./ie
   rogatory check sandbox --json";
 
+const STORAGE_EXAMPLES: &str = "\
+Examples:
+  rogatory check storage --home ./ie
+  rogatory check storage --json";
+
 /// Look for what is wrong
 #[derive(Debug, Clone, Subcommand)]
 #[command(after_help = EXAMPLES)]
@@ -29,6 +35,9 @@ pub(crate) enum CheckCommand {
     /// The configuration and the files it names, judged by the very functions that the daemon calls at its start
     #[command(after_help = EXAMPLES)]
     Config,
+    /// Where the state and the journal of destructions are, and whether the journal is what was written; the daemon may run
+    #[command(after_help = STORAGE_EXAMPLES)]
+    Storage,
     /// Confine this process as the daemon confines itself, then try what must be refused
     #[command(after_help = SANDBOX_EXAMPLES)]
     Sandbox,
@@ -44,6 +53,7 @@ impl CheckCommand {
     ) -> Result<(), Failure> {
         match self {
             Self::Config => config(home, env, terminal),
+            Self::Storage => storage::run(home, env, terminal),
             Self::Sandbox => sandbox::run(home, env, terminal),
         }
     }

@@ -56,9 +56,9 @@ impl FsckArgs {
         let (card, _) =
             Card::open(&note).map_err(|e| unusable(format!("{}: {e}", card.display())))?;
         let looked = if self.repair {
-            crate::store::check::repair(&config.state_dir, &card)
+            crate::store::check::repair(&config.state_dir, &config.journal, &card)
         } else {
-            crate::store::check::check(&config.state_dir, &card)
+            crate::store::check::check(&config.state_dir, &config.journal, &card)
                 .map(|report| (Report::default(), report))
         };
         let (before, report) = looked.map_err(|fault| unread(&fault))?;
@@ -125,13 +125,19 @@ fn summed(report: &Report, repaired: usize, terminal: Terminal) {
             headers,
             peers,
             heads,
+            destructions,
+            unstated,
             ..
         } = summary.report;
+        let before = match unstated {
+            0 => String::new(),
+            count => format!(" ({count} of them before this state was restored from a backup)"),
+        };
         let size = text::size(*payload_bytes);
         format!(
             "{word}  {statements} statements, {signatures} signatures verified, {unverified} by keys that are not here, \
              {leaves} leaves, {exchanges} exchanges, {payloads} payloads ({size}), {headers} headers, {peers} peers, \
-             {heads} heads, alarms and cosignatures of logs\n"
+             {heads} heads, alarms and cosignatures of logs, {destructions} destructions in the journal{before}\n"
         )
     });
 }
@@ -156,6 +162,7 @@ fn unread(fault: &StoreFault) -> Failure {
             .next("stop the daemon, then check again"),
         StoreFault::Newer { .. }
         | StoreFault::Damaged(_)
+        | StoreFault::Journal(_)
         | StoreFault::Sql(_)
         | StoreFault::Disk(_)
         | StoreFault::Closed => Failure::storage("state-unreadable", fault.to_string())

@@ -28,6 +28,7 @@ mod remote;
 mod sandbox;
 mod serve;
 mod status;
+mod storage;
 mod terminal;
 mod text;
 mod transfer;

@@ -201,6 +201,7 @@ impl Config {
         found.signing_keys(&self.identity, &self.authority.id);
         found.tls(&self.identity, &self.authority.id);
         found.card(&self.identity, &self.authority.id);
+        found.journal(&self.journal, &self.state_dir);
         match found.0 {
             faults if faults.is_empty() => Ok(()),
             faults => Err(faults),
@@ -237,6 +238,22 @@ impl Findings {
                 let text = format!("cannot be examined: {e}");
                 self.0.push(Fault::of(path.display().to_string(), text));
             }
+        }
+    }
+
+    /// It is a file, if it is there, and not in the folder of the state by another name.
+    fn journal(&mut self, path: &Path, state: &Path) {
+        let mut fault = |text: &str| self.0.push(Fault::of("retention.journal", text));
+        if std::fs::metadata(path).is_ok_and(|about| !about.is_file()) {
+            fault("is not a regular file");
+        }
+        let folder = path.parent().and_then(|it| it.canonicalize().ok());
+        let state = state.canonicalize().ok();
+        if folder
+            .zip(state)
+            .is_some_and(|(folder, state)| folder.starts_with(state))
+        {
+            fault("is in the folder of the state: a restored backup would bring back an older one");
         }
     }
 

@@ -126,6 +126,7 @@ pub const KEYS: &[Key] = &[
         Kind::Flag,
         Default::Value("false"),
     ),
+    derived("retention.journal", "<state.dir>-destroyed/journal"),
     role("roles.officer"),
     role("roles.supervisor"),
     role("roles.operator"),

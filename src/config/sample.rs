@@ -44,6 +44,7 @@ pub fn fill(it: &Particulars<'_>) -> String {
         let key = line.split(" = ").next().unwrap_or_default();
         match fields.iter().find(|(name, _)| *name == key) {
             Some((name, value)) => filled.push_str(&assignment(name, value, line)),
+            None if key == "# journal" => filled.push_str(&journal(line, it.state_dir)),
             None => filled.push_str(&example(line, it.alias)),
         }
         filled.push('\n');
@@ -54,12 +55,23 @@ pub fn fill(it: &Particulars<'_>) -> String {
 /// `key = "value"` with the comment of the sample's line, in its column where there is room.
 fn assignment(name: &str, value: &str, line: &str) -> String {
     let assignment = format!("{name} = {}", toml::Value::from(value));
+    with_comment(&assignment, line)
+}
+
+/// The default follows from the folder of the state.
+fn journal(line: &str, state_dir: &str) -> String {
+    let value = format!("{state_dir}-destroyed/journal");
+    let example = format!("# journal = {}", toml::Value::from(value));
+    with_comment(&example, line)
+}
+
+fn with_comment(assignment: &str, line: &str) -> String {
     match line.split_once("  #") {
         Some((before, comment)) => {
             let column = before.chars().count();
             format!("{assignment:<column$}  #{comment}")
         }
-        None => assignment,
+        None => assignment.to_owned(),
     }
 }
 

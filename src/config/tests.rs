@@ -54,6 +54,7 @@ fn authority_and_listen_are_enough() {
     assert_eq!(config.listen.quic.to_string(), "127.0.0.1:7443");
     assert_eq!(config.listen.api, home.join("api.sock"));
     assert_eq!(config.state_dir, home.join("state"));
+    assert_eq!(config.journal, home.join("state-destroyed/journal"));
     let keys = home.join("keys");
     let standard = KeyFiles::standard(&keys, home.join("ie.card"), home.join("ie.crl"));
     assert_eq!(config.identity, standard);
@@ -86,6 +87,8 @@ fn system_places_follow_from_the_file() {
     let config = load_at("/etc/rogatory/rogatory.toml", MINIMAL, &[]).unwrap();
     assert_eq!(config.listen.api, Path::new("/run/rogatory/api.sock"));
     assert_eq!(config.state_dir, Path::new("/var/lib/rogatory"));
+    let journal = Path::new("/var/lib/rogatory-destroyed/journal");
+    assert_eq!(config.journal, journal);
     assert_eq!(
         config.identity.tls_key,
         Path::new("/etc/rogatory/keys/tls.key")
@@ -133,6 +136,7 @@ need_to_know = true
 [retention]
 destroy = "automatic"
 keep_after_sunset = true
+journal = "../gone"
 [roles]
 officer = ["user:a"]
 [telemetry]
@@ -161,6 +165,7 @@ alias = "fr"
     assert_eq!(config.limits.reserve, 0);
     assert_eq!(config.handling_max, Handling::H1);
     assert_eq!(config.destroy, Destroy::Automatic);
+    assert_eq!(config.journal, home.join("../gone"));
     assert_eq!(config.telemetry.log, LogFormat::Journald);
     assert_eq!(config.telemetry.level, LogLevel::Debug);
     assert_eq!(config.grace, Duration::from_mins(1));
@@ -170,6 +175,30 @@ alias = "fr"
         .map(crate::base::Alias::as_str)
         .collect();
     assert_eq!(classic, ["ie"]);
+}
+
+#[test]
+fn the_journal_is_not_in_the_folder_that_is_restored() {
+    for (state, journal, wanted) in [
+        ("state", "state/journal", false),
+        ("/srv/x", "/srv/x/a/journal", false),
+        ("/srv/x", "/srv/x-destroyed/journal", true),
+        ("/srv/x", "/srv/journal", true),
+    ] {
+        let text =
+            format!("{MINIMAL}[state]\ndir = \"{state}\"\n[retention]\njournal = \"{journal}\"\n");
+        match load(&text, &[]) {
+            Ok(_) => assert!(wanted, "{journal}"),
+            Err(found) => {
+                assert!(!wanted, "{journal}");
+                assert_eq!(found[0].key, "retention.journal");
+                assert_eq!(found[0].line, Some(11));
+            }
+        }
+    }
+    let text = format!("{MINIMAL}[state]\ndir = \"/srv/x/\"\n");
+    let journal = load(&text, &[]).unwrap().journal;
+    assert_eq!(journal, Path::new("/srv/x-destroyed/journal"));
 }
 
 #[test]

@@ -37,6 +37,7 @@ use crate::policy::National;
 use crate::policy::Role;
 
 mod bounds;
+mod places;
 mod roles;
 
 /// A valid configuration. Every path is already joined to the folder of the file.
@@ -70,6 +71,8 @@ pub struct Config {
     pub destroy: Destroy,
     /// Whether packages are kept until the end of their retention where their use ends before.
     pub keep_after_sunset: bool,
+    /// The file with what was destroyed, outside the folder of the state.
+    pub journal: PathBuf,
     /// Who has which role. `None`: no role is written, so everybody who may use the socket has all of them.
     pub roles: Option<Vec<(Role, Holder)>>,
     /// Logging.
@@ -191,6 +194,7 @@ impl Meaning {
         let destroy = self.value("retention.destroy", str::parse);
         let keep_after_sunset =
             self.value("retention.keep_after_sunset", |text| Ok(text == "true"));
+        let journal = state_dir.as_deref().and_then(|dir| self.journal(dir));
         let log = self.value("telemetry.log", str::parse);
         let level = self.value("telemetry.level", str::parse);
         let grace = self.value("serve.grace", |text| {
@@ -219,6 +223,7 @@ impl Meaning {
             national,
             destroy: destroy?,
             keep_after_sunset: keep_after_sunset?,
+            journal: journal?,
             roles,
             telemetry: Telemetry {
                 log: log?,
@@ -248,54 +253,6 @@ impl Meaning {
             country: country?,
             alias: alias?,
         })
-    }
-
-    fn identity(&mut self, alias: Option<&Alias>) -> Option<KeyFiles> {
-        let folder = self.home.folder().to_owned();
-        let keys = self.path("identity.keys", folder.join("keys"))?;
-        // Without an alias the configuration is refused anyway; the paths are still judged.
-        let alias = alias.map_or("", Alias::as_str);
-        let card = folder.join(format!("{alias}.card"));
-        let crl = folder.join(format!("{alias}.crl"));
-        let standard = KeyFiles::standard(&keys, card, crl);
-        let mut file = |name: &str, it: PathBuf| self.path(&format!("identity.{name}"), it);
-        let card = file("card", standard.card);
-        let crl = file("crl", standard.crl);
-        let tls_ca_cert = file("tls_ca_cert", standard.tls_ca_cert);
-        let tls_ca_key = file("tls_ca_key", standard.tls_ca_key);
-        let tls_cert = file("tls_cert", standard.tls_cert);
-        let tls_key = file("tls_key", standard.tls_key);
-        let receipts_key = file("receipts_key", standard.receipts_key);
-        let log_key = file("log_key", standard.log_key);
-        let witness_key = file("witness_key", standard.witness_key);
-        let card_key = file("card_key", standard.card_key);
-        let age_identity = file("age_identity", standard.age_identity);
-        let reset_key = file("reset_key", standard.reset_key);
-        Some(KeyFiles {
-            card: card?,
-            crl: crl?,
-            tls_ca_cert: tls_ca_cert?,
-            tls_ca_key: tls_ca_key?,
-            tls_cert: tls_cert?,
-            tls_key: tls_key?,
-            receipts_key: receipts_key?,
-            log_key: log_key?,
-            witness_key: witness_key?,
-            card_key: card_key?,
-            age_identity: age_identity?,
-            reset_key: reset_key?,
-        })
-    }
-
-    fn fetcher(&mut self) -> Option<PathBuf> {
-        let folder = self.home.folder().to_owned();
-        let socket = self.value("fetcher.socket", |text| {
-            if text.contains('\0') {
-                return Err("is not a path".to_owned());
-            }
-            Ok((!text.is_empty()).then(|| folder.join(text)))
-        })?;
-        socket.and_then(|path| self.socket_path("fetcher.socket", path))
     }
 
     fn peers(&mut self, own: Option<&Alias>) -> BTreeSet<Alias> {

@@ -25,7 +25,7 @@ use crate::config::Config;
 pub struct Rights {
     /// Files, and folders beneath which everything may be read.
     pub read: Vec<PathBuf>,
-    /// Folders beneath which regular files and folders may be made, written, renamed and removed.
+    /// Folders beneath which regular files and folders may be made, written, renamed and removed; files that may be written.
     pub write: Vec<PathBuf>,
     /// Folders in which a Unix socket may be made and removed.
     pub sockets: Vec<PathBuf>,
@@ -128,6 +128,8 @@ impl Rights {
         }
         rights.read.extend(config.cedar.clone());
         rights.write.push(config.state_dir.clone());
+        // The file alone: it is made before, and never removed.
+        rights.write.push(config.journal.clone());
         if identity.tls_ca_key.exists() {
             for file in [&identity.tls_cert, &identity.crl] {
                 rights.write.push(folder_of(file));

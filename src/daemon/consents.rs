@@ -120,6 +120,7 @@ impl Daemon {
             );
             return Err(ApiFailure::usage("not-held", message));
         }
+        self.check_there(&xid)?;
         let chain = self.chain_of(&row).await?;
         if chain.is_passed_on {
             let message = format!(

@@ -68,6 +68,7 @@ impl Daemon {
             );
             return Err(ApiFailure::usage("not-held", message));
         }
+        self.check_there(&xid)?;
         if wish.until.end_of_day() < self.station.clock() {
             let message = format!("{} is past: name the last day of the hold", wish.until);
             return Err(ApiFailure::usage("hold-past", message));

@@ -29,6 +29,7 @@ mod papers;
 mod people;
 mod publisher;
 mod reports;
+mod restored;
 mod restrictions;
 mod retention;
 mod reviews;

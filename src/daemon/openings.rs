@@ -276,7 +276,7 @@ impl Daemon {
     async fn held(&self, xid: Xid) -> Result<Exchange, ApiFailure> {
         let exchange = self.exchange(&xid).await?;
         match (exchange.direction, exchange.phase) {
-            (Direction::In, Phase::Held) => Ok(exchange),
+            (Direction::In, Phase::Held) => self.check_there(&xid).map(|()| exchange),
             (Direction::Out, _) => Err(not_recipient()),
             (Direction::In, Phase::DestructionSigned | Phase::Destroyed) => {
                 let message = "the package is destroyed: nobody can open it any more";

@@ -35,6 +35,7 @@ impl Daemon {
             );
             return Err(ApiFailure::usage("not-held", message));
         }
+        self.check_there(&xid)?;
         let uses = self.uses(&row).await?;
         if uses.fresh.is_empty() && !uses.followed.is_empty() {
             let message = "nothing was done with the package since the last report";
@@ -55,7 +56,8 @@ impl Daemon {
     /// Reports by itself where the sender has asked for it by its newest terms, and nothing answers that yet.
     async fn report_if_asked(&self, xid: Xid) -> Result<(), ApiFailure> {
         let row = self.exchange(&xid).await?;
-        if row.direction == Direction::Out || row.phase != Phase::Held {
+        let is_here = row.direction == Direction::In && row.phase == Phase::Held;
+        if !is_here || self.check_there(&xid).is_err() {
             return Ok(());
         }
         let shared = self.chain_of(&row).await?.shared;

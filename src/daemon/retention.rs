@@ -118,7 +118,8 @@ impl Daemon {
                 break;
             };
             after = Some(last.xid);
-            for row in page {
+            let is_there = |row: &Exchange| ledger.destroyed_before(&row.xid).is_none();
+            for row in page.into_iter().filter(is_there) {
                 if is_past(&row, "review", now).unwrap_or(false)
                     && self.lacks_review(&row, now).await?
                 {
@@ -179,7 +180,7 @@ impl Daemon {
                 Op::Shred { xid: row.xid },
                 Op::Meta {
                     key: store::unreadable_key(&row.xid),
-                    value: b"retention".to_vec(),
+                    value: store::UNSTATED.to_vec(),
                 },
             ];
             match self.station.ledger.commit(ops).await {
@@ -268,17 +269,21 @@ impl Daemon {
     /// A package that is held here, and the statements that bind it.
     async fn destructible(&self, xid: Xid) -> Result<(Exchange, Chain), ApiFailure> {
         let row = self.exchange(&xid).await?;
+        let already = || {
+            let message = "the package is destroyed already";
+            ApiFailure::nothing("destroyed-already", message)
+        };
         match (row.direction, row.phase) {
+            (Direction::In, Phase::Held) if self.check_there(&xid).is_err() => {
+                return Err(already());
+            }
             (Direction::In, Phase::Held) => {}
             (Direction::Out, _) => {
                 let message = "this authority sent the package: what its receiver holds, only that one can destroy";
                 return Err(ApiFailure::usage("not-recipient", message)
                     .next("rogatory package withdraw ID asks for it"));
             }
-            (Direction::In, Phase::DestructionSigned | Phase::Destroyed) => {
-                let message = "the package is destroyed already";
-                return Err(ApiFailure::nothing("destroyed-already", message));
-            }
+            (Direction::In, Phase::DestructionSigned | Phase::Destroyed) => return Err(already()),
             (Direction::In, phase) => {
                 let message = format!("the package is {phase}, not held");
                 return Err(ApiFailure::temporary("not-held", message));

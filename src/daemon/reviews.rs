@@ -66,6 +66,7 @@ impl Daemon {
             );
             return Err(ApiFailure::usage("not-held", message));
         }
+        self.check_there(&xid)?;
         let kept = Kept {
             justification: wish.justification.trim().to_owned(),
             by: actor.to_owned(),

@@ -8,19 +8,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls_pki_types::CertificateDer;
 use tokio::sync::broadcast;
 use tokio::sync::mpsc;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::api;
-use crate::base::Timestamp;
 use crate::base::limits;
 use crate::config::Config;
-use crate::config::files;
 use crate::daemon::confine::{self, Applied, Layer, Rights};
-use crate::daemon::papers::{Papers, Shown};
+use crate::daemon::papers::{Papers, read_papers, renew_papers};
 use crate::daemon::roster::Roster;
 use crate::daemon::stop::Stop;
 use crate::daemon::supervisor::Judge;
@@ -28,7 +25,6 @@ use crate::daemon::{
     Daemon, Phase, acceptor, adopted, callback, following, news, publisher, routes, supervisor,
     sweeper,
 };
-use crate::identity::card::Card;
 use crate::identity::keys::SecretKey;
 use crate::net::Endpoint;
 use crate::net::NetLimits;
@@ -37,7 +33,6 @@ use crate::net::control;
 use crate::net::handed::{self, Handed};
 use crate::net::keyring::Keyring;
 use crate::net::outbound::Attempt;
-use crate::net::pki;
 use crate::net::resolve::Resolver;
 use crate::net::session;
 use crate::net::share::Bounds;
@@ -45,20 +40,15 @@ use crate::net::station::{Station, clock};
 use crate::receipt::Kind;
 use crate::seal;
 use crate::store::Blobs;
+use crate::store::DiskFault;
 use crate::store::Ledger;
 use crate::store::StoreFault;
+use crate::store::journal;
 use crate::transfer::Outcome;
 use crate::transfer::Own;
 
 /// Declared uncertainty of a clock kept by NTP, in milliseconds.
 const CLOCK_UNCERTAINTY_MS: u64 = 1_000;
-
-/// A day, in milliseconds.
-const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
-/// Life of an own TLS certificate, in days.
-const LEAF_DAYS: i64 = 90;
-/// Life of an own revocation list, in days.
-const CRL_DAYS: i64 = 30;
 
 /// The receiving ends of the daemon's channels.
 struct Ends {
@@ -99,6 +89,8 @@ pub fn confined(config: &Config) -> Result<Applied, Stop> {
         builder.recursive(true).mode(mode);
         builder.create(folder).map_err(|e| failed(folder, e))?;
     }
+    let made = journal::prepare(&config.journal);
+    made.map_err(|e| Stop::Store(e.to_string()))?;
     api::accounts::remember();
     let sandbox = confine::confine(&Rights::of(config));
     if !sandbox.is_full() {
@@ -173,22 +165,25 @@ pub async fn run(config: Config, mut given: Given) -> Result<(), Stop> {
 async fn assemble(config: Config, given: Given) -> Result<(Arc<Daemon>, Ends), Stop> {
     let sandbox = given.sandbox;
     let identity = |e: String| Stop::Identity(e);
-    let store = |e: String| Stop::Store(e);
     let keyring = Keyring::load(&config.identity, &config.authority.id)
         .map_err(|e| identity(e.to_string()))?;
     let (card, shown) = read_papers(&config, &keyring.chain).map_err(identity)?;
-    let endpoint = endpoint(&config, &keyring, given.handed.quic)?;
+    let age =
+        seal::Identity::from_file(&keyring.age_text()).map_err(|e| identity(e.to_string()))?;
+    let tls = TlsIdentity {
+        chain: keyring.chain.clone(),
+        key: keyring.tls_key.clone_key(),
+    };
+    // First of all: a restored state may hold what was destroyed since.
+    let (ledger, blobs) = open_store(&config, keyring.log).await?;
+    let endpoint = endpoint(&config, tls, &keyring.reset, given.handed.quic)?;
     let resolver = Resolver::new(config.fetcher.as_deref());
     if resolver != Resolver::System && sandbox.seccomp == Layer::Full {
         confine::close_network().map_err(Stop::Listen)?;
     }
-    let age =
-        seal::Identity::from_file(&keyring.age_text()).map_err(|e| identity(e.to_string()))?;
-    let ledger = open_ledger(&config, keyring.log).await?;
     let configured = config.policy();
     let description = configured.description();
     let policy = adopted::in_force(&ledger, configured, clock()).await?;
-    let blobs = open_blobs(&config, &ledger).await.map_err(store)?;
     let own = Own {
         id: config.authority.id.clone(),
         key: keyring.receipts,
@@ -243,7 +238,8 @@ async fn assemble(config: Config, given: Given) -> Result<(Arc<Daemon>, Ends), S
 /// The endpoint, on the socket that was handed over, if it is the configured one, or on a new one.
 fn endpoint(
     config: &Config,
-    keyring: &Keyring,
+    tls: TlsIdentity,
+    reset: &[u8; 64],
     handed: Option<UdpSocket>,
 ) -> Result<Endpoint, Stop> {
     let listen = config.listen.quic;
@@ -253,37 +249,28 @@ fn endpoint(
             .map_err(|e| e.to_string()),
         None => UdpSocket::bind(listen).map_err(|e| format!("cannot listen on {listen}: {e}")),
     };
-    let tls = TlsIdentity {
-        chain: keyring.chain.clone(),
-        key: keyring.tls_key.clone_key(),
-    };
     Endpoint::bind(
         socket.map_err(Stop::Listen)?,
         config.authority.id.clone(),
         tls,
-        &keyring.reset,
+        reset,
         NetLimits::default(),
     )
     .map_err(|e| Stop::Listen(e.to_string()))
 }
 
-/// The ledger, once it is known whether it is older than the log that was published from it.
-async fn open_ledger(config: &Config, key: SecretKey) -> Result<Ledger, Stop> {
+/// Ledger and payloads, once what the journal says is destroyed, and it is known whether the ledger is older than the log that
+/// was published from it.
+async fn open_store(config: &Config, key: SecretKey) -> Result<(Ledger, Blobs), Stop> {
     let failed = |e: StoreFault| Stop::Store(e.to_string());
-    let ledger = Ledger::open(&config.state_dir, key).map_err(failed)?;
+    let full = |e: DiskFault| Stop::Store(e.to_string());
+    let ledger = Ledger::journaled(&config.state_dir, key, &config.journal).map_err(failed)?;
     let checked = ledger.check_recovery(&config.state_dir).await;
     checked.map_err(failed)?;
-    Ok(ledger)
-}
-
-/// The payloads, without those of exchanges that the ledger does not know.
-async fn open_blobs(config: &Config, ledger: &Ledger) -> Result<Blobs, String> {
-    let blobs = Blobs::open(&config.state_dir, config.limits.reserve);
-    let blobs = blobs.map_err(|e| e.to_string())?;
-    let known = ledger.xids().await.map_err(|e| e.to_string())?;
-    let known: HashSet<_> = known.into_iter().collect();
-    blobs.sweep(&known).map_err(|e| e.to_string())?;
-    Ok(blobs)
+    let blobs = Blobs::open(&config.state_dir, config.limits.reserve).map_err(full)?;
+    let known: HashSet<_> = ledger.xids().await.map_err(failed)?.into_iter().collect();
+    blobs.sweep(&known).map_err(full)?;
+    Ok((ledger, blobs))
 }
 
 /// The first statement of a log says whose keys sign in it; a policy that was not in force before is stated. A checkpoint
@@ -321,80 +308,6 @@ async fn announce(daemon: &Daemon) -> Result<(), Stop> {
         .await
         .map_err(|e| failed(e.to_string()))?;
     Ok(())
-}
-
-/// Own card and revocation list from their files, and when the certificate ends.
-pub(crate) fn read_papers(
-    config: &Config,
-    chain: &[CertificateDer<'static>],
-) -> Result<(Card, Shown), String> {
-    let note = files::public_bytes(&config.identity.card).map_err(|e| e.to_string())?;
-    let (card, _) =
-        Card::open(&note).map_err(|e| format!("{}: {e}", config.identity.card.display()))?;
-    let crl = files::public_bytes(&config.identity.crl).map_err(|e| e.to_string())?;
-    let leaf = chain.first().ok_or("the certificate chain is empty")?;
-    let (_, leaf) = x509_parser::parse_x509_certificate(leaf)
-        .map_err(|e| format!("the own certificate: {e}"))?;
-    let ends = Timestamp::from_millis(leaf.validity().not_after.timestamp().saturating_mul(1_000));
-    let shown = Shown::new(&card, note, crl, ends);
-    Ok((card, shown))
-}
-
-/// Renews the own certificate and revocation list when two thirds of their time are over, where the built-in CA is here.
-pub(crate) async fn renew_papers(daemon: &Arc<Daemon>) -> Result<(), String> {
-    let (now, shown) = (daemon.station.clock(), daemon.papers.shown());
-    let due = |end: Timestamp, days: i64| end.millis() - now.millis() < days * DAY_MS / 3;
-    let (leaf, crl) = (
-        due(shown.certificate_expires, LEAF_DAYS),
-        due(shown.crl_expires, CRL_DAYS),
-    );
-    if !(leaf || crl) || !daemon.config.identity.tls_ca_key.exists() {
-        return Ok(());
-    }
-    let config = daemon.config.clone();
-    let renewed = tokio::task::spawn_blocking(move || renew(&config, now, &shown, leaf, crl)).await;
-    let (tls, shown) = renewed.map_err(|e| e.to_string())??;
-    daemon
-        .endpoint
-        .replace_identity(tls)
-        .map_err(|e| e.to_string())?;
-    daemon.papers.replace(shown);
-    tracing::info!(
-        leaf,
-        crl,
-        "own certificate or revocation list renewed; peers get the newest on their next connection"
-    );
-    Ok(())
-}
-
-fn renew(
-    config: &Config,
-    now: Timestamp,
-    shown: &Shown,
-    leaf: bool,
-    crl: bool,
-) -> Result<(TlsIdentity, Shown), String> {
-    let mut keyring =
-        Keyring::load(&config.identity, &config.authority.id).map_err(|e| e.to_string())?;
-    if leaf {
-        keyring
-            .renew_leaf(&config.identity, &config.authority.id, now)
-            .map_err(|e| e.to_string())?;
-    }
-    if crl {
-        let revoked = pki::revoked_in(&shown.crl).map_err(|e| e.to_string())?;
-        keyring
-            .renew_crl(&config.identity, shown.crl_number + 1, now, &revoked)
-            .map_err(|e| e.to_string())?;
-    }
-    let (_, shown) = read_papers(config, &keyring.chain)?;
-    Ok((
-        TlsIdentity {
-            chain: keyring.chain,
-            key: keyring.tls_key,
-        },
-        shown,
-    ))
 }
 
 /// Whoever waits for an incoming package hears of it; a broken store ends the daemon.

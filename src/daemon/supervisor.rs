@@ -7,7 +7,7 @@ use sd_notify::NotifyState;
 use crate::config::Config;
 use crate::config::Fault as ConfigFault;
 use crate::daemon::Daemon;
-use crate::daemon::start;
+use crate::daemon::papers;
 use crate::net::TlsIdentity;
 use crate::net::keyring::Keyring;
 
@@ -92,7 +92,7 @@ pub(crate) async fn reload(daemon: &Arc<Daemon>) {
 async fn adopt(daemon: &Arc<Daemon>, config: &Config) -> Result<(), String> {
     let keyring = Keyring::load(&config.identity, &config.authority.id);
     let keyring = keyring.map_err(|e| e.to_string())?;
-    let (_, shown) = start::read_papers(config, &keyring.chain)?;
+    let (_, shown) = papers::read_papers(config, &keyring.chain)?;
     let tls = TlsIdentity {
         chain: keyring.chain,
         key: keyring.tls_key,

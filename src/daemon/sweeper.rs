@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::base::Timestamp;
 use crate::daemon::Daemon;
 use crate::daemon::courier::draining;
-use crate::daemon::start;
+use crate::daemon::papers;
 use crate::identity::statement::Note;
 use crate::receipt;
 use crate::receipt::Kind;
@@ -63,7 +63,7 @@ async fn sweep(daemon: &Arc<Daemon>) {
             tracing::warn!("cannot remove the bytes of an unused grant: {e}");
         }
     }
-    if let Err(e) = start::renew_papers(daemon).await {
+    if let Err(e) = papers::renew_papers(daemon).await {
         tracing::error!("own certificate or revocation list could not be renewed: {e}");
     }
     if let Err(e) = daemon.reload_peers().await {

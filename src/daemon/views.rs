@@ -98,10 +98,12 @@ impl Daemon {
             .map_err(|e| {
                 StoreFault::Damaged(format!("the terms of {} cannot be read: {e}", row.xid))
             })?;
+        let lost = self.lost_receipt(&row.xid);
+        let phase = lost.as_ref().map_or(row.phase, |_| Phase::Destroyed);
         Ok(PackageView {
             id: row.xid,
             direction: row.direction.as_str().to_owned(),
-            state: row.phase.as_str().to_owned(),
+            state: phase.as_str().to_owned(),
             peer: row.peer.clone(),
             peer_alias: self.alias(&row.peer),
             case: row.case_ref.clone(),
@@ -112,7 +114,7 @@ impl Daemon {
             len: row.len,
             items: (row.items > 0).then_some(row.items),
             terms,
-            fault: row.fault.as_ref().map(fault),
+            fault: lost.or_else(|| row.fault.as_ref().map(fault)),
         })
     }
 
@@ -187,7 +189,8 @@ impl Daemon {
     /// All that an operator wants to see first.
     pub(crate) async fn status(&self) -> Result<Status, StoreFault> {
         let counts = self.station.ledger.counts().await?;
-        let count = |direction: Direction, phases: &[Phase]| {
+        let in_name = self.station.ledger.held_in_name().await?;
+        let count = |direction: Direction, phases: &[Phase]| -> u64 {
             counts
                 .iter()
                 .filter(|(way, phase, _)| *way == direction && phases.contains(phase))
@@ -210,6 +213,7 @@ impl Daemon {
         problems.extend(self.retention_problem());
         problems.extend(self.review_problem());
         problems.extend(self.policy_problem().await?);
+        problems.extend(self.journal_problems());
         problems.sort_by(|a, b| a.severity.cmp(&b.severity));
         Ok(Status {
             problems,
@@ -233,7 +237,7 @@ impl Daemon {
                 Direction::In,
                 &[Phase::Receiving, Phase::Consigned, Phase::HandoverSigned],
             ),
-            held: count(Direction::In, &[Phase::Held]),
+            held: count(Direction::In, &[Phase::Held]).saturating_sub(in_name),
             log,
             store_free_bytes: free.unwrap_or_default(),
             send_waited_ms: self.station.paces().send_waited_ms(),

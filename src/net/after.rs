@@ -248,6 +248,8 @@ fn newest<'n>(held: &'n [Note], came: &'n Note) -> &'n Note {
 
 /// Tells the peer what this authority has said of a package after its handover, until it has acknowledged it.
 pub(crate) async fn tell(session: &Session, exchange: &Exchange) -> Result<Outcome, Attempt> {
+    // A committed destruction can be read before its key is overwritten and its journal has it: not told before both are.
+    session.station.ledger.settled().await?;
     let held = notes(session, &exchange.xid).await?;
     for (kind, note) in to_tell(session, exchange, &held).await? {
         let answer = ask(session, kind, note).await?;

@@ -13,6 +13,7 @@ use crate::base::Timestamp;
 use crate::base::json;
 use crate::store::apply::exchanges::Opening;
 use crate::store::durable::DiskFault;
+use crate::store::journal::Entry;
 use crate::store::known::Remembered;
 use crate::store::op::Commit;
 use crate::store::op::CommitFault;
@@ -106,6 +107,8 @@ pub(crate) struct Group<'a> {
     pub(crate) fresh: Vec<u32>,
     /// Cells to shred once the group is committed.
     pub(crate) spent: Vec<u32>,
+    /// What the journal has to say then.
+    pub(crate) destroyed: Vec<Entry>,
 }
 
 impl Group<'_> {
@@ -132,6 +135,7 @@ impl Group<'_> {
     pub(crate) fn batch_or_none(&mut self, ops: &[Op]) -> Result<Commit, Stop> {
         let (tree, seq, no) = (self.tree.clone(), self.seq, self.no);
         let (fresh, spent) = (self.fresh.len(), self.spent.len());
+        let destroyed = self.destroyed.len();
         self.run(sql::SAVE, [])?;
         match self.batch(ops) {
             Ok(commit) => {
@@ -144,6 +148,7 @@ impl Group<'_> {
                 self.known.clear();
                 (self.tree, self.seq, self.no) = (tree, seq, no);
                 self.spent.truncate(spent);
+                self.destroyed.truncate(destroyed);
                 self.slots.doom(self.fresh.drain(fresh..));
                 Err(Stop::Batch(fault))
             }

@@ -38,6 +38,8 @@ use crate::tlog::tile;
 const LOG: &str = "log";
 /// The ledger's name for the checkpoint that this state is older than.
 const RECOVERING: &str = "log/recovering";
+/// Leaves read at once when the root is computed anew.
+const LEAVES_AT_ONCE: u64 = 10_000;
 /// Rows of one kind that are read at once.
 const ROWS_MAX: u32 = limits::LEDGER_ROWS_MAX;
 
@@ -168,6 +170,38 @@ impl Ledger {
     pub async fn consistency(&self, old: u64, new: u64) -> Result<Vec<Digest>, StoreFault> {
         let proof = self.with_tree(move |tree| proof::consistency(old, new, tree));
         proof.await?.map_err(|fault| damaged(&fault))
+    }
+
+    /// The log computed anew from its first `size` leaves, for comparison with what is stored and signed.
+    pub async fn recompute(&self, size: u64) -> Result<Frontier, StoreFault> {
+        self.read(move |db| {
+            let mut tree = Frontier::new();
+            while tree.size() < size {
+                let first = tree.size();
+                let values = params![first, size.min(first + LEAVES_AT_ONCE)];
+                let leaves = reader::rows(db, sql::LEAVES, values, |row| reader::digest(row, 0))?;
+                if leaves.is_empty() {
+                    break;
+                }
+                for commitment in leaves {
+                    tree.append(tlog::leaf_hash(&tlog::leaf_entry(&commitment)));
+                }
+            }
+            Ok(tree)
+        })
+        .await
+    }
+
+    /// The hashes of the log's first `size` leaves, in order.
+    pub async fn leaf_hashes(&self, size: u64) -> Result<Vec<Digest>, StoreFault> {
+        self.read(move |db| {
+            let leaves = reader::rows(db, sql::LEAVES, params![0, size], |row| {
+                let commitment = reader::digest(row, 0)?;
+                Ok(tlog::leaf_hash(&tlog::leaf_entry(&commitment)))
+            })?;
+            Ok(leaves)
+        })
+        .await
     }
 
     /// The root over the first `size` leaves; none if there are fewer.

@@ -15,7 +15,6 @@ use tokio::sync::watch;
 use zeroize::Zeroizing;
 
 use crate::base::AuthorityId;
-use crate::base::Digest;
 use crate::base::Timestamp;
 use crate::base::Xid;
 use crate::base::limits;
@@ -28,9 +27,11 @@ use crate::store::op::Commit;
 use crate::store::op::CommitFault;
 use crate::store::op::Op;
 use crate::store::opening;
+use crate::store::opening::Opened;
 use crate::store::opening::StoreFault;
 use crate::store::reader;
 use crate::store::reader::Readers;
+use crate::store::replay::Settled;
 use crate::store::rows::Direction;
 use crate::store::rows::Exchange;
 use crate::store::rows::PeerRow;
@@ -44,12 +45,7 @@ use crate::store::writer::Shown;
 use crate::store::writer::Signed;
 use crate::store::writer::Work;
 use crate::store::writer::Writer;
-use crate::tlog;
 use crate::tlog::Checkpoint;
-use crate::tlog::Frontier;
-
-/// Leaves read at once when the root is computed anew.
-const LEAVES_AT_ONCE: u64 = 10_000;
 
 /// The exchanges, statements, log and peers of one authority, and the right to change them. Cheap to clone.
 ///
@@ -67,6 +63,7 @@ pub struct Ledger {
     size: Arc<AtomicU64>,
     pub(super) subtrees: Arc<SubtreeRoots>,
     pub(super) recovering: Arc<watch::Sender<Option<Checkpoint>>>,
+    pub(super) settled: Arc<Settled>,
     pub(super) log_key: PublicKey,
 }
 
@@ -85,7 +82,21 @@ impl Ledger {
     /// Opens the ledger in this folder and starts its writer. The folder is made if it is missing and belongs to one
     /// process at a time. The key, of role `log`, signs checkpoints and must be the one that signed before.
     pub fn open(folder: &Path, log_key: SecretKey) -> Result<Self, StoreFault> {
-        let opened = opening::open(folder, &log_key)?;
+        Self::begin(opening::open(folder, &log_key, None)?, folder, log_key)
+    }
+
+    /// The same with a journal of destructions outside the folder, as [`crate::store::journal::prepare`] has made it. What it
+    /// says is destroyed is so when this returns, and it says all that the ledger does.
+    pub fn journaled(
+        folder: &Path,
+        log_key: SecretKey,
+        journal: &Path,
+    ) -> Result<Self, StoreFault> {
+        let opened = opening::open(folder, &log_key, Some(journal))?;
+        Self::begin(opened, folder, log_key)
+    }
+
+    fn begin(opened: Opened, folder: &Path, log_key: SecretKey) -> Result<Self, StoreFault> {
         let readers = Readers::new(&folder.join(opening::DATABASE), opened.index.handle());
         let desk = Desk::open(readers.connect()?, opened.index.handle())?;
         let public = log_key.public();
@@ -99,6 +110,7 @@ impl Ledger {
             slots: opened.slots,
             reserve: opened.reserve,
             index: opened.index,
+            journal: opened.journal,
             key: log_key,
             tree: opened.tree,
             seq: opened.seq,
@@ -128,6 +140,7 @@ impl Ledger {
             size,
             subtrees: Arc::default(),
             recovering: Arc::new(watch::Sender::new(None)),
+            settled: Arc::new(opened.settled),
             log_key: public,
         })
     }
@@ -286,10 +299,18 @@ impl Ledger {
         .await
     }
 
-    /// Ids of the exchanges whose payload is still of use, for [`crate::store::Blobs::sweep`]: all but ended outgoing ones.
+    /// Ids of the exchanges whose payload is still of use, for [`crate::store::Blobs::sweep`]: all but ended outgoing ones
+    /// and what is destroyed.
     pub async fn xids(&self) -> Result<Vec<Xid>, StoreFault> {
-        self.read(|db| reader::rows(db, sql::XIDS, [], |row| reader::xid(row, 0)))
-            .await
+        let all = self.read(|db| reader::rows(db, sql::XIDS, [], |row| reader::xid(row, 0)));
+        let mut all = all.await?;
+        all.retain(|xid| self.destroyed_before(xid).is_none());
+        Ok(all)
+    }
+
+    /// Answers once all that can be read now is done to its end: keys overwritten, destructions in their journal.
+    pub async fn settled(&self) -> Result<(), CommitFault> {
+        self.commit(Vec::new()).await.map(drop)
     }
 
     /// What is to be sent, oldest first, to one peer or to all; at most [`limits::LEDGER_ROWS_MAX`], begun after `after`.
@@ -428,40 +449,6 @@ impl Ledger {
         let key = key.to_owned();
         self.read(move |db| reader::row(db, sql::META, [key], |row| row.get(0)))
             .await
-    }
-
-    /// The log computed anew from its first `size` leaves, for comparison with what is stored and signed.
-    pub async fn recompute(&self, size: u64) -> Result<Frontier, StoreFault> {
-        self.read(move |db| {
-            let mut tree = Frontier::new();
-            while tree.size() < size {
-                let first = tree.size();
-                let values = params![first, size.min(first + LEAVES_AT_ONCE)];
-                let leaves = reader::rows(db, sql::LEAVES, values, |row| reader::digest(row, 0))?;
-                if leaves.is_empty() {
-                    break;
-                }
-                for commitment in leaves {
-                    tree.append(tlog::leaf_hash(&tlog::leaf_entry(&commitment)));
-                }
-            }
-            Ok(tree)
-        })
-        .await
-    }
-}
-
-impl Ledger {
-    /// The hashes of the log's first `size` leaves, in order.
-    pub async fn leaf_hashes(&self, size: u64) -> Result<Vec<Digest>, StoreFault> {
-        self.read(move |db| {
-            let leaves = reader::rows(db, sql::LEAVES, params![0, size], |row| {
-                let commitment = reader::digest(row, 0)?;
-                Ok(tlog::leaf_hash(&tlog::leaf_entry(&commitment)))
-            })?;
-            Ok(leaves)
-        })
-        .await
     }
 }
 

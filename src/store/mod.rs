@@ -2,7 +2,8 @@
 //!
 //! The ledger holds every statement, the state of every exchange, the log's leaves and the peers, in one database
 //! with one writer that commits in groups. Payloads are files, except small ones. The header that makes a payload
-//! readable is stored encrypted, its key in a cell that can be overwritten. Nothing outside this module knows that the
+//! readable is stored encrypted, its key in a cell that can be overwritten. What was destroyed stands in a journal outside
+//! the folder, so that a restored backup does not bring it back. Nothing outside this module knows that the
 //! database is SQLite.
 
 pub mod blobs;
@@ -11,6 +12,7 @@ pub mod direct;
 pub mod durable;
 pub mod incoming;
 mod index;
+pub mod journal;
 pub mod spool;
 
 mod apply;
@@ -23,6 +25,7 @@ mod op;
 mod opening;
 mod outgoing;
 mod reader;
+mod replay;
 mod reserve;
 mod rows;
 mod slots;
@@ -46,6 +49,6 @@ pub use outgoing::{AHEAD_BYTES_MAX, Ahead, Outgoing};
 pub use rows::{AlarmKind, AlarmRow, CosignedRow, WitnessedRow};
 pub use rows::{
     DUE, Direction, Exchange, Fault, PeerRow, PeerState, Phase, Reached, StatementRow, TOLD,
-    WordFault, disclosures_key, tell_key, unreadable_key,
+    UNSTATED, WordFault, disclosures_key, tell_key, unreadable_key,
 };
 pub use spool::{Spool, SpoolFault, Spooled};

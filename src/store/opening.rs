@@ -14,7 +14,10 @@ use crate::store::durable;
 use crate::store::durable::DiskFault;
 use crate::store::found;
 use crate::store::index::Index;
+use crate::store::journal::Journal;
 use crate::store::reader;
+use crate::store::replay;
+use crate::store::replay::Settled;
 use crate::store::reserve::Reserve;
 use crate::store::slots::Slots;
 use crate::store::sql;
@@ -49,6 +52,9 @@ pub enum StoreFault {
     /// Its parts contradict each other, or it is of another authority.
     #[error("the ledger is damaged: {0}; restore it from a backup")]
     Damaged(String),
+    /// The journal of destructions is not what was written.
+    #[error("the journal of destructions {0}")]
+    Journal(String),
     /// The database refused.
     #[error("the ledger cannot be read: {0}")]
     Sql(#[from] rusqlite::Error),
@@ -72,10 +78,17 @@ pub(crate) struct Opened {
     pub(crate) no: i64,
     pub(crate) found: i64,
     pub(crate) signed: Option<Signed>,
+    pub(crate) journal: Option<Journal>,
+    pub(crate) settled: Settled,
 }
 
-/// Opens the ledger in this folder, which is made if it is missing.
-pub(crate) fn open(folder: &Path, key: &SecretKey) -> Result<Opened, StoreFault> {
+/// Opens the ledger in this folder, which is made if it is missing. What the journal says is destroyed is so before this
+/// returns.
+pub(crate) fn open(
+    folder: &Path,
+    key: &SecretKey,
+    journal: Option<&Path>,
+) -> Result<Opened, StoreFault> {
     durable::create_dir(folder)?;
     let lock = lock(folder)?;
     let path = folder.join(DATABASE);
@@ -98,7 +111,14 @@ pub(crate) fn open(folder: &Path, key: &SecretKey) -> Result<Opened, StoreFault>
     let seq = db.query_row(sql::STATEMENT_LAST, [], |row| row.get(0))?;
     let no = db.query_row(sql::EXCHANGE_LAST, [], |row| row.get(0))?;
     let found = found::until(&db)?;
+    let journal = journal.map(|path| Journal::open(path, key.name().authority()));
+    let mut journal = journal.transpose()?;
+    let settled = match &mut journal {
+        Some(journal) => replay::settle(&db, journal)?,
+        None => Settled::default(),
+    };
     db.execute(sql::HEADERS_SPENT, [])?;
+    // Every cell that no header has any more is overwritten here.
     let used = reader::rows(&db, sql::HEADER_SLOTS, [], |row| row.get(0))?;
     let slots = Slots::open(&folder.join(SLOTS), &used)?;
     Ok(Opened {
@@ -112,6 +132,8 @@ pub(crate) fn open(folder: &Path, key: &SecretKey) -> Result<Opened, StoreFault>
         no,
         found,
         signed,
+        journal,
+        settled,
     })
 }
 

@@ -313,10 +313,11 @@ pub(crate) const OUTBOX_PEERS: &str = "
         OR direction = 'in' AND phase = 'destruction-signed'
         OR direction = 'in' AND phase IN ('held', 'destroyed') AND next_try IS NOT NULL
     GROUP BY peer ORDER BY peer";
-/// What a peer has brought and nobody has opened: packages and bytes.
+/// What a peer has brought and nobody has opened: packages and bytes; not what cannot be opened any more.
 pub(crate) const UNOPENED: &str = "
     SELECT COUNT(*), COALESCE(SUM(e.len), 0) FROM exchange e
     WHERE e.direction = 'in' AND e.phase IN ('receiving', 'consigned', 'handover-signed', 'held') AND e.peer = $1
+    AND (e.phase <> 'held' OR EXISTS (SELECT 1 FROM header h WHERE h.no = e.no))
     AND NOT EXISTS (SELECT 1 FROM statement s WHERE s.no = e.no AND s.kind = 'access')";
 pub(crate) const COUNTS: &str =
     "SELECT direction, phase, COUNT(*) FROM exchange GROUP BY direction, phase";
@@ -324,6 +325,17 @@ pub(crate) const XIDS: &str = "SELECT xid FROM exchange
      WHERE direction = 'in' AND phase NOT IN ('destruction-signed', 'destroyed')
      OR direction = 'out' AND phase NOT IN ('closed', 'restriction-signed', 'destroyed', 'rejected', 'expired',
          'withdrawn', 'failed')";
+/// Packages that were received, as far as the journal of destructions is about them.
+pub(crate) const RECEIVED: &str = "
+    SELECT no, xid, phase FROM exchange WHERE no > $1 AND direction = 'in'
+        AND phase IN ('handover-signed', 'held', 'destruction-signed', 'destroyed')
+    ORDER BY no LIMIT $2";
+/// Held by name alone: there is no key.
+pub(crate) const HELD_IN_NAME: &str = "
+    SELECT COUNT(*) FROM exchange e WHERE e.direction = 'in' AND e.phase = 'held'
+        AND NOT EXISTS (SELECT 1 FROM header h WHERE h.no = e.no)";
+pub(crate) const DESTROYED_FIRST: &str =
+    "SELECT digest, at FROM statement WHERE no = $1 AND kind = 'destroyed' ORDER BY seq LIMIT 1";
 pub(crate) const FIND: &str =
     "SELECT xid FROM exchange WHERE xid >= $1 AND xid <= $2 ORDER BY xid LIMIT $3";
 
@@ -341,6 +353,10 @@ pub(crate) const HEADER_PUT: &str = "INSERT INTO header (no, slot, wrapped) VALU
 pub(crate) const HEADER: &str =
     "SELECT h.slot, h.wrapped FROM header h JOIN exchange e ON e.no = h.no WHERE e.xid = $1";
 pub(crate) const HEADER_DROP: &str = "DELETE FROM header WHERE no = $1 RETURNING slot";
+pub(crate) const HEADER_OF_DROP: &str =
+    "DELETE FROM header WHERE no = (SELECT no FROM exchange WHERE xid = $1)";
+pub(crate) const PAYLOAD_OF_DROP: &str =
+    "DELETE FROM payload WHERE no = (SELECT no FROM exchange WHERE xid = $1)";
 pub(crate) const HEADER_CLEAR: &str = "DELETE FROM header WHERE no = $1";
 pub(crate) const HEADER_SLOTS: &str = "SELECT slot FROM header ORDER BY slot";
 pub(crate) const HEADERS_SPENT: &str = "
@@ -393,6 +409,7 @@ pub(crate) const META_PUT: &str = "
     ON CONFLICT (key) DO UPDATE SET value = excluded.value, sum = excluded.sum";
 pub(crate) const META_SUM: &str = "UPDATE meta SET sum = $1 WHERE key = $2";
 pub(crate) const METAS: &str = "SELECT key, value, sum FROM meta ORDER BY key";
+pub(crate) const METAS_BETWEEN: &str = "SELECT key, value FROM meta WHERE key >= $1 AND key < $2";
 pub(crate) const META: &str = "SELECT value FROM meta WHERE key = $1";
 
 #[cfg(test)]

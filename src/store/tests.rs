@@ -6,6 +6,8 @@ mod reading;
 
 mod disk;
 
+mod restoring;
+
 use std::io::Seek;
 use std::io::Write;
 use std::path::Path;
@@ -141,6 +143,16 @@ impl Tiny {
 
     pub(super) fn path(&self) -> &Path {
         self.0.path()
+    }
+}
+
+/// Leaves no byte free where this folder is, but those of a file `filler`.
+pub(super) fn fill(folder: &Path) {
+    let filler = folder.join("filler");
+    for piece in [1 << 16, 1] {
+        let mut file = durable::open_or_create(&filler).unwrap();
+        file.seek(std::io::SeekFrom::End(0)).unwrap();
+        while file.write(&vec![7; piece]).is_ok_and(|count| count > 0) {}
     }
 }
 

@@ -21,6 +21,8 @@ use crate::store::apply::Group;
 use crate::store::apply::Stop;
 use crate::store::found;
 use crate::store::index::Index;
+use crate::store::journal::Entry;
+use crate::store::journal::Journal;
 use crate::store::known::Remembered;
 use crate::store::op::Commit;
 use crate::store::op::CommitFault;
@@ -84,6 +86,7 @@ pub(crate) struct Writer {
     pub(crate) slots: Slots,
     pub(crate) reserve: Reserve,
     pub(crate) index: Index,
+    pub(crate) journal: Option<Journal>,
     pub(crate) key: SecretKey,
     pub(crate) tree: Frontier,
     pub(crate) seq: i64,
@@ -148,7 +151,7 @@ impl Writer {
             } else if close.is_none() {
                 continue;
             }
-            drop((self.db, self.index, self.lock, queue));
+            drop((self.db, self.index, self.journal, self.lock, queue));
             if let Some(done) = close {
                 told(done.send(()));
             }
@@ -253,7 +256,7 @@ impl Writer {
         }
     }
 
-    /// One transaction: rows, keys flushed, commit, shredding. Only if a batch is at fault are they kept apart.
+    /// One transaction: rows, keys flushed, commit, shredding, journal. Only if a batch is at fault are they kept apart.
     fn commit(&mut self, todo: &[Vec<Op>]) -> Result<Vec<Result<Commit, CommitFault>>, Stop> {
         match self.transact(todo, false) {
             Err(Stop::Batch(_)) => self.transact(todo, true),
@@ -282,14 +285,16 @@ impl Writer {
             no: self.no,
             fresh: Vec::new(),
             spent: Vec::new(),
+            destroyed: Vec::new(),
         };
-        let done = carry_out(&mut group, todo, apart);
+        let done = carry_out(&mut group, todo, apart, self.journal.as_mut());
         let Group {
             tree,
             seq,
             no,
             fresh,
             spent,
+            destroyed,
             ..
         } = group;
         match done {
@@ -298,6 +303,7 @@ impl Writer {
                 (self.tree, self.seq, self.no) = (tree, seq, no);
                 self.slots.doom(spent);
                 self.shred()?;
+                self.record(&destroyed)?;
                 let bytes: usize = todo.iter().flatten().map(Op::weight).sum();
                 let ops: usize = todo.iter().map(Vec::len).sum();
                 self.pages += bytes / PAGE_BYTES + ops;
@@ -342,6 +348,13 @@ impl Writer {
         self.slots
             .shred()
             .map_err(|fault| Stop::Broken(fault.to_string()))
+    }
+
+    /// Writes committed destructions into their journal. Its space was there before the commit, so no disk is too full.
+    fn record(&mut self, destroyed: &[Entry]) -> Result<(), Stop> {
+        let recorded = self.journal.as_mut().map(|it| it.append(destroyed));
+        let recorded = recorded.transpose().map(drop);
+        recorded.map_err(|fault| Stop::Broken(fault.to_string()))
     }
 
     /// Signs the committed head, unless that is done, keeps the checkpoint and answers.
@@ -412,6 +425,7 @@ fn carry_out(
     group: &mut Group<'_>,
     todo: &[Vec<Op>],
     apart: bool,
+    journal: Option<&mut Journal>,
 ) -> Result<Vec<Result<Commit, CommitFault>>, Stop> {
     let before = group.tree.size();
     let mut results = Vec::with_capacity(todo.len());
@@ -432,6 +446,9 @@ fn carry_out(
         let frontier: Vec<u8> = peaks.iter().flat_map(|peak| *peak.as_bytes()).collect();
         let mut grow = group.db.prepare_cached(sql::LOG_GROW)?;
         grow.execute(params![size, frontier])?;
+    }
+    if let Some(journal) = journal {
+        journal.room(group.destroyed.len())?;
     }
     group.slots.sync()?;
     execute(group.db, sql::COMMIT)?;

@@ -156,7 +156,107 @@ wait_state de "$after" held
 # Its ciphertext may have been on the way; its header never is.
 within 30 "de does not get it" holds de "all(.[] | select(.id == \"$early\"); .state == \"lapsed\")" package list
 
-# Its time is over: it is destroyed by itself, before anybody is served; a restored backup destroys it again.
+# Destroyed by order after a backup was made: the backup does not bring it back, and nothing is served before that is so.
+mapfile -t both < <(for file in sample.txt large.bin; do send ie de "$WORK/$file"; done)
+for id in "${both[@]}"; do
+    wait_state de "$id" held
+    wait_state ie "$id" closed
+done
+stop de
+cp -a "$WORK/de/state" "$WORK/before"
+serve de
+for id in "${both[@]}"; do
+    expect 0 "ie takes it back" r ie package withdraw "$id" --justification 'the order was annulled'
+    within 20 "de has heard" holds de 'any(.[]; .kind == "restriction-changed")' receipt list --package "$id"
+    may 0 $supervisor "destroys it" package purge "$id" --justification 'taken back' --yes
+    destroyed "$id"
+    equal "lines of the journal that name it" 1 "$(grep -c "^$id " "$WORK/de/state-destroyed/journal")"
+done
+expect 0 "the journal is looked at beside the daemon" r de check storage --json
+equal "what it holds" 4 "$(jq .destructions "$WORK/out")"
+stop de
+stop ie
+keys "$WORK/before/slots" | sort >"$WORK/keys.before"
+keys "$WORK/de/state/slots" | sort >"$WORK/keys.after"
+mapfile -t lost < <(comm -23 "$WORK/keys.before" "$WORK/keys.after")
+equal "keys that are overwritten, and in the backup" 2 "${#lost[@]}"
+mv "$WORK/de/state" "$WORK/newest"
+cp -a "$WORK/before" "$WORK/de/state"
+[ -e "$WORK/de/state/blobs/${both[1]}" ] || fail "the backup does not hold the payload"
+expect 0 "fsck of the restored state says what the next start will do" "$BIN" --home "$WORK/de" fsck --json
+equal "about both" "journal-not-followed journal-not-followed" \
+    "$(jq -rs 'map(select(.type == "finding") | .code) | join(" ")' "$WORK/out")"
+# The port is taken, so that the daemon ends before it can serve anybody.
+python3 - "${LISTEN[de]}" "$WORK/taken" <<'PY' &
+import pathlib, socket, sys, time
+host, port = sys.argv[1].rsplit(":", 1)
+taken = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+taken.bind((host, int(port)))
+pathlib.Path(sys.argv[2]).touch()
+time.sleep(600)
+PY
+PID[taken]=$!
+within 10 "the port of de is taken" test -e "$WORK/taken"
+expect 1 "de cannot serve" r de serve
+kill_hard taken
+gone "$WORK/de/state" "${lost[@]}"
+[ ! -e "$WORK/de/state/blobs/${both[1]}" ] || fail "the payload is back"
+[ ! -e "$WORK/de/state/blobs/${both[1]}.list" ] || fail "the list of its segments is back"
+expect 0 "fsck is content with that" "$BIN" --home "$WORK/de" fsck --json
+equal "and knows what was destroyed before" "0 2" "$(jq -rs 'last | "\(.findings | length) \(.unstated)"' "$WORK/out")"
+serve de
+for id in "${both[@]}"; do
+    may 8 $officer "opens nothing that was destroyed" package open "$id" --purpose trial --justification x --out "$WORK/out.d/6" --json
+    equal "because it was" destroyed-before-restore "$(jq -rs 'last | .error' "$WORK/err")"
+    may 8 $officer "takes no ciphertext of it away" package export "$id" --age "$WORK/out.d/6.age"
+    may 8 $officer "passes it on to nobody" package forward "$id" --to ie --justification x
+    may 8 $officer "asks no consent for it" package ask-use "$id" --use civil-claim --justification x
+    may 8 $supervisor "holds it for nobody" package hold "$id" --until 2040-01-01 --authority court --reason x
+    may 9 $supervisor "destroys nothing twice" package purge "$id" --justification again --yes
+    equal "as it is listed" "destroyed destroyed-before-restore" \
+        "$(r de package list --json | jq -r --arg id "$id" '.[] | select(.id == $id) | "\(.state) \(.fault.code)"')"
+    expect 0 "it is shown" r de package show "$id"
+    says 'restored from an older backup' "with what became of it"
+    equal "not among what is held" 0 "$(r de package list --state held --json | jq --arg id "$id" 'map(select(.id == $id)) | length')"
+    equal "but among what is destroyed" 1 "$(r de package list --state destroyed --json | jq --arg id "$id" 'map(select(.id == $id)) | length')"
+    expect 0 "its receipts are in order" r de package verify "$id"
+done
+may 9 $supervisor "finds nothing due" package purge --due --yes
+holds de 'any(.problems[]; .code == "destroyed-before-restore") and all(.problems[]; .code != "destruction-due")' status ||
+    fail "status does not say what was destroyed before"
+equal "packages that are held" "$(r de package list --state held --json | jq length)" "$(r de status --json | jq .held)"
+stop de
+
+# The newest state has the receipts; a journal that is missing or damaged is told.
+rm -rf "$WORK/de/state"
+mv "$WORK/newest" "$WORK/de/state"
+journal=$WORK/de/state-destroyed/journal
+mv "$journal" "$WORK/journal"
+expect 11 "a journal that is missing is found" r de check storage --json
+equal "as such" journal-missing "$(jq -rs 'last | .error' "$WORK/err")"
+serve de
+holds de 'any(.problems[]; .code == "journal-rebuilt")' status || fail "status does not say that the journal was missing"
+equal "entries that were written anew" "$(cut -d ' ' -f 1,2 "$WORK/journal" | sort)" "$(cut -d ' ' -f 1,2 "$journal" | sort)"
+stop de
+for change in '2s/^./x/' '2d'; do
+    sed "$change" "$WORK/journal" >"$journal"
+    expect 11 "a journal that was changed ($change) is found" r de check storage
+    expect 11 "and nothing is served on it" r de serve
+    says 'put the newest sound one in its place' "with what to do"
+    expect 7 "fsck finds it too" "$BIN" --home "$WORK/de" fsck
+done
+{ cat "$WORK/journal" && head -n 2 "$WORK/journal" | tail -n 1 | head -c 77; } >"$journal"
+expect 0 "a last line that was cut short is no damage" r de check storage --json
+equal "but it is seen" true "$(jq .torn "$WORK/out")"
+serve de
+equal "and taken away" "$(sha256sum <"$WORK/journal")" "$(sha256sum <"$journal")"
+holds de 'all(.problems[]; .code != "journal-rebuilt" and .code != "destroyed-before-restore")' status ||
+    fail "there are problems left"
+start ie
+wait_serving ie
+
+# Its time is over: it is destroyed by itself, before anybody is served; a backup of all, the journal
+# included, destroys it again.
 tomorrow=$(date -u -d '+1 day' +%F)
 TERMS=(--case IE-2026-0117 --instrument EIO --purpose prosecution,trial --retain-until "$tomorrow" --onward prohibited)
 old=$(send ie de "$WORK/sample.txt")
@@ -165,6 +265,7 @@ wait_state ie "$old" closed
 stop de
 stop ie
 cp -a "$WORK/de/state" "$WORK/backup"
+cp -a "$journal" "$WORK/journal"
 sed -i 's|^\[retention\]$|[retention]\ndestroy = "automatic"|' "$WORK/de/rogatory.toml"
 keys "$WORK/de/state/slots" | sort >"$WORK/keys.before"
 later 3
@@ -181,6 +282,7 @@ within 40 "ie has cosigned the log of de with that" holds de '.size as $size | a
 stop de
 rm -rf "$WORK/de/state"
 cp -a "$WORK/backup" "$WORK/de/state"
+cp -a "$WORK/journal" "$journal"
 serve de
 gone "$WORK/de/state" "${lost[@]}"
 within 20 "the restored state is known to be too old, and signs nothing" holds de '.recovering != null' log status

@@ -36,6 +36,8 @@ impl State {
         let dir = tempfile::tempdir().expect("a folder");
         let folder = dir.path().join("state");
         copy(&authority.home.join("state"), &folder);
+        let journal = dir.path().join("state-destroyed");
+        copy(&authority.home.join("state-destroyed"), &journal);
         let note =
             fs::read(authority.home.join(format!("{}.card", authority.alias))).expect("card");
         let (card, _) = Card::open(&note).expect("a good card");
@@ -49,7 +51,14 @@ impl State {
     }
 
     fn check(&self) -> Result<Report, StoreFault> {
-        check(&self.folder, &self.card)
+        check(&self.folder, &self.journal(), &self.card)
+    }
+
+    /// Where the journal of destructions is by default.
+    fn journal(&self) -> PathBuf {
+        self.folder
+            .with_file_name("state-destroyed")
+            .join("journal")
     }
 
     fn is_found(&self) -> bool {
@@ -67,6 +76,8 @@ impl State {
         let dir = tempfile::tempdir().expect("a folder");
         let folder = dir.path().join("state");
         copy(&self.folder, &folder);
+        let journal = dir.path().join("state-destroyed");
+        copy(&self.folder.with_file_name("state-destroyed"), &journal);
         let (card, key) = (self.card.clone(), self.key.clone());
         Self {
             dir,
@@ -384,7 +395,11 @@ fn what_rots_or_is_edited_is_found_or_harmless() {
     stage.de.wait_cosigned();
     assert!(
         matches!(
-            check(&stage.ie.home.join("state"), &State::of(&stage.ie).card),
+            check(
+                &stage.ie.home.join("state"),
+                &stage.ie.home.join("state-destroyed/journal"),
+                &State::of(&stage.ie).card
+            ),
             Err(StoreFault::Locked { .. })
         ),
         "a running daemon keeps its state to itself"
@@ -453,7 +468,8 @@ fn repaired(state: &State) {
         let db = rusqlite::Connection::open(broken.folder.join("ledger.db")).expect("a database");
         db.execute_batch(sql).expect(sql);
         drop(db);
-        let (before, after) = repair(&broken.folder, &broken.card).expect("a repair");
+        let (before, after) =
+            repair(&broken.folder, &broken.journal(), &broken.card).expect("a repair");
         assert!(before.is_damaged(), "{sql}");
         // Times and titles share a checksum with some of what was changed; their values were not touched.
         assert!(!after.is_damaged(), "{sql}: {:#?}", after.findings);
@@ -467,7 +483,8 @@ fn repaired(state: &State) {
             fs::write(&path, b"nothing of use").expect("a list");
         }
     }
-    let (before, after) = repair(&broken.folder, &broken.card).expect("a repair");
+    let (before, after) =
+        repair(&broken.folder, &broken.journal(), &broken.card).expect("a repair");
     assert!(
         before.is_damaged() && !after.is_damaged(),
         "{:#?}",
@@ -488,7 +505,7 @@ fn repaired(state: &State) {
         let db = rusqlite::Connection::open(broken.folder.join("ledger.db")).expect("a database");
         db.execute_batch(sql).expect(sql);
         drop(db);
-        let (_, after) = repair(&broken.folder, &broken.card).expect("a repair");
+        let (_, after) = repair(&broken.folder, &broken.journal(), &broken.card).expect("a repair");
         assert!(
             after.is_damaged(),
             "{sql}: what somebody stated is never made up"

@@ -138,3 +138,51 @@ fn the_command_ends_with_three_where_the_daemon_would_not_start() {
     .unwrap();
     assert_eq!(run(&[]).unwrap_err().code, 3);
 }
+
+#[test]
+fn the_journal_is_a_file_outside_the_folder_of_the_state() {
+    let place = place("mla.example.ie");
+    let (journal, state) = (&place.config.journal, &place.config.state_dir);
+    let folder = journal.parent().unwrap();
+    fs::create_dir_all(state).unwrap();
+    let check = |says: &str| {
+        let found = found(&place);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(found[0].0, "retention.journal");
+        assert!(found[0].1.contains(says), "{found:?}");
+    };
+    std::os::unix::fs::symlink(state, folder).unwrap();
+    check("in the folder of the state");
+    fs::remove_file(folder).unwrap();
+    fs::create_dir_all(journal).unwrap();
+    check("not a regular file");
+}
+
+#[test]
+fn the_journal_is_read_without_the_daemon() {
+    let place = place("mla.example.ie");
+    let (journal, state) = (&place.config.journal, &place.config.state_dir);
+    let home = Home::at(place.root.path());
+    let terminal = Terminal::new(Reader::Machines, Talk::Normal, true);
+    let check = |wanted: Option<&str>| {
+        let found = CheckCommand::Storage.run(&home, std::iter::empty(), terminal);
+        let code = found.map_err(|failure| (failure.code, failure.error));
+        assert_eq!(code.err(), wanted.map(|error| (11, error.to_owned())));
+    };
+    // Before the first start there is nothing.
+    check(None);
+    fs::create_dir_all(state).unwrap();
+    fs::write(state.join("ledger.db"), "").unwrap();
+    check(Some("journal-missing"));
+    crate::store::journal::prepare(journal).unwrap();
+    check(Some("journal-missing"));
+    let first = "rogatory destroyed 1 mla.example.ie\n";
+    fs::write(journal, first).unwrap();
+    check(None);
+    fs::write(journal, format!("{first}0123")).unwrap();
+    check(None);
+    for damaged in [format!("{first}0123\n"), first.replace("ie", "fr")] {
+        fs::write(journal, damaged).unwrap();
+        check(Some("journal-unusable"));
+    }
+}

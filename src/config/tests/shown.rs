@@ -78,5 +78,7 @@ fn a_filled_sample_holds_any_name() {
             filled.contains("# card = \"a-long-alias.card\""),
             "{filled}"
         );
+        let journal = "# journal = \"state-destroyed/journal\"";
+        assert!(filled.contains(journal), "{filled}");
     }
 }

@@ -81,10 +81,20 @@ async fn rows(daemon: &Daemon, filter: Filter) -> Result<Vec<Exchange>, ApiFailu
             .await
             .map_err(|e| stored(&e))?;
         if page.is_empty() || all.len() >= LIST_MAX as usize {
-            return Ok(all);
+            break;
         }
         all.extend(page);
     }
+    match phase {
+        Some(Phase::Held) => all.retain(|row| daemon.check_there(&row.xid).is_ok()),
+        Some(Phase::Destroyed) if direction != Some(Direction::Out) => {
+            for xid in daemon.station.ledger.all_destroyed_before() {
+                all.push(daemon.exchange(&xid).await?);
+            }
+        }
+        Some(_) | None => {}
+    }
+    Ok(all)
 }
 
 async fn named(daemon: &Daemon, name: &str) -> Result<Exchange, ApiFailure> {
@@ -220,6 +230,7 @@ async fn verify_payload(
                 | Phase::Failed
         )
         || matches!(row.phase, Phase::DestructionSigned | Phase::Destroyed)
+        || daemon.check_there(&row.xid).is_err()
     {
         return Ok((0, Vec::new()));
     }

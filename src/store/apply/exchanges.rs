@@ -12,6 +12,7 @@ use crate::store::apply::Stop;
 use crate::store::apply::UNKNOWN;
 use crate::store::apply::parts;
 use crate::store::apply::random;
+use crate::store::journal::Entry;
 use crate::store::known::Cell;
 use crate::store::known::Known;
 use crate::store::op::CommitFault;
@@ -177,7 +178,14 @@ impl Group<'_> {
             return Err(CommitFault::Conflict { current }.into());
         }
         known.phase = *to;
-        let no = known.no;
+        let (no, direction) = (known.no, known.direction);
+        if let (Direction::In, Phase::DestructionSigned, Some(note)) = (direction, to, last_note) {
+            self.destroyed.push(Entry {
+                xid: *xid,
+                statement: Digest::of(note),
+                at: *at,
+            });
+        }
         if let Some(opening) = opening.filter(|opening| opening.row.xid == *xid) {
             (opening.phase, opening.updated) = (*to, *at);
             if let Some(note) = last_note {

@@ -14,6 +14,7 @@ use crate::receipt::Disclosure;
 use crate::receipt::disclosure;
 use crate::store::opening::StoreFault;
 use crate::store::reader;
+use crate::store::replay;
 use crate::store::rows::Exchange;
 use crate::store::rows::Phase;
 use crate::store::rows::unreadable_key;
@@ -133,10 +134,12 @@ fn one(check: &mut Check<'_>, keys: Option<&SlotKeys>, kept: &Kept) -> Result<()
         }
     };
     columns(check, no, row, &projected);
-    // What was made unreadable before its destruction could be stated is neither missing nor there.
+    // What was made unreadable though no statement here says that it was destroyed is neither missing nor there.
     let key = unreadable_key(&row.xid);
     let unreadable = reader::row(check.db, sql::META, [key], |row| row.get::<_, Vec<u8>>(0))?;
-    if unreadable.is_some() && row.phase == Phase::Held {
+    let may_be = matches!(row.phase, Phase::HandoverSigned | Phase::Held);
+    if let Some(mark) = unreadable.filter(|_| may_be) {
+        check.report.unstated += u64::from(replay::marked(row.xid, &mark).is_some());
         projected.header = false;
         projected.payload = None;
     }

@@ -9,6 +9,7 @@ mod database;
 mod exchanges;
 mod files;
 mod found;
+mod journal;
 mod logs;
 mod peers;
 mod project;
@@ -87,6 +88,10 @@ pub struct Report {
     pub payload_bytes: u64,
     /// Headers decrypted.
     pub headers: u64,
+    /// Entries of the journal of destructions.
+    pub destructions: u64,
+    /// Packages that were destroyed before this state was restored, so that no statement here says so.
+    pub unstated: u64,
     /// Peers.
     pub peers: u64,
     /// Heads of others' logs, alarms about them, and cosignatures on the own log.
@@ -137,6 +142,8 @@ pub(crate) enum Fix {
 pub(crate) struct Check<'a> {
     pub(crate) db: &'a Connection,
     pub(crate) folder: &'a Path,
+    /// The journal of destructions.
+    pub(crate) journal: &'a Path,
     pub(crate) own: &'a AuthorityId,
     pub(crate) keys: HashMap<(KeyName, KeyId), PublicKey>,
     pub(crate) report: Report,
@@ -222,19 +229,21 @@ impl Check<'_> {
         found::found(self)?;
         logs::logs(self)?;
         exchanges::exchanges(self)?;
+        journal::journal(self)?;
         files::slots(self)?;
         files::folders(self)
     }
 }
 
-/// Compares everything in this state folder of the authority whose card this is, and changes nothing. The daemon must
+/// Compares everything in this state folder of the authority whose card this is, and its journal of destructions, and changes
+/// nothing. The daemon must
 /// not be running.
 ///
 /// # Errors
 /// [`StoreFault::Locked`] while another process has the folder; any other if it cannot be read far enough to compare.
-pub fn check(folder: &Path, card: &Card) -> Result<Report, StoreFault> {
+pub fn check(folder: &Path, journal: &Path, card: &Card) -> Result<Report, StoreFault> {
     let _lock = locked(folder)?;
-    look(folder, card).map(|(report, _)| report)
+    look(folder, journal, card).map(|(report, _)| report)
 }
 
 /// The folder's lock, if there is a ledger in it.
@@ -247,13 +256,14 @@ fn locked(folder: &Path) -> Result<std::fs::File, StoreFault> {
     opening::lock(folder)
 }
 
-fn look(folder: &Path, card: &Card) -> Result<(Report, Vec<Fix>), StoreFault> {
+fn look(folder: &Path, journal: &Path, card: &Card) -> Result<(Report, Vec<Fix>), StoreFault> {
     let mut report = Report::default();
     let tail = database::header(folder, &mut report)?;
     let db = database::open(folder, tail)?;
     let mut check = Check {
         db: &db,
         folder,
+        journal,
         own: &card.id,
         keys: HashMap::new(),
         report,

@@ -37,16 +37,17 @@ use crate::tlog::Frontier;
 /// Compares everything, as [`super::check`] does, sets right what can be set right from the statements, and compares
 /// again: what was found before, and what is left. Columns of an exchange that no statement holds (title, number of
 /// items, attempts) are emptied where their checksum is wrong, and times become those of its statements.
-pub fn repair(folder: &Path, card: &Card) -> Result<(Report, Report), StoreFault> {
+pub fn repair(folder: &Path, journal: &Path, card: &Card) -> Result<(Report, Report), StoreFault> {
     let lock = super::locked(folder)?;
-    let (before, fixes) = super::look(folder, card)?;
+    let (before, fixes) = super::look(folder, journal, card)?;
     if fixes.is_empty() {
         return Ok((before.clone(), before));
     }
     let db = Connection::open(folder.join(opening::DATABASE))?;
     db.execute_batch(sql::WRITER)?;
     execute(&db, sql::BEGIN)?;
-    let done = rows(&db, folder, card, &fixes).and_then(|()| Ok(execute(&db, sql::COMMIT)?));
+    let done =
+        rows(&db, (folder, journal), card, &fixes).and_then(|()| Ok(execute(&db, sql::COMMIT)?));
     if let Err(fault) = done {
         if !db.is_autocommit() {
             execute(&db, sql::ROLLBACK)?;
@@ -58,12 +59,17 @@ pub fn repair(folder: &Path, card: &Card) -> Result<(Report, Report), StoreFault
     for fix in &fixes {
         file(folder, fix)?;
     }
-    let (after, _) = super::look(folder, card)?;
+    let (after, _) = super::look(folder, journal, card)?;
     drop(lock);
     Ok((before, after))
 }
 
-fn rows(db: &Connection, folder: &Path, card: &Card, fixes: &[Fix]) -> Result<(), StoreFault> {
+fn rows(
+    db: &Connection,
+    (folder, journal): (&Path, &Path),
+    card: &Card,
+    fixes: &[Fix],
+) -> Result<(), StoreFault> {
     if fixes.iter().any(|fix| matches!(fix, Fix::Indexes)) {
         db.execute_batch(sql::REINDEX)?;
     }
@@ -99,6 +105,7 @@ fn rows(db: &Connection, folder: &Path, card: &Card, fixes: &[Fix]) -> Result<()
     let check = Check {
         db,
         folder,
+        journal,
         own: &card.id,
         keys: std::collections::HashMap::new(),
         report: Report::default(),

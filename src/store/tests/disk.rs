@@ -140,12 +140,7 @@ async fn on_a_full_disk_the_ledger_goes_on_with_its_reserve() {
     let ledger = open(disk.path());
     let aside = || disk.path().join("reserve").metadata().unwrap().len();
     assert_eq!(aside(), limits::LEDGER_RESERVE_BYTES);
-    let filler = disk.path().join("filler");
-    for piece in [1 << 16, 1] {
-        let mut file = durable::open_or_create(&filler).unwrap();
-        file.seek(std::io::SeekFrom::End(0)).unwrap();
-        while file.write(&vec![7; piece]).is_ok_and(|count| count > 0) {}
-    }
+    fill(disk.path());
     for number in 0..40 {
         let ops = vec![
             opened(number, Direction::In, Phase::Receiving),
@@ -156,7 +151,7 @@ async fn on_a_full_disk_the_ledger_goes_on_with_its_reserve() {
     }
     assert_eq!(aside(), 0);
     ledger.checkpoint().await.unwrap();
-    std::fs::remove_file(&filler).unwrap();
+    std::fs::remove_file(disk.path().join("filler")).unwrap();
     ledger
         .commit(vec![statement(40, &[40], true)])
         .await
