@@ -20,7 +20,7 @@ for side in ie de; do
     expect 0 "fsck of $side finds nothing" "$BIN" --home "$WORK/both/$side" fsck --json
     equal "not even something left over" 0 "$(jq -rs 'last | .findings | length' "$WORK/out")"
 done
-read -r kills held replays <"$WORK/both/figures"
+read -r kills held replays places <"$WORK/both/figures"
 CHECKS=$((CHECKS + kills + replays))
 echo "$SCRIPT: figures: seed $SEED, $kills kills around a destruction ($held before its commit), $replays at the start of a" \
-    "restored state, violations 0"
+    "restored state, violations 0; $places"

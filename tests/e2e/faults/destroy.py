@@ -1,5 +1,6 @@
 """SIGKILL around a destruction, and around the start of a state restored from before it: see ../24-restore.sh."""
 
+import collections
 import os
 import shutil
 import subprocess
@@ -43,7 +44,11 @@ class Restores:
         self.state = os.path.join(self.de.home, "state")
         self.backup = os.path.join(WORK, "backup")
         self.newest = os.path.join(WORK, "newest")
+        # What a destruction and a start have to do with; not the published log.
+        files = [os.path.join(self.state, name) for name in ("ledger.db", "slots", "blobs")]
+        self.de.env["FAULT_DIR"] = ":".join([*files, self.state + "-destroyed"])
         self.kills = self.replays = self.held = 0
+        self.places = collections.Counter()
 
     def journal(self):
         """The exchanges that whole lines of the journal name."""
@@ -86,6 +91,7 @@ class Restores:
         control.disarm()
         purge.wait()
         where = control.where if hit else "its end"
+        self.places[where.rpartition("/")[2] if "journal" in where else where] += 1
         self.de.up()
         state, named = self.de.state(xid), xid in self.journal()
         need(purge.returncode != 0 or state != "held", f"killed at {where}: the destruction was answered, and is not there")
@@ -159,9 +165,11 @@ def body():
         side.stop()
         side.database_is_sound()
     need(restores.kills > 10 and restores.replays > 10, "too few kills came to pass")
+    for file in ("ledger.db", "slots", "journal", "blobs"):
+        need(any(file in place for place in restores.places), f"no kill at {file}: {dict(restores.places)}")
     need(0 < restores.held < restores.kills, "kills came on one side of the commit alone")
     with open(os.path.join(WORK, "figures"), "w") as out:
-        print(restores.kills, restores.held, restores.replays, file=out)
+        print(restores.kills, restores.held, restores.replays, dict(restores.places), file=out)
 
 
 if __name__ == "__main__":
