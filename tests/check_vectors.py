@@ -216,13 +216,12 @@ def check_receipts(statements):
 
 def within(terms, before):
     """Terms that permit nothing which those before them forbid, and something less."""
-    kept = [name for name in ("instrument", "legal_basis", "evaluation") if terms.get(name) != before.get(name)]
-    handling = before.get("handling") in (None, terms.get("handling"))
+    kept = [name for name in ("instrument", "legal_basis", "handling", "evaluation") if terms.get(name) != before.get(name)]
     dates = all(terms[name] <= before[name] for name in ("retain_until", "sunset", "review") if name in before)
     fewer = set(terms["purposes"]) <= set(before["purposes"])
     more = set(before.get("restrictions", [])) <= set(terms.get("restrictions", []))
     onward = terms["onward"] in (before["onward"], "prohibited")
-    return not kept and handling and dates and fewer and more and onward and terms != before
+    return not kept and dates and fewer and more and onward and terms != before
 
 
 def check_fingerprints(statements):

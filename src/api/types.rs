@@ -407,6 +407,9 @@ pub struct ReceiptDetail {
     pub receipt: ReceiptView,
     /// The signed note itself.
     pub note: String,
+    /// Of an `order`: the record whose SHA-256 is its subject; it stands in no receipt.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub record: Option<String>,
 }
 
 /// `GET /v1/packages/{id}/bundle`: the files of `receipt export`.

@@ -12,9 +12,9 @@ use crate::daemon::openings::altered;
 use crate::daemon::routes::stored;
 use crate::identity::keys::PublicKey;
 use crate::identity::statement::Note;
-use crate::package::item_terms::{self, ItemTerms};
+use crate::package::ItemTerms;
 use crate::policy::{Consent, Consented, Purpose, Restriction, Terms};
-use crate::receipt::{self, Disclosure, Kind, Receipt, disclosure};
+use crate::receipt::{self, Disclosure, Kind, Receipt, disclosure, items};
 use crate::store::{Direction, Exchange, StatementRow};
 
 /// A receipt and the note that it stands in.
@@ -225,8 +225,8 @@ impl Daemon {
         let origin = self.origin(&dispatch.receipt, &disclosed, &keys.0)?;
         let first = origin.as_ref().unwrap_or(&dispatch.receipt);
         let manifest = Manifested::of(first).ok_or_else(|| altered("terms"))?;
-        let items = disclosure::item_terms(&disclosed).map_err(|_| altered("terms of items"))?;
-        item_terms::check(&items, &manifest.terms).map_err(|_| altered("terms of items"))?;
+        let items = items::item_terms(&dispatch.receipt, origin.as_ref(), &disclosed);
+        let items = items.map_err(|_| altered("terms of items"))?;
         let sealed = dispatch.receipt.terms.clone();
         let accessed = accessed(&rows)?.unwrap_or(dispatch);
         let mut chain = Chain {

@@ -6,7 +6,7 @@ use crate::api::types::{AskConsent, ConsentView, GrantConsent};
 use crate::base::Timestamp;
 use crate::base::Xid;
 use crate::daemon::Daemon;
-use crate::daemon::chain::{Signed, read};
+use crate::daemon::chain::{Chain, Signed, read};
 use crate::daemon::notices::Notice;
 use crate::daemon::openings::altered;
 use crate::daemon::retention::terms_now;
@@ -14,7 +14,7 @@ use crate::daemon::routes::stored;
 use crate::daemon::statements::{
     Stated, check_justification, commit_failure, unsigned, who_and_why,
 };
-use crate::policy::{Denial, Onward, ReasonCode, Terms, instrument};
+use crate::policy::{Denial, Onward, ReasonCode, instrument};
 use crate::receipt::{Disclosure, Kind, Reason, Receipt, disclosure};
 use crate::store::{self, Direction, Exchange, Op, Phase, StatementRow};
 
@@ -129,7 +129,7 @@ impl Daemon {
             );
             return Err(ApiFailure::usage("not-the-first-sender", message));
         }
-        check_wish(&wish, &row, chain.terms())?;
+        check_wish(&wish, &row, &chain)?;
         let same = |it: &Wished| {
             let asked = &it.asked.receipt;
             let waits = it.state(self.station.clock()) == "waiting";
@@ -336,12 +336,17 @@ impl Daemon {
 }
 
 /// Whether there is anything to ask for.
-fn check_wish(wish: &AskConsent, row: &Exchange, terms: &Terms) -> Result<(), ApiFailure> {
+fn check_wish(wish: &AskConsent, row: &Exchange, chain: &Chain) -> Result<(), ApiFailure> {
+    let terms = chain.terms();
     if wish.purpose.is_some() == wish.third.is_some() {
         let message = "consent is asked either for a use or for passing on";
         return Err(ApiFailure::usage("bad-wish", message));
     }
-    if let Some(purpose) = wish.purpose.filter(|it| terms.purposes.contains(it)) {
+    let items = chain.items.iter().map(|item| &item.terms);
+    let mut all = std::iter::once(terms).chain(items);
+    if let Some(purpose) = wish.purpose
+        && all.all(|it| it.purposes.contains(&purpose))
+    {
         let message = format!("the terms permit to use it for {purpose} already");
         return Err(ApiFailure::nothing("permitted-already", message));
     }

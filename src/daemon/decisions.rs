@@ -8,9 +8,9 @@ use crate::base::Xid;
 use crate::daemon::Daemon;
 use crate::daemon::openings::not_recipient;
 use crate::daemon::people;
-use crate::package::ItemTerms;
+use crate::package::ItemPath;
 use crate::policy;
-use crate::policy::table::judged;
+use crate::policy::table::{Outcome, judged};
 use crate::policy::{
     Action, Circumstances, Consent, Denial, Exception, Facts, PolicySet, Purpose, Role, Roles,
     Team, Terms, Verdict,
@@ -89,10 +89,25 @@ impl Daemon {
             ),
             terms: terms.into_owned(),
         });
-        Ok(Explanation {
-            items: items.collect(),
-            ..explained(xid, policy, question.purpose, &facts)
-        })
+        let items: Vec<_> = items.collect();
+        let sees_names = self.roles_of(caller).meets(Roles::EVIDENCE);
+        let mut whole = explained(xid, policy, question.purpose, &facts);
+        // The whole is opened where each item may be.
+        let denies = |item: &&ItemSays| item.judged.decision == Outcome::Deny;
+        if whole.judged.decision == Outcome::Permit
+            && let Some(item) = items.iter().find(denies)
+        {
+            whole.judged = item.judged.clone();
+            let text = whole.judged.text.unwrap_or_default();
+            whole.judged.text = Some(if sees_names {
+                beside(&item.path, &text)
+            } else {
+                text
+            });
+        }
+        // Names of items can tell of their content.
+        let items = if sees_names { items } else { Vec::new() };
+        Ok(Explanation { items, ..whole })
     }
 
     /// What is known about a wish to open or export a package that was received.
@@ -126,18 +141,21 @@ impl Daemon {
 }
 
 /// A denial that comes of the terms of an item says so.
-pub(crate) fn of_item(item: Option<&ItemTerms>, denial: Denial) -> Denial {
+pub(crate) fn of_item(item: Option<&ItemPath>, denial: Denial) -> Denial {
     let Some(item) = item else {
         return denial;
     };
     Denial {
-        text: format!(
-            "{:?} is under stricter terms of its own: {}",
-            item.path.as_str(),
-            denial.text
-        ),
+        text: beside(item, &denial.text),
         ..denial
     }
+}
+
+fn beside(item: &ItemPath, text: &str) -> String {
+    format!(
+        "{:?} is under stricter terms of its own, open the others with --item: {text}",
+        item.as_str()
+    )
 }
 
 fn explained(id: Xid, set: &PolicySet, purpose: Purpose, facts: &Facts<'_>) -> Explanation {

@@ -246,6 +246,7 @@ fn stricter(chain: &Chain, passed: &Terms, now: Timestamp) -> Option<Restrict> {
         withdraw: is_withdrawn || is_over || left.is_empty(),
         retain_until: Some(terms.retain_until),
         sunset: terms.sunset,
+        review: terms.review,
         purposes: left,
         restrictions: terms.restrictions.clone(),
         use_report: terms.use_report,
@@ -284,5 +285,6 @@ mod tests {
         check(&|it| it.restrictions = vec![Restriction::Return], true);
         check(&|it| it.use_report = true, true);
         check(&|it| it.sunset = "2031-01-01".parse().ok(), true);
+        check(&|it| it.review = "2031-01-01".parse().ok(), true);
     }
 }

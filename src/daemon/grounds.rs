@@ -5,6 +5,7 @@ use crate::api::server::ApiFailure;
 use crate::api::types::{Grounds, SealFinish, SealRequest};
 use crate::base::limits;
 use crate::package::item_terms::{self, ItemTerms, ItemTermsFault};
+use crate::policy::Restriction;
 use crate::receipt::{Disclosure, disclosure};
 use crate::seal;
 use crate::store::Exchange;
@@ -41,15 +42,57 @@ pub(super) fn check_request(request: &SealRequest) -> Result<(), ApiFailure> {
         .terms
         .check()
         .map_err(|e| ApiFailure::usage("bad-terms", e.to_string()))?;
-    if request.item_terms.len() > limits::ITEM_TERMS_MAX {
-        let fault = ItemTermsFault::TooMany(request.item_terms.len());
-        return Err(ApiFailure::usage(fault.code(), fault.to_string()));
+    let refused = |fault: ItemTermsFault| ApiFailure::usage(fault.code(), fault.to_string());
+    check_items(request).map_err(refused)?;
+    let says = request.terms.restrictions.contains(&Restriction::ItemTerms);
+    if says == request.item_terms.is_empty() {
+        let message = "the restriction item-terms stands in the terms where items are under terms of their own, and only there";
+        return Err(ApiFailure::usage("item-terms-missing", message));
     }
-    Ok(())
+    // Now, not when everything is sealed: where they will lie takes no more digits than this.
+    let far = limits::JSON_INTEGER_MAX.unsigned_abs();
+    let longest = request.item_terms.iter().map(|it| ItemTerms {
+        offset: far,
+        path: it.path.clone(),
+        size: far,
+        terms: it.terms.clone(),
+    });
+    check_length(&of_items(&longest.collect::<Vec<_>>()))
+}
+
+/// What can be said of items before it is known where they lie.
+fn check_items(request: &SealRequest) -> Result<(), ItemTermsFault> {
+    if request.item_terms.len() > limits::ITEM_TERMS_MAX {
+        return Err(ItemTermsFault::TooMany(request.item_terms.len()));
+    }
+    item_terms::check_apart(request.item_terms.iter().map(|it| &it.path))?;
+    let mut each = request.item_terms.iter();
+    each.try_for_each(|it| item_terms::check_one(&it.path, &it.terms, &request.terms))
+}
+
+fn of_items(items: &[ItemTerms]) -> Disclosure {
+    // Types of ours are JSON.
+    let items = serde_json::to_value(items).unwrap_or_default();
+    Disclosure::new(seal::random(), disclosure::ITEM_TERMS, items)
+}
+
+fn check_length(items: &Disclosure) -> Result<(), ApiFailure> {
+    let (length, most) = (items.encode().len(), limits::DISCLOSURE_BYTES_MAX);
+    if length <= most {
+        return Ok(());
+    }
+    let message = format!(
+        "what is to be said of items under terms of their own takes {length} bytes, at most {most} are allowed: name folders in place of their files, or send some as a package of their own"
+    );
+    Err(ApiFailure::usage("item-terms-too-long", message))
 }
 
 /// Whether the items that were sealed under terms of their own are those that were asked for, and stand as they must.
-pub(super) fn check_finish(request: &SealRequest, finish: &SealFinish) -> Result<(), ApiFailure> {
+pub(super) fn check_finish(
+    request: &SealRequest,
+    finish: &SealFinish,
+    plaintext: u64,
+) -> Result<(), ApiFailure> {
     let is_asked = |found: &ItemTerms| {
         let wish = request.item_terms.iter().find(|it| it.path == found.path);
         wish.is_some_and(|wish| wish.terms == found.terms)
@@ -59,7 +102,7 @@ pub(super) fn check_finish(request: &SealRequest, finish: &SealFinish) -> Result
         let message = "other items are under terms of their own than the permission is for";
         return Err(ApiFailure::usage("other-item-terms", message));
     }
-    let checked = item_terms::check(&finish.item_terms, &request.terms);
+    let checked = item_terms::check(&finish.item_terms, &request.terms, plaintext);
     checked.map_err(|e| ApiFailure::usage(e.code(), e.to_string()))
 }
 
@@ -86,26 +129,9 @@ pub(super) fn disclosures(request: &SealRequest, finish: &SealFinish) -> Vec<Dis
         ));
     }
     if !finish.item_terms.is_empty() {
-        // Types of ours are JSON.
-        let items = serde_json::to_value(&finish.item_terms).unwrap_or_default();
-        all.push(salted(disclosure::ITEM_TERMS, items));
+        all.push(of_items(&finish.item_terms));
     }
     all
-}
-
-/// Whether each can travel.
-pub(super) fn check_lengths(disclosures: &[Disclosure]) -> Result<(), ApiFailure> {
-    let long = disclosures
-        .iter()
-        .find(|it| it.encode().len() > limits::DISCLOSURE_BYTES_MAX);
-    long.map_or(Ok(()), |it| {
-        let message = format!(
-            "what is said of {} takes more than {} bytes: name folders in place of their files",
-            it.name,
-            limits::DISCLOSURE_BYTES_MAX
-        );
-        Err(ApiFailure::usage("disclosure-too-long", message))
-    })
 }
 
 /// What travels beside the offer. The title stays with the sender; the receiver's officer reads it in the manifest.
@@ -119,7 +145,10 @@ pub(super) fn sent(disclosures: &[Disclosure]) -> Vec<String> {
 
 /// The items of a package that its sender has put under terms of their own; none, where that cannot be read.
 pub(crate) fn item_terms_of(row: &Exchange) -> Vec<ItemTerms> {
-    disclosure::item_terms(&read(row)).unwrap_or_default()
+    let read = read(row);
+    let found = read.iter().find(|it| it.name == disclosure::ITEM_TERMS);
+    let items = found.and_then(|it| serde_json::from_value(it.value.clone()).ok());
+    items.unwrap_or_default()
 }
 
 fn read(row: &Exchange) -> Vec<Disclosure> {

@@ -60,6 +60,8 @@ impl Daemon {
         xid: Xid,
         wish: &HoldRequest,
     ) -> Result<HoldView, ApiFailure> {
+        // Nothing is destroyed while it is being held.
+        let _one_at_a_time = self.access.lock().await;
         let row = self.exchange(&xid).await?;
         if row.direction == Direction::Out || row.phase != Phase::Held {
             let message = format!(
@@ -96,6 +98,7 @@ impl Daemon {
 
     /// Ends the hold on a package.
     pub(crate) async fn release(&self, actor: &str, xid: Xid) -> Result<HoldView, ApiFailure> {
+        let _one_at_a_time = self.access.lock().await;
         let hold = self
             .hold_of(&xid)
             .await?

@@ -59,6 +59,7 @@ fn wish(request: &Forward) -> Restrict {
         withdraw: false,
         retain_until: request.retain_until,
         sunset: request.sunset,
+        review: None,
         purposes: request.purposes.clone(),
         restrictions: request.restrictions.clone(),
         use_report: request.use_report,
@@ -188,9 +189,12 @@ impl Daemon {
         };
         let items = chain.items.iter().map(|item| &item.terms);
         let decision = policy::decide_all(&self.station.own.policy, &facts, items);
-        match decision
-            .map_err(|(at, denial)| of_item(at.and_then(|at| chain.items.get(at)), denial))
-        {
+        match decision.map_err(|(at, denial)| {
+            of_item(
+                at.and_then(|at| chain.items.get(at)).map(|it| &it.path),
+                denial,
+            )
+        }) {
             Ok(permit) => Ok(Ready {
                 origin: self.dispatch_of(&row).await?,
                 row,
@@ -363,8 +367,9 @@ fn disclosures(
         Some(salted(name, value))
     });
     let mut all: Vec<_> = kept.collect();
+    // Salt and all, so that the third authority finds it in what the first sender has signed.
     let items = received.iter().find(|it| it.name == disclosure::ITEM_TERMS);
-    all.extend(items.map(|it| Disclosure::new(seal::random(), &it.name, it.value.clone())));
+    all.extend(items.cloned());
     let origin = String::from_utf8_lossy(ready.origin.note.bytes());
     all.push(salted(disclosure::ORIGIN, &origin));
     let longest = all.iter().map(|it| it.encode().len()).max();

@@ -21,16 +21,17 @@ use crate::config::Verb;
 use crate::daemon::Daemon;
 use crate::daemon::approvals::Approved;
 use crate::daemon::blanked::Blanked;
+use crate::daemon::chain::Chain;
 use crate::daemon::decisions::{Use, of_item};
 use crate::daemon::notices::Notice;
 use crate::daemon::statements::{Wish, check_justification};
-use crate::package::ItemTerms;
+use crate::package::{ItemTerms, segments};
 use crate::policy;
 use crate::policy::Action;
 use crate::policy::Permit;
 use crate::policy::instrument;
 use crate::policy::purpose::Purpose;
-use crate::policy::{Denial, Exception, ReasonCode, Terms};
+use crate::policy::{Denial, Exception, Ground, ReasonCode, Terms};
 use crate::receipt;
 use crate::receipt::Disclosure;
 use crate::receipt::Kind;
@@ -54,8 +55,36 @@ struct Held {
     permit: Arc<Permit>,
     caller: Caller,
     xid: Xid,
+    /// The terms in force under which it was permitted.
+    terms: Terms,
     /// The bytes of items under terms of their own for which it is not permitted; in order.
     withheld: Arc<[Range<u64>]>,
+}
+
+/// A wish to open, and what it is about.
+struct Asked<'a> {
+    exchange: &'a Exchange,
+    chain: &'a Chain,
+    purpose: Purpose,
+    /// Who has confirmed the exception that is declared.
+    second: Option<&'a str>,
+}
+
+impl Asked<'_> {
+    fn held(&self, permit: Permit, caller: &Caller, request: &OpenRequest) -> Held {
+        let names = &request.items;
+        let is_opened = |item: &ItemTerms| {
+            names.is_empty() || names.iter().any(|name| item.is_touched_by(name))
+        };
+        let withheld = self.chain.items.iter().filter(|it| !is_opened(it));
+        Held {
+            permit: Arc::new(permit),
+            caller: caller.clone(),
+            xid: self.exchange.xid,
+            terms: self.chain.terms().clone(),
+            withheld: withheld.map(ItemTerms::bytes).collect(),
+        }
+    }
 }
 
 /// The openings under way.
@@ -99,6 +128,12 @@ impl Openings {
         held.retain(|_, held| held.xid != *xid);
     }
 
+    /// Ends every opening of a package that was permitted under other terms than these, which are in force now.
+    pub(crate) fn end_others(&self, xid: &Xid, terms: &Terms) {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        held.retain(|_, held| held.xid != *xid || held.terms == *terms);
+    }
+
     /// Drops openings whose time is over.
     pub(crate) fn sweep(&self, now: Timestamp) {
         self.0
@@ -122,13 +157,12 @@ fn outcome(decision: &Result<Permit, Denial>, terms: &Terms) -> (Kind, Option<Re
 }
 
 /// What the sender is told of an opening under a declared exception.
-fn exceptional(wish: &Wish<'_>, exception: &Exception<'_>, terms: &Terms) -> Notice {
-    let second = exception.confirmed_by.unwrap_or_default();
+fn exceptional(wish: &Wish<'_>, ground: Ground, second: &str, terms: &Terms) -> Notice {
     let persons = format!("{}, approved by {second}", wish.actor);
     Notice {
         reason: Some(Reason {
-            code: exception.ground.to_string(),
-            clause: instrument::exception_clause(&terms.instrument, exception.ground).to_owned(),
+            code: ground.to_string(),
+            clause: instrument::exception_clause(&terms.instrument, ground).to_owned(),
         }),
         purpose: wish.purpose,
         disclosures: wish.disclosures(&persons),
@@ -146,12 +180,6 @@ pub(crate) trait Source: Read + Seek + Send {}
 
 impl<T: Read + Seek + Send> Source for T {}
 
-/// Plaintext bytes of an age payload of this length: 16 bytes of nonce, then chunks of 64 KiB with 16 bytes of tag.
-pub(crate) const fn plaintext_bytes(payload: u64) -> u64 {
-    let chunks = payload.saturating_sub(16);
-    chunks.saturating_sub(chunks.div_ceil((64 << 10) + 16) * 16)
-}
-
 impl Daemon {
     /// Decides on an opening; either way, a signed statement says so before anybody is answered.
     pub(crate) async fn open(
@@ -163,9 +191,6 @@ impl Daemon {
         let purpose = check_request(request)?;
         let exchange = self.held(xid).await?;
         let chain = self.chain_of(&exchange).await?;
-        let now = self.station.clock();
-        let terms = chain.terms_for(purpose, now);
-        let items = chain.items_for(&request.items, purpose, now);
         let manifest = manifest_digest(&exchange)?;
         let actor = caller.actor();
         // Until it is used up: an approval is for one opening.
@@ -176,34 +201,6 @@ impl Daemon {
             ),
             None => (None, None),
         };
-        let exception = request.exception.map(|ground| Exception {
-            ground,
-            declared_by: &actor,
-            confirmed_by: approved.as_ref().map(Approved::second),
-        });
-        let action = if request.export {
-            Action::Export
-        } else {
-            Action::Open
-        };
-        let asked = Use {
-            action,
-            actor: &actor,
-            roles: self.roles_of(caller),
-            purpose: &purpose,
-            related: request.related,
-            team: self.team_of(&exchange, caller).await?,
-            exception,
-            reviewed: self.reviewed(&xid).await?,
-            consents: &chain.consents,
-        };
-        let facts = self.facts_of_use(&exchange, &terms, asked);
-        let each = items.iter().map(|(_, terms)| terms.as_ref());
-        let decision = policy::decide_all(&self.station.own.policy, &facts, each);
-        let decision = decision.map_err(|(at, denial)| {
-            let item = at.and_then(|at| items.get(at)).map(|(item, _)| *item);
-            of_item(item, denial)
-        });
         let wish = Wish {
             actor: &actor,
             purpose: Some(purpose),
@@ -212,48 +209,95 @@ impl Daemon {
             related: request.related,
             export: request.export,
         };
-        let receipt = match (&decision, &approved, exception) {
-            (Ok(_), Some(approved), Some(exception)) => {
-                let notice = exceptional(&wish, &exception, &terms);
+        let asked = Asked {
+            exchange: &exchange,
+            chain: &chain,
+            purpose,
+            second: approved.as_ref().map(Approved::second),
+        };
+        let decision = self.decide_opening(caller, request, &asked).await?;
+        let says = outcome(&decision, chain.terms());
+        let lacks_second = decision
+            .as_ref()
+            .is_err_and(|denial| denial.reason == ReasonCode::SecondPersonMissing);
+        // Its place is taken before anything is stated: what is stated as opened can be read, and what the sender changes
+        // meanwhile ends it.
+        let place = decision.map(|permit| self.keep(asked.held(permit, caller, request)));
+        let place = match place {
+            Ok(kept) => Ok(kept?),
+            Err(denial) => Err(denial),
+        };
+        let exception = request.exception.zip(approved.as_ref());
+        let stated = match (&place, exception) {
+            (Ok(_), Some((ground, approved))) => {
+                let notice = exceptional(&wish, ground, approved.second(), chain.terms());
                 let used = vec![approved.used_up()];
-                self.notify(&exchange, notice, used).await?
+                self.notify(&exchange, notice, used).await
             }
-            (decision, _, _) => {
-                let says = outcome(decision, &terms);
-                self.state_access(&xid, &wish, says).await?
-            }
+            (Ok(_) | Err(_), _) => self.state_access(&xid, &wish, chain.terms(), says).await,
         };
         drop(turn);
-        if let Err(denial) = &decision
-            && denial.reason == ReasonCode::SecondPersonMissing
-        {
+        if let (Ok(name), Err(_)) = (&place, &stated) {
+            self.openings.end(name, caller);
+        }
+        let receipt = stated?;
+        if lacks_second {
             let id = xid.to_string();
             self.alone(caller, Verb::PackageException, &id, request)
                 .await?;
         }
         self.changed(xid);
-        let permit = decision.map_err(|denial| ApiFailure::denied(&denial))?;
-        let is_opened = |item: &ItemTerms| items.iter().any(|(opened, _)| *opened == item);
-        let withheld = chain.items.iter().filter(|it| !is_opened(it));
-        let withheld = withheld.map(ItemTerms::bytes).collect();
-        let held = Held {
-            permit: Arc::new(permit),
-            caller: caller.clone(),
-            xid,
-            withheld,
-        };
-        let name = self.keep(held)?;
+        let opening = place.map_err(|denial| ApiFailure::denied(&denial))?;
         Ok(Opening {
-            opening: name,
+            opening,
             id: xid,
             from: chain.manifest.from,
             to: chain.manifest.to,
             terms: chain.manifest.terms,
             item_terms: chain.items,
             manifest,
-            plaintext_bytes: plaintext_bytes(exchange.len),
+            plaintext_bytes: segments::plaintext_bytes(exchange.len),
             receipt,
         })
+    }
+
+    async fn decide_opening(
+        &self,
+        caller: &Caller,
+        request: &OpenRequest,
+        asked: &Asked<'_>,
+    ) -> Result<Result<Permit, Denial>, ApiFailure> {
+        let (exchange, chain, purpose) = (asked.exchange, asked.chain, asked.purpose);
+        let now = self.station.clock();
+        let terms = chain.terms_for(purpose, now);
+        let items = chain.items_for(&request.items, purpose, now);
+        let actor = caller.actor();
+        let wish = Use {
+            action: if request.export {
+                Action::Export
+            } else {
+                Action::Open
+            },
+            actor: &actor,
+            roles: self.roles_of(caller),
+            purpose: &purpose,
+            related: request.related,
+            team: self.team_of(exchange, caller).await?,
+            exception: request.exception.map(|ground| Exception {
+                ground,
+                declared_by: &actor,
+                confirmed_by: asked.second,
+            }),
+            reviewed: self.reviewed(&exchange.xid).await?,
+            consents: &chain.consents,
+        };
+        let facts = self.facts_of_use(exchange, &terms, wish);
+        let each = items.iter().map(|(_, terms)| terms.as_ref());
+        let decision = policy::decide_all(&self.station.own.policy, &facts, each);
+        Ok(decision.map_err(|(at, denial)| {
+            let item = at.and_then(|at| items.get(at)).map(|(item, _)| &item.path);
+            of_item(item, denial)
+        }))
     }
 
     fn keep(&self, opening: Held) -> Result<String, ApiFailure> {
@@ -480,22 +524,4 @@ fn check_request(request: &OpenRequest) -> Result<Purpose, ApiFailure> {
         ));
     }
     Ok(purpose)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn plaintext_is_what_age_leaves_of_a_payload() {
-        for (payload, plain) in [
-            (32, 0),
-            (33, 1),
-            (16 + 65_552, 65_536),
-            (16 + 65_552 + 17, 65_537),
-            (16 + 2 * 65_552, 131_072),
-        ] {
-            assert_eq!(plaintext_bytes(payload), plain, "{payload}");
-        }
-    }
 }

@@ -7,14 +7,20 @@ use crate::api::server::ApiFailure;
 use crate::base::Digest;
 use crate::base::json;
 use crate::daemon::Daemon;
+use crate::daemon::chain::read;
+use crate::daemon::openings::altered;
+use crate::daemon::routes::stored;
 use crate::daemon::statements::{commit_failure, unsigned};
 use crate::receipt::Kind;
-use crate::store::Op;
+use crate::seal;
+use crate::store::{Op, StatementRow};
 
 /// The record of an order, as its statement names it.
 #[derive(Serialize)]
 struct Record<'a, T> {
     v: u64,
+    /// Random: who guesses the rest cannot tell by the digest that it is so.
+    nonce: String,
     /// What was ordered: `hold`, `release`, `review`, `team`.
     order: &'a str,
     /// The ledger key of what it is about.
@@ -23,7 +29,28 @@ struct Record<'a, T> {
     record: &'a T,
 }
 
+fn key_of(subject: &Digest) -> String {
+    format!("order/{subject}")
+}
+
 impl Daemon {
+    /// The record that the statement of an order names; `None` for other statements.
+    pub(crate) async fn order_of(
+        &self,
+        stated: &StatementRow,
+    ) -> Result<Option<String>, ApiFailure> {
+        if stated.kind != Kind::Order.as_str() {
+            return Ok(None);
+        }
+        let subject = read(stated)?.receipt.subject;
+        let subject = subject.ok_or_else(|| altered("order"))?;
+        let kept = self.station.ledger.meta(&key_of(&subject)).await;
+        let kept = kept.map_err(|e| stored(&e))?;
+        let kept = kept.filter(|record| Digest::of(record) == subject);
+        let record = kept.ok_or_else(|| altered("record of the order"))?;
+        Ok(Some(String::from_utf8_lossy(&record).into_owned()))
+    }
+
     /// Keeps what was ordered under this ledger key, and states it: both or neither.
     pub(crate) async fn order<T: Serialize + Sync>(
         &self,
@@ -33,6 +60,7 @@ impl Daemon {
     ) -> Result<(), ApiFailure> {
         let record = json::canonical(&Record {
             v: 1,
+            nonce: hex::encode(seal::random::<16>()),
             order,
             subject: &key,
             record: kept,
@@ -42,7 +70,7 @@ impl Daemon {
         let ops = vec![
             stated.map_err(|e| unsigned(&e))?,
             Op::Meta {
-                key: format!("order/{subject}"),
+                key: key_of(&subject),
                 value: record,
             },
             Op::Meta {

@@ -48,8 +48,22 @@ impl Daemon {
     pub(crate) async fn heard_of(&self, xid: Xid) {
         self.retention.touch();
         self.onward.stale();
+        self.end_openings(xid).await;
         if let Err(e) = self.report_if_asked(xid).await {
             tracing::error!(%xid, "the sender asks what was done with its package, and cannot be told: {}", e.0.message);
+        }
+    }
+
+    /// Ends openings that were permitted under terms which are not in force any more.
+    async fn end_openings(&self, xid: Xid) {
+        let chain = match self.exchange(&xid).await {
+            Ok(row) => self.chain_of(&row).await,
+            Err(e) => Err(e),
+        };
+        match chain {
+            Ok(chain) => self.openings.end_others(&xid, chain.terms()),
+            // Under which terms they were permitted cannot be told any more.
+            Err(_) => self.openings.end_all(&xid),
         }
     }
 

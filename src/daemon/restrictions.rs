@@ -135,6 +135,10 @@ pub(crate) fn narrowed(
         after.sunset = Some(after.sunset.map_or(last, |before| before.min(last)));
         after.sunset = after.sunset.map(|it| it.min(after.retain_until));
     }
+    if let Some(day) = wish.review {
+        let day = after.review.map_or(day, |before| before.min(day));
+        after.review = Some(day.min(after.retain_until));
+    }
     if !wish.purposes.is_empty() {
         after.purposes.clone_from(&wish.purposes);
         after.purposes.sort_unstable();

@@ -58,6 +58,7 @@ impl Daemon {
         wish: &ReviewRequest,
     ) -> Result<ReviewView, ApiFailure> {
         check_justification(&wish.justification)?;
+        let _one_at_a_time = self.access.lock().await;
         let row = self.exchange(&xid).await?;
         if row.direction == Direction::Out || row.phase != Phase::Held {
             let message = format!(

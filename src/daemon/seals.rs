@@ -18,11 +18,13 @@ use crate::base::Timestamp;
 use crate::base::Xid;
 use crate::base::json;
 use crate::daemon::Daemon;
-use crate::daemon::grounds::{check_finish, check_lengths, check_request, disclosures, sent};
+use crate::daemon::decisions::of_item;
+use crate::daemon::grounds::{check_finish, check_request, disclosures, sent};
 use crate::daemon::roster::Known;
 use crate::daemon::sealed::{Sealed, whole, write_sealed};
 use crate::daemon::statements::{commit_failure, unsigned};
 use crate::identity::statement::Note;
+use crate::package::segments;
 use crate::policy;
 use crate::policy::Action;
 use crate::policy::Circumstances;
@@ -163,8 +165,12 @@ impl Daemon {
             circumstances: Circumstances::default(),
         };
         let items = request.item_terms.iter().map(|item| &item.terms);
-        let permit = policy::decide_all(&self.station.own.policy, &facts, items)
-            .map_err(|(_, denial)| ApiFailure::denied(&denial))?;
+        let permit = policy::decide_all(&self.station.own.policy, &facts, items).map_err(
+            |(at, denial)| {
+                let item = at.and_then(|at| request.item_terms.get(at));
+                ApiFailure::denied(&of_item(item.map(|it| &it.path), denial))
+            },
+        )?;
         let name = hex::encode(seal::random::<16>());
         let answer = SealGrant {
             grant: name.clone(),
@@ -311,9 +317,12 @@ impl Daemon {
     ) -> Result<Exchange, ApiFailure> {
         let mut grant = self.seals.take(name, caller)?;
         let xid = grant.xid;
-        let Some(sealed) = grant.spooled.take() else {
+        if let Err(failure) = finishable(&grant, &finish) {
             self.seals.put(name.to_owned(), grant);
-            return Err(ApiFailure::usage("no-bytes", "this grant has no bytes yet"));
+            return Err(failure);
+        }
+        let Some(sealed) = grant.spooled.take() else {
+            return Err(no_bytes());
         };
         let now = self.station.clock();
         if !grant
@@ -325,9 +334,7 @@ impl Daemon {
                     .next("send again"),
             );
         }
-        check_finish(&grant.request, &finish)?;
         let disclosures = disclosures(&grant.request, &finish);
-        check_lengths(&disclosures)?;
         let receipt = Receipt::dispatch(
             xid,
             self.party(),
@@ -364,6 +371,17 @@ impl Daemon {
         self.changed(xid);
         Ok(row)
     }
+}
+
+/// Whether the bytes are here, and what is said of them is what was asked for. If not, the grant stays as it is.
+fn finishable(grant: &Grant, finish: &SealFinish) -> Result<(), ApiFailure> {
+    let sealed = grant.spooled.as_ref().ok_or_else(no_bytes)?;
+    let plaintext = segments::plaintext_bytes(sealed.len);
+    check_finish(&grant.request, finish, plaintext)
+}
+
+fn no_bytes() -> ApiFailure {
+    ApiFailure::usage("no-bytes", "this grant has no bytes yet")
 }
 
 /// The row of a package that is about to be sent.

@@ -8,6 +8,7 @@ use crate::base::limits;
 use crate::daemon::Daemon;
 use crate::daemon::chain::Chain;
 use crate::identity::statement::Note;
+use crate::policy::Terms;
 use crate::policy::purpose::Purpose;
 use crate::receipt;
 use crate::receipt::Disclosure;
@@ -99,11 +100,16 @@ impl Daemon {
         Ok(self.logged(None, kind, &note))
     }
 
-    /// States that a package was opened, or that opening was refused; who and why stay here, their digests are signed.
+    /// States that a package was opened under these terms, or that opening was refused; who and why stay here, their digests are
+    /// signed.
+    ///
+    /// # Errors
+    /// Temporary, if the sender has changed the terms since it was decided.
     pub(crate) async fn state_access(
         &self,
         xid: &Xid,
         wish: &Wish<'_>,
+        terms: &Terms,
         (kind, reason): (Kind, Option<Reason>),
     ) -> Result<Digest, ApiFailure> {
         let _one_at_a_time = self.access.lock().await;
@@ -116,6 +122,10 @@ impl Daemon {
         let exchange = exchange
             .ok_or_else(|| ApiFailure::missing("no-such-package", "the package is gone"))?;
         let chain = self.chain_of(&exchange).await?;
+        if chain.terms() != terms {
+            let message = "the sender has changed the terms of the package meanwhile";
+            return Err(ApiFailure::temporary("conflict", message).next("give the command again"));
+        }
         let (note, disclosures) = self.access_note(&chain, wish, (kind, reason))?;
         let stays = Stated {
             kind,
@@ -124,7 +134,9 @@ impl Daemon {
             from: Phase::Held,
             to: Phase::Held,
         };
-        let ops = self.stated(*xid, &stays);
+        let mut ops = self.stated(*xid, &stays);
+        let steps = exchange.steps;
+        ops.insert(0, Op::Unmoved { xid: *xid, steps });
         self.station
             .ledger
             .commit(ops)
@@ -139,13 +151,7 @@ impl Daemon {
         wish: &Wish<'_>,
         (kind, reason): (Kind, Option<Reason>),
     ) -> Result<(Note, Vec<Disclosure>), ApiFailure> {
-        let mut disclosures = wish.disclosures(wish.actor);
-        for (said, name) in [
-            (wish.related, disclosure::RELATED),
-            (wish.export, disclosure::EXPORT),
-        ] {
-            disclosures.extend(said.then(|| Disclosure::new(seal::random(), name, true)));
-        }
+        let disclosures = wish.disclosures(wish.actor);
         let mut next = chain
             .accessed
             .receipt
@@ -205,6 +211,12 @@ impl Wish<'_> {
         let items = self.items.to_vec();
         let mut all = who_and_why(persons, self.justification);
         all.push(Disclosure::new(seal::random(), disclosure::ITEMS, items));
+        for (said, name) in [
+            (self.related, disclosure::RELATED),
+            (self.export, disclosure::EXPORT),
+        ] {
+            all.extend(said.then(|| Disclosure::new(seal::random(), name, true)));
+        }
         all
     }
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::limits;
 use crate::package::bag;
 use crate::package::manifest::{Item, Manifest};
-use crate::package::path::ItemPath;
+use crate::package::path::{self, ItemPath};
 use crate::package::tape;
 use crate::policy::{Terms, TermsFault};
 
@@ -36,9 +36,9 @@ pub enum ItemTermsFault {
         "{0} items and folders are under terms of their own, at most 64 can be: name folders in place of their files"
     )]
     TooMany(usize),
-    /// One lies within another, or their bytes overlap, or they are not in order.
+    /// One lies within another, or their bytes overlap, are not in order, or not in the package.
     #[error(
-        "{0:?} lies within or before another item or folder under terms of its own, or has no bytes"
+        "{0:?} lies within or before another item or folder under terms of its own, or has no bytes in the package"
     )]
     Order(String),
     /// The terms contradict themselves.
@@ -46,7 +46,7 @@ pub enum ItemTermsFault {
     Terms(String, TermsFault),
     /// The terms permit what those of the package do not, or another day until which it may be kept.
     #[error(
-        "terms of {0:?} are not within those of the package, or name another retain_until: an item is destroyed with its package"
+        "terms of {0:?} are not within those of the package, or name another retain_until, review or use_report: an item is kept, reviewed and reported on with its package"
     )]
     Looser(String),
     /// There is no such item.
@@ -74,11 +74,7 @@ impl ItemTermsFault {
 impl ItemTerms {
     /// Whether the item, or one in the folder, is the one of this name or in the folder of this name.
     pub fn is_touched_by(&self, name: &str) -> bool {
-        let below = |inner: &str, outer: &str| {
-            let rest = inner.strip_prefix(outer);
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        };
-        self.path.is_within(name) || below(name, self.path.as_str())
+        self.path.is_within(name) || path::lies_in(name, self.path.as_str())
     }
 
     /// Its bytes in the tar.
@@ -87,31 +83,63 @@ impl ItemTerms {
     }
 }
 
-/// Whether the terms of an item are stricter than those of its package, or the same. A day until which it may be kept of its own
-/// would be a promise that cannot be kept: one key opens the whole package.
+/// Whether the terms of an item are stricter than those of its package, or the same. It can have a handling code and an evaluation
+/// where the package has none; it has no day of its own until which it may be kept, and no review or report: one key opens the
+/// whole package, which is kept, reviewed and reported on as one.
 pub fn is_stricter(item: &Terms, package: &Terms) -> bool {
-    item.is_within(package) && item.retain_until == package.retain_until
+    let as_one = (item.retain_until, item.review, item.use_report)
+        == (package.retain_until, package.review, package.use_report);
+    let coded = package.handling.is_none() || item.handling == package.handling;
+    let evaluated = package.evaluation.is_none() || item.evaluation == package.evaluation;
+    let uncoded = Terms {
+        handling: package.handling,
+        evaluation: package.evaluation,
+        ..item.clone()
+    };
+    as_one && coded && evaluated && uncoded.is_within(package)
 }
 
-/// Checks number, order and terms of what came with a dispatch under these terms.
-pub fn check(all: &[ItemTerms], package: &Terms) -> Result<(), ItemTermsFault> {
+/// Whether none of these lies in another.
+///
+/// # Errors
+/// The first that does.
+pub fn check_apart<'a>(
+    paths: impl Iterator<Item = &'a ItemPath> + Clone,
+) -> Result<(), ItemTermsFault> {
+    for (at, one) in paths.clone().enumerate() {
+        let mut others = paths.clone().enumerate().filter(|(other, _)| *other != at);
+        if others.any(|(_, other)| one.is_within(other.as_str())) {
+            return Err(ItemTermsFault::Order(one.to_string()));
+        }
+    }
+    Ok(())
+}
+
+/// Checks the terms of one item or folder.
+pub fn check_one(path: &ItemPath, item: &Terms, package: &Terms) -> Result<(), ItemTermsFault> {
+    let checked = item.check();
+    checked.map_err(|fault| ItemTermsFault::Terms(path.to_string(), fault))?;
+    if is_stricter(item, package) {
+        Ok(())
+    } else {
+        Err(ItemTermsFault::Looser(path.to_string()))
+    }
+}
+
+/// Checks number, order and terms of what came with a dispatch under these terms, of a package with so many bytes of plaintext.
+pub fn check(all: &[ItemTerms], package: &Terms, plaintext: u64) -> Result<(), ItemTermsFault> {
     if all.len() > limits::ITEM_TERMS_MAX {
         return Err(ItemTermsFault::TooMany(all.len()));
     }
+    check_apart(all.iter().map(|it| &it.path))?;
     let mut end = 0;
-    for (at, one) in all.iter().enumerate() {
-        let path = || one.path.to_string();
-        let others = all.iter().enumerate().filter(|(other, _)| *other != at);
-        let nested = |other: &ItemTerms| one.path.is_within(other.path.as_str());
-        if one.offset < end || one.size == 0 || others.map(|(_, it)| it).any(nested) {
-            return Err(ItemTermsFault::Order(path()));
+    for one in all {
+        let bytes = one.bytes();
+        if bytes.start < end || bytes.is_empty() || bytes.end > plaintext {
+            return Err(ItemTermsFault::Order(one.path.to_string()));
         }
-        end = one.offset.saturating_add(one.size);
-        let terms = one.terms.check();
-        terms.map_err(|fault| ItemTermsFault::Terms(path(), fault))?;
-        if !is_stricter(&one.terms, package) {
-            return Err(ItemTermsFault::Looser(path()));
-        }
+        end = bytes.end;
+        check_one(&one.path, &one.terms, package)?;
     }
     Ok(())
 }
@@ -132,7 +160,7 @@ pub fn locate(
     });
     let mut located: Vec<_> = located.collect::<Result<_, _>>()?;
     located.sort_by_key(|it| it.offset);
-    check(&located, &manifest.terms)?;
+    check(&located, &manifest.terms, u64::MAX)?;
     Ok(located)
 }
 

@@ -167,9 +167,7 @@ impl ItemPath {
 
     /// Whether this is `folder` or lies beneath it.
     pub fn is_within(&self, folder: &str) -> bool {
-        self.0
-            .strip_prefix(folder)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        lies_in(&self.0, folder)
     }
 }
 
@@ -195,6 +193,12 @@ impl<'de> Deserialize<'de> for ItemPath {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         Self::parse(&String::deserialize(from)?).map_err(de::Error::custom)
     }
+}
+
+/// Whether this path is `folder` or lies beneath it.
+pub(super) fn lies_in(path: &str, folder: &str) -> bool {
+    let rest = path.strip_prefix(folder);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// The same name in normalisation form C: what sealing makes of the names that some systems store in form D.

@@ -37,6 +37,12 @@ pub fn root_of(hashes: impl IntoIterator<Item = Digest>) -> Digest {
     root.root()
 }
 
+/// Plaintext bytes of an age payload of this length: 16 bytes of nonce, then chunks of 64 KiB with 16 bytes of tag.
+pub const fn plaintext_bytes(payload: u64) -> u64 {
+    let chunks = payload.saturating_sub(16);
+    chunks.saturating_sub(chunks.div_ceil((64 << 10) + 16) * 16)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -68,6 +74,19 @@ mod tests {
         fn the_lengths_of_all_segments_add_up(len in 0..100 * SEGMENT_BYTES) {
             let sum: u64 = (0..count(len)).map(|index| length_of(index, len)).sum();
             prop_assert_eq!(sum, len);
+        }
+    }
+
+    #[test]
+    fn plaintext_is_what_age_leaves_of_a_payload() {
+        for (payload, plain) in [
+            (32, 0),
+            (33, 1),
+            (16 + 65_552, 65_536),
+            (16 + 65_552 + 17, 65_537),
+            (16 + 2 * 65_552, 131_072),
+        ] {
+            assert_eq!(plaintext_bytes(payload), plain, "{payload}");
         }
     }
 }

@@ -70,9 +70,12 @@ impl Permit {
         }
     }
 
-    /// This permission, ended when the other ends, for the same under further terms.
+    /// This permission, ended when the other ends, for the same under further terms; it stands on a consent if either does.
     pub(super) fn within(mut self, other: &Self) -> Self {
         self.until = self.until.min(other.until);
+        if other.is_by_consent() {
+            self.rule = other.rule;
+        }
         self
     }
 

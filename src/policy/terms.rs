@@ -56,6 +56,9 @@ vocabulary! {
         Confidential = "confidential",
         /// Delete once the purpose is met, without waiting for the end of retention.
         DeleteAfterUse = "delete-after-use",
+        /// Some items are under stricter terms of their own, which travel beside the dispatch; set by the program where there are
+        /// such items.
+        ItemTerms = "item-terms",
         /// No decision by automated means alone (Directive (EU) 2016/680 art. 11).
         NoAutomatedDecision = "no-automated-decision",
         /// Do not tell the person concerned for now (Regulation (EU) 2023/1543 art. 13).
@@ -100,7 +103,8 @@ impl Restriction {
             }
             Self::Return => Some("http://www.w3.org/ns/odrl/2/transfer"),
             Self::StatedPurposesOnly => Some("http://www.w3.org/ns/odrl/2/purpose"),
-            Self::NoAutomatedDecision
+            Self::ItemTerms
+            | Self::NoAutomatedDecision
             | Self::SpecialCategories
             | Self::Speciality
             | Self::UnderPrivilegeReview
@@ -282,16 +286,15 @@ impl Terms {
         Ok(())
     }
 
-    /// Whether nothing that is permitted under these terms is forbidden under the earlier ones: instrument, legal basis
-    /// and evaluation are the same; purposes and dates shrink, restrictions and duties grow. A handling code can be set
-    /// where there was none; codes are not stricter than one another (H1 forbids use in court, H2 passing on).
+    /// Whether nothing that is permitted under these terms is forbidden under the earlier ones: instrument, legal basis,
+    /// handling and evaluation are the same; purposes and dates shrink, restrictions and duties grow.
     pub fn is_within(&self, earlier: &Self) -> bool {
         let no_later = |date: Option<Date>, before: Option<Date>| {
             before.is_none_or(|before| date.is_some_and(|date| date <= before))
         };
         self.instrument == earlier.instrument
             && self.legal_basis == earlier.legal_basis
-            && (earlier.handling.is_none() || self.handling == earlier.handling)
+            && self.handling == earlier.handling
             && self.evaluation == earlier.evaluation
             && self.purposes.iter().all(|it| earlier.purposes.contains(it))
             && self.retain_until <= earlier.retain_until
@@ -509,6 +512,7 @@ mod tests {
             Some("distribute"),
             Some("delete"),
             None,
+            None,
             Some("inform"),
             Some("inform"),
             Some("transfer"),
@@ -550,7 +554,8 @@ mod tests {
             assert!(!before.is_within(&after), "{at}");
             assert!(after.is_within(&after), "{at}");
         }
-        let other: [fn(&mut Terms); 3] = [
+        let other: [fn(&mut Terms); 4] = [
+            |t| t.handling = Some(Handling::H0),
             |t| t.instrument = "MLA-2000".parse().unwrap(),
             |t| t.legal_basis = Some("http://data.europa.eu/eli/dir/2014/41/oj".to_owned()),
             |t| {
@@ -565,17 +570,6 @@ mod tests {
             change(&mut after);
             assert!(!after.is_within(&before), "{at}");
             assert!(!before.is_within(&after), "{at}");
-        }
-        // A handling code is added where there was none; codes are not stricter than one another.
-        let coded = |code| Terms {
-            handling: code,
-            ..before.clone()
-        };
-        let (none, h1) = (coded(None), coded(Some(Handling::H1)));
-        assert!(h1.is_within(&none) && !none.is_within(&h1));
-        for code in [Handling::H0, Handling::H2, Handling::H3] {
-            let other = coded(Some(code));
-            assert!(!other.is_within(&h1) && !h1.is_within(&other), "{code}");
         }
         // Stricter in one thing does not make up for looser in another.
         let mut mixed = before.clone();

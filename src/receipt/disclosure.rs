@@ -7,14 +7,12 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::Deserialize as _;
 use serde_json::Value;
 
 use crate::base::Digest;
 use crate::base::json;
 use crate::base::json::JsonFault;
 use crate::base::limits;
-use crate::package::ItemTerms;
 use crate::policy::Code;
 
 /// Who asked for it: the name of a person or account at the issuer.
@@ -25,7 +23,7 @@ pub const CASE: &str = "case";
 pub const ITEM_ROOT: &str = "item-root";
 /// The paths of the items that were opened.
 pub const ITEMS: &str = "items";
-/// Items and folders under terms of their own: an array of [`ItemTerms`].
+/// Items and folders under terms of their own: an array of [`crate::package::ItemTerms`].
 pub const ITEM_TERMS: &str = "item-terms";
 /// That an age file was taken away, still encrypted, in place of its plaintext.
 pub const EXPORT: &str = "export";
@@ -95,9 +93,6 @@ pub enum DisclosureFault {
     /// The same name twice.
     #[error("disclosure {0:?} stands twice")]
     Twice(String),
-    /// [`ITEM_TERMS`] is no list of items and terms.
-    #[error("the disclosure of items under terms of their own is no list of items and terms")]
-    ItemTerms,
 }
 
 impl DisclosureFault {
@@ -111,7 +106,6 @@ impl DisclosureFault {
             Self::Shape => "disclosure-shape",
             Self::NotInReceipt(_) => "disclosure-not-in-receipt",
             Self::Twice(_) => "disclosure-twice",
-            Self::ItemTerms => "disclosure-item-terms",
         }
     }
 }
@@ -194,19 +188,6 @@ pub fn text<'a>(disclosures: &'a [Disclosure], name: &str) -> Option<&'a str> {
         .iter()
         .find(|disclosure| disclosure.name == name)
         .and_then(|disclosure| disclosure.value.as_str())
-}
-
-/// The items under terms of their own among these; none where nothing is said of them. Whether they are in order, and their terms
-/// within those of the package, is still to be seen.
-///
-/// # Errors
-/// What is said is no list of items and terms.
-pub fn item_terms(disclosures: &[Disclosure]) -> Result<Vec<ItemTerms>, DisclosureFault> {
-    let found = disclosures.iter().find(|it| it.name == ITEM_TERMS);
-    found.map_or_else(
-        || Ok(Vec::new()),
-        |it| Vec::deserialize(&it.value).map_err(|_| DisclosureFault::ItemTerms),
-    )
 }
 
 #[cfg(test)]

@@ -2,12 +2,13 @@
 //!
 //! [`kind`] says of each kind who issues it, whether the other side signs too and what it may follow; [`body`] is what a
 //! receipt holds, and which fields a kind needs; [`chain`] reads, signs, verifies and links them; [`disclosure`] is what
-//! travels beside a receipt and is in it only as a salted digest; [`onward`] is what ties what is passed on to its first sender.
+//! travels beside a receipt and is in it only as a salted digest, [`items`] what that says of single items; [`onward`] is what ties what is passed on to its first sender.
 
 pub mod body;
 pub mod chain;
 pub mod disclosure;
 mod fault;
+pub mod items;
 pub mod kind;
 pub mod onward;
 pub mod parts;
@@ -16,6 +17,7 @@ pub use body::{Receipt, Stamp};
 pub use chain::{continues, newest, open, verify, verify_own};
 pub use disclosure::{Disclosure, DisclosureFault};
 pub use fault::ReceiptFault;
+pub use items::ItemsFault;
 pub use kind::{Issuer, Kind, Profile};
 pub use onward::OnwardFault;
 pub use parts::{Head, Party, Pkg, Reason, Used};

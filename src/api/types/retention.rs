@@ -104,6 +104,9 @@ pub struct Restrict {
     /// An earlier last day of retention.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub retain_until: Option<Date>,
+    /// A day of review, or an earlier one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub review: Option<Date>,
     /// An earlier last day of use.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub sunset: Option<Date>,

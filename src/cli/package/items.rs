@@ -10,7 +10,7 @@ use crate::base::limits;
 use crate::cli::failure::Failure;
 use crate::cli::input;
 use crate::package::ItemPath;
-use crate::package::item_terms::{ItemTermsFault, is_stricter};
+use crate::package::item_terms::{self, ItemTermsFault};
 use crate::policy::{Evaluation, Handling, Onward, Purpose, Restriction, Terms};
 
 /// The longest such file.
@@ -34,11 +34,9 @@ struct Written {
     #[serde(default)]
     restrictions: Vec<Restriction>,
     sunset: Option<Date>,
-    review: Option<Date>,
     onward: Option<Onward>,
     handling: Option<Handling>,
     evaluation: Option<Evaluation>,
-    use_report: Option<bool>,
 }
 
 impl Written {
@@ -53,19 +51,12 @@ impl Written {
         terms.restrictions.sort_unstable();
         terms.restrictions.dedup();
         terms.sunset = self.sunset.or(terms.sunset);
-        terms.review = self.review.or(terms.review);
         terms.onward = self.onward.unwrap_or(terms.onward);
         terms.handling = self.handling.or(terms.handling);
         terms.evaluation = self.evaluation.or(terms.evaluation);
-        terms.use_report = self.use_report.unwrap_or(terms.use_report);
         let path = self.path;
-        let contradict = |fault| ItemTermsFault::Terms(path.to_string(), fault);
-        terms.check().map_err(|e| refused(&contradict(e)))?;
-        if is_stricter(&terms, package) {
-            Ok(ItemWish { path, terms })
-        } else {
-            Err(refused(&ItemTermsFault::Looser(path.to_string())))
-        }
+        item_terms::check_one(&path, &terms, package).map_err(|e| refused(&e))?;
+        Ok(ItemWish { path, terms })
     }
 }
 
@@ -76,24 +67,30 @@ fn refused(fault: &ItemTermsFault) -> Failure {
 /// Reads the file; what it does not say of an item is as for the package.
 pub(super) fn read(path: &Path, package: &Terms) -> Result<Vec<ItemWish>, Failure> {
     let bytes = input::read_limited(path, FILE_BYTES_MAX)?;
-    parse(&String::from_utf8_lossy(&bytes), package)
+    let text = String::from_utf8(bytes).map_err(|e| unreadable(&e.to_string()))?;
+    parse(&text, package)
+}
+
+fn unreadable(why: &str) -> Failure {
+    Failure::usage("item-terms-unreadable", why).next(
+        "write [[item]] tables with path, and purposes, restrictions, sunset, onward, handling or evaluation",
+    )
 }
 
 fn parse(text: &str, package: &Terms) -> Result<Vec<ItemWish>, Failure> {
-    let file: File = toml::from_str(text).map_err(|e| {
-        Failure::usage("item-terms-unreadable", e.to_string()).next(
-            "write [[item]] tables with path, and purposes, restrictions, sunset, review, onward, handling or use_report",
-        )
-    })?;
+    let file: File = toml::from_str(text).map_err(|e| unreadable(&e.to_string()))?;
     if file.item.len() > limits::ITEM_TERMS_MAX {
         return Err(refused(&ItemTermsFault::TooMany(file.item.len())));
     }
+    let apart = item_terms::check_apart(file.item.iter().map(|it| &it.path));
+    apart.map_err(|e| refused(&e))?;
     file.item.into_iter().map(|it| it.terms(package)).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::Source;
 
     fn package() -> Terms {
         let purposes = [Purpose::Prosecution, Purpose::Trial];
@@ -117,7 +114,7 @@ mod tests {
 
             [[item]]
             path = "mail"
-            use_report = true
+            evaluation = { source = "B", information = 2 }
         "#;
         let read = parse(text, &package()).unwrap();
         let [interview, mail] = read.as_slice() else {
@@ -127,30 +124,35 @@ mod tests {
         let restrictions = [Restriction::Confidential, Restriction::VulnerablePersons];
         assert_eq!(interview.terms.restrictions, restrictions);
         assert_eq!(interview.terms.handling, Some(Handling::H2));
-        let reported = Terms {
-            use_report: true,
+        let evaluated = Terms {
+            evaluation: Some(Evaluation {
+                source: Source::B,
+                information: 2,
+            }),
             ..package()
         };
-        assert_eq!((mail.path.as_str(), &mail.terms), ("mail", &reported));
+        assert_eq!((mail.path.as_str(), &mail.terms), ("mail", &evaluated));
     }
 
     #[test]
     fn what_is_looser_or_wrong_is_refused() {
         for (more, code) in [
             ("purposes = [\"civil-claim\"]", "item-terms-looser"),
-            (
-                "evaluation = { source = \"A\", information = 1 }",
-                "item-terms-looser",
-            ),
             ("purposes = []", "item-terms-contradict"),
             ("sunset = \"2040-01-01\"", "item-terms-contradict"),
             ("retain_until = \"2030-01-01\"", "item-terms-unreadable"),
+            ("use_report = true", "item-terms-unreadable"),
             ("purposes = [\"trail\"]", "item-terms-unreadable"),
         ] {
             let text = format!("[[item]]\npath = \"a\"\n{more}");
             let fault = parse(&text, &package()).unwrap_err();
             assert_eq!((fault.code, fault.error.as_str()), (2, code), "{more}");
         }
+        let nested = "[[item]]\npath = \"a\"\n[[item]]\npath = \"a/b\"\n";
+        assert_eq!(
+            parse(nested, &package()).unwrap_err().error,
+            "item-terms-order"
+        );
         let many = "[[item]]\npath = \"a\"\n".repeat(65);
         assert_eq!(
             parse(&many, &package()).unwrap_err().error,

@@ -103,6 +103,9 @@ pub(crate) struct RestrictArgs {
     /// An earlier last day on which it may be used
     #[arg(long, value_name = "DATE")]
     sunset: Option<Date>,
+    /// A day on which somebody has to look whether it is still needed, or an earlier one
+    #[arg(long, value_name = "DATE")]
+    review: Option<Date>,
     /// The purposes that remain, separated by commas
     #[arg(long = "purpose", value_name = "P", value_delimiter = ',', value_parser = Purpose::parse)]
     purposes: Vec<Purpose>,
@@ -298,6 +301,7 @@ impl RestrictArgs {
             withdraw: false,
             retain_until: self.retain_until,
             sunset: self.sunset,
+            review: self.review,
             purposes: self.purposes.clone(),
             restrictions: self.restrictions.clone(),
             use_report: self.use_report,
@@ -314,6 +318,7 @@ impl WithdrawArgs {
             withdraw: true,
             retain_until: None,
             sunset: None,
+            review: None,
             purposes: Vec::new(),
             restrictions: Vec::new(),
             use_report: false,

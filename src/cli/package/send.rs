@@ -17,7 +17,7 @@ use crate::cli::package::terms::TermsArgs;
 use crate::cli::package::wait;
 use crate::cli::progress::{Progress, Stopwatch, Unit};
 use crate::cli::text;
-use crate::policy::Terms;
+use crate::policy::{Restriction, Terms};
 use crate::seal::{self, SealError, SealPlan, Sealed};
 
 #[derive(Debug, Args)]
@@ -43,7 +43,8 @@ pub(crate) struct SendArgs {
     /// Why sending it is proportionate; the receiver reads it, receipts hold a digest of it alone
     #[arg(long, value_name = "T")]
     proportionality: Option<String>,
-    /// A TOML file that puts items or folders of the package under stricter terms of their own
+    /// A TOML file that puts items or folders of the package under stricter terms of their own: [[item]] tables with path, and
+    /// purposes, restrictions, sunset, onward, handling or evaluation
     #[arg(long, value_name = "FILE", conflicts_with = "each")]
     item_terms: Option<PathBuf>,
     /// Send it before packages that are not urgent; the receiver does not see this
@@ -95,7 +96,11 @@ pub(super) struct Summary<'a> {
 
 impl SendArgs {
     pub(super) fn run(&self, call: &Call) -> Result<(), Failure> {
-        let terms = self.terms.terms()?;
+        let mut terms = self.terms.terms()?;
+        if self.item_terms.is_some() && !terms.restrictions.contains(&Restriction::ItemTerms) {
+            terms.restrictions.push(Restriction::ItemTerms);
+            terms.restrictions.sort_unstable();
+        }
         let request = SealRequest {
             to: self.to.clone(),
             case: self.case.clone(),

@@ -29,7 +29,7 @@ use crate::daemon::routes::{Answer, Shared, stored};
 use crate::daemon::views;
 use crate::identity::statement::Note;
 use crate::package::segments;
-use crate::policy::{Purpose, Role};
+use crate::policy::{Purpose, Role, Roles};
 use crate::receipt;
 use crate::store::Direction;
 use crate::store::Exchange;
@@ -101,7 +101,11 @@ async fn named(daemon: &Daemon, name: &str) -> Result<Exchange, ApiFailure> {
     daemon.exchange(&daemon.find(name).await?).await
 }
 
-pub(super) async fn show(State(daemon): Shared, Path(name): Path<String>) -> Answer<PackageDetail> {
+pub(super) async fn show(
+    State(daemon): Shared,
+    ConnectInfo(caller): ConnectInfo<Caller>,
+    Path(name): Path<String>,
+) -> Answer<PackageDetail> {
     let row = named(&daemon, &name).await?;
     let statements = daemon
         .station
@@ -123,7 +127,12 @@ pub(super) async fn show(State(daemon): Shared, Path(name): Path<String>) -> Ans
         header_held: header.is_some(),
         hold: daemon.hold_of(&row.xid).await?,
         review: daemon.review_of(&row.xid).await?,
-        item_terms: item_terms_of(&row),
+        // Names of items can tell of their content.
+        item_terms: if daemon.roles_of(&caller).meets(Roles::EVIDENCE) {
+            item_terms_of(&row)
+        } else {
+            Vec::new()
+        },
         grounds: grounds_of(&row),
         receipts: statements.iter().map(views::receipt_view).collect(),
     }))

@@ -60,6 +60,7 @@ pub(super) async fn show(State(daemon): Shared, Path(seq): Path<i64>) -> Answer<
     Ok(Json(ReceiptDetail {
         receipt: views::receipt_view(&row),
         note: String::from_utf8_lossy(&row.note).into_owned(),
+        record: daemon.order_of(&row).await?,
     }))
 }
 

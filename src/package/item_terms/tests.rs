@@ -1,7 +1,7 @@
 use super::*;
 use crate::base::Digest;
 use crate::package::manifest::{CustodyEvent, SEALED, Salt};
-use crate::policy::{Onward, Purpose, Restriction};
+use crate::policy::{Handling, Onward, Purpose, Restriction};
 
 fn terms() -> Terms {
     let purposes = [Purpose::Prosecution, Purpose::Trial];
@@ -139,9 +139,19 @@ fn a_list_from_outside_is_in_order_and_stricter() {
             with(&|it| it.restrictions = vec![Restriction::VulnerablePersons]),
             None,
         ),
+        (with(&|it| it.handling = Some(Handling::H1)), None),
+        (with(&|it| it.use_report = true), Some("looser")),
+        (
+            with(&|it| it.review = "2030-01-01".parse().ok()),
+            Some("looser"),
+        ),
+        (vec![one((1 << 20) - 512, "a", 512)], None),
+        (vec![one((1 << 20) - 512, "a", 513)], Some("order")),
     ];
     for (list, want) in cases {
-        let got = check(&list, &terms()).err().map(|fault| fault.code());
+        let got = check(&list, &terms(), 1 << 20)
+            .err()
+            .map(|fault| fault.code());
         let want = want.map(|it| format!("item-terms-{it}"));
         assert_eq!(got, want.as_deref(), "{list:?}");
     }

@@ -32,23 +32,24 @@ enum Test {
 }
 
 impl Guard {
-    /// Whether it holds; where that cannot be told here, Cedar has to.
-    fn holds(&self, of: &Attributes<'_>) -> bool {
-        let value = of.get(&self.attribute);
-        match (&self.test, value) {
+    /// Whether it holds; `None` where that cannot be told here.
+    fn holds(&self, of: &Attributes<'_>) -> Option<bool> {
+        Some(match (&self.test, of.get(&self.attribute)) {
             (Test::Has, value) => value.is_some(),
             (Test::Is(word), Some(Value::Text(text))) => word == text,
             (Test::OneOf(words), Some(Value::Text(text))) => words.iter().any(|it| it == text),
             (Test::Contains(word), Some(Value::Words(words))) => words.contains(&word.as_str()),
             (Test::Flag(want), Some(Value::Flag(is))) => want == is,
-            (Test::Is(_) | Test::OneOf(_) | Test::Contains(_) | Test::Flag(_), _) => true,
-        }
+            (Test::Is(_) | Test::OneOf(_) | Test::Contains(_) | Test::Flag(_), _) => return None,
+        })
     }
 }
 
-/// Whether all hold, in the order in which the rule has them.
+/// Whether the rule is to be asked: all its guards hold, in the order in which it has them, or Cedar has to tell.
 pub(super) fn hold(guards: &[Guard], of: &Attributes<'_>) -> bool {
-    guards.iter().all(|guard| guard.holds(of))
+    let told = guards.iter().map(|guard| guard.holds(of));
+    told.take_while(Option::is_some)
+        .all(|holds| holds == Some(true))
 }
 
 /// The guards with which this rule begins; none where it begins otherwise.
@@ -167,7 +168,7 @@ mod tests {
 
     #[test]
     fn a_guard_holds_or_leaves_it_to_cedar() {
-        let facts_say = |name: &str, test: Test, want: bool| {
+        let facts_say = |name: &str, test: Test, want: Option<bool>| {
             let guard = Guard {
                 attribute: name.to_owned(),
                 test,
@@ -176,24 +177,36 @@ mod tests {
             assert_eq!(guard.holds(&of), want, "{guard:?}");
         };
         let word = str::to_owned;
-        facts_say("purpose", Test::Has, true);
-        facts_say("third", Test::Has, false);
-        facts_say("instrument", Test::Is(word("EIO")), true);
-        facts_say("instrument", Test::Is(word("UNTOC")), false);
+        facts_say("purpose", Test::Has, Some(true));
+        facts_say("third", Test::Has, Some(false));
+        facts_say("instrument", Test::Is(word("EIO")), Some(true));
+        facts_say("instrument", Test::Is(word("UNTOC")), Some(false));
         facts_say(
             "instrument",
             Test::OneOf(vec![word("x"), word("EIO")]),
-            true,
+            Some(true),
         );
-        facts_say("instrument", Test::OneOf(vec![word("x")]), false);
-        facts_say("roles", Test::Contains(word("officer")), true);
-        facts_say("roles", Test::Contains(word("auditor")), false);
-        facts_say("related", Test::Flag(false), true);
-        facts_say("related", Test::Flag(true), false);
+        facts_say("instrument", Test::OneOf(vec![word("x")]), Some(false));
+        facts_say("roles", Test::Contains(word("officer")), Some(true));
+        facts_say("roles", Test::Contains(word("auditor")), Some(false));
+        facts_say("related", Test::Flag(false), Some(true));
+        facts_say("related", Test::Flag(true), Some(false));
         // Of another type, or not there: to be told by Cedar.
-        facts_say("roles", Test::Is(word("officer")), true);
-        facts_say("third", Test::Is(word("x")), true);
-        facts_say("today", Test::Flag(true), true);
-        facts_say("instrument", Test::Contains(word("x")), true);
+        facts_say("roles", Test::Is(word("officer")), None);
+        facts_say("third", Test::Is(word("x")), None);
+        facts_say("today", Test::Flag(true), None);
+        facts_say("instrument", Test::Contains(word("x")), None);
+        // What cannot be told hides what comes after it.
+        let guard = |name: &str, test: Test| Guard {
+            attribute: name.to_owned(),
+            test,
+        };
+        let (unknown, fails) = (
+            guard("third", Test::Is(word("x"))),
+            guard("related", Test::Flag(true)),
+        );
+        let of = Attributes::sample();
+        assert!(hold(&[unknown.clone(), fails.clone()], &of));
+        assert!(!hold(&[fails, unknown], &of));
     }
 }

@@ -31,7 +31,7 @@ pub(super) fn judge(_: &PolicySet, facts: &Facts<'_>) -> Verdict {
         reason: ReasonCode::ReviewDue,
         clause: clause.to_owned(),
         text: format!(
-            "cannot {} this package: the terms ask for a review of whether it is still needed on {day}, which is past, and none is on record ({clause}); a supervisor records it with: rogatory package review",
+            "cannot {} this package: the terms ask for a review of whether it is still needed on {day}, which is past, and none on that day or later is on record ({clause}); a supervisor records it with: rogatory package review",
             facts.action
         ),
     })

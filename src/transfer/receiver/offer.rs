@@ -3,19 +3,19 @@
 use super::Next;
 use super::Receiver;
 use crate::base::limits;
-use crate::package::item_terms::{self, ItemTerms};
+use crate::package::ItemTerms;
 use crate::package::segments;
 use crate::policy;
 use crate::policy::Action;
 use crate::policy::Circumstances;
 use crate::policy::Facts;
 use crate::policy::Roles;
-use crate::policy::Terms;
 use crate::receipt::Kind;
 use crate::receipt::Pkg;
 use crate::receipt::Reason;
 use crate::receipt::Receipt;
 use crate::receipt::disclosure;
+use crate::receipt::items;
 use crate::receipt::onward;
 use crate::transfer::checks::Signed;
 use crate::transfer::checks::unexpected_kind;
@@ -137,7 +137,7 @@ impl Receiver {
             .terms
             .clone()
             .ok_or_else(|| Fault::new("missing-field", "a dispatch has terms"))?;
-        let items = match items(&offer.dispatch.receipt, &disclosures, &terms) {
+        let items = match disclosed_items(&offer.dispatch.receipt, &disclosures) {
             Ok(items) => items,
             Err(code) => return self.reject(now, offer, Reason::technical(code)),
         };
@@ -191,16 +191,13 @@ impl Receiver {
     }
 }
 
-/// The items under terms of their own, which are within those of whoever sealed the package; or what is wrong with them.
-fn items(
+/// The items under terms of their own; or what is wrong with them.
+fn disclosed_items(
     dispatch: &Receipt,
     disclosures: &[String],
-    terms: &Terms,
 ) -> Result<Vec<ItemTerms>, &'static str> {
     let read = disclosure::check_against(&dispatch.sd, disclosures).map_err(|e| e.code())?;
-    let items = disclosure::item_terms(&read).map_err(|e| e.code())?;
     let origin = onward::origin(dispatch, &read).map_err(|e| e.code())?;
-    let sealed = origin.and_then(|(_, first)| first.terms);
-    item_terms::check(&items, sealed.as_ref().unwrap_or(terms)).map_err(|e| e.code())?;
-    Ok(items)
+    let origin = origin.as_ref().map(|(_, first)| first);
+    items::item_terms(dispatch, origin, &read).map_err(|e| e.code())
 }
