@@ -75,7 +75,7 @@ pub(crate) fn settle(db: &Connection, journal: &mut Journal) -> Result<Settled, 
         settled.missing += complete(db, journal, &marks, &unnamed)?;
     }
     let said: i64 = db.query_row(sql::STATEMENT_LAST, [], |row| row.get(0))?;
-    settled.is_rebuilt = journal.is_new() && said > 0;
+    settled.is_rebuilt = journal.is_new() && (said > 0 || settled.missing > 0);
     told(&settled);
     settled.gone = marks;
     Ok(settled)
