@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use cedar_policy::{Authorizer, Entities, Policy, PolicyId, PolicySet, Response};
+use cedar_policy::{Authorizer, Entities, Policy, PolicySet, Response};
 
 use super::attributes::Attributes;
 use super::guard::{self, Guard};
@@ -14,8 +14,6 @@ use crate::policy::code::Code;
 use crate::policy::decide::{Denial, ReasonCode};
 use crate::policy::facts::Facts;
 
-/// What permits wherever no rule forbids: the core has permitted before.
-const CORE: &str = "@id(\"core\") permit(principal, action, resource);";
 /// The clause of a denial that comes of a rule that cannot be evaluated.
 const UNEVALUATED: &str = "national rules of this authority";
 
@@ -39,13 +37,11 @@ struct Speaking {
 impl Speaking {
     fn add(&mut self, policy: &Policy, guards: &[Guard]) -> Result<(), String> {
         if guards.is_empty() {
-            let set = match self.always.take() {
-                Some(set) => set,
-                None => core()?,
-            };
+            let set = self.always.take().unwrap_or_default();
             self.always = Some(with(set, policy)?);
         } else {
-            self.guarded.push((guards.to_vec(), with(core()?, policy)?));
+            self.guarded
+                .push((guards.to_vec(), with(PolicySet::new(), policy)?));
         }
         Ok(())
     }
@@ -136,6 +132,7 @@ impl Restrict for National {
             Ok(asked) => asked,
             Err(why) => return vec![unevaluated("question", &why)],
         };
+        // Nothing in a set permits, so the answer is never yes; what counts is who says no.
         let (mut failed, mut forbids) = (Vec::new(), Vec::new());
         for set in sets {
             let answer = self.authorizer.is_authorized(&asked, set, &self.none);
@@ -147,11 +144,6 @@ impl Restrict for National {
         let forbids = forbids.map(|(id, cited)| forbidden(id, cited, facts));
         failed.into_iter().chain(forbids).collect()
     }
-}
-
-fn core() -> Result<PolicySet, String> {
-    let policy = Policy::parse(Some(PolicyId::new("core")), CORE).map_err(|e| e.to_string())?;
-    PolicySet::from_policies([policy]).map_err(|e| e.to_string())
 }
 
 fn with(mut set: PolicySet, policy: &Policy) -> Result<PolicySet, String> {

@@ -246,7 +246,7 @@ fn a_rule_that_cannot_be_evaluated_denies() {
                 "@id(\"{id}\")@reason(\"x\")@clause(\"y\")forbid(principal, action, resource) when {{ {when} }};"
             )
         };
-        let text = text("b", "true") + &text("a", "true") + &text("c", when);
+        let text = text("d", "true") + &text("core", "true") + &text("e", when);
         let national = load(&[("rules.cedar".to_owned(), text)]).expect("well written");
         assert_eq!(national.count(), 3);
         assert_eq!(format!("{national:?}"), "National(3 rules)");
@@ -263,8 +263,8 @@ fn a_rule_that_cannot_be_evaluated_denies() {
     for (set, rule, term, reason) in [
         (
             &national("true"),
-            "a",
-            "national=a",
+            "core",
+            "national=core",
             ReasonCode::NationalRule,
         ),
         (
