@@ -409,17 +409,15 @@ impl Restrict for Nothing {
 fn every_rule_is_heard_and_the_first_that_denies_is_followed() {
     let core: Vec<_> = rules::ALL.iter().map(|rule| rule.id).collect();
     let restricted = PolicySet::new(None).restricted_by(Some(Arc::new(Nothing)));
-    let late = |r: &mut Row| r.now = "2032-01-01T00:00:00.000Z";
-    let beyond = |r: &mut Row| r.purpose = Some(Purpose::CivilClaim);
-    let changes: [(&[fn(&mut Row)], &[&str]); 4] = [
-        (&[], &[]),
-        (&[late], &["retention", "sunset"]),
-        (&[beyond], &["purpose"]),
-        (&[late, beyond], &["retention", "sunset", "purpose"]),
-    ];
-    for (changes, denying) in changes {
+    let (late, beyond) = ("2032-01-01T00:00:00.000Z", Purpose::CivilClaim);
+    for (now, purpose, denying) in [
+        (NOW, Purpose::Prosecution, &[][..]),
+        (late, Purpose::Prosecution, &["retention", "sunset"]),
+        (NOW, beyond, &["purpose"]),
+        (late, beyond, &["retention", "sunset", "purpose"]),
+    ] {
         let mut row = row(Action::Open);
-        changes.iter().for_each(|change| change(&mut row));
+        (row.now, row.purpose) = (now, Some(purpose));
         for (set, national) in [
             (PolicySet::new(None), None),
             (restricted.clone(), Some("nothing")),
@@ -441,8 +439,7 @@ fn every_rule_is_heard_and_the_first_that_denies_is_followed() {
             assert_eq!(ask(&row, &set).err(), denials.into_iter().next());
             let permits = heard.iter().find(|(_, says)| *says == Verdict::Permits);
             let permits = permits.map(|(rule, _)| rule.as_ref());
-            let named = row.purpose == Some(Purpose::Prosecution);
-            assert_eq!(permits, named.then_some("purpose"));
+            assert_eq!(permits, (purpose != beyond).then_some("purpose"));
         }
     }
 }
