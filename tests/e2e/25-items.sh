@@ -160,8 +160,8 @@ onward=$(r de package forward "$id" --to fr --justification 'joint proceedings' 
 wait_state fr "$onward" held
 expect 4 "fr does not open the whole for what one item forbids" r fr package open "$onward" --purpose trial --justification x --out "$WORK/no" --json
 equal "because" purpose-not-permitted "$(jq -rs 'last | .denial.reason' "$WORK/err")"
-expect 0 "it opens the others" r fr package open "$onward" --purpose trial --justification x --out "$WORK/fr" --item dossier/scan.bin
-expect 0 "and the whole for what all permit" r fr package open "$onward" --purpose prosecution --justification x --out "$WORK/fr-all"
+expect 0 "it opens the others" r fr package open "$onward" --purpose trial --justification x --out "$WORK/some-fr" --item dossier/scan.bin
+expect 0 "and the whole for what all permit" r fr package open "$onward" --purpose prosecution --justification x --out "$WORK/all-fr"
 stop fr
 TERMS[9]=prohibited
 
