@@ -125,8 +125,7 @@ impl Daemon {
                 {
                     unreviewed += 1;
                 }
-                let over = is_past(&row, "retain_until", now).unwrap_or(true)
-                    || is_past(&row, "sunset", now).unwrap_or(false);
+                let over = may_be_over(&row, now);
                 let Some(terms) = over.then(|| terms_now(&row)).flatten() else {
                     continue;
                 };
@@ -171,23 +170,62 @@ impl Daemon {
         if self.config.destroy == Destroy::Propose {
             return;
         }
-        let due = match self.due().await {
-            Ok(due) => due,
-            Err(e) => return tracing::error!("{UNSEEN}: {}", e.0.message),
-        };
-        for (row, _) in due {
-            let ops = vec![
-                Op::Shred { xid: row.xid },
-                Op::Meta {
-                    key: store::unreadable_key(&row.xid),
-                    value: store::UNSTATED.to_vec(),
-                },
-            ];
-            match self.station.ledger.commit(ops).await {
-                Ok(_) => self.delivered(&row),
-                Err(e) => {
-                    tracing::error!(xid = %row.xid, "it may no longer be kept, and its key cannot be overwritten: {e}");
+        match self.due().await {
+            Ok(due) => {
+                for (row, _) in due {
+                    self.shred(&row).await;
                 }
+            }
+            Err(e) => tracing::error!("{UNSEEN}: {}", e.0.message),
+        }
+        self.shred_unanswered().await;
+    }
+
+    /// The same for packages whose handover their sender has not signed yet: that they are destroyed can be stated only after
+    /// that, and the sender may never come back.
+    async fn shred_unanswered(&self) {
+        let ledger = &self.station.ledger;
+        let phase = Some(Phase::HandoverSigned);
+        let now = self.station.clock();
+        let mut after = None;
+        loop {
+            let page = match ledger
+                .exchanges(Some(Direction::In), phase, PAGE, after)
+                .await
+            {
+                Ok(page) => page,
+                Err(e) => return tracing::error!("{UNSEEN}: {e}"),
+            };
+            let Some(last) = page.last() else {
+                return;
+            };
+            after = Some(last.xid);
+            for row in page.iter().filter(|row| may_be_over(row, now)) {
+                let Some(terms) = terms_now(row) else {
+                    continue;
+                };
+                match self.overdue(row, &terms).await {
+                    Ok(Some(_)) => self.shred(row).await,
+                    Ok(None) => {}
+                    Err(e) => tracing::error!(xid = %row.xid, "{UNSEEN}: {}", e.0.message),
+                }
+            }
+        }
+    }
+
+    /// Overwrites the key of a package and removes its payload, without stating it.
+    async fn shred(&self, row: &Exchange) {
+        let ops = vec![
+            Op::Shred { xid: row.xid },
+            Op::Meta {
+                key: store::unreadable_key(&row.xid),
+                value: store::UNSTATED.to_vec(),
+            },
+        ];
+        match self.station.ledger.commit(ops).await {
+            Ok(_) => self.delivered(row),
+            Err(e) => {
+                tracing::error!(xid = %row.xid, "it may no longer be kept, and its key cannot be overwritten: {e}");
             }
         }
     }
@@ -201,6 +239,7 @@ impl Daemon {
         if self.config.destroy == Destroy::Propose || self.station.ledger.recovering().is_some() {
             return;
         }
+        self.shred_unanswered().await;
         let mut left = 0;
         for (row, _) in due {
             let xid = row.xid;
@@ -352,6 +391,12 @@ impl Daemon {
         let note = next.sign(&self.station.own.key).map_err(|e| unsigned(&e))?;
         Ok((note, disclosures))
     }
+}
+
+/// Whether the time for which it may be kept, or used, can be over.
+fn may_be_over(row: &Exchange, now: Timestamp) -> bool {
+    is_past(row, "retain_until", now).unwrap_or(true)
+        || is_past(row, "sunset", now).unwrap_or(false)
 }
 
 /// Whether this day of its newest statement is past; `None` where it names none. To parse the whole of each would be much: most
