@@ -136,7 +136,9 @@ async fn hear(session: &Session, said: Said) -> Result<Heard, Attempt> {
             (xid, kind, &note),
             (phases, Phase::Destroyed),
         );
-        // Stricter terms that were still to be told are of no use any more.
+        // Stricter terms that were still to be told are of no use any more; new ones may have been signed meanwhile.
+        let steps = exchange.steps;
+        ops.insert(0, Op::Unmoved { xid, steps });
         ops.push(Op::calm(xid));
         (ops, Frame::Receipt(note.bytes().to_vec()))
     } else {
@@ -253,7 +255,7 @@ pub(crate) async fn tell(session: &Session, exchange: &Exchange) -> Result<Outco
     let held = notes(session, &exchange.xid).await?;
     for (kind, note) in to_tell(session, exchange, &held).await? {
         let answer = ask(session, kind, note).await?;
-        if let Some(outcome) = answered(session, exchange, &held, (kind, answer)).await? {
+        if let Some(outcome) = answered(session, exchange, (kind, answer)).await? {
             return Ok(outcome);
         }
         if after::is_marked(kind) {
@@ -365,7 +367,6 @@ async fn next(session: &Session, frames: &mut FrameReader) -> Result<Option<Fram
 async fn answered(
     session: &Session,
     exchange: &Exchange,
-    held: &[Note],
     answer: (Kind, Frame),
 ) -> Result<Option<Outcome>, Attempt> {
     let station = &session.station;
@@ -380,13 +381,16 @@ async fn answered(
         }
         (kind, Frame::Done) if kind != Kind::Destroyed => Ok(None),
         (Kind::Destroyed, Frame::Receipt(bytes)) => {
-            let both = match after::completed(&station.own, &session.other(), held, &bytes) {
+            // Stricter terms may have come while the answer was on its way: what was read before does not know them.
+            let _turn = station.take_over(exchange.xid).await;
+            let held = notes(session, &exchange.xid).await?;
+            let both = match after::completed(&station.own, &session.other(), &held, &bytes) {
                 Ok(both) => both,
                 Err(fault) => return Ok(Some(Outcome::Faulted(fault))),
             };
             let ends = (&[Phase::DestructionSigned][..], Phase::Destroyed);
             let said = (exchange.xid, Kind::Destroyed, &both);
-            let mut ops = step(session, held, said, ends);
+            let mut ops = step(session, &held, said, ends);
             ops.push(Op::calm(exchange.xid));
             station.ledger.commit(ops).await?;
             Ok(Some(Outcome::Ended))
