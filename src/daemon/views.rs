@@ -27,6 +27,8 @@ use crate::store::durable::STORAGE_FULL;
 
 /// Certificates and lists are warned of from this many milliseconds before their end.
 const WARN_MS: i64 = 14 * 24 * 60 * 60 * 1_000;
+/// A CA is not renewed by itself, and a new one needs a new card, which every peer has to compare.
+const WARN_CA_MS: i64 = 365 * 24 * 60 * 60 * 1_000;
 
 pub(crate) fn fault(fault: &Fault) -> FaultView {
     FaultView {
@@ -288,13 +290,45 @@ impl Daemon {
         })
     }
 
+    /// Certificates, revocation lists and CAs that have ended or will soon.
+    fn paper_problems(&self, peers: &[PeerView]) -> Vec<Problem> {
+        let (now, papers) = (self.station.clock(), self.papers.shown());
+        let mut problems = Vec::new();
+        let mut ends = |what: &str, end, warn_ms| ending(&mut problems, now, what, (end, warn_ms));
+        ends("own certificate", papers.certificate_expires, WARN_MS);
+        ends("own revocation list", papers.crl_expires, WARN_MS);
+        if let Some(end) = self.card.cas_end() {
+            ends("own CA", end, WARN_CA_MS);
+        }
+        let mut missing = Vec::new();
+        for peer in peers
+            .iter()
+            .filter(|peer| peer.state == PeerState::Accepted.as_str())
+        {
+            let known = self.roster.by_id(&peer.id);
+            if let Some(end) = known.and_then(|known| known.card.cas_end()) {
+                ends(&format!("CA of {}", peer.alias), end, WARN_CA_MS);
+            }
+            match peer.crl_expires {
+                Some(end) => ends(&format!("revocation list of {}", peer.alias), end, WARN_MS),
+                None => missing.push(Problem {
+                    severity: "error".to_owned(),
+                    code: "crl-missing".to_owned(),
+                    subject: peer.alias.to_string(),
+                    message: "no revocation list is held: connections are refused; get its .crl file, then: rogatory peer add CARD --crl FILE".to_owned(),
+                }),
+            }
+        }
+        problems.extend(missing);
+        problems
+    }
+
     fn problems(
         &self,
         peers: &[PeerView],
         free: Option<u64>,
         waiting: &[crate::store::Waiting],
     ) -> Vec<Problem> {
-        let now = self.station.clock();
         let problem = |severity: &str, code: &str, subject: &str, message: String| Problem {
             severity: severity.to_owned(),
             code: code.to_owned(),
@@ -317,26 +351,11 @@ impl Daemon {
             }
             Some(_) => {}
         }
-        let papers = self.papers.shown();
-        for (what, end) in [
-            ("certificate", papers.certificate_expires),
-            ("revocation list", papers.crl_expires),
-        ] {
-            ending(&mut problems, now, &format!("own {what}"), end);
-        }
+        problems.extend(self.paper_problems(peers));
         for peer in peers
             .iter()
             .filter(|peer| peer.state == PeerState::Accepted.as_str())
         {
-            match peer.crl_expires {
-                None => problems.push(problem(
-                    "error",
-                    "crl-missing",
-                    peer.alias.as_str(),
-                    "no revocation list is held: connections are refused; get its .crl file, then: rogatory peer add CARD --crl FILE".to_owned(),
-                )),
-                Some(end) => ending(&mut problems, now, &format!("revocation list of {}", peer.alias), end),
-            }
             let mail = waiting
                 .iter()
                 .find(|waiting| waiting.peer == peer.id)
@@ -365,9 +384,14 @@ impl Daemon {
     }
 }
 
-fn ending(problems: &mut Vec<Problem>, now: Timestamp, what: &str, end: Timestamp) {
+fn ending(
+    problems: &mut Vec<Problem>,
+    now: Timestamp,
+    what: &str,
+    (end, warn_ms): (Timestamp, i64),
+) {
     let left = end.millis() - now.millis();
-    if left >= WARN_MS {
+    if left >= warn_ms {
         return;
     }
     let (severity, code, message) = if left < 0 {

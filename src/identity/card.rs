@@ -18,6 +18,7 @@ use crate::identity::keys::{KeyName, PublicKey, Role, SecretKey};
 use crate::identity::statement::{Context, Note, StatementFault};
 use crate::identity::trust::TrustedPeer;
 use crate::identity::trust::check_ca;
+use crate::identity::trust::end_of;
 use crate::identity::words;
 
 /// A DER-encoded certificate, written as padded base64.
@@ -176,6 +177,12 @@ impl Card {
             crl,
             allow_classic,
         }
+    }
+
+    /// When the last of its CAs ends: from then on no connection with this authority is possible under this card.
+    pub fn cas_end(&self) -> Option<Timestamp> {
+        let ends = |der: &Der| end_of(&der.0);
+        self.tls_cas.iter().filter_map(ends).max()
     }
 
     fn check(&self) -> Result<(), CardFault> {
@@ -394,6 +401,17 @@ mod tests {
             (peer.id, peer.cas[0].to_vec()),
             (card.id, card.tls_cas[0].0.clone())
         );
+    }
+
+    #[test]
+    fn a_card_ends_with_its_last_ca() {
+        let mut card = good();
+        let end = card.cas_end();
+        assert_eq!(end, Some("2036-01-01T00:00:00.000Z".parse().unwrap()));
+        card.tls_cas.push(Der(vec![0x30]));
+        assert_eq!(card.cas_end(), end);
+        card.tls_cas.remove(0);
+        assert_eq!(card.cas_end(), None);
     }
 
     fn check(change: impl FnOnce(&mut Card), code: &str, says: &str) {

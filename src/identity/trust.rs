@@ -275,6 +275,11 @@ fn name_and_end(leaf: &CertificateDer<'_>) -> Result<(AuthorityId, Timestamp), R
     Ok((id, timestamp(parsed.validity().not_after)))
 }
 
+/// When a certificate ends.
+pub(crate) fn end_of(der: &[u8]) -> Option<Timestamp> {
+    validity(&CertificateDer::from(der)).map(|(_, until)| until)
+}
+
 fn validity(certificate: &CertificateDer<'_>) -> Option<(Timestamp, Timestamp)> {
     let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
     let validity = parsed.validity();
