@@ -201,7 +201,7 @@ serve() {
     chmod 666 "$WORK/$1/api.sock"
 }
 
-# later DAYS: from here on, everything that is started lives so many days later; `later` alone ends that
+# later DAYS: from here on, everything that is started lives so many days later (earlier, below zero); `later` alone ends that
 later() {
     if [ $# -eq 0 ]; then
         unset LD_PRELOAD FAKETIME DONT_FAKE_MONOTONIC
@@ -210,7 +210,7 @@ later() {
     local library
     library=$(find /usr/lib -name libfaketime.so.1 2>/dev/null | head -n 1)
     [ -n "$library" ] || fail "libfaketime is not here: apt-get install faketime"
-    export LD_PRELOAD=$library FAKETIME=+$1d DONT_FAKE_MONOTONIC=1
+    export LD_PRELOAD=$library FAKETIME=$(printf %+d "$1")d DONT_FAKE_MONOTONIC=1
 }
 
 # holds NAME FILTER ARGUMENTS…: jq says `true` of what this command of NAME prints with --json. The exit code of `jq -e` would

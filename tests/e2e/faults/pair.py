@@ -102,8 +102,8 @@ class Control:
 
 
 class UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path):
-        super().__init__("localhost", timeout=5)
+    def __init__(self, path, seconds):
+        super().__init__("localhost", timeout=seconds)
         self.path = path
 
     def connect(self):
@@ -126,15 +126,16 @@ class Side:
         self.serving_ms = []
 
     def start(self):
+        preloaded = [library for library in (self.env.get("LD_PRELOAD"), POINT) if library and os.path.exists(library)]
         with open(self.log, "ab") as log:
-            env = dict(self.env, LD_PRELOAD=POINT) if os.path.exists(POINT) else self.env
+            env = dict(self.env, LD_PRELOAD=":".join(preloaded)) if preloaded else self.env
             self.process = subprocess.Popen([BIN, "--home", self.home, "serve"], stdout=log, stderr=log,
                                             stdin=subprocess.DEVNULL, env=env)
         with open(os.path.join(WORK, "pids"), "a") as pids:
             print(self.process.pid, file=pids)
 
-    def ask(self, method, path):
-        connection = UnixConnection(os.path.join(self.home, "api.sock"))
+    def ask(self, method, path, seconds=5):
+        connection = UnixConnection(os.path.join(self.home, "api.sock"), seconds)
         try:
             connection.request(method, path)
             answer = connection.getresponse()
@@ -148,10 +149,10 @@ class Side:
         need(status == 200, f"{self.name}: GET {path}: {status} {body}")
         return body
 
-    def serves(self):
+    def serves(self, seconds=5):
         need(self.process.poll() is None, f"{self.name} ended by itself with {self.process.poll()}")
         try:
-            return self.ask("GET", "/v1/log")[0] == 200
+            return self.ask("GET", "/v1/log", seconds)[0] == 200
         except OSError:
             return False
 
@@ -179,9 +180,9 @@ class Side:
         self.process.send_signal(signal.SIGTERM)
         need(self.process.wait(30) == 0, f"{self.name} does not end with 0 after SIGTERM")
 
-    def send(self, peer, path):
+    def send(self, peer, path, terms=None):
         """Starts a sending; `Sending.acknowledged` is the id once the daemon has said that it has it."""
-        return Sending(self, peer, path)
+        return Sending(self, peer, path, terms or TERMS)
 
     def packages(self):
         return {row["id"]: row["state"] for row in self.get("/v1/packages")}
@@ -214,8 +215,8 @@ class Side:
         except OSError:
             pass
 
-    def database_is_sound(self):
-        """SQLite's own check, on a copy, while the daemon does not run."""
+    def select(self, *query):
+        """What is in the database, from a copy, while the daemon does not run."""
         copy = os.path.join(WORK, f"{self.name}.copy")
         shutil.rmtree(copy, ignore_errors=True)
         os.makedirs(copy)
@@ -224,9 +225,14 @@ class Side:
             if os.path.exists(file):
                 shutil.copy(file, copy)
         database = sqlite3.connect(os.path.join(copy, "ledger.db"))
-        verdict = database.execute("PRAGMA integrity_check").fetchone()[0]
+        found = [database.execute(one).fetchall() for one in query]
         database.close()
         shutil.rmtree(copy)
+        return found
+
+    def database_is_sound(self):
+        """SQLite's own check."""
+        [[(verdict,), *_]] = self.select("PRAGMA integrity_check")
         need(verdict == "ok", f"{self.name}: integrity_check: {verdict}")
 
     def log_tail(self, lines=12):
@@ -237,11 +243,11 @@ class Side:
 class Sending:
     """`package send` of one file, in a process of its own."""
 
-    def __init__(self, side, peer, path):
+    def __init__(self, side, peer, path, terms):
         self.path = path
         self.process = subprocess.Popen(
-            [BIN, "--home", side.home, "package", "send", "--to", peer, *TERMS, "--json", path],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
+            [BIN, "--home", side.home, "package", "send", "--to", peer, *terms, "--json", path],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, env=side.env)
         self.out = self.err = None
 
     def poll(self):
@@ -330,7 +336,7 @@ class Pair:
         """The exit code of an attempt to open a package at the receiver."""
         return subprocess.run([BIN, "--home", self.de.home, "package", "open", xid, "--purpose", purpose,
                                "--justification", "attempt", "--out", os.path.join(WORK, "refused")],
-                              capture_output=True, stdin=subprocess.DEVNULL).returncode
+                              capture_output=True, stdin=subprocess.DEVNULL, env=self.de.env).returncode
 
     def same_content(self, xid):
         """The receiver opens the package and finds the file that was sealed."""
@@ -338,7 +344,7 @@ class Pair:
         shutil.rmtree(out, ignore_errors=True)
         opened = subprocess.run([BIN, "--home", self.de.home, "package", "open", xid, "--purpose", "trial",
                                  "--justification", "comparison", "--out", out],
-                                capture_output=True, stdin=subprocess.DEVNULL)
+                                capture_output=True, stdin=subprocess.DEVNULL, env=self.de.env)
         need(opened.returncode == 0, f"{xid} cannot be opened: {opened.stderr.decode()}")
         found = [os.path.join(folder, name) for folder, _, files in os.walk(os.path.join(out, "data")) for name in files]
         need(len(found) == 1, f"{xid} holds {len(found)} files")
