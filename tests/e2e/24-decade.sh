@@ -9,7 +9,7 @@
 #   DECADES   how many campaigns [default: 2]
 #   AT_ONCE   how many of them run side by side; mostly they wait [default: 6]
 #   DAYS      days on which terms end, in each of them [default: 7]
-#   SWEEPS    the share of destructions that is waited for; the others are ordered [default: 0.25]
+#   SWEEPS    the share of destructions that is waited for; the others are ordered [default: 0.1]
 #   SEED      replays the choices of an earlier run, as far as kills allow; campaign N has the seed SEED + N - 1
 source "$(dirname "$0")/lib.sh"
 source "$(dirname "$0")/faults/lib.sh"
@@ -35,7 +35,7 @@ for ((number = 0; number < DECADES; number++)); do
     pair_in "$WORK/$number"
     later
     sed -i 's|^\[retention\]$|[retention]\ndestroy = "automatic"|' "$WORK/$number/de/rogatory.toml"
-    campaign "$WORK/$number" decade.py $((SEED + number)) "$library" $BEGIN "${DAYS:-7}" "${SWEEPS:-0.25}" &
+    campaign "$WORK/$number" decade.py $((SEED + number)) "$library" $BEGIN "${DAYS:-7}" "${SWEEPS:-0.1}" &
     campaigns+=($!)
 done
 for ((number = DECADES > AT_ONCE ? DECADES - AT_ONCE : 0; number < DECADES; number++)); do
