@@ -54,13 +54,17 @@ class Package:
     def held_back(self, today):
         return self.hold is not None and self.hold >= today
 
+    @property
+    def until(self):
+        """The last day on which it is kept: when nobody may use it any more, it is due."""
+        return min(self.retain, self.sunset or self.retain)
+
     def due(self, today):
         """It may no longer be kept."""
-        return self.state == "held" and self.retain < today and not self.held_back(today)
+        return self.state == "held" and self.until < today and not self.held_back(today)
 
     def usable(self, today):
-        last = min(self.retain, self.sunset or self.retain)
-        return self.state == "held" and today <= last
+        return self.state == "held" and today <= self.until
 
 
 class Decade:
@@ -339,7 +343,7 @@ class Decade:
                 self.back(fault)
         if self.ie_is_up:
             self.settle()
-            for one in self.some((one for one in self.held() if one.retain >= self.today and not one.untold), chance.randrange(0, 2)):
+            for one in self.some((one for one in self.held() if one.until >= self.today and not one.untold), chance.randrange(0, 2)):
                 self.change(one)
             self.settle()
         if self.ie_is_up and chance.random() < (1 if kind == "first" else 0.15):
@@ -347,12 +351,12 @@ class Decade:
         for one in self.some((one for one in self.held() if one.held_back(self.today)), chance.randrange(0, 2)):
             self.order(one, "release", one.xid)
             one.hold = None
-        ending = sorted((one for one in self.held() if not one.due(self.today)), key=lambda one: one.retain)[:6]
+        ending = sorted((one for one in self.held() if not one.due(self.today)), key=lambda one: one.until)[:6]
         for one in self.some(ending, chance.randrange(0, 2)):
             until_ = chance.choice([day for day in self.anchors if day >= self.today] + [LAST + 40 * DAY])
             self.order(one, "hold", one.xid, "--until", str(until_), "--authority", "Landgericht", "--reason", "appeal")
             one.hold = until_
-        free = (one for one in self.held() if one.key and not one.held_back(self.today) and one.retain >= self.today)
+        free = (one for one in self.held() if one.key and not one.held_back(self.today) and one.until >= self.today)
         for one in self.some(free, chance.random() < 0.25):
             self.order(one, "purge", one.xid, "--justification", "sent to us by mistake", "--yes")
             one.ordered = True
@@ -429,7 +433,7 @@ class Decade:
         need(held[0]["digest"] == held[1]["digest"], f"the receipts of the destruction of {one.xid} differ")
         reason = "ordered" if one.ordered else one.changed or "retention-ended"
         need(held[0]["reason"] == reason, f"{one.xid} was destroyed as {held[0]['reason']}, not {reason}")
-        need(one.ordered or held[0]["t"][:10] > str(one.retain), f"{one.xid} was destroyed on {held[0]['t']}, may be kept until {one.retain}")
+        need(one.ordered or held[0]["t"][:10] > str(one.until), f"{one.xid} was destroyed on {held[0]['t']}, may be kept until {one.until}")
         one.attested = True
         self.figures[f"destroyed, {reason}"] += 1
 
@@ -447,13 +451,13 @@ class Decade:
             there = received.get(one.xid)
             shown = self.de.get(f"/v1/packages/{one.xid}")["header_held"] if there else False
             if one.state == "sent":
-                need(not shown or one.retain >= self.today, f"{one.xid} is {there}, its term ended on {one.retain}, its header is here")
+                need(not shown or one.until >= self.today, f"{one.xid} is {there}, its term ended on {one.until}, its header is here")
             elif one.state == "held" and not one.due(self.today):
-                need(there == "held" and shown, f"{one.xid} is {there}, its header is {'' if shown else 'not '}here; its term ends on {one.retain}")
+                need(there == "held" and shown, f"{one.xid} is {there}, its header is {'' if shown else 'not '}here; its term ends on {one.until}")
             elif one.state in ("held", "destroyed"):
                 need(not shown, f"{one.xid} is {there} and its header here; its term ended on {one.retain}, hold {one.hold}")
         due = [one for one in self.all.values() if one.due(self.today)]
-        never_answered = [one for one in self.all.values() if one.state == "sent" and one.retain < self.today]
+        never_answered = [one for one in self.all.values() if one.state == "sent" and one.until < self.today]
         self.search(due + never_answered, [])
         for one in self.some(due, 2):
             self.refused(one)
@@ -502,7 +506,7 @@ class Decade:
 
     def midnight(self):
         """A term ends while the daemons run."""
-        ending = [one for one in self.held() if one.retain == self.today and not one.held_back(self.today + DAY) and one.usable(self.today)]
+        ending = [one for one in self.held() if one.until == self.today and not one.held_back(self.today + DAY) and one.usable(self.today)]
         for one in ending[:1]:
             code = self.pair.open_for(one.xid, "trial")
             need(code == 0 or self.now().date() > self.today, f"an opening of {one.xid} before its last midnight ended with {code}")
@@ -523,7 +527,7 @@ class Decade:
         for one in self.all.values():
             there = received.get(one.xid)
             if one.state == "held":
-                need(there == "held", f"{one.xid} is {there}, its term ends on {one.retain}, hold {one.hold}")
+                need(there == "held", f"{one.xid} is {there}, its term ends on {one.until}, hold {one.hold}")
             elif one.state == "destroyed":
                 wanted = ("destroyed",) if self.ie_is_up else ("destruction-signed", "destroyed")
                 need(there in wanted, f"{one.xid} is {there} after its destruction")
@@ -653,11 +657,11 @@ class Decade:
         chance = self.pair.random
         if chance.random() < 0.3:
             self.send()
-        free = [one for one in self.held() if one.retain >= self.today and not one.untold]
+        free = [one for one in self.held() if one.until >= self.today and not one.untold]
         if chance.random() < 0.3:
             # It stays away until they are destroyed: then both sides have something to tell of the same packages.
             self.away = min((day for day in self.anchors if day > self.today), default=LAST)
-            free = [one for one in free if one.retain <= self.away]
+            free = [one for one in free if one.until <= self.away]
             for one in self.some(free, 4):
                 self.change(one)
         for one in self.some((one for one in free if not one.untold), chance.random() < 0.3):
