@@ -73,6 +73,7 @@ fn seal_into(dir: &Path, paths: &[&str]) -> Result<u64, Box<dyn Error>> {
         request: None,
         title: None,
         terms: terms()?,
+        item_terms: Vec::new(),
         created: now(),
         actor: "tester".to_owned(),
         recipients: vec![identity.to_public()],
@@ -121,6 +122,7 @@ fn open_into(dir: &Path, out: &Path, items: &[&str]) -> Result<u64, Box<dyn Erro
         from,
         to,
         terms,
+        item_terms: Vec::new(),
         manifest_digest,
     };
     let unpacked = if items.is_empty() {

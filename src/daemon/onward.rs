@@ -189,12 +189,14 @@ impl Daemon {
         };
         let items = chain.items.iter().map(|item| &item.terms);
         let decision = policy::decide_all(&self.station.own.policy, &facts, items);
-        match decision.map_err(|(at, denial)| {
+        let decision = decision.map_err(|refused| {
+            let (at, denial) = *refused;
             of_item(
                 at.and_then(|at| chain.items.get(at)).map(|it| &it.path),
                 denial,
             )
-        }) {
+        });
+        match decision {
             Ok(permit) => Ok(Ready {
                 origin: self.dispatch_of(&row).await?,
                 row,

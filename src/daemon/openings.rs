@@ -294,7 +294,8 @@ impl Daemon {
         let facts = self.facts_of_use(exchange, &terms, wish);
         let each = items.iter().map(|(_, terms)| terms.as_ref());
         let decision = policy::decide_all(&self.station.own.policy, &facts, each);
-        Ok(decision.map_err(|(at, denial)| {
+        Ok(decision.map_err(|refused| {
+            let (at, denial) = *refused;
             let item = at.and_then(|at| items.get(at)).map(|(item, _)| &item.path);
             of_item(item, denial)
         }))

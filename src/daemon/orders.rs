@@ -17,7 +17,7 @@ use crate::store::{Op, StatementRow};
 
 /// The record of an order, as its statement names it.
 #[derive(Serialize)]
-struct Record<'a, T> {
+struct Written<'a, T> {
     v: u64,
     /// Random: who guesses the rest cannot tell by the digest that it is so.
     nonce: String,
@@ -58,7 +58,7 @@ impl Daemon {
         key: String,
         kept: &T,
     ) -> Result<(), ApiFailure> {
-        let record = json::canonical(&Record {
+        let record = json::canonical(&Written {
             v: 1,
             nonce: hex::encode(seal::random::<16>()),
             order,

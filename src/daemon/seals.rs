@@ -165,12 +165,12 @@ impl Daemon {
             circumstances: Circumstances::default(),
         };
         let items = request.item_terms.iter().map(|item| &item.terms);
-        let permit = policy::decide_all(&self.station.own.policy, &facts, items).map_err(
-            |(at, denial)| {
-                let item = at.and_then(|at| request.item_terms.get(at));
-                ApiFailure::denied(&of_item(item.map(|it| &it.path), denial))
-            },
-        )?;
+        let permit = policy::decide_all(&self.station.own.policy, &facts, items);
+        let permit = permit.map_err(|refused| {
+            let (at, denial) = *refused;
+            let item = at.and_then(|at| request.item_terms.get(at));
+            ApiFailure::denied(&of_item(item.map(|it| &it.path), denial))
+        })?;
         let name = hex::encode(seal::random::<16>());
         let answer = SealGrant {
             grant: name.clone(),

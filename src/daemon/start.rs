@@ -165,11 +165,11 @@ pub async fn run(config: Config, mut given: Given) -> Result<(), Stop> {
 async fn assemble(config: Config, given: Given) -> Result<(Arc<Daemon>, Ends), Stop> {
     let sandbox = given.sandbox;
     let identity = |e: String| Stop::Identity(e);
-    let keyring = Keyring::load(&config.identity, &config.authority.id)
-        .map_err(|e| identity(e.to_string()))?;
+    let keyring = Keyring::load(&config.identity, &config.authority.id);
+    let keyring = keyring.map_err(|e| identity(e.to_string()))?;
     let (card, shown) = read_papers(&config, &keyring.chain).map_err(identity)?;
-    let age =
-        seal::Identity::from_file(&keyring.age_text()).map_err(|e| identity(e.to_string()))?;
+    let age = seal::Identity::from_file(&keyring.age_text());
+    let age = age.map_err(|e| identity(e.to_string()))?;
     let tls = TlsIdentity {
         chain: keyring.chain.clone(),
         key: keyring.tls_key.clone_key(),
@@ -225,14 +225,12 @@ async fn assemble(config: Config, given: Given) -> Result<(Arc<Daemon>, Ends), S
         spread: std::sync::atomic::AtomicU64::new(u64::from(std::process::id())),
         config,
     };
-    Ok((
-        Arc::new(daemon),
-        Ends {
-            news,
-            ended,
-            broken,
-        },
-    ))
+    let ends = Ends {
+        news,
+        ended,
+        broken,
+    };
+    Ok((Arc::new(daemon), ends))
 }
 
 /// The endpoint, on the socket that was handed over, if it is the configured one, or on a new one.

@@ -104,10 +104,11 @@ pub fn is_stricter(item: &Terms, package: &Terms) -> bool {
 /// # Errors
 /// The first that does.
 pub fn check_apart<'a>(
-    paths: impl Iterator<Item = &'a ItemPath> + Clone,
+    paths: impl IntoIterator<Item = &'a ItemPath>,
 ) -> Result<(), ItemTermsFault> {
-    for (at, one) in paths.clone().enumerate() {
-        let mut others = paths.clone().enumerate().filter(|(other, _)| *other != at);
+    let paths: Vec<_> = paths.into_iter().collect();
+    for (at, one) in paths.iter().enumerate() {
+        let mut others = paths.iter().enumerate().filter(|(other, _)| *other != at);
         if others.any(|(_, other)| one.is_within(other.as_str())) {
             return Err(ItemTermsFault::Order(one.to_string()));
         }

@@ -263,11 +263,11 @@ pub fn decide_all<'a>(
     set: &PolicySet,
     facts: &Facts<'_>,
     items: impl IntoIterator<Item = &'a Terms>,
-) -> Result<Permit, (Option<usize>, Denial)> {
-    let mut permit = decide(set, facts).map_err(|denial| (None, denial))?;
+) -> Result<Permit, Box<(Option<usize>, Denial)>> {
+    let mut permit = decide(set, facts).map_err(|denial| Box::new((None, denial)))?;
     for (at, terms) in items.into_iter().enumerate() {
         let facts = Facts { terms, ..*facts };
-        let item = decide(set, &facts).map_err(|denial| (Some(at), denial))?;
+        let item = decide(set, &facts).map_err(|denial| Box::new((Some(at), denial)))?;
         permit = permit.within(&item);
     }
     Ok(permit)

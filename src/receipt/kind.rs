@@ -110,6 +110,13 @@ const HELD: &[Kind] = &[
 /// What both sides hold of a package that was handed over. Receipts about access are a branch of the receiver's own.
 const SHARED: &[Kind] = &[Kind::Handover, Kind::RestrictionChanged];
 
+const ACCESS: Profile = Profile {
+    issuer: Issuer::Receiver,
+    follows: HELD,
+    event: Some("http://uri.etsi.org/19522/Event/ContentAccessTracking"),
+    ..PLAIN
+};
+
 const DESTROYED: Profile = Profile {
     issuer: Issuer::Receiver,
     countersigned: true,
@@ -201,15 +208,10 @@ impl Kind {
                 event: Some("http://uri.etsi.org/19522/Event/RelayFailure"),
                 ..PLAIN
             },
-            Self::Access => Profile {
-                issuer: Issuer::Receiver,
-                follows: HELD,
-                event: Some("http://uri.etsi.org/19522/Event/ContentAccessTracking"),
-                ..PLAIN
-            },
+            Self::Access => ACCESS,
             Self::AccessDenied | Self::ContentMismatch => Profile {
                 negative: true,
-                ..Self::Access.profile()
+                ..ACCESS
             },
             Self::Destroyed => DESTROYED,
             Self::UseReport => USE_REPORT,

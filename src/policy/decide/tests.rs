@@ -351,7 +351,7 @@ fn items_under_stricter_terms_have_their_say() {
         };
         let got = decide_all(&PolicySet::new(None), &facts, items.iter().copied());
         let got = got.map(|permit| permit.until().to_string());
-        let got = got.map_err(|(at, denial)| (at, denial.reason));
+        let got = got.map_err(|refused| (refused.0, refused.1.reason));
         assert_eq!(got, want.map(str::to_owned), "{items:?}");
     };
     let whole_day = "2026-11-24T09:00:00.000Z";

@@ -92,20 +92,22 @@ fn guard(body: &Json) -> Option<Guard> {
     match operator.as_str() {
         "has" if is_context(left) => on(parts["attr"].as_str()?.to_owned(), Test::Has),
         "!" => on(attribute(&parts["arg"])?, Test::Flag(false)),
-        "==" => match (attribute(left), text(right)) {
-            (Some(name), Some(word)) => on(name, Test::Is(word)),
-            (Some(_) | None, Some(_) | None) => on(attribute(right)?, Test::Is(text(left)?)),
-        },
-        "contains" => match (attribute(left), text(right)) {
-            (Some(name), Some(word)) => on(name, Test::Contains(word)),
-            (Some(_) | None, Some(_) | None) => {
-                let words = left["Set"].as_array()?.iter().map(text);
-                on(
-                    attribute(right)?,
-                    Test::OneOf(words.collect::<Option<_>>()?),
-                )
+        "==" => {
+            let (of, word) = if text(right).is_some() {
+                (left, right)
+            } else {
+                (right, left)
+            };
+            on(attribute(of)?, Test::Is(text(word)?))
+        }
+        "contains" => {
+            if let Some(word) = text(right) {
+                return on(attribute(left)?, Test::Contains(word));
             }
-        },
+            let words = left["Set"].as_array()?.iter().map(text);
+            let words = words.collect::<Option<_>>()?;
+            on(attribute(right)?, Test::OneOf(words))
+        }
         _operator => None,
     }
 }

@@ -118,7 +118,8 @@ async fn a_destruction_is_in_the_journal_when_it_is_answered() {
         ledger.commit(destroyed(3)),
         ledger.commit(destroyed(1))
     );
-    (two.unwrap(), three.unwrap());
+    two.unwrap();
+    three.unwrap();
     assert!(matches!(again, Err(CommitFault::Conflict { .. })));
     let mut entries = home.entries();
     entries.sort_by_key(|entry| entry.xid);

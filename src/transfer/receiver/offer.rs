@@ -173,7 +173,7 @@ impl Receiver {
                     })));
                 Ok(State::AwaitAdmission(offer))
             }
-            Err((_, denial)) => self.reject(now, offer, Reason::from(&denial)),
+            Err(refused) => self.reject(now, offer, Reason::from(&refused.1)),
         }
     }
 

@@ -54,6 +54,7 @@ fn every(attacker: &Attacker) -> Vec<Case> {
         offers::disclosed(attacker),
         offers::refused(attacker),
         onward::offered(attacker),
+        onward::items(attacker),
         data::small(),
         data::lists(),
         data::segments(),

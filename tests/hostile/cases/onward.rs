@@ -3,9 +3,10 @@
 use rogatory::base::Xid;
 use rogatory::identity::keys::{KeyName, Role, SecretKey};
 use rogatory::identity::{Context, Note};
-use rogatory::policy::Onward;
+use rogatory::policy::{Onward, Restriction};
 use rogatory::receipt::{Disclosure, Kind, Party, Receipt, disclosure};
 use rogatory::wire::Frame;
+use serde_json::{Value, json};
 
 use crate::attack::{Attacker, Parcel, case, raw, stamp};
 use crate::script::{Case, Say, Scene, Stage};
@@ -46,6 +47,94 @@ fn passing_on(
     let both = [case().encode(), along.encode()];
     let list = raw(17, &serde_json::to_vec(&both).unwrap());
     Case::bytes(Scene::Offered, name, want, list).of(parcel)
+}
+
+/// An offer beside which this is said of items, under terms that say that something is, or that do not.
+fn of_items(
+    attacker: &Attacker,
+    name: &str,
+    want: &str,
+    marked: bool,
+    said: Option<Value>,
+) -> Case {
+    let mut parcel = attacker.honest();
+    if marked {
+        let terms = parcel.receipt.terms.as_mut().unwrap();
+        terms.restrictions = vec![Restriction::ItemTerms];
+    }
+    let said = said.map(|value| Disclosure::new([6; 16], disclosure::ITEM_TERMS, value));
+    parcel.receipt = parcel.receipt.disclosing(said.as_slice());
+    let all: Vec<_> = std::iter::once(case())
+        .chain(said)
+        .map(|it| it.encode())
+        .collect();
+    let list = raw(17, &serde_json::to_vec(&all).unwrap());
+    Case::bytes(Scene::Offered, name, want, list).of(parcel)
+}
+
+/// Offers with items under terms of their own that are not as they must be: each is refused with a signed reason.
+pub(crate) fn items(attacker: &Attacker) -> Vec<Case> {
+    let mut terms = attacker.honest().receipt.terms.unwrap();
+    terms.restrictions = vec![Restriction::ItemTerms];
+    let terms = serde_json::to_value(terms).unwrap();
+    let one = |offset: u64, size: u64, terms: &Value| {
+        Some(json!([{ "offset": offset, "path": "a", "size": size, "terms": terms }]))
+    };
+    let mut looser = terms.clone();
+    looser["retain_until"] = "2090-01-01".into();
+    let many: Vec<_> = (0..65)
+        .map(|n| json!({ "offset": n, "path": format!("f{n}"), "size": 1, "terms": {} }))
+        .collect();
+    let case = |name: &str, code: &str, marked, said| {
+        of_items(
+            attacker,
+            name,
+            &format!("rejected:item-terms-{code}"),
+            marked,
+            said,
+        )
+    };
+    vec![
+        case(
+            "items that the terms do not speak of",
+            "missing",
+            false,
+            one(0, 1, &terms),
+        ),
+        case(
+            "terms that speak of items that there are not",
+            "missing",
+            true,
+            None,
+        ),
+        case("no items", "missing", true, Some(json!([]))),
+        case(
+            "items that are no list",
+            "malformed",
+            true,
+            Some(json!("all")),
+        ),
+        case("items without terms", "malformed", true, Some(json!(many))),
+        case(
+            "items under looser terms",
+            "looser",
+            true,
+            one(0, 1, &looser),
+        ),
+        case(
+            "items behind the end",
+            "order",
+            true,
+            one(1 << 50, 1, &terms),
+        ),
+        case("items of no bytes", "order", true, one(0, 0, &terms)),
+        case(
+            "items at the end of numbers",
+            "order",
+            true,
+            one((1 << 53) - 1, (1 << 53) - 1, &terms),
+        ),
+    ]
 }
 
 /// Offers of what is passed on: each is refused with a signed reason.
