@@ -112,7 +112,7 @@ may 2 $supervisor "is asked before anything is destroyed" package purge --due
 keys "$WORK/de/state/slots" | sort >"$WORK/keys.before"
 may 0 $supervisor "destroys it" package purge --due --yes
 destroyed "$first"
-equal "what was refused since is reported with its end" "access trial null;access-denied prosecution purpose-not-permitted;access trial null;access-denied trial retention-ended" "$(reported)"
+equal "what was refused since is reported with its end" "access trial null;access-denied prosecution purpose-not-permitted;access trial null;access-denied trial retention-ended;access-denied trial retention-ended" "$(reported)"
 keys "$WORK/de/state/slots" | sort >"$WORK/keys.after"
 mapfile -t lost < <(comm -23 "$WORK/keys.before" "$WORK/keys.after")
 equal "keys that are overwritten" 1 "${#lost[@]}"

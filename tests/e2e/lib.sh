@@ -191,6 +191,7 @@ people() {
 may() {
     local code=$1 account=$2 what=$3
     shift 3
+    [ -z "${FAKETIME:-}" ] || forget_clocks
     expect "$code" "$account: $what" runuser -u "$account" -- "$WORK/rogatory" --socket "$WORK/de/api.sock" "$@"
 }
 
@@ -201,8 +202,18 @@ serve() {
     chmod 666 "$WORK/$1/api.sock"
 }
 
+# forget_clocks: removes what libfaketime leaves behind of processes that are gone. A later process of the same number and of
+# another account could not use it, and would fail.
+forget_clocks() {
+    local file
+    for file in /dev/shm/faketime_shm_* /dev/shm/sem.faketime_sem_*; do
+        [ -d "/proc/${file##*_}" ] || rm -f "$file"
+    done
+}
+
 # later DAYS: from here on, everything that is started lives so many days later (earlier, below zero); `later` alone ends that
 later() {
+    forget_clocks
     if [ $# -eq 0 ]; then
         unset LD_PRELOAD FAKETIME DONT_FAKE_MONOTONIC
         return

@@ -67,6 +67,16 @@ class Package:
         return self.state == "held" and today <= self.until
 
 
+def forget_clocks():
+    """Removes what libfaketime leaves behind of processes that are gone: others of the same number could not use it."""
+    for name in os.listdir("/dev/shm"):
+        if name.startswith(("faketime_shm_", "sem.faketime_sem_")) and not os.path.exists("/proc/" + name.rsplit("_", 1)[1]):
+            try:
+                os.remove(f"/dev/shm/{name}")
+            except OSError:
+                pass
+
+
 class Decade:
     """One campaign."""
 
@@ -149,11 +159,7 @@ class Decade:
 
     def down(self, side, gently=False):
         (side.stop if gently else side.kill)()
-        for name in (f"faketime_shm_{side.process.pid}", f"sem.faketime_sem_{side.process.pid}"):
-            try:
-                os.remove(f"/dev/shm/{name}")
-            except OSError:
-                pass
+        forget_clocks()
 
     def up(self, side, often=0.0):
         """Starts it; often enough it is killed while it starts, and started again."""
