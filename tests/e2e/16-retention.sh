@@ -208,7 +208,7 @@ serve de
 for id in "${both[@]}"; do
     may 8 $officer "opens nothing that was destroyed" package open "$id" --purpose trial --justification x --out "$WORK/out.d/6" --json
     equal "because it was" destroyed-before-restore "$(jq -rs 'last | .error' "$WORK/err")"
-    may 8 $officer "takes no ciphertext of it away" package export "$id" --age "$WORK/out.d/6.age"
+    may 8 $officer "takes no ciphertext of it away" package export "$id" --age "$WORK/out.d/6.age" --purpose trial --justification x
     may 8 $officer "passes it on to nobody" package forward "$id" --to ie --justification x
     may 8 $officer "asks no consent for it" package ask-use "$id" --use civil-claim --justification x
     may 8 $supervisor "holds it for nobody" package hold "$id" --until 2040-01-01 --authority court --reason x
