@@ -13,6 +13,7 @@ mod cases;
 mod chain;
 pub mod confine;
 mod consents;
+mod content;
 mod courier;
 mod decisions;
 mod following;

@@ -37,7 +37,11 @@ impl State {
         let folder = dir.path().join("state");
         copy(&authority.home.join("state"), &folder);
         let journal = dir.path().join("state-destroyed");
-        copy(&authority.home.join("state-destroyed"), &journal);
+        let kept = authority.home.join("state-destroyed");
+        // Where no daemon ran, there is none.
+        if kept.exists() {
+            copy(&kept, &journal);
+        }
         let note =
             fs::read(authority.home.join(format!("{}.card", authority.alias))).expect("card");
         let (card, _) = Card::open(&note).expect("a good card");

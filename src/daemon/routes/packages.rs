@@ -22,9 +22,9 @@ use crate::api::types::{
 use crate::base::Digest;
 use crate::base::Xid;
 use crate::daemon::Daemon;
+use crate::daemon::content;
 use crate::daemon::decisions::Question;
 use crate::daemon::grounds::{grounds_of, item_terms_of};
-use crate::daemon::openings;
 use crate::daemon::routes::{Answer, Shared, stored};
 use crate::daemon::views;
 use crate::identity::statement::Note;
@@ -469,7 +469,7 @@ pub(super) async fn exported(
 
 fn age_file(length: u64, file: impl Read + Send + 'static) -> Response {
     let (to, from) = mpsc::channel(4);
-    tokio::task::spawn_blocking(move || openings::stream(file, &to));
+    tokio::task::spawn_blocking(move || content::stream(file, &to));
     let headers = [
         (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
         (header::CONTENT_LENGTH, length.to_string()),
