@@ -92,9 +92,7 @@ impl Chain {
         purpose: Purpose,
         now: Timestamp,
     ) -> Vec<(&ItemTerms, Cow<'_, Terms>)> {
-        let is_opened =
-            |item: &&ItemTerms| names.is_empty() || names.iter().any(|it| item.is_touched_by(it));
-        let opened = self.items.iter().filter(is_opened);
+        let opened = self.items.iter().filter(|item| item.is_opened_by(names));
         opened
             .map(|item| (item, self.for_use(&item.terms, purpose, now)))
             .collect()

@@ -9,12 +9,13 @@ use crate::daemon::Daemon;
 use crate::daemon::chain::{Chain, Signed, read};
 use crate::daemon::notices::Notice;
 use crate::daemon::openings::altered;
+use crate::daemon::restrictions::only_sealing_sets;
 use crate::daemon::retention::terms_now;
 use crate::daemon::routes::stored;
 use crate::daemon::statements::{
     Stated, check_justification, commit_failure, unsigned, who_and_why,
 };
-use crate::policy::{Denial, Onward, ReasonCode, instrument};
+use crate::policy::{Denial, Onward, ReasonCode, Restriction, instrument};
 use crate::receipt::{Disclosure, Kind, Reason, Receipt, disclosure};
 use crate::store::{self, Direction, Exchange, Op, Phase, StatementRow};
 
@@ -84,6 +85,9 @@ impl Answer {
                 if grant.until.end_of_day() < now {
                     let message = format!("{} is over: name a day to come", grant.until);
                     return Err(ApiFailure::usage("until-past", message));
+                }
+                if grant.conditions.contains(&Restriction::ItemTerms) {
+                    return Err(only_sealing_sets());
                 }
                 let mut next = follow(Kind::ConsentGiven);
                 next.until = Some(grant.until);

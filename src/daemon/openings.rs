@@ -63,11 +63,8 @@ struct Asked<'a> {
 
 impl Asked<'_> {
     fn held(&self, permit: Permit, caller: &Caller, request: &OpenRequest) -> Held {
-        let names = &request.items;
-        let is_opened = |item: &ItemTerms| {
-            names.is_empty() || names.iter().any(|name| item.is_touched_by(name))
-        };
-        let withheld = self.chain.items.iter().filter(|it| !is_opened(it));
+        let items = self.chain.items.iter();
+        let withheld = items.filter(|item| !item.is_opened_by(&request.items));
         Held {
             permit: Arc::new(permit),
             caller: caller.clone(),

@@ -13,7 +13,7 @@ use crate::daemon::routes::stored;
 use crate::daemon::statements::{commit_failure, unsigned};
 use crate::receipt::Kind;
 use crate::seal;
-use crate::store::{Op, StatementRow};
+use crate::store::{self, Op, StatementRow};
 
 /// The record of an order, as its statement names it.
 #[derive(Serialize)]
@@ -29,10 +29,6 @@ struct Written<'a, T> {
     record: &'a T,
 }
 
-fn key_of(subject: &Digest) -> String {
-    format!("order/{subject}")
-}
-
 impl Daemon {
     /// The record that the statement of an order names; `None` for other statements.
     pub(crate) async fn order_of(
@@ -44,7 +40,7 @@ impl Daemon {
         }
         let subject = read(stated)?.receipt.subject;
         let subject = subject.ok_or_else(|| altered("order"))?;
-        let kept = self.station.ledger.meta(&key_of(&subject)).await;
+        let kept = self.station.ledger.meta(&store::order_key(&subject)).await;
         let kept = kept.map_err(|e| stored(&e))?;
         let kept = kept.filter(|record| Digest::of(record) == subject);
         let record = kept.ok_or_else(|| altered("record of the order"))?;
@@ -70,7 +66,7 @@ impl Daemon {
         let ops = vec![
             stated.map_err(|e| unsigned(&e))?,
             Op::Meta {
-                key: key_of(&subject),
+                key: store::order_key(&subject),
                 value: record,
             },
             Op::Meta {

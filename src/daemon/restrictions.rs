@@ -12,7 +12,7 @@ use crate::daemon::statements::{
 };
 use crate::identity::statement::Note;
 use crate::policy::instrument;
-use crate::policy::{Onward, Terms};
+use crate::policy::{Onward, Restriction, Terms};
 use crate::receipt::{self, Kind, Reason, Receipt};
 use crate::store::{Direction, Exchange, Op, Phase};
 
@@ -118,12 +118,23 @@ fn changed(
     Ok(after)
 }
 
+/// That items are under terms of their own is so from the sealing on, or never.
+pub(crate) fn only_sealing_sets() -> ApiFailure {
+    let message =
+        "the restriction item-terms is set where a package is sealed, and cannot be added";
+    ApiFailure::usage("bad-terms", message)
+}
+
 /// The terms with what is to be stricter. A package that is taken back may be kept until yesterday, which is to say no longer.
 pub(crate) fn narrowed(
     terms: &Terms,
     wish: &Restrict,
     yesterday: crate::base::Date,
 ) -> Result<Terms, ApiFailure> {
+    let marked = |restrictions: &[Restriction]| restrictions.contains(&Restriction::ItemTerms);
+    if marked(&wish.restrictions) && !marked(&terms.restrictions) {
+        return Err(only_sealing_sets());
+    }
     let mut after = terms.clone();
     if wish.withdraw {
         after = after.ending(yesterday);
@@ -164,7 +175,7 @@ pub(crate) fn narrowed(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::{Purpose, Restriction};
+    use crate::policy::Purpose;
 
     fn terms() -> Terms {
         let date = |text: &str| text.parse().unwrap();
@@ -215,6 +226,9 @@ mod tests {
                 r#""restrictions":["return"]"#,
                 Ok(r#""restrictions":["return"]"#),
             ),
+            (r#""restrictions":["item-terms"]"#, Err("bad-terms")),
+            (r#""review":"2027-01-01""#, Ok(r#""review":"2027-01-01""#)),
+            (r#""review":"2030-01-01""#, Err("no-change")),
             (r#""use_report":true"#, Ok(r#""use_report":true"#)),
             (r#""no_onward":true"#, Ok(r#""onward":"prohibited""#)),
             (r#""purposes":["trial","prosecution"]"#, Err("no-change")),

@@ -73,8 +73,13 @@ impl ItemTermsFault {
 
 impl ItemTerms {
     /// Whether the item, or one in the folder, is the one of this name or in the folder of this name.
-    pub fn is_touched_by(&self, name: &str) -> bool {
+    fn is_touched_by(&self, name: &str) -> bool {
         self.path.is_within(name) || path::lies_in(name, self.path.as_str())
+    }
+
+    /// Whether it is among what is opened under these names; without any, everything is.
+    pub fn is_opened_by(&self, names: &[String]) -> bool {
+        names.is_empty() || names.iter().any(|name| self.is_touched_by(name))
     }
 
     /// Its bytes in the tar.

@@ -49,6 +49,6 @@ pub use outgoing::{AHEAD_BYTES_MAX, Ahead, Outgoing};
 pub use rows::{AlarmKind, AlarmRow, CosignedRow, WitnessedRow};
 pub use rows::{
     DUE, Direction, Exchange, Fault, PeerRow, PeerState, Phase, Reached, StatementRow, TOLD,
-    UNSTATED, WordFault, disclosures_key, tell_key, unreadable_key,
+    UNSTATED, WordFault, disclosures_key, order_key, tell_key, unreadable_key,
 };
 pub use spool::{Spool, SpoolFault, Spooled};

@@ -124,6 +124,11 @@ pub fn disclosures_key(note: &Digest) -> String {
     format!("disclosures/{note}")
 }
 
+/// The named value with the record of an order, by the subject of its statement.
+pub fn order_key(subject: &Digest) -> String {
+    format!("order/{subject}")
+}
+
 /// It is to be told.
 pub const DUE: &[u8] = b"due";
 /// It was told, and acknowledged.

@@ -183,6 +183,8 @@ pub(crate) const STATEMENTS_CHECK: &str = "
     SELECT s.seq, s.xid, s.kind, s.issuer, s.note, s.digest, s.at, s.leaf, s.r, s.signatures, s.sum, l.commitment,
         s.no, e.no
     FROM statement s LEFT JOIN leaf l ON l.idx = s.leaf LEFT JOIN exchange e ON e.xid = s.xid ORDER BY s.seq";
+pub(crate) const STATEMENTS_OF_KIND: &str =
+    "SELECT seq, note FROM statement WHERE kind = $1 ORDER BY seq";
 pub(crate) const STATEMENTS_LOGGED: &str =
     "SELECT leaf, r, digest FROM statement WHERE leaf IS NOT NULL ORDER BY leaf";
 pub(crate) const STATEMENTS_ORPHANED: &str = "

@@ -196,3 +196,11 @@ later
 for side in ie de; do
     expect 0 "fsck of $side finds nothing" "$BIN" --home "$WORK/$side" fsck
 done
+python3 - "$WORK/de/state/ledger.db" "$id" <<'PY'
+import sqlite3, sys
+with sqlite3.connect(sys.argv[1]) as db:
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    assert db.execute("DELETE FROM meta WHERE key = ?", ("review/" + sys.argv[2],)).rowcount == 1
+PY
+expect 7 "fsck finds a review that somebody took out of the database" "$BIN" --home "$WORK/de" fsck
+says 'order-not-in-force' "it is named"

@@ -195,10 +195,13 @@ fn names_touch_what_lies_in_them_or_around_them() {
         ("d2/x", false),
         ("a.txt", false),
     ] {
-        assert_eq!(list[0].is_touched_by(name), want, "{name}");
+        assert_eq!(list[0].is_opened_by(&[name.to_owned()]), want, "{name}");
     }
+    assert!(list[0].is_opened_by(&[]));
+    let several = ["a.txt".to_owned(), "d/2.txt".to_owned()];
+    assert!(list[0].is_opened_by(&several) && !list[0].is_opened_by(&several[..1]));
     let list = locate(&manifest, [(path("d/1.txt"), stricter())]).unwrap();
     for (name, want) in [("d", true), ("d/1.txt", true), ("d/2.txt", false)] {
-        assert_eq!(list[0].is_touched_by(name), want, "{name}");
+        assert_eq!(list[0].is_opened_by(&[name.to_owned()]), want, "{name}");
     }
 }

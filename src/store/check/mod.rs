@@ -11,6 +11,7 @@ mod files;
 mod found;
 mod journal;
 mod logs;
+mod orders;
 mod peers;
 mod project;
 mod repair;
@@ -228,6 +229,7 @@ impl Check<'_> {
         statements::log(self)?;
         found::found(self)?;
         logs::logs(self)?;
+        orders::orders(self)?;
         exchanges::exchanges(self)?;
         journal::journal(self)?;
         files::slots(self)?;

@@ -1,4 +1,5 @@
 use super::*;
+use crate::store::tests::unlocked;
 
 fn authority() -> AuthorityId {
     "bfj.example.de".parse().unwrap()
@@ -32,6 +33,10 @@ fn written(count: u32) -> (tempfile::TempDir, PathBuf) {
     (dir, path)
 }
 
+fn opened(path: &Path, authority: &AuthorityId) -> Result<Journal, StoreFault> {
+    unlocked(|| Journal::open(path, authority))
+}
+
 fn all(journal: &Journal) -> Vec<Entry> {
     let mut all = Vec::new();
     journal.each(|entry| all.push(*entry)).unwrap();
@@ -59,13 +64,13 @@ fn a_line_is_what_the_manual_says() {
 fn entries_are_there_after_they_were_written() {
     for count in [0, 1, 2, 5] {
         let (_dir, path) = written(count);
-        let mut journal = Journal::open(&path, &authority()).unwrap();
+        let mut journal = opened(&path, &authority()).unwrap();
         assert_eq!(all(&journal), entries(count));
         assert!(!journal.is_new());
         // The same once more is no fault, and the chain goes on.
         journal.append(&[entry(7), entry(7)]).unwrap();
         drop(journal);
-        let journal = Journal::open(&path, &authority()).unwrap();
+        let journal = opened(&path, &authority()).unwrap();
         assert_eq!(all(&journal), [entries(count), vec![entry(7); 2]].concat());
     }
 }
@@ -81,7 +86,7 @@ fn a_line_that_was_cut_short_is_taken_away_and_the_rest_stays() {
             torn.resize(cut + zeros, 0);
             std::fs::write(&path, &torn).unwrap();
             let left = cut.saturating_sub(first) / LINE_BYTES;
-            let journal = Journal::open(&path, &authority()).unwrap();
+            let journal = opened(&path, &authority()).unwrap();
             assert_eq!(
                 all(&journal),
                 entries(3)[..left],
@@ -101,7 +106,7 @@ fn whatever_else_was_changed_is_damage_and_stays_as_it_is() {
     let line = |number: usize| first + number * LINE_BYTES;
     let check = |what: &str, bytes: &[u8], says: &str| {
         std::fs::write(&path, bytes).unwrap();
-        let fault = Journal::open(&path, &authority()).unwrap_err().to_string();
+        let fault = opened(&path, &authority()).unwrap_err().to_string();
         assert!(fault.contains(says), "{what}: {fault}");
         assert!(fault.contains("move it away"), "{what}: {fault}");
         assert_eq!(std::fs::read(&path).unwrap(), bytes, "{what}");
@@ -141,14 +146,14 @@ fn whatever_else_was_changed_is_damage_and_stays_as_it_is() {
 fn the_journal_of_another_authority_is_none() {
     let (_dir, path) = written(1);
     let other = "mla.example.ie".parse().unwrap();
-    let fault = Journal::open(&path, &other).unwrap_err().to_string();
+    let fault = opened(&path, &other).unwrap_err().to_string();
     assert!(fault.contains("of another authority"), "{fault}");
 }
 
 #[test]
 fn one_process_at_a_time_writes_it() {
     let (_dir, path) = written(1);
-    let _first = Journal::open(&path, &authority()).unwrap();
+    let _first = opened(&path, &authority()).unwrap();
     let second = Journal::open(&path, &authority()).unwrap_err();
     assert!(matches!(second, StoreFault::Locked { .. }), "{second}");
 }
@@ -159,7 +164,7 @@ fn a_large_one_is_read_in_little_memory_and_written_with_few_flushes() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("journal");
     prepare(&path).unwrap();
-    let mut journal = Journal::open(&path, &authority()).unwrap();
+    let mut journal = opened(&path, &authority()).unwrap();
     for thousand in entries(MANY).chunks(1_000) {
         journal.append(thousand).unwrap();
     }
@@ -182,7 +187,7 @@ fn space_is_taken_ahead_and_a_full_disk_is_met_before_anything_is_written() {
     };
     let path = tiny.path().join("journal");
     prepare(&path).unwrap();
-    let mut journal = Journal::open(&path, &authority()).unwrap();
+    let mut journal = opened(&path, &authority()).unwrap();
     journal.room(1).unwrap();
     crate::store::tests::fill(tiny.path());
     journal.append(&[entry(1)]).unwrap();

@@ -25,7 +25,7 @@ impl Home {
 
     fn open(&self) -> Ledger {
         journal::prepare(&self.journal()).unwrap();
-        Ledger::journaled(&self.state(), key(), &self.journal()).unwrap()
+        unlocked(|| Ledger::journaled(&self.state(), key(), &self.journal())).unwrap()
     }
 
     /// Ends the ledger and puts the state of another home in the place of this one's.
@@ -209,10 +209,11 @@ async fn what_the_journal_lacks_is_entered_at_the_start() {
         );
         ledger.close().await;
     }
-    let ledger = Ledger::open(&home.state(), key()).unwrap();
+    let ledger = open(&home.state());
     ledger.close().await;
     std::fs::write(home.journal(), b"something else").unwrap();
-    let fault = Ledger::journaled(&home.state(), key(), &home.journal()).unwrap_err();
+    let opened = unlocked(|| Ledger::journaled(&home.state(), key(), &home.journal()));
+    let fault = opened.unwrap_err();
     assert!(matches!(fault, StoreFault::Journal(_)), "{fault}");
 }
 
