@@ -134,7 +134,8 @@ impl<'de> Visitor<'de> for Strict {
     }
 
     fn visit_i64<E: de::Error>(self, value: i64) -> Result<Value, E> {
-        if value.abs() > limits::JSON_INTEGER_MAX {
+        // Not `abs`: the least i64 has none.
+        if !(-limits::JSON_INTEGER_MAX..=limits::JSON_INTEGER_MAX).contains(&value) {
             return Err(E::custom("integer beyond 2^53 - 1"));
         }
         Ok(value.into())
@@ -297,6 +298,10 @@ mod tests {
         check(r#"{"a":9007199254740991}"#, None);
         check(r#"{"a":9007199254740992}"#, Some("2^53"));
         check(r#"{"a":-9007199254740992}"#, Some("2^53"));
+        check(r#"{"a":-9223372036854775808}"#, Some("2^53"));
+        check(r#"{"a":-9223372036854775809}"#, Some("2^53"));
+        check(r#"{"a":9223372036854775807}"#, Some("2^53"));
+        check(r#"{"a":18446744073709551615}"#, Some("2^53"));
         check(r#"{"a":123456789012345678901234567890}"#, Some("2^53"));
         check(r#"{"a":1}x"#, Some("trailing"));
         check(&format!("{}{}", "[".repeat(16), "]".repeat(16)), None);

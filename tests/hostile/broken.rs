@@ -22,21 +22,23 @@ pub(crate) fn fields(body: &Value) -> Vec<Broken> {
     all
 }
 
-/// Values of every kind of JSON but this one's.
+/// Values of every kind of JSON but this one's, and numbers at the ends of their type whatever this one is.
 pub(crate) fn kinds(value: &Value) -> Vec<(&'static str, Value)> {
     let all = [
         ("null", Value::Null),
         ("true", json!(true)),
         ("a number", json!(7)),
         ("negative", json!(-1)),
+        ("the least integer of 64 bits", json!(i64::MIN)),
+        ("the greatest integer of 64 bits", json!(u64::MAX)),
         ("a text", json!("\u{e9}?")),
         ("an array", json!([])),
         ("an object", json!({})),
     ];
     let same = |other: &Value| std::mem::discriminant(other) == std::mem::discriminant(value);
-    let negative = |other: &Value| value.is_number() && other.as_i64() == Some(-1);
+    let seven = |other: &Value| other.as_i64() == Some(7);
     all.into_iter()
-        .filter(|(_, other)| !same(other) || negative(other))
+        .filter(|(_, other)| !same(other) || other.is_number() && !seven(other))
         .collect()
 }
 
@@ -61,6 +63,7 @@ pub(crate) fn spellings(body: &[u8]) -> Vec<Broken> {
         ("null", b"null".to_vec()),
         ("a fraction", b"1.5".to_vec()),
         ("an exponent", b"1e99999".to_vec()),
+        ("the least integer of 64 bits", i64::MIN.to_string().into()),
         ("an integer of 400 digits", "9".repeat(400).into_bytes()),
         ("bad UTF-8", [b"\"\xff\xfe\"".as_slice()].concat()),
         ("a lone surrogate", br#""\ud800""#.to_vec()),

@@ -104,6 +104,11 @@ impl Bench<'_> {
             ("minus zero", malformed, json("{\"a\":-0}")),
             ("2^53", malformed, json("{\"a\":9007199254740992}")),
             ("-2^53", malformed, json("{\"a\":-9007199254740992}")),
+            (
+                "the least integer of 64 bits",
+                malformed,
+                json("{\"a\":-9223372036854775808}"),
+            ),
             ("a key twice", malformed, json("{\"a\":1,\"a\":1}")),
             ("nested 17 deep", malformed, json(&deep)),
             (
