@@ -109,6 +109,8 @@ mod tests {
         let same = listing(&["package.purge", "policy.adopt", "package.purge"]);
         assert_eq!(both.digest(), same.digest());
         assert_ne!(both.digest(), listing(&["policy.adopt"]).digest());
+        assert!(both.takes_two("policy.adopt") && both.takes_two("package.purge"));
+        assert!(!both.takes_two("peer.accept") && !plain.takes_two("policy.adopt"));
         let text = both.description();
         let start = r#"{"dual_control":["package.purge","policy.adopt"],"rules":["#;
         assert!(text.starts_with(start), "{text}");

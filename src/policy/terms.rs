@@ -579,6 +579,16 @@ mod tests {
     }
 
     #[test]
+    fn an_evaluation_is_shown_as_on_reports() {
+        let of = |source, information| Evaluation {
+            source,
+            information,
+        };
+        assert_eq!(of(Source::B, 2).to_string(), "B2");
+        assert_eq!(of(Source::X, 4).to_string(), "X4");
+    }
+
+    #[test]
     fn use_ends_with_the_earlier_date() {
         let mut terms = terms();
         assert_eq!(terms.usable_until(), terms.retain_until.end_of_day());

@@ -370,6 +370,14 @@ fn items_under_stricter_terms_have_their_say() {
 }
 
 #[test]
+fn content_is_given_to_a_person_by_opening_and_exporting_alone() {
+    for action in Action::ALL {
+        let gives = [Action::Open, Action::Export].contains(action);
+        assert_eq!(action.is_use(), gives, "{action}");
+    }
+}
+
+#[test]
 fn silence_denies() {
     for action in Action::ALL {
         let empty = PolicySet {

@@ -141,6 +141,7 @@ mod tests {
         check("when { context.own == \"x\" || context.related }", &[]);
         check("unless { context.own == \"x\" }", &[]);
         check("when { context.today > 3 && context.own == \"x\" }", &[]);
+        check("when { principal has purpose }", &[]);
         check("when { context.handling == 3 }", &[]);
         check("when { context.a.b == \"x\" }", &[]);
         check("when { principal == Person::\"x\" }", &[]);

@@ -203,6 +203,20 @@ fn questions_keep_to_the_schema() {
 }
 
 #[test]
+fn the_texts_of_a_set_are_kept() {
+    let files = examples();
+    let set = set_of(&files);
+    let kept: Vec<_> = set.national_texts().collect();
+    let digest = |text: &str| Digest::of(text.as_bytes());
+    let want: Vec<_> = files
+        .iter()
+        .map(|(_, text)| (digest(text), text.as_str()))
+        .collect();
+    assert_eq!(kept, want);
+    assert_eq!(PolicySet::new(None).national_texts().count(), 0);
+}
+
+#[test]
 fn the_set_stands_in_the_digest_only_where_there_is_one() {
     let plain = PolicySet::new(None);
     assert!(!plain.description().contains("national"));
