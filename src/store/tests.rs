@@ -147,7 +147,10 @@ impl Tiny {
         if mounted.is_ok_and(|status| status.success()) {
             return Some(Self(dir));
         }
-        println!("SKIPPED: mounting a small file system needs root");
+        // Past the harness, which shows nothing of a test that passes; tests/run counts these lines.
+        let said =
+            std::io::stderr().write_all(b"skipped: only root can mount a small file system\n");
+        said.unwrap();
         None
     }
 

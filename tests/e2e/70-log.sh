@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # limit: 300 s
+# runs beside the others
 # The log as peers see it: cosigned, proved, guarded against old states, and a fork found by authorities that compare.
 source "$(dirname "$0")/lib.sh"
 

@@ -55,9 +55,9 @@ printf 'evidence\n' >"$WORK/small.txt"
 bulk=$(send ie de "$WORK/bulk.bin")
 began=$(now_ms)
 within 60 "8 MiB of the bulk are sent" has_sent "$bulk" $((8 << 20))
-before=$(now_ms)
+before=$(moment)
 urgent=$(send ie de --urgent --wait "$WORK/urgent.bin")
-took=$(($(now_ms) - before))
+took=$(took "$before")
 equal "bulk is still under way then" dispatched "$(state ie "$bulk")"
 at_most "3 MB, urgent, overtake $BULK_MIB MiB in" 4000 "$took" ms
 equal "the urgent one is shown as such" true "$(r ie transfer show "$urgent" --json | jq -r .urgent)"

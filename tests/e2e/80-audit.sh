@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # limit: 120 s
+# runs beside the others
 # An export judged by rogatory-audit where there is no network at all, and a state judged by fsck.
 source "$(dirname "$0")/lib.sh"
+as_root "make network namespaces"
 
 AUDIT=$(dirname "$BIN")/rogatory-audit
 [ -x "$AUDIT" ] || fail "no binary at $AUDIT"

@@ -4,7 +4,7 @@
     flood.py initials PORT SECONDS RATE     first packets that nobody ever continues, and random bytes among them
     flood.py half-open PORT SECONDS COUNT   handshakes that prove their address (Retry) and then stop
 
-Prints one line of JSON. Every Initial has a connection id of its own, is protected as RFC 9001 demands and carries the
+Lasts that long at least, and until SIGTERM. Prints one line of JSON; `processor` is the part of one that it had. Every Initial has a connection id of its own, is protected as RFC 9001 demands and carries the
 first part of a ClientHello whose rest never comes.
 """
 import hashlib
@@ -13,6 +13,7 @@ import json
 import os
 import resource
 import select
+import signal
 import socket
 import sys
 import time
@@ -97,36 +98,54 @@ class Sources:
         return max((back / out for out, back in zip(self.out, self.back) if out), default=0)
 
 
+class Time:
+    """Until SIGTERM, and at least so many seconds."""
+
+    def __init__(self, seconds):
+        self.seconds, self.is_over = seconds, False
+        signal.signal(signal.SIGTERM, lambda *_: setattr(self, "is_over", True))
+        print("ready", file=sys.stderr, flush=True)
+        self.began, self.used = time.monotonic(), time.process_time()
+
+    @property
+    def elapsed(self):
+        return time.monotonic() - self.began
+
+    def goes_on(self):
+        return not self.is_over or self.elapsed < self.seconds
+
+    def figures(self):
+        return {"seconds": int(self.elapsed), "processor": round((time.process_time() - self.used) / self.elapsed, 2)}
+
+
 def initials(port, seconds, rate):
     sources = Sources(port, 2000)
     packets = [initial(os.urandom(8)) for _ in range(12000)]
     for at in range(0, len(packets), 6):
         packets[at] = os.urandom(DATAGRAM)
-    print("ready", file=sys.stderr, flush=True)
-    began, sent = time.monotonic(), 0
-    while (elapsed := time.monotonic() - began) < seconds:
-        due = min(int(elapsed * rate) - sent, 500)
+    there, sent = Time(seconds), 0
+    while there.goes_on():
+        due = min(int(there.elapsed * rate) - sent, 500)
         for _ in range(due):
             sources.send(sent % 2000, packets[sent % len(packets)])
             sent += 1
         for _ in sources.answers(0 if due else 0.001):
             pass
-    return {"sent": sent, "per_second": int(sent / seconds), "ratio": round(sources.worst(), 3)}
+    return {"sent": sent, "per_second": int(sent / there.elapsed), "ratio": round(sources.worst(), 3), **there.figures()}
 
 
 def half_open(port, seconds, count):
     sources = Sources(port, count)
-    print("ready", file=sys.stderr, flush=True)
-    began, sent, proven = time.monotonic(), 0, 0
-    while (elapsed := time.monotonic() - began) < seconds:
-        while sent < min(count, int(elapsed * count / seconds * 1.1)):
+    there, sent, proven = Time(seconds), 0, 0
+    while there.goes_on() or sent < count:
+        while sent < min(count, int(there.elapsed * count / seconds * 1.1)):
             sources.send(sent, initial(os.urandom(8)))
             sent += 1
         for number, packet in sources.answers(0.001):
             if (retry := retried(packet)) is not None:
                 proven += 1
                 sources.send(number, initial(*retry))
-    return {"sent": sent, "proven": proven, "ratio": round(sources.worst(), 3)}
+    return {"sent": sent, "proven": proven, "ratio": round(sources.worst(), 3), **there.figures()}
 
 
 def main():

@@ -10,6 +10,12 @@ set -Eeuo pipefail
 exec </dev/null
 export LC_ALL=C.UTF-8
 
+# As root, in a mount namespace of its own: what a script mounts ends with it, and no other process takes it along. One that
+# did would keep a disk alive whose power is gone.
+if [ "$(id -u)" -eq 0 ] && [ -z "${OWN_MOUNTS:-}" ] && unshare --mount true 2>/dev/null; then
+    OWN_MOUNTS=yes exec unshare --mount --propagation private "$0" "$@"
+fi
+
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 BIN=${ROGATORY:-${CARGO_TARGET_DIR:-$ROOT/target}/release/rogatory}
 BAGIT=$ROOT/tests/.venv/bin/bagit.py
@@ -30,9 +36,29 @@ ok() {
     printf '  ok  %s\n' "$*"
 }
 
+# lines: those of the script that led here, the innermost first
+lines() {
+    local at found=()
+    for ((at = 1; at < ${#BASH_SOURCE[@]}; at++)); do
+        [ "${BASH_SOURCE[at]}" = "${BASH_SOURCE[0]}" ] || found+=("${BASH_LINENO[at - 1]}")
+    done
+    echo "${found[*]}"
+}
+
 fail() {
-    printf '  FAIL  %s\n' "$*" >&2
+    printf '  FAIL  %s, line %s: %s\n' "$SCRIPT" "$(lines)" "$*" >&2
     exit 1
+}
+
+# skip REASON: this machine cannot run the script. Whoever runs it counts that apart.
+skip() {
+    printf 'skipped: %s\n' "$*"
+    exit 77
+}
+
+# as_root WHAT: needs it
+as_root() {
+    [ "$(id -u)" -eq 0 ] || skip "only root can $1"
 }
 
 # equal WHAT EXPECTED GOT
@@ -47,13 +73,18 @@ at_most() {
     ok "$1: $3 $4 (at most $2)"
 }
 
+# said FILE…: the end of what a command has printed
+said() {
+    sed 's/^/        /' "$@" | tail -n 20 >&2
+}
+
 # expect CODE WHAT COMMAND…: the command must end with this exit code; its output is in $WORK/out and $WORK/err
 expect() {
     local want=$1 what=$2 got=0
     shift 2
     "$@" >"$WORK/out" 2>"$WORK/err" || got=$?
     if [ "$got" -ne "$want" ]; then
-        sed 's/^/        /' "$WORK/out" "$WORK/err" | tail -n 20 >&2
+        said "$WORK/out" "$WORK/err"
         fail "$what: exit code $got, expected $want: $*"
     fi
     ok "$what (exit $want)"
@@ -62,7 +93,7 @@ expect() {
 # says PATTERN WHAT: what the last `expect` printed must match (extended regular expression, any case)
 says() {
     if ! grep -Eiq -- "$1" "$WORK/out" "$WORK/err"; then
-        sed 's/^/        /' "$WORK/out" "$WORK/err" | tail -n 20 >&2
+        said "$WORK/out" "$WORK/err"
         fail "$2: the output does not match /$1/"
     fi
     ok "$2"
@@ -75,22 +106,61 @@ enough_disk() {
     [ "$free" -ge "$1" ] || fail "$1 GiB of free disk are needed at $WORK, there are $free: set E2E_DIR to a larger disk"
 }
 
+# ---- time: this machine may be busy with other things --------------------------------------------------------------
+
 # now_ms: milliseconds of the clock
 now_ms() {
     local now=${EPOCHREALTIME/[.,]/}
     echo $((now / 1000))
 }
 
-# within SECONDS WHAT COMMAND…: until the command succeeds; WHAT says in a few words what then holds
-within() {
-    local seconds=$1 what=$2 began
-    shift 2
-    began=$(now_ms)
-    until "$@" >/dev/null 2>&1; do
-        [ $(($(now_ms) - began)) -lt $((seconds * 1000)) ] || fail "not within $seconds s: $what"
-        sleep 0.1
+# moment: for `took`
+moment() {
+    local cpu=0 io=0
+    if [ -r /proc/pressure/cpu ]; then
+        read -r _ _ _ _ cpu </proc/pressure/cpu
+        read -r _ _ _ _ io </proc/pressure/io
+    fi
+    echo "$(now_ms) ${cpu#total=} ${io#total=}"
+}
+
+# took MOMENT: milliseconds since then, less those in which something waited for a processor or for the disk
+took() {
+    local then now cpu io
+    read -ra then <<<"$1"
+    read -ra now <<<"$(moment)"
+    cpu=$(((now[1] - then[1]) / 1000)) io=$(((now[2] - then[2]) / 1000))
+    echo $((now[0] - then[0] - (cpu > io ? cpu : io)))
+}
+
+# moves: something else whenever a daemon of this script has logged, stored or received anything
+moves() {
+    { find "$WORK" -type f \( -path '*/state/*' -o -name '*.log' \) ! -name '*-shm' -printf '%p %s %T@\n' 2>/dev/null || true; } | cksum
+}
+
+# patient SECONDS COMMAND…: repeats a command until it succeeds. Gives up once nothing has moved for so long, and for a minute
+# at least: a busy machine has all the time it needs, and a hang is noticed. What it printed last is in $WORK/look.
+patient() {
+    local silence=$(($1 > 60 ? $1 : 60)) began=$SECONDS before now
+    shift
+    before=$(moves)
+    until "$@" >"$WORK/look" 2>&1; do
+        if [ $((SECONDS - began)) -ge "$silence" ]; then
+            now=$(moves)
+            [ "$now" != "$before" ] || return 1
+            before=$now began=$SECONDS
+        fi
+        sleep 0.05
     done
-    ok "$what"
+}
+
+# within SECONDS WHAT COMMAND…: waits patiently until the command succeeds; WHAT says in a few words what then holds
+within() {
+    if ! patient "$1" "${@:3}"; then
+        said "$WORK/look"
+        fail "$2: not so, and nothing moves any more: ${*:3}"
+    fi
+    ok "$2"
 }
 
 # ---- authorities ------------------------------------------------------------------------------------------------
@@ -120,16 +190,15 @@ start() {
     PID[$1]=$!
 }
 
-# wait_serving NAME [SECONDS]: until `status` ends with 0; SERVING_MS is how long that took
+# serves NAME: or its daemon has ended
+serves() {
+    r "$1" status || ! kill -0 "${PID[$1]}"
+}
+
+# wait_serving NAME [SECONDS]: until `status` ends with 0
 wait_serving() {
-    local name=$1 seconds=${2:-10} began
-    began=$(now_ms)
-    until r "$name" status >/dev/null 2>&1; do
-        kill -0 "${PID[$name]}" 2>/dev/null || fail "the daemon of $name ended by itself"
-        [ $(($(now_ms) - began)) -lt $((seconds * 1000)) ] || fail "$name does not serve after $seconds s"
-        sleep 0.01
-    done
-    SERVING_MS=$(($(now_ms) - began))
+    patient "${2:-10}" serves "$1" || { said "$WORK/look"; fail "$1 does not serve, and nothing moves any more"; }
+    kill -0 "${PID[$1]}" 2>/dev/null || fail "the daemon of $1 ended by itself"
 }
 
 # peak NAME: notes and prints the most memory that its daemons ever had resident, in KiB
@@ -183,7 +252,7 @@ two_authorities() {
 
 # people: they can be played, by the binary in a place that everybody can read
 people() {
-    [ "$(id -u)" -eq 0 ] || fail "people are played by system accounts: run this as root"
+    as_root "act as other accounts"
     cp "$BIN" "$WORK/rogatory"
 }
 
@@ -252,17 +321,22 @@ state() {
         elif length == 1 then .[0].state else "doubled" end'
 }
 
+# comes_to NAME ID STATE: or to another one that it does not leave
+comes_to() {
+    local got
+    got=$(state "$1" "$2")
+    echo "$got"
+    case $got in
+        "$3" | doubled | rejected | refused | failed | expired | withdrawn | lapsed) ;;
+        *) return 1 ;;
+    esac
+}
+
 # wait_state NAME ID STATE [SECONDS]
 wait_state() {
-    local name=$1 id=$2 want=$3 seconds=${4:-60} got began
-    began=$(now_ms)
-    while got=$(state "$name" "$id"); [ "$got" != "$want" ]; do
-        case $got in
-            doubled | rejected | refused | failed | expired | withdrawn | lapsed) fail "$id at $name is $got, expected $want" ;;
-        esac
-        [ $(($(now_ms) - began)) -lt $((seconds * 1000)) ] || fail "$id at $name is still $got after $seconds s, expected $want"
-        sleep 0.05
-    done
+    patient "${4:-60}" comes_to "$1" "$2" "$3" ||
+        fail "$2 at $1 is still $(cat "$WORK/look"), expected $3, and nothing moves any more: $(r "$1" transfer show "$2" --json 2>&1)"
+    [ "$(cat "$WORK/look")" = "$3" ] || fail "$2 at $1 is $(cat "$WORK/look"), expected $3"
 }
 
 # transfer_bytes NAME ID FIELD: a number of `transfer show`, 0 where there is none
@@ -323,13 +397,13 @@ finish() {
     done
     if [ "$code" -eq 0 ]; then
         echo "$SCRIPT: $CHECKS checks passed"
-    else
+    elif [ "$code" -ne 77 ]; then
         for name in "$WORK"/*.log "$WORK"/*.err; do
             [ ! -s "$name" ] || { echo "---- the end of $name" && tail -n 15 "$name"; } >&2
         done
-        echo "$SCRIPT: failed after $CHECKS checks" >&2
+        echo "$SCRIPT: failed after $CHECKS checks, load $(cut -d ' ' -f 1-3 /proc/loadavg)" >&2
     fi
-    if [ "$code" -ne 0 ] && [ -n "${KEEP:-}" ]; then
+    if [ "$code" -ne 0 ] && [ "$code" -ne 77 ] && [ -n "${KEEP:-}" ]; then
         echo "$SCRIPT: everything is left in $WORK" >&2
     else
         rm -rf "$WORK"

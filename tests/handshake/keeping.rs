@@ -63,7 +63,7 @@ async fn both_ends_know_each_other_and_the_session() {
     );
 }
 
-/// Waits for the end of a connection while using it; it must come within a second.
+/// Waits for the end of a connection while using it; it must come before silence would have ended it.
 async fn end_of(link: &Link) -> DialFault {
     let mut stream = link.connection.open_uni().await.unwrap();
     let using = async {
@@ -72,7 +72,7 @@ async fn end_of(link: &Link) -> DialFault {
         }
     };
     let ending = async { tokio::join!(link.connection.closed(), using).0 };
-    let lost = tokio::time::timeout(Duration::from_secs(1), ending)
+    let lost = tokio::time::timeout(Duration::from_secs(10), ending)
         .await
         .unwrap();
     DialFault::of_lost(&lost, Duration::from_secs(15))
@@ -110,7 +110,7 @@ async fn a_killed_daemon_tells_its_peers_when_it_is_back() {
 }
 
 async fn rebind(address: std::net::SocketAddr) -> UdpSocket {
-    for _ in 0..100 {
+    for _ in 0..3_000 {
         if let Ok(socket) = UdpSocket::bind(address) {
             return socket;
         }

@@ -161,7 +161,7 @@ async fn both_notes_of_a_fork_are_kept_and_packages_go_on() {
     deliver(folder.path(), "ie", "at").unwrap();
     let at = || log_of(&victim, "at");
     let (mut ours, mut theirs) = (log, at());
-    for _ in 0..200 {
+    for _ in 0..2_000 {
         if is_cosigned(&ours, crate::victim::AT) && is_cosigned(&theirs, IE) {
             break;
         }

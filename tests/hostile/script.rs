@@ -139,7 +139,7 @@ impl Case {
 }
 
 /// What the victim does not take in this time, it does not want.
-const SAID: Duration = Duration::from_secs(5);
+const SAID: Duration = Duration::from_secs(10);
 
 /// What is said to offers beyond the rate.
 pub(crate) const TOO_MANY: &str = "later:rate";

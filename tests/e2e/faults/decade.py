@@ -205,9 +205,10 @@ class Decade:
                 # What was said to be done must not be there to do again.
                 is_done = command.poll() == 0 and words[1] != "hold"
                 self.restart(fault, f"package {words[1]}")
-                command.communicate(timeout=60)
+                until(60, f"{words} ends after a kill", lambda: command.poll() is not None)
+                command.communicate()
                 return self.run(side, *words, allowed=(NOTHING,) if is_done else (*allowed, NOTHING))
-        out, err = command.communicate(timeout=60)
+        out, err = command.communicate()
         need(command.returncode in allowed, f"{side.name}: {' '.join(words)}: exit code {command.returncode}: {out}{err}")
         return out
 
@@ -216,7 +217,7 @@ class Decade:
         if (self.today - self.contact).days > LIST_DAYS:
             for side, other in ((self.ie, self.de), (self.de, self.ie)):
                 self.run(side, "peer", "add", os.path.join(other.home, f"{other.name}.card"))
-        until(90, "ie and de meet", lambda: self.ie.ask("POST", "/v1/peers/de/ping", 20)[0] == 200, 0.2)
+        until(90, "ie and de meet", lambda: self.ie.reaches("de"), 0.2)
         self.contact = self.today
 
     def fault(self, often):

@@ -9,8 +9,9 @@ import sys
 import time
 
 import pair
-from pair import FAIL_FROM, FAIL_ONCE, FLUSHES, NAMES, SHORT_ONCE, STORAGE, WRITES, Pair, Violation, need, until
+from pair import FAIL_FROM, FAIL_ONCE, FLUSHES, NAMES, SHORT_ONCE, STORAGE, WRITES, Pair, Patience, Violation, need, until
 
+BROKEN_OFF = 10  # the exit code of a command whose daemon has ended
 CLASSES = {"flush": FLUSHES, "write": WRITES, "name": NAMES}
 
 
@@ -29,9 +30,9 @@ class Injections:
         """Sends one package; waits until the fault has come, or the exchange has ended without it."""
         pair_ = self.pair
         sending = pair_.ie.send("de", pair_.file(bytes_))
-        end = time.monotonic() + 40
+        patience = Patience(40, "an exchange comes to its end or to the chosen call")
         while not injected():
-            need(time.monotonic() < end, "an exchange comes to no end")
+            patience.hold()
             if sending.poll() and self.victim.process.poll() is None:
                 xid = sending.end()
                 if xid is None or pair_.settled(xid):
@@ -79,11 +80,9 @@ class Injections:
         self.kinds[f"{errno.errorcode[what]} {where}"] += 1
         # What could not be removed takes space and is removed at the next start. SQLite flushes the state folder for the
         # name of its log, which the daemon has flushed itself when it started.
-        if (where.startswith("unlink") or where == "fsync state") and self.goes_on():
+        if (where.startswith("unlink") or where == "fsync state") and self.goes_on(sending):
             control.disarm()
-            xid = self.recorded(sending)
-            if xid:
-                self.pair.agree(xid)
+            self.pair.agree(self.recorded(sending))
             return True
         self.must_end(where)
         need(control.retried == 0, f"{where} failed and was tried again")
@@ -91,9 +90,14 @@ class Injections:
         self.after(sending, where)
         return True
 
-    def goes_on(self):
-        time.sleep(0.3)
-        return self.victim.process.poll() is None
+    def goes_on(self, sending):
+        """Whether the exchange comes to its end before the daemon does."""
+        until(60, "an exchange or its daemon comes to an end", lambda: self.victim.has_ended() or sending.poll() and self.is_done(sending))
+        return not self.victim.has_ended()
+
+    def is_done(self, sending):
+        xid = sending.end()
+        return self.pair.settled(xid) if xid else sending.code != BROKEN_OFF
 
     def full(self, bytes_, class_, at):
         """The disk is full from one call on, for a moment: the daemon stays, and what was acknowledged arrives."""
@@ -129,18 +133,7 @@ class Injections:
 
     def traced(self, bytes_, at):
         """The flush of this number of any one thread fails, by strace: independent of point.c."""
-        log = os.path.join(pair.WORK, "strace.log")
-        if os.path.exists(log):
-            os.remove(log)
-        strace = subprocess.Popen(
-            ["strace", "-f", "-y", "-o", log, "-e", "trace=fsync,fdatasync", "-e",
-             f"inject=fsync,fdatasync:error=EIO:when={at}", "-p", str(self.victim.process.pid)],
-            stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
-        threads = len(os.listdir(f"/proc/{self.victim.process.pid}/task"))
-        attached = lambda: all(
-            b"TracerPid:\t0\n" not in open(f"/proc/{self.victim.process.pid}/task/{task}/status", "rb").read()
-            for task in os.listdir(f"/proc/{self.victim.process.pid}/task"))
-        until(10, f"strace follows {threads} threads", attached)
+        log, strace = self.strace("trace=fsync,fdatasync", f"inject=fsync,fdatasync:error=EIO:when={at}")
         injected = lambda: os.path.exists(log) and "INJECTED" in open(log, errors="replace").read()
         sending = self.exchange(bytes_, injected)
         hit = injected()
@@ -163,26 +156,52 @@ class Injections:
         self.after(sending, file[1])
         return True
 
+    def strace(self, *what):
+        """Follows the daemon's calls: the log, and the process once it has every thread."""
+        log = os.path.join(pair.WORK, "strace.log")
+        if os.path.exists(log):
+            os.remove(log)
+        there = f"/proc/{self.victim.process.pid}/task"
+        options = [word for one in what for word in ("-e", one)]
+        strace = subprocess.Popen(["strace", "-f", "-y", "-o", log, *options, "-p", str(self.victim.process.pid)],
+                                  stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+
+        def attached():
+            try:
+                return all(b"TracerPid:\t0\n" not in open(f"{there}/{task}/status", "rb").read() for task in os.listdir(there))
+            except FileNotFoundError:
+                return False  # A thread has just ended.
+
+        until(10, f"strace follows {len(os.listdir(there))} threads", attached)
+        return log, strace
+
     def seen_by_strace(self, bytes_):
         """point.c sees every call on files of the state folder that strace sees."""
-        log = os.path.join(pair.WORK, "strace.log")
-        strace = subprocess.Popen(
-            ["strace", "-f", "-y", "-o", log, "-e",
-             "trace=write,writev,pwrite64,pwritev,pwritev2,ftruncate,fsync,fdatasync,sync_file_range,msync",
-             "-p", str(self.victim.process.pid)], stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
-        time.sleep(0.5)
-        control = self.victim.control
+        log, strace = self.strace("trace=write,writev,pwrite64,pwritev,pwritev2,ftruncate,fsync,fdatasync,sync_file_range,msync")
+        control, state = self.victim.control, f"<{os.path.join(self.victim.home, 'state')}"
+
+        def counted():
+            with open(log, errors="replace") as lines:
+                return sum(state in line and "resumed" not in line and "-shm>" not in line for line in lines), control.count
+
+        def at_rest():
+            """Both counts, once the daemon has written nothing for a second: neither is ahead of the other then."""
+            before, since = counted(), time.monotonic()
+            while time.monotonic() - since < 1:
+                time.sleep(0.1)
+                if (now := counted()) != before:
+                    before, since = now, time.monotonic()
+            return before
+
+        # What the daemon wrote before the count began is no matter of this comparison.
         control.arm(pair.COUNT, 0, WRITES | FLUSHES)
-        xid = self.recorded(self.pair.ie.send("de", self.pair.file(bytes_)))
-        self.pair.agree(xid)
-        time.sleep(0.3)
-        seen = control.count
+        began = at_rest()
+        self.pair.agree(self.recorded(self.pair.ie.send("de", self.pair.file(bytes_))))
+        traced, seen = (after - before for before, after in zip(began, at_rest()))
         control.disarm()
         strace.terminate()
         strace.wait()
-        state = os.path.join(self.victim.home, "state")
-        traced = [line for line in open(log, errors="replace") if f"<{state}" in line and "resumed" not in line and "-shm>" not in line]
-        need(len(traced) == seen, f"strace sees {len(traced)} writes and flushes, point.c {seen}")
+        need(traced == seen > 0, f"strace sees {traced} writes and flushes, point.c {seen}")
         return seen
 
 

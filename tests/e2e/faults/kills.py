@@ -4,7 +4,7 @@ import sys
 import time
 
 import pair
-from pair import Pair, need, until
+from pair import Pair, Patience, need, until
 
 SERVING_MS_MAX = 1_000
 RESENT_BYTES_MAX = 64 << 20
@@ -69,13 +69,13 @@ class Kills:
     def count_resent(self, xid, arrived):
         """Bytes that went over the wire twice: what was sent since the restart beyond what was missing."""
         sent = 0
-        end = time.monotonic() + 90
+        patience = Patience(90, f"{xid} is closed after a kill")
         while True:
             closed = self.pair.ie.state(xid) == "closed"
             sent = max(sent, self.transfer(self.pair.ie, xid, "sent_bytes"))
             if closed:
                 break
-            need(time.monotonic() < end, f"{xid} is not closed 90 s after a kill")
+            patience.hold()
             time.sleep(0.02)
         length = self.pair.ie.get(f"/v1/packages/{xid}")["len"]
         resent = max(0, sent - (length - arrived))

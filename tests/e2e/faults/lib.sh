@@ -7,9 +7,9 @@ LOOPS=()
 export BIN WORK
 export ROGATORY__LIMITS__RESERVE=${RESERVE:-8 MiB} # the disks here are small
 
-# Mounting, loop devices and tracing need root; a container without these rights cannot run this script.
+# Mounting, loop devices and tracing need root.
 need_root() {
-    [ "$(id -u)" -eq 0 ] || fail "this script mounts file systems: run it as root"
+    as_root "mount file systems and trace daemons"
     cc -O2 -Wall -Wextra -Werror -fPIC -shared -o "$TOP/point.so" "$HERE/point.c" -ldl || fail "point.c cannot be compiled"
 }
 

@@ -35,7 +35,7 @@ EXT4_IOC_SHUTDOWN = 0x8004587D
 LOGFLUSH, NOLOGFLUSH = 1, 2
 
 STORAGE = 11  # the exit code of a daemon whose storage cannot be written
-SERVING_S = 10
+SERVING_S = 10 # and longer where the machine is busy
 
 
 class Violation(Exception):
@@ -47,16 +47,86 @@ def need(holds, text):
         raise Violation(text)
 
 
+def moves():
+    """Something else whenever a daemon has logged, stored or received anything: paths, lengths and times of their files."""
+    found = set()
+    for folder, _, names in os.walk(WORK):
+        for name in names:
+            if "/state" in folder and not name.endswith("-shm") or name.endswith(".log"):
+                try:
+                    about = os.stat(os.path.join(folder, name))
+                except OSError:
+                    continue
+                found.add((folder, name, about.st_size, about.st_mtime_ns))
+    return found
+
+
+def standstill():
+    """Where each thread of this campaign's processes stands, for somebody who wants to know why nothing moves."""
+    lines = [f"load {open('/proc/loadavg').read().strip()}"]
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as file:
+                command = file.read().replace(b"\0", b" ").decode(errors="replace").strip()
+            if WORK not in command or int(pid) == os.getpid():
+                continue
+            lines.append(f"{pid} {command[:160]}")
+            for task in os.listdir(f"/proc/{pid}/task"):
+                there = f"/proc/{pid}/task/{task}/"
+                name, state, asleep, call = (open(there + file).read() for file in ("comm", "stat", "wchan", "syscall"))
+                lines.append(f"    {name.strip()}: {state.rpartition(')')[2].split()[0]} in {asleep or '-'}, call {call.strip()[:60]}")
+        except OSError:
+            continue
+    return "\n      ".join(lines)
+
+
+class Patience:
+    """The end of a wait: nothing has moved for so many seconds, and for a minute at least. A busy machine has all the time it
+    needs, and a hang is noticed."""
+
+    def __init__(self, seconds, what):
+        self.silence, self.what = max(seconds, 60), what
+        self.began, self.before = time.monotonic(), moves()
+
+    def hold(self):
+        """Raises once it is at its end."""
+        if time.monotonic() - self.began < self.silence:
+            return
+        now = moves()
+        need(now != self.before, f"{self.what}: not so, and nothing has moved for {self.silence} s\n      {standstill()}")
+        self.began, self.before = time.monotonic(), now
+
+
 def until(seconds, what, check, pause=0.01):
     """Repeats a check until it gives something; says what did not come."""
-    end = time.monotonic() + seconds
-    while True:
-        is_last = time.monotonic() > end
-        found = check()
-        if found:
-            return found
-        need(not is_last, f"{what}: not within {seconds} s")
+    patience = Patience(seconds, what)
+    while not (found := check()):
+        patience.hold()
         time.sleep(pause)
+    return found
+
+
+class Watch:
+    """Milliseconds that something took, less those in which something on this machine waited for a processor or the disk."""
+
+    def __init__(self):
+        self.began = self.now()
+
+    @staticmethod
+    def now():
+        stalled = []
+        for what in ("cpu", "io"):
+            try:
+                with open(f"/proc/pressure/{what}") as file:
+                    stalled.append(int(file.readline().rpartition("=")[2]) / 1000)
+            except OSError:
+                stalled.append(0)
+        return (time.monotonic() * 1000, *stalled)
+
+    @property
+    def ms(self):
+        wall, cpu, io = (after - before for before, after in zip(self.began, self.now()))
+        return max(0, int(wall - max(cpu, io)))
 
 
 class Control:
@@ -134,7 +204,7 @@ class Side:
         with open(os.path.join(WORK, "pids"), "a") as pids:
             print(self.process.pid, file=pids)
 
-    def ask(self, method, path, seconds=5):
+    def ask(self, method, path, seconds=60):
         connection = UnixConnection(os.path.join(self.home, "api.sock"), seconds)
         try:
             connection.request(method, path)
@@ -157,9 +227,9 @@ class Side:
             return False
 
     def wait_serving(self):
-        began = time.monotonic()
+        watch = Watch()
         until(SERVING_S, f"{self.name} serves", self.serves)
-        self.serving_ms.append(int((time.monotonic() - began) * 1000))
+        self.serving_ms.append(watch.ms)
 
     def up(self):
         self.start()
@@ -169,16 +239,18 @@ class Side:
         self.process.kill()
         self.process.wait()
 
-    def ended(self, seconds=15):
+    def has_ended(self):
+        return self.process.poll() is not None
+
+    def ended(self):
         """The exit code of a daemon that ends by itself."""
-        try:
-            return self.process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            raise Violation(f"{self.name} goes on after {self.control.where} failed") from None
+        until(15, f"{self.name} ends after {self.control.where} failed", self.has_ended)
+        return self.process.returncode
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
-        need(self.process.wait(30) == 0, f"{self.name} does not end with 0 after SIGTERM")
+        until(30, f"{self.name} ends after SIGTERM", self.has_ended)
+        need(self.process.returncode == 0, f"{self.name} ends with {self.process.returncode} after SIGTERM, not with 0")
 
     def send(self, peer, path, terms=None):
         """Starts a sending; `Sending.acknowledged` is the id once the daemon has said that it has it."""
@@ -189,7 +261,7 @@ class Side:
 
     def state(self, xid):
         try:
-            status, body = self.ask("GET", f"/v1/packages/{xid}")
+            status, body = self.ask("GET", f"/v1/packages/{xid}", 5)
         except OSError:
             return "unanswered"
         return body["state"] if status == 200 else "absent"
@@ -197,7 +269,7 @@ class Side:
     def transfer(self, xid):
         """What is said about an exchange that is not at its end."""
         try:
-            return self.ask("GET", f"/v1/transfers/{xid}")[1]
+            return self.ask("GET", f"/v1/transfers/{xid}", 5)[1]
         except OSError as gone:
             return str(gone)
 
@@ -208,12 +280,15 @@ class Side:
         return {(row["kind"], row["digest"]) for row in rows
                 if row["kind"] == "dispatch" or row["kind"] in ("consigned", "handover") and row["countersigned"]}
 
-    def nudge(self, peer):
-        """Connects now rather than when the next wait is over."""
+    def reaches(self, peer, seconds=20):
+        """Whether a connection is up; it is made now rather than when the next wait is over."""
         try:
-            self.ask("POST", f"/v1/peers/{peer}/ping")
+            return self.ask("POST", f"/v1/peers/{peer}/ping", seconds)[0] == 200
         except OSError:
-            pass
+            return False
+
+    def nudge(self, peer):
+        self.reaches(peer, 5)
 
     def select(self, *query):
         """What is in the database, from a copy, while the daemon does not run."""
@@ -254,16 +329,13 @@ class Sending:
         """Whether it has ended."""
         return self.process.poll() is not None
 
-    def end(self, seconds=30, kill=False):
+    def end(self, kill=False):
         """Waits for its end; gives the id if it was acknowledged."""
         if self.out is None:
             if kill:
                 self.process.kill()
-            try:
-                self.out, self.err = self.process.communicate(timeout=seconds)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                raise Violation("a sending comes to no end") from None
+            until(30, f"the sending of {self.path} comes to an end", self.poll)
+            self.out, self.err = self.process.communicate()
         return self.acknowledged
 
     @property
@@ -303,12 +375,17 @@ class Pair:
         return path
 
     def settled(self, xid):
-        return self.ie.state(xid) == "closed" and self.de.state(xid) == "held"
+        """Handed over at both ends. The sender closes an exchange when it has the receiver's receipt of that: then it is there."""
+        if self.ie.state(xid) != "closed":
+            return False
+        there = self.de.state(xid)
+        need(there != "absent", f"{xid} is closed at the sender, and the receiver does not know it")
+        return there == "held"
 
-    def agree(self, xid, promised=frozenset(), seconds=60):
+    def agree(self, xid, promised=frozenset()):
         """The exchange comes to its end, nothing that was said before is gone, and both hold the same receipts."""
         try:
-            until(seconds, f"{xid} is handed over", lambda: self.settled(xid), 0.02)
+            until(60, f"{xid} is handed over", lambda: self.settled(xid), 0.02)
         except Violation as late:
             raise Violation(f"{late}; at the sender {self.ie.transfer(xid)}, at the receiver {self.de.transfer(xid)}") from late
         ours, theirs = self.ie.receipts(xid), self.de.receipts(xid)
@@ -319,9 +396,9 @@ class Pair:
         status, verdict = self.de.ask("POST", f"/v1/packages/{xid}/verify")
         need(status == 200 and verdict["ok"], f"{xid} is damaged at the receiver: {status} {verdict}")
 
-    def collect(self, sending, seconds=30, kill=False):
+    def collect(self, sending, kill=False):
         """Notes what a sending has come to."""
-        xid = sending.end(seconds, kill)
+        xid = sending.end(kill)
         digest = self.files.pop(sending.path, None)
         if digest is None:
             return xid

@@ -92,6 +92,11 @@ static enum verdict point(enum class class, const char *call, const char *path) 
     case OFF:
     case COUNT: return GO;
     case FREEZE: {
+        /* Disarmed meanwhile: whoever did that may have seen no hit. */
+        if (atomic_load(&control->mode) != FREEZE) {
+            atomic_store(&control->hit, 0);
+            return GO;
+        }
         /* Nobody wakes it: the process ends by SIGKILL. */
         static uint32_t never;
         for (;;) syscall(SYS_futex, &never, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);

@@ -6,7 +6,7 @@ import sys
 import time
 
 import pair
-from pair import EVERY, FLUSHES, FREEZE, LOGFLUSH, NOLOGFLUSH, Pair, Violation, need, until
+from pair import EVERY, FLUSHES, FREEZE, LOGFLUSH, NOLOGFLUSH, Pair, Patience, Violation, need, until
 
 
 class Cuts:
@@ -19,7 +19,6 @@ class Cuts:
         self.device = device
         self.cuts = 0
         self.in_restart = 0
-        self.patience = 60
         self.kinds = collections.Counter()
 
     def cut(self, flag):
@@ -53,10 +52,10 @@ class Cuts:
         pair_, control = self.pair, self.victim.control
         sending = pair_.ie.send("de", pair_.file(bytes_))
         control.arm(FREEZE, at, classes)
-        end = time.monotonic() + 40
+        patience = Patience(40, f"an exchange of {bytes_} bytes comes to its end or to cut {at}")
         xid = None
         while not control.hit:
-            need(time.monotonic() < end, f"an exchange of {bytes_} bytes comes to no end, cut {at}")
+            patience.hold()
             if xid is None and sending.poll():
                 xid = pair_.collect(sending)
                 need(xid, f"a sending failed without a cut: {sending.err.decode()}")
@@ -124,7 +123,7 @@ class Cuts:
             need(self.victim is self.pair.de or self.victim.state(xid) != "absent",
                  f"{xid} was acknowledged and is gone after a cut at {where}")
         for name, receipts in promised.items():
-            self.pair.agree(name, receipts, self.patience)
+            self.pair.agree(name, receipts)
 
     def sweep(self, bytes_, most=10_000):
         """A cut before every call of an exchange, and one after the last."""
@@ -153,7 +152,6 @@ class Cuts:
 
 def lying(series, cuts):
     """The disk says that it has flushed, and has not: if these cuts went unnoticed, the others would prove nothing."""
-    series.patience = 10
     series.victim.control.put("lies", 1)
     try:
         series.sample(3_000_000, cuts)

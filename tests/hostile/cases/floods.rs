@@ -48,13 +48,17 @@ pub(crate) async fn connections(attacker: &Attacker) -> Result {
         drop(send.write_all(&Frame::Hello(hello()).encode()).await);
         dialled.push((link, send, recv));
     }
-    tokio::time::sleep(Duration::from_millis(1_500)).await;
-    let refused = |(link, ..): &&(Link, SendStream, RecvStream)| {
+    let is_refused = |(link, ..): &&(Link, SendStream, RecvStream)| {
         link.connection
             .close_reason()
             .is_some_and(|why| closed(&why) == "too-many-connections")
     };
-    let refused = dialled.iter().filter(refused).count();
+    let until = Instant::now() + ANSWER;
+    let mut refused = 0;
+    while refused < 8 && Instant::now() < until {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        refused = dialled.iter().filter(is_refused).count();
+    }
     for (link, ..) in &dialled {
         link.close(0, "over");
     }
@@ -90,7 +94,7 @@ pub(crate) async fn silent_streams(attacker: &Attacker) -> Result {
 pub(crate) async fn offers(attacker: &Attacker) -> Result {
     let (link, _control) = attacker.up().await;
     let offer = attacker.offer(&attacker.large().receipt);
-    let until = Instant::now() + Duration::from_secs(15);
+    let until = Instant::now() + ANSWER;
     let mut late = 0;
     while Instant::now() < until && late < 20 {
         let mut said = Vec::new();
@@ -125,15 +129,15 @@ pub(crate) async fn same_exchange(attacker: &Attacker) -> Result {
         talk.say(Say::Bytes(disclosures())).await;
         talks.push(talk);
     }
-    tokio::time::sleep(Duration::from_millis(1_500)).await;
     let mut last = talks.pop().ok_or("no stream")?;
-    last.say(Say::Data(parcel.list())).await;
-    last.say(Say::Data(parcel.segments(0, &parcel.payload)))
-        .await;
-    let mut ends = vec![last.end().await];
+    let mut ends = Vec::new();
     for mut talk in talks {
         ends.push(talk.end().await);
     }
+    last.say(Say::Data(parcel.list())).await;
+    last.say(Say::Data(parcel.segments(0, &parcel.payload)))
+        .await;
+    ends.push(last.end().await);
     link.close(0, "over");
     let of = |word: &str| ends.iter().filter(|end| *end == word).count();
     let counts = (of("consigned"), of("finished"));

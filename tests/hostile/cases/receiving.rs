@@ -372,7 +372,7 @@ pub(crate) async fn play(attacker: &Attacker) -> (usize, Vec<String>) {
     let mut wrong = Vec::new();
     let mut consigned: HashMap<String, Note> = HashMap::new();
     while !(early.is_empty() && late.is_empty()) {
-        let streams = timeout(Duration::from_secs(40), link.connection.accept_bi()).await;
+        let streams = timeout(Duration::from_mins(2), link.connection.accept_bi()).await;
         let Ok(Ok(streams)) = streams else {
             wrong.push(format!(
                 "no more offers, {} answers are left",
