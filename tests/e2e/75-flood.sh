@@ -36,6 +36,7 @@ fresh_peer() {
 # flood WHAT SECONDS NUMBER: in the background, for so long at least and until `over`; ready when this returns
 flood() {
     : >"$WORK/flood.err"
+    BEGAN=$(moment)
     python3 "$ROOT/tests/e2e/flood.py" "$1" "$port" "$2" "$3" >"$WORK/flood.json" 2>"$WORK/flood.err" &
     FLOOD=$!
     until grep -q ready "$WORK/flood.err"; do
@@ -58,8 +59,9 @@ lines=$(wc -l <"$WORK/de.log")
 flood initials 10 "$RATE"
 fresh_peer 3 "under first packets"
 over "first packets"
-jq -e --argjson rate "$RATE" '.per_second >= 0.9 * $rate * ([.processor, 1] | min)' "$WORK/flood.json" >/dev/null ||
-    fail "the flood was slower than $RATE packets in a second of its processor"
+# A machine that is busy with other things cannot send so many.
+jq -e --argjson rate "$RATE" --argjson free "$(took "$BEGAN")" '.per_second >= 0.9 * $rate * ([$free / 1000 / .seconds, 0.3] | max | [., 1] | min)' \
+    "$WORK/flood.json" >/dev/null || fail "the flood was slower than $RATE packets a second"
 seconds=$(jq .seconds "$WORK/flood.json")
 flood half-open 10 5000
 fresh_peer 3 "under half-open handshakes"

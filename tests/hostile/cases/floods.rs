@@ -5,6 +5,7 @@ use std::time::Duration;
 use quinn::{RecvStream, SendStream};
 use rogatory::net::Link;
 use rogatory::wire::{DataHead, Frame};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use crate::attack::{ANSWER, Attacker, closed, disclosures, hello, raw, why_closed};
@@ -129,15 +130,20 @@ pub(crate) async fn same_exchange(attacker: &Attacker) -> Result {
         talk.say(Say::Bytes(disclosures())).await;
         talks.push(talk);
     }
-    let mut last = talks.pop().ok_or("no stream")?;
-    let mut ends = Vec::new();
+    let mut ending = JoinSet::new();
     for mut talk in talks {
-        ends.push(talk.end().await);
+        ending.spawn(async move { talk.end().await });
     }
-    last.say(Say::Data(parcel.list())).await;
-    last.say(Say::Data(parcel.segments(0, &parcel.payload)))
+    let mut ends = Vec::new();
+    while ends.len() < 39 {
+        ends.extend(ending.join_next().await.ok_or("no stream")?);
+    }
+    // Which one was the newest is the other end's affair; the data belong to the exchange.
+    let mut data = Talk::open(&link).await?;
+    data.say(Say::Data(parcel.list())).await;
+    data.say(Say::Data(parcel.segments(0, &parcel.payload)))
         .await;
-    ends.push(last.end().await);
+    ends.extend(ending.join_all().await);
     link.close(0, "over");
     let of = |word: &str| ends.iter().filter(|end| *end == word).count();
     let counts = (of("consigned"), of("finished"));

@@ -1,5 +1,6 @@
 //! Offers: the note, the receipt in it, and what is disclosed beside it.
 
+use rogatory::identity::note::SignatureLine;
 use rogatory::identity::{Context, Note, SecretKey};
 use rogatory::receipt::{Disclosure, Receipt};
 use serde_json::{Value, json};
@@ -12,10 +13,16 @@ fn value(receipt: &Receipt) -> Value {
     serde_json::to_value(receipt).unwrap()
 }
 
-/// Signed by the attacker, whatever it says.
-fn signed<T: serde::Serialize>(body: &T, key: &SecretKey) -> Option<Vec<u8>> {
-    let note = Note::issue(Context::Receipt, body, key).ok()?;
-    Some(raw(16, note.bytes()))
+/// Signed by the attacker, whatever it says: what nobody honest would sign, too.
+fn signed<T: serde::Serialize>(body: &T, key: &SecretKey) -> Vec<u8> {
+    let body = serde_json_canonicalizer::to_string(body).unwrap();
+    let text = format!("{}\n{body}\n", Context::Receipt.line());
+    let line = SignatureLine {
+        name: key.name().to_string(),
+        id: key.public().id(),
+        signature: key.sign(text.as_bytes()).to_vec(),
+    };
+    raw(16, format!("{text}\n{}", line.encode()).as_bytes())
 }
 
 /// What may be answered to a receipt whose fields are not right.
@@ -27,12 +34,11 @@ pub(crate) fn fields(attacker: &Attacker) -> Vec<Case> {
     let whole = value(&attacker.honest().receipt);
     let mut cases = Vec::new();
     let mut add = |what: String, body: &Value| {
-        let bytes = signed(body, key).unwrap();
         cases.push(Case::bytes(
             Scene::Fresh,
             format!("dispatch: {what}"),
             WRONG_FIELD,
-            bytes,
+            signed(body, key),
         ));
     };
     for (what, body) in broken::fields(&whole) {
@@ -154,9 +160,7 @@ pub(crate) fn values(attacker: &Attacker) -> Vec<Case> {
         let mut body = whole.clone();
         put(&mut body, pointer, new);
         let name = format!("dispatch {number}: {pointer}");
-        // What the note itself does not take cannot be signed; the bytes are sent as they are.
-        let bytes = signed(&body, key).unwrap_or_else(|| raw(16, body.to_string().as_bytes()));
-        cases.push(Case::bytes(Scene::Fresh, name, want, bytes).or("note-no-final-newline"));
+        cases.push(Case::bytes(Scene::Fresh, name, want, signed(&body, key)));
     }
     cases
 }
@@ -343,7 +347,7 @@ pub(crate) fn notes(attacker: &Attacker) -> Vec<Case> {
     let late = |minute: i64| {
         let mut receipt = parcel.receipt.clone();
         receipt.t = minutes(receipt.t, minute);
-        signed(&receipt, &attacker.keys.receipts).unwrap()
+        signed(&receipt, &attacker.keys.receipts)
     };
     cases.push(Case::bytes(
         Scene::Fresh,
@@ -353,7 +357,7 @@ pub(crate) fn notes(attacker: &Attacker) -> Vec<Case> {
     ));
     let mut turned = parcel.receipt.clone();
     std::mem::swap(&mut turned.from, &mut turned.to);
-    let turned = signed(&turned, &attacker.keys.receipts).unwrap();
+    let turned = signed(&turned, &attacker.keys.receipts);
     cases.push(Case::bytes(
         Scene::Fresh,
         "from the victim itself",
