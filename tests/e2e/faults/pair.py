@@ -86,11 +86,14 @@ class Patience:
 
     def __init__(self, seconds, what):
         self.silence, self.what = max(seconds, 60), what
-        self.began, self.before = time.monotonic(), moves()
+        self.began, self.before = time.monotonic(), None
 
     def hold(self):
         """Raises once it is at its end."""
-        if time.monotonic() - self.began < self.silence:
+        waited = time.monotonic() - self.began
+        if self.before is None and waited > 2:
+            self.before = moves()
+        if waited < self.silence:
             return
         now = moves()
         need(now != self.before, f"{self.what}: not so, and nothing has moved for {self.silence} s\n      {standstill()}")
