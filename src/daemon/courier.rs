@@ -428,7 +428,6 @@ impl Courier {
     /// What an attempt's end means for the exchange: at most a time for the next.
     fn ended(&mut self, exchange: &Exchange, attempt: Attempt) -> Option<Op> {
         self.under_way.remove(&exchange.xid);
-        self.daemon.changed(exchange.xid);
         let xid = exchange.xid;
         let now = self.daemon.station.clock();
         let (code, text, wait_ms) = match attempt {

@@ -300,7 +300,6 @@ impl Daemon {
         self.openings.end_all(&xid);
         self.delivered(&row);
         self.retention.touch();
-        self.changed(xid);
         self.ring(&row.peer);
         Ok(destruction(&row, reason, Some(note.digest())))
     }

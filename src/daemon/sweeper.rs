@@ -99,7 +99,6 @@ async fn expire(daemon: &Daemon, now: Timestamp) {
                 tracing::error!(xid = %exchange.xid, "cannot state that the package expired: {e}");
             }
         }
-        daemon.changed(exchange.xid);
         daemon.ring(&exchange.peer);
     }
 }
