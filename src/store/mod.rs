@@ -45,7 +45,7 @@ pub use incoming::{Incoming, ListFault, ListPart, SegmentFault};
 pub use ledger::{Ledger, Waiting};
 pub use op::{Commit, CommitFault, Op};
 pub use opening::StoreFault;
-pub use outgoing::{AHEAD_BYTES_MAX, Ahead, Outgoing};
+pub use outgoing::{AHEAD_BYTES_MAX, Ahead, OUTBOX_PAGE, Outgoing};
 pub use rows::{AlarmKind, AlarmRow, CosignedRow, WitnessedRow};
 pub use rows::{
     DUE, Direction, Exchange, Fault, PeerRow, PeerState, Phase, Reached, StatementRow, TOLD,
