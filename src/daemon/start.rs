@@ -139,6 +139,7 @@ pub async fn run(config: Config, mut given: Given) -> Result<(), Stop> {
     tasks.spawn(acceptor::run(Arc::clone(&daemon)));
     tasks.spawn(news::run(Arc::clone(&daemon), ends.news));
     tasks.spawn(sweeper::run(Arc::clone(&daemon)));
+    tasks.spawn(sweeper::look_after_retention(Arc::clone(&daemon)));
     tasks.spawn(following::run(Arc::clone(&daemon)));
     tasks.spawn(publisher::run(Arc::clone(&daemon)));
     tasks.spawn(watch_ended(Arc::clone(&daemon), ends.ended));

@@ -17,6 +17,7 @@ pub mod spool;
 
 mod apply;
 mod desk;
+mod due;
 mod found;
 mod heads;
 mod known;
@@ -39,6 +40,7 @@ mod tests;
 
 pub use blobs::{Blobs, Reservation};
 pub use direct::{Block, LongFile};
+pub use due::{DueMark, DuePage};
 pub use durable::DiskFault;
 pub use heads::{Logged, PublishFault};
 pub use incoming::{Incoming, ListFault, ListPart, SegmentFault};

@@ -1,5 +1,7 @@
 //! The ledger as a whole, on a real disk.
 
+mod due;
+
 mod shredding;
 
 mod reading;
@@ -335,7 +337,9 @@ async fn a_delivery_is_heard_of_once_it_is_settled() {
         (1, Phase::Consigned, Phase::Delivered),
     ] {
         // The third is refused: it was not consigned.
-        let committed = ledger.commit(vec![advance(number, &[from], to, None)]).await;
+        let committed = ledger
+            .commit(vec![advance(number, &[from], to, None)])
+            .await;
         assert_eq!(committed.is_err(), number == 3);
     }
     for settled in [2, 1] {
