@@ -64,8 +64,8 @@ pub const DISCLOSURE_BYTES_MAX: usize = 8 << 10;
 pub const HEADS_MAX: usize = 2;
 /// How long a permit lasts at most, in milliseconds, whatever the terms allow: after that the question is asked again.
 pub const PERMIT_MS_MAX: i64 = 24 * 60 * 60 * 1_000;
-/// Exchanges under way at once with one peer, in each direction.
-pub const PEER_EXCHANGES_MAX: u32 = 128;
+/// Exchanges under way at once with one peer, in each direction, over all its connections.
+pub const PEER_EXCHANGES_MAX: u32 = 512;
 /// Connections from one peer at once.
 pub const PEER_CONNECTIONS_MAX: usize = 4;
 /// Certificates in a presented chain.

@@ -216,7 +216,6 @@ impl Daemon {
         });
         let committed = self.station.ledger.commit(ops).await;
         committed.map_err(commit_failure)?;
-        self.changed(row.xid);
         self.ring(&row.peer);
         self.consent_view(&self.wish(name).await?).await
     }

@@ -1,6 +1,7 @@
 //! Takes mail to one peer: several exchanges at once, again and again until it is handed over or its time is over.
 
 use std::collections::HashMap;
+use std::collections::HashSet;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use crate::net::outbound::Attempt;
 use crate::net::session::Session;
 use crate::store::Exchange;
 use crate::store::Fault;
+use crate::store::OUTBOX_PAGE;
 use crate::store::Op;
 use crate::store::Outgoing;
 use crate::store::PeerState;
@@ -26,12 +28,10 @@ use crate::store::StoreFault;
 use crate::store::durable::STORAGE_FULL;
 use crate::transfer::Outcome;
 
-/// Exchanges with one peer at once; the peer's limit on streams, less the control stream and some air.
-const AT_ONCE: usize = 120;
+/// Exchanges with one peer at once; what the peer serves, less some air.
+const AT_ONCE: usize = limits::PEER_EXCHANGES_MAX as usize - 8;
 /// Of these, kept for urgent ones.
 const URGENT_PLACES: usize = 8;
-/// Exchanges read from the outbox at once, with their small payloads.
-const READ_AT_ONCE: u32 = 64;
 /// The whole outbox, and not only what is new, is looked at no more often than this: most of it is under way.
 const WHOLE_EVERY: Duration = Duration::from_millis(250);
 /// How often urgent ones are looked for while there is no place for others; new ones are told at once.
@@ -275,16 +275,15 @@ impl Courier {
         // What was taken is in the outbox, too.
         drop(fresh);
         let ledger = &self.daemon.station.ledger;
-        let (after, limit) = if whole {
+        let after = if whole {
             self.looked = Some(tokio::time::Instant::now());
-            let known = self.under_way.loads.len() + self.bulk.len() + self.urgent.len();
-            let known = u32::try_from(known).unwrap_or(u32::MAX);
-            (None, READ_AT_ONCE.saturating_add(known))
+            None
         } else {
-            (self.read_to, READ_AT_ONCE)
+            self.read_to
         };
-        let due = ledger.outbox_due(&self.peer, now, after, limit).await?;
-        if due.len() < READ_AT_ONCE as usize {
+        let known = self.known();
+        let due = ledger.outbox_due(&self.peer, now, after, known).await?;
+        if due.len() < OUTBOX_PAGE {
             self.mailbox.caught_up();
         }
         if let Some(last) = due.last() {
@@ -302,12 +301,22 @@ impl Courier {
             return Ok(());
         }
         self.urged = Some(tokio::time::Instant::now());
-        let known = self.under_way.loads.len() + self.urgent.len();
-        let limit = READ_AT_ONCE.saturating_add(u32::try_from(known).unwrap_or(u32::MAX));
         let ledger = &self.daemon.station.ledger;
-        let due = ledger.outbox_urgent(&self.peer, now, limit).await?;
+        let due = ledger.outbox_urgent(&self.peer, now, self.known()).await?;
         self.sort(due);
         Ok(())
+    }
+
+    /// What is under way or waits here, and need not be read again.
+    fn known(&self) -> HashSet<Xid> {
+        let waiting = self.urgent.iter().chain(&self.bulk);
+        let waiting = waiting.map(|outgoing| outgoing.exchange.xid);
+        self.under_way
+            .loads
+            .keys()
+            .copied()
+            .chain(waiting)
+            .collect()
     }
 
     /// Puts what was read where it waits, unless it is known.
@@ -347,7 +356,7 @@ impl Courier {
                 return None;
             }
             // More of them are found in the outbox.
-            if self.bulk.len() < READ_AT_ONCE as usize {
+            if self.bulk.len() < OUTBOX_PAGE {
                 self.bulk.push_back(outgoing);
             }
         }
@@ -428,7 +437,6 @@ impl Courier {
     /// What an attempt's end means for the exchange: at most a time for the next.
     fn ended(&mut self, exchange: &Exchange, attempt: Attempt) -> Option<Op> {
         self.under_way.remove(&exchange.xid);
-        self.daemon.changed(exchange.xid);
         let xid = exchange.xid;
         let now = self.daemon.station.clock();
         let (code, text, wait_ms) = match attempt {

@@ -52,14 +52,12 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tokio::sync::broadcast;
 use tokio::sync::mpsc;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::base::AuthorityId;
 use crate::base::Timestamp;
-use crate::base::Xid;
 use crate::config::Config;
 use crate::daemon::confine::Applied;
 use crate::daemon::courier::Courier;
@@ -138,7 +136,6 @@ pub(crate) struct Daemon {
     couriers: Mutex<JoinSet<()>>,
     news: mpsc::Sender<News>,
     ended: mpsc::Sender<session::Ended>,
-    changes: broadcast::Sender<Xid>,
     spread: AtomicU64,
 }
 
@@ -161,16 +158,6 @@ impl Daemon {
         tracing::error!("the store cannot be trusted any more: {why}");
         // If one failure is already on its way, this one adds nothing.
         drop(self.broken.try_send(why));
-    }
-
-    /// Somebody who waits for this exchange should look again.
-    pub(crate) fn changed(&self, xid: Xid) {
-        // Nobody may be waiting.
-        drop(self.changes.send(xid));
-    }
-
-    pub(crate) fn changes(&self) -> broadcast::Receiver<Xid> {
-        self.changes.subscribe()
     }
 
     /// A number that differs from call to call, for spreading retries.

@@ -86,7 +86,6 @@ impl Daemon {
         ]);
         let committed = self.station.ledger.commit(ops).await;
         committed.map_err(commit_failure)?;
-        self.changed(xid);
         self.ring(&row.peer);
         Ok(note.digest())
     }

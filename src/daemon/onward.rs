@@ -140,7 +140,6 @@ impl Daemon {
             exchange,
             ahead: None,
         });
-        self.changed(onward);
         self.package_view(&row).map_err(|e| stored(&e))
     }
 
@@ -252,7 +251,6 @@ impl Daemon {
         let ops = self.stated(row.xid, &stays);
         let committed = self.station.ledger.commit(ops).await;
         committed.map_err(commit_failure)?;
-        self.changed(row.xid);
         Ok(())
     }
 

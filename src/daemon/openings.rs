@@ -234,7 +234,6 @@ impl Daemon {
             self.alone(caller, Verb::PackageException, &id, request)
                 .await?;
         }
-        self.changed(xid);
         let opening = place.map_err(|denial| ApiFailure::denied(&denial))?;
         Ok(Opening {
             opening,

@@ -67,7 +67,6 @@ impl Daemon {
         }
         let committed = self.station.ledger.commit(ops).await;
         committed.map_err(commit_failure)?;
-        self.changed(xid);
         self.ring(&row.peer);
         let row = self.exchange(&xid).await?;
         self.package_view(&row).map_err(|e| stored(&e))

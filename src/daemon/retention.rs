@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::api::server::ApiFailure;
 use crate::api::types::{Destruction, DueView};
-use crate::base::Date;
 use crate::base::Digest;
 use crate::base::Timestamp;
 use crate::base::Xid;
@@ -22,8 +21,6 @@ use crate::policy::{self, Action, Circumstances, Denial, Facts, Permit, Roles, T
 use crate::receipt::{self, Disclosure, Kind, Reason};
 use crate::store::{self, Direction, Exchange, Op, Phase};
 
-/// Packages read at a time.
-const PAGE: u32 = 1_000;
 const UNSEEN: &str = "cannot see what is due for destruction";
 /// The clause that is cited when a person orders what no term asks for.
 const BY_ORDER: &str = "order of this authority";
@@ -112,26 +109,24 @@ impl Daemon {
         let (mut due, mut unreviewed) = (Vec::new(), 0);
         let mut after = None;
         loop {
-            let page = ledger.exchanges(Some(Direction::In), Some(Phase::Held), PAGE, after);
-            let page = page.await.map_err(|e| stored(&e))?;
-            let Some(last) = page.last() else {
-                break;
+            let page = ledger.due(now, after).await.map_err(|e| stored(&e))?;
+            let is_there = |row: &Exchange| {
+                row.phase == Phase::Held && ledger.destroyed_before(&row.xid).is_none()
             };
-            after = Some(last.xid);
-            let is_there = |row: &Exchange| ledger.destroyed_before(&row.xid).is_none();
-            for row in page.into_iter().filter(is_there) {
-                if is_past(&row, "review", now).unwrap_or(false)
-                    && self.lacks_review(&row, now).await?
-                {
-                    unreviewed += 1;
-                }
-                let over = may_be_over(&row, now);
-                let Some(terms) = over.then(|| terms_now(&row)).flatten() else {
+            for row in page.0.into_iter().filter(is_there) {
+                let Some(terms) = terms_now(&row) else {
                     continue;
                 };
-                if let Some(denial) = self.overdue(&row, &terms).await? {
+                unreviewed += u64::from(self.lacks_review(&row.xid, &terms, now).await?);
+                if terms.usable_until() < now
+                    && let Some(denial) = self.overdue(&row, &terms).await?
+                {
                     due.push((row, denial));
                 }
+            }
+            after = page.1;
+            if after.is_none() {
+                break;
             }
         }
         let count = u64::try_from(due.len()).unwrap_or(u64::MAX);
@@ -142,12 +137,16 @@ impl Daemon {
     }
 
     /// Whether the day of its review has passed, and none is on record.
-    async fn lacks_review(&self, row: &Exchange, now: Timestamp) -> Result<bool, ApiFailure> {
-        let day = terms_now(row).and_then(|terms| terms.review);
-        let Some(day) = day.filter(|day| day.end_of_day() < now) else {
+    async fn lacks_review(
+        &self,
+        xid: &Xid,
+        terms: &Terms,
+        now: Timestamp,
+    ) -> Result<bool, ApiFailure> {
+        let Some(day) = terms.review.filter(|day| day.end_of_day() < now) else {
             return Ok(false);
         };
-        let reviewed = self.reviewed(&row.xid).await?;
+        let reviewed = self.reviewed(xid).await?;
         Ok(reviewed.is_none_or(|it| it < day))
     }
 
@@ -184,24 +183,17 @@ impl Daemon {
     /// The same for packages whose handover their sender has not signed yet: that they are destroyed can be stated only after
     /// that, and the sender may never come back.
     async fn shred_unanswered(&self) {
-        let ledger = &self.station.ledger;
-        let phase = Some(Phase::HandoverSigned);
         let now = self.station.clock();
         let mut after = None;
         loop {
-            let page = match ledger
-                .exchanges(Some(Direction::In), phase, PAGE, after)
-                .await
-            {
+            let page = match self.station.ledger.due(now, after).await {
                 Ok(page) => page,
                 Err(e) => return tracing::error!("{UNSEEN}: {e}"),
             };
-            let Some(last) = page.last() else {
-                return;
-            };
-            after = Some(last.xid);
-            for row in page.iter().filter(|row| may_be_over(row, now)) {
-                let Some(terms) = terms_now(row) else {
+            let is_unanswered = |row: &&Exchange| row.phase == Phase::HandoverSigned;
+            for row in page.0.iter().filter(is_unanswered) {
+                let terms = terms_now(row).filter(|terms| terms.usable_until() < now);
+                let Some(terms) = terms else {
                     continue;
                 };
                 match self.overdue(row, &terms).await {
@@ -209,6 +201,10 @@ impl Daemon {
                     Ok(None) => {}
                     Err(e) => tracing::error!(xid = %row.xid, "{UNSEEN}: {}", e.0.message),
                 }
+            }
+            after = page.1;
+            if after.is_none() {
+                return;
             }
         }
     }
@@ -300,7 +296,6 @@ impl Daemon {
         self.openings.end_all(&xid);
         self.delivered(&row);
         self.retention.touch();
-        self.changed(xid);
         self.ring(&row.peer);
         Ok(destruction(&row, reason, Some(note.digest())))
     }
@@ -391,21 +386,6 @@ impl Daemon {
         let note = next.sign(&self.station.own.key).map_err(|e| unsigned(&e))?;
         Ok((note, disclosures))
     }
-}
-
-/// Whether the time for which it may be kept, or used, can be over.
-fn may_be_over(row: &Exchange, now: Timestamp) -> bool {
-    is_past(row, "retain_until", now).unwrap_or(true)
-        || is_past(row, "sunset", now).unwrap_or(false)
-}
-
-/// Whether this day of its newest statement is past; `None` where it names none. To parse the whole of each would be much: most
-/// packages are far from their last day, which stands in canonical JSON in one way.
-fn is_past(row: &Exchange, term: &str, now: Timestamp) -> Option<bool> {
-    let text = std::str::from_utf8(&row.last_note).ok()?;
-    let (_, rest) = text.split_once(&format!("\"{term}\":\""))?;
-    let day = rest.get(..10)?.parse::<Date>().ok()?;
-    Some(day.end_of_day() < now)
 }
 
 /// The terms in force of a package that was handed over, as its newest statement repeats them; not verified again.

@@ -368,7 +368,6 @@ impl Daemon {
             .map_err(commit_failure)?;
         let exchange = row.clone();
         self.post(Outgoing { exchange, ahead });
-        self.changed(xid);
         Ok(row)
     }
 }

@@ -8,7 +8,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::broadcast;
 use tokio::sync::mpsc;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -140,6 +139,7 @@ pub async fn run(config: Config, mut given: Given) -> Result<(), Stop> {
     tasks.spawn(acceptor::run(Arc::clone(&daemon)));
     tasks.spawn(news::run(Arc::clone(&daemon), ends.news));
     tasks.spawn(sweeper::run(Arc::clone(&daemon)));
+    tasks.spawn(sweeper::look_after_retention(Arc::clone(&daemon)));
     tasks.spawn(following::run(Arc::clone(&daemon)));
     tasks.spawn(publisher::run(Arc::clone(&daemon)));
     tasks.spawn(watch_ended(Arc::clone(&daemon), ends.ended));
@@ -221,7 +221,6 @@ async fn assemble(config: Config, given: Given) -> Result<(Arc<Daemon>, Ends), S
         couriers: std::sync::Mutex::new(JoinSet::new()),
         news: news_to,
         ended: ended_to,
-        changes: broadcast::Sender::new(1_024),
         spread: std::sync::atomic::AtomicU64::new(u64::from(std::process::id())),
         config,
     };
@@ -308,7 +307,7 @@ async fn announce(daemon: &Daemon) -> Result<(), Stop> {
     Ok(())
 }
 
-/// Whoever waits for an incoming package hears of it; a broken store ends the daemon.
+/// Logs how incoming exchanges end; a broken store ends the daemon.
 async fn watch_ended(daemon: Arc<Daemon>, mut ended: mpsc::Receiver<session::Ended>) {
     while let Some(end) = ended.recv().await {
         match end.attempt {
@@ -323,9 +322,6 @@ async fn watch_ended(daemon: Arc<Daemon>, mut ended: mpsc::Receiver<session::End
             Attempt::Local(fault) => {
                 tracing::warn!(xid = ?end.xid, code = %fault.code, "incoming exchange cannot go on: {}", fault.text);
             }
-        }
-        if let Some(xid) = end.xid {
-            daemon.changed(xid);
         }
     }
 }

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use crate::base::Timestamp;
+use crate::daemon;
 use crate::daemon::Daemon;
 use crate::daemon::courier::draining;
 use crate::daemon::papers;
@@ -19,7 +22,7 @@ use crate::store::Phase;
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(10);
 /// How often the rest is looked at.
 const SWEEP_EVERY: u32 = 6;
-/// How often everything that is held here is looked at, for what may no longer be kept: dates end with their day.
+/// How often packages are looked for that may no longer be kept, in [`CHECKPOINT_EVERY`]: dates end with their day.
 const RETENTION_EVERY: u32 = 360;
 
 /// Works until the daemon drains.
@@ -31,17 +34,33 @@ pub(crate) async fn run(daemon: Arc<Daemon>) {
         if round.is_multiple_of(SWEEP_EVERY) {
             sweep(&daemon).await;
         }
-        // Not at once: statements on a restored backup would fork the log, and peers have to say so first.
-        if round % RETENTION_EVERY == 1 || daemon.retention.take_stale() {
-            daemon.look_after_retention().await;
-        }
         round = round.wrapping_add(1);
-        tokio::select! {
-            () = tokio::time::sleep(CHECKPOINT_EVERY) => {}
-            () = draining(&mut phase) => break,
+        if is_draining_after(CHECKPOINT_EVERY, &mut phase).await {
+            break;
         }
     }
     checkpoint(&daemon).await;
+}
+
+/// Looks after retention until the daemon drains: apart from the rest, because destroying many packages takes long.
+pub(crate) async fn look_after_retention(daemon: Arc<Daemon>) {
+    let mut phase = daemon.phase();
+    let mut round = 0_u32;
+    // Not at once: statements on a restored backup would fork the log, and peers have to say so first.
+    while !is_draining_after(CHECKPOINT_EVERY, &mut phase).await {
+        if round.is_multiple_of(RETENTION_EVERY) || daemon.retention.take_stale() {
+            daemon.look_after_retention().await;
+        }
+        round = round.wrapping_add(1);
+    }
+}
+
+/// Waits; answers whether the daemon drains meanwhile.
+async fn is_draining_after(wait: Duration, phase: &mut watch::Receiver<daemon::Phase>) -> bool {
+    tokio::select! {
+        () = tokio::time::sleep(wait) => false,
+        () = draining(phase) => true,
+    }
 }
 
 /// Signs a checkpoint, which writes nothing if the log has not grown; the ledger looks after its reserve on that occasion.
@@ -99,7 +118,6 @@ async fn expire(daemon: &Daemon, now: Timestamp) {
                 tracing::error!(xid = %exchange.xid, "cannot state that the package expired: {e}");
             }
         }
-        daemon.changed(exchange.xid);
         daemon.ring(&exchange.peer);
     }
 }

@@ -6,7 +6,7 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -67,11 +67,17 @@ pub struct Session {
     pub(crate) inbox: Arc<Inbox>,
     pub(crate) share: Arc<crate::net::share::Share>,
     peer_key: PublicKey,
-    places: Arc<Semaphore>,
     clock_ms: i64,
     head: Arc<Mutex<Option<Head>>>,
     last_heard: Arc<AtomicU64>,
 }
+
+/// An exchange's place and streams.
+type Begun = (
+    Option<OwnedSemaphorePermit>,
+    quinn::SendStream,
+    quinn::RecvStream,
+);
 
 /// Why a connection did not come up, after the handshake.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -125,7 +131,6 @@ pub async fn open(
         link,
         inbox: Arc::default(),
         peer_key: papers.peer_key.clone(),
-        places: Arc::new(Semaphore::new(limits::PEER_EXCHANGES_MAX as usize)),
         clock_ms: theirs.now.millis() - now.millis(),
         head: Arc::default(),
         last_heard: Arc::new(AtomicU64::new(station.instant().0)),
@@ -279,10 +284,8 @@ impl Session {
         let mut exchanges = JoinSet::new();
         loop {
             tokio::select! {
-                streams = self.link.connection.accept_bi() => match streams {
-                    Ok((send, recv)) => {
-                        // QUIC's own limit on open streams is the same number, so a place is free or about to be.
-                        let Ok(place) = Arc::clone(&self.places).acquire_owned().await else { continue };
+                begun = self.begun() => match begun {
+                    Ok((place, send, recv)) => {
                         let (session, ended) = (self.clone(), ended.clone());
                         // In a box, so that the large future is not moved again.
                         exchanges.spawn(Box::pin(async move {
@@ -297,6 +300,17 @@ impl Session {
                 Some(_) = exchanges.join_next() => {}
             }
         }
+    }
+
+    /// The next exchange that the peer begins, once there is a place for it: until then it waits unread, in QUIC's windows.
+    async fn begun(&self) -> Result<Begun, quinn::ConnectionError> {
+        let connection = &self.link.connection;
+        let place = tokio::select! {
+            place = self.share.exchange() => place,
+            lost = connection.closed() => return Err(lost),
+        };
+        let (send, recv) = connection.accept_bi().await?;
+        Ok((place, send, recv))
     }
 
     /// Closes the connection, for a reason that the other end hears.

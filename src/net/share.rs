@@ -138,6 +138,8 @@ pub struct Share {
     offers_late: AtomicU64,
     quota_late: AtomicU64,
     control_late: AtomicU64,
+    /// Exchanges that the peer has begun.
+    exchanges: Arc<Semaphore>,
     /// Large payloads that are written; each takes a few segments of memory.
     writers: Arc<Semaphore>,
     /// Small payloads that are held in memory until their receipt is signed, in KiB.
@@ -160,6 +162,7 @@ impl Share {
             offers_late: AtomicU64::new(0),
             quota_late: AtomicU64::new(0),
             control_late: AtomicU64::new(0),
+            exchanges: places(limits::PEER_EXCHANGES_MAX as usize),
             writers: places(limits::PEER_WRITERS_MAX),
             memory: places(limits::PEER_MEMORY_KIB_MAX),
             readers: places(limits::PEER_READERS_MAX),
@@ -207,6 +210,11 @@ impl Share {
         self.quota_late
             .fetch_add(u64::from(admitted.is_none()), Ordering::Relaxed);
         Ok(admitted)
+    }
+
+    /// A place among the exchanges that the peer has begun; waits as long as it takes.
+    pub(crate) async fn exchange(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.exchanges).acquire_owned().await.ok()
     }
 
     /// A place among the large payloads that are written for this peer.

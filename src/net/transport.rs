@@ -6,6 +6,8 @@ use std::time::Duration;
 use quinn::congestion::CubicConfig;
 use quinn::{IdleTimeout, MtuDiscoveryConfig, TransportConfig, VarInt};
 
+use crate::base::limits;
+
 /// What connections may cost. Bytes unless the name says otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NetLimits {
@@ -60,8 +62,9 @@ impl Default for NetLimits {
             receive_window: 8 << 20,
             stream_receive_window: 4 << 20,
             send_window: 8 << 20,
-            bidirectional_streams: 128,
-            unidirectional_streams: 256,
+            bidirectional_streams: limits::PEER_EXCHANGES_MAX,
+            // A small package takes two: its list and its payload.
+            unidirectional_streams: 2 * limits::PEER_EXCHANGES_MAX,
             crypto_buffer: 16 << 10,
             // A larger one was tried: then a peer sometimes saw a reset in place of the reason for a close.
             mtu_max: 1_452,
@@ -136,8 +139,8 @@ mod tests {
         let limits = NetLimits::default();
         let text = format!("{:?}", limits.transport());
         for (field, value) in [
-            ("max_concurrent_bidi_streams", "128"),
-            ("max_concurrent_uni_streams", "256"),
+            ("max_concurrent_bidi_streams", "512"),
+            ("max_concurrent_uni_streams", "1024"),
             ("max_idle_timeout", "Some(15000)"),
             ("keep_alive_interval", "Some(5s)"),
             ("stream_receive_window", "4194304"),

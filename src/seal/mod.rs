@@ -14,6 +14,7 @@ mod random;
 mod rewrap;
 mod sandbox;
 mod sealing;
+mod stream;
 mod tree;
 mod unpack;
 

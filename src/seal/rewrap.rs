@@ -75,7 +75,7 @@ fn file_key(old: &[u8], identity: &Identity) -> Result<Zeroizing<[u8; FILE_KEY_B
 }
 
 /// A header with this file key for these recipients.
-fn wrapped(
+pub(super) fn wrapped(
     key: &[u8; FILE_KEY_BYTES],
     recipients: &[String],
 ) -> Result<Zeroizing<Vec<u8>>, SealError> {

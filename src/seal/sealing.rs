@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::thread;
 
-use age::stream::StreamWriter;
+use zeroize::Zeroizing;
 
 use crate::base::Digest;
 use crate::base::Hasher;
@@ -24,10 +24,11 @@ use crate::package::media;
 use crate::package::path::ItemPath;
 use crate::package::tape;
 use crate::seal::fault::SealError;
-use crate::seal::identity;
 use crate::seal::inputs::{self, Found};
 use crate::seal::plan::{SealPlan, Sealed};
 use crate::seal::random;
+use crate::seal::rewrap;
+use crate::seal::stream::StreamWriter;
 
 const BLOCK_BYTES: usize = 1 << 20;
 const BLOCKS: usize = 8;
@@ -108,16 +109,12 @@ fn seal_as<W: Write>(
     })
 }
 
-fn encrypted<W: Write>(recipients: &[String], out: W) -> Result<StreamWriter<W>, SealError> {
-    let recipients = recipients
-        .iter()
-        .map(|text| identity::recipient(text))
-        .collect::<Result<Vec<_>, _>>()?;
-    let each = recipients.iter().map(|it| it as &dyn age::Recipient);
-    age::Encryptor::with_recipients(each)
-        .map_err(|_| SealError::NoRecipient)?
-        .wrap_output(out)
-        .map_err(SealError::Write)
+/// Begins an age file for these recipients under a new file key.
+fn encrypted<W: Write>(recipients: &[String], mut out: W) -> Result<StreamWriter<W>, SealError> {
+    let file_key = Zeroizing::new(random());
+    let header = rewrap::wrapped(&file_key, recipients)?;
+    out.write_all(&header).map_err(SealError::Write)?;
+    StreamWriter::begin(&file_key, out).map_err(SealError::Write)
 }
 
 /// The tar under way.

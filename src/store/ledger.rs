@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use rusqlite::Connection;
 use rusqlite::params;
 use tokio::sync::Semaphore;
+use tokio::sync::broadcast;
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
 use tokio::sync::watch;
@@ -61,11 +62,15 @@ pub struct Ledger {
     signed: watch::Receiver<Option<Signed>>,
     broken: watch::Receiver<Option<String>>,
     size: Arc<AtomicU64>,
+    settlements: broadcast::Sender<Xid>,
     pub(super) subtrees: Arc<SubtreeRoots>,
     pub(super) recovering: Arc<watch::Sender<Option<Checkpoint>>>,
     pub(super) settled: Arc<Settled>,
     pub(super) log_key: PublicKey,
 }
+
+/// Settled exchanges that a listener may be behind.
+const SETTLEMENTS_MAX: usize = 1_024;
 
 /// What waits to be sent to one peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,6 +109,7 @@ impl Ledger {
         let (signed_to, signed) = watch::channel(opened.signed);
         let (broken_to, broken) = watch::channel(None);
         let size = Arc::new(AtomicU64::new(opened.tree.size()));
+        let settlements = broadcast::Sender::new(SETTLEMENTS_MAX);
         let keys = opened.slots.keys();
         let writer = Writer {
             db: opened.db,
@@ -121,6 +127,7 @@ impl Ledger {
                 signed: signed_to,
                 broken: broken_to,
                 size: Arc::clone(&size),
+                settlements: settlements.clone(),
             },
             pages: 0,
             lock: opened.lock,
@@ -138,6 +145,7 @@ impl Ledger {
             signed,
             broken,
             size,
+            settlements,
             subtrees: Arc::default(),
             recovering: Arc::new(watch::Sender::new(None)),
             settled: Arc::new(opened.settled),
@@ -203,6 +211,12 @@ impl Ledger {
             Some(why) => why,
             None => std::future::pending().await,
         }
+    }
+
+    /// Hears the ids of exchanges from now on, each once the ledger holds what became of its delivery
+    /// ([`Phase::is_settled`]). Whoever falls behind hears that, and looks again.
+    pub fn settlements(&self) -> broadcast::Receiver<Xid> {
+        self.settlements.subscribe()
     }
 
     /// Leaves in the log, all of them committed.

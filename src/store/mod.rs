@@ -17,6 +17,7 @@ pub mod spool;
 
 mod apply;
 mod desk;
+mod due;
 mod found;
 mod heads;
 mod known;
@@ -39,13 +40,14 @@ mod tests;
 
 pub use blobs::{Blobs, Reservation};
 pub use direct::{Block, LongFile};
+pub use due::{DueMark, DuePage};
 pub use durable::DiskFault;
 pub use heads::{Logged, PublishFault};
 pub use incoming::{Incoming, ListFault, ListPart, SegmentFault};
 pub use ledger::{Ledger, Waiting};
 pub use op::{Commit, CommitFault, Op};
 pub use opening::StoreFault;
-pub use outgoing::{AHEAD_BYTES_MAX, Ahead, Outgoing};
+pub use outgoing::{AHEAD_BYTES_MAX, Ahead, OUTBOX_PAGE, Outgoing};
 pub use rows::{AlarmKind, AlarmRow, CosignedRow, WitnessedRow};
 pub use rows::{
     DUE, Direction, Exchange, Fault, PeerRow, PeerState, Phase, Reached, StatementRow, TOLD,

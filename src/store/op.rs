@@ -219,6 +219,17 @@ impl Op {
         }
     }
 
+    /// The exchange that is settled by this, or forgotten: who waits for what becomes of it looks again.
+    pub(crate) fn settles(&self) -> Option<Xid> {
+        if let Self::Advance { xid, to, .. } = self {
+            to.is_settled().then_some(*xid)
+        } else if let Self::DropIncoming { xid } = self {
+            Some(*xid)
+        } else {
+            None
+        }
+    }
+
     /// The bytes this change holds in memory, roughly.
     pub(crate) fn weight(&self) -> usize {
         const FIXED: usize = 256;

@@ -1,5 +1,7 @@
 //! What is to be sent now, with everything that sending needs, read in one look.
 
+use std::collections::HashSet;
+
 use rusqlite::Connection;
 use rusqlite::params;
 use zeroize::Zeroizing;
@@ -20,6 +22,9 @@ use crate::store::sql;
 
 /// Payloads up to so many bytes are read ahead.
 pub const AHEAD_BYTES_MAX: u64 = 32 << 10;
+
+/// What is read of an outbox at once, besides what the reader knows.
+pub const OUTBOX_PAGE: usize = 64;
 
 /// An exchange that is to be sent.
 #[derive(Debug)]
@@ -52,18 +57,19 @@ const STAGES: &[(Direction, Phase)] = &[
 ];
 
 impl Ledger {
-    /// What is to be sent to a peer now: its time of the next try is not in the future. At most `limit` of each stage,
-    /// the furthest first, each oldest first; what has ended here without delivery is among it until the peer has been told.
+    /// What is to be sent to a peer now: its time of the next try is not in the future. At least [`OUTBOX_PAGE`] of each stage
+    /// where there are as many, the furthest first, each oldest first, without those that are `known`; what has ended here
+    /// without delivery is among it until the peer has been told.
     /// With `after`, only what nothing was sent of yet and was begun after that.
     pub async fn outbox_due(
         &self,
         peer: &AuthorityId,
         now: Timestamp,
         after: Option<Xid>,
-        limit: u32,
+        known: HashSet<Xid>,
     ) -> Result<Vec<Outgoing>, StoreFault> {
         let (peer, keys) = (peer.clone(), self.keys.clone());
-        let limit = limit.min(limits::LEDGER_ROWS_MAX);
+        let limit = page_beside(&known);
         self.desk
             .ask(move |db| {
                 let stages: &[(Direction, Phase)] = match after {
@@ -86,36 +92,53 @@ impl Ledger {
                     let values = params![way, stage, peer.as_str(), after, now, limit];
                     due.extend(reader::rows(db, sql::OUTBOX_DUE, values, reader::exchange)?);
                 }
-                let with = |exchange| {
-                    let ahead = ahead(db, &keys, &exchange)?;
-                    Ok(Outgoing { exchange, ahead })
-                };
-                due.into_iter().map(with).collect()
+                with_ahead(db, &keys, due, &known)
             })
             .await
     }
 
-    /// What is urgent and to be sent to a peer now, oldest first, at most `limit`.
+    /// What is urgent and to be sent to a peer now, oldest first, at least [`OUTBOX_PAGE`] where there are as many, without
+    /// those that are `known`.
     pub async fn outbox_urgent(
         &self,
         peer: &AuthorityId,
         now: Timestamp,
-        limit: u32,
+        known: HashSet<Xid>,
     ) -> Result<Vec<Outgoing>, StoreFault> {
         let (peer, keys) = (peer.clone(), self.keys.clone());
-        let limit = limit.min(limits::LEDGER_ROWS_MAX);
+        let limit = page_beside(&known);
         self.desk
             .ask(move |db| {
                 let values = params![peer.as_str(), now.millis(), limit];
                 let due = reader::rows(db, sql::OUTBOX_URGENT, values, reader::exchange)?;
-                let with = |exchange| {
-                    let ahead = ahead(db, &keys, &exchange)?;
-                    Ok(Outgoing { exchange, ahead })
-                };
-                due.into_iter().map(with).collect()
+                with_ahead(db, &keys, due, &known)
             })
             .await
     }
+}
+
+/// Rows to read so that a page is left without those that are known.
+fn page_beside(known: &HashSet<Xid>) -> u32 {
+    let rows = known.len().saturating_add(OUTBOX_PAGE);
+    u32::try_from(rows).map_or(limits::LEDGER_ROWS_MAX, |rows| {
+        rows.min(limits::LEDGER_ROWS_MAX)
+    })
+}
+
+/// Reads headers and small payloads of what is not known yet.
+fn with_ahead(
+    db: &Connection,
+    keys: &SlotKeys,
+    due: Vec<Exchange>,
+    known: &HashSet<Xid>,
+) -> rusqlite::Result<Vec<Outgoing>> {
+    due.into_iter()
+        .filter(|exchange| !known.contains(&exchange.xid))
+        .map(|exchange| {
+            let ahead = ahead(db, keys, &exchange)?;
+            Ok(Outgoing { exchange, ahead })
+        })
+        .collect()
 }
 
 /// A header that cannot be read is left to the attempt, which says why.

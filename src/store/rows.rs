@@ -112,6 +112,14 @@ impl Phase {
     pub const fn was_held(self) -> bool {
         matches!(self, Self::Held | Self::Destroyed)
     }
+
+    /// Whether it is known what became of the delivery: who waited for that waits no longer.
+    pub const fn is_settled(self) -> bool {
+        !matches!(
+            self,
+            Self::Dispatched | Self::Consigned | Self::Receiving | Self::HandoverSigned
+        )
+    }
 }
 
 /// The named value that says whether the sender of a package is to be told of this statement: [`DUE`] or [`TOLD`].

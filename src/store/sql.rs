@@ -216,14 +216,15 @@ pub(crate) const EXCHANGE_NO: &str = "SELECT no FROM exchange WHERE xid = $1";
 pub(crate) const EXCHANGE_PUT: &str = "
     INSERT INTO exchange (no, xid, direction, peer, phase, created, updated, body, hdr, len, segments, terms,
         case_ref, request_ref, title, items, disclosures, have, is_inline, attempts, next_try,
-        fault_code, fault_text, last_note, steps, sum_open, sum_step, sum_have, sum_try, urgent, last)
+        fault_code, fault_text, last_note, steps, sum_open, sum_step, sum_have, sum_try, urgent, last, due)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
-        $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31)";
+        $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32)";
 pub(crate) const EXCHANGE_PHASE: &str =
     "UPDATE exchange SET phase = $1, updated = $2, sum_step = $3 WHERE no = $4";
 pub(crate) const EXCHANGE_STEP: &str = "
-    UPDATE exchange SET phase = $1, updated = $2, sum_step = $3, last_note = $4, last = $5, steps = steps + 1
-    WHERE no = $6";
+    UPDATE exchange SET phase = $1, updated = $2, sum_step = $3, last_note = $4, last = $5, steps = steps + 1,
+        due = COALESCE($6, due)
+    WHERE no = $7";
 pub(crate) const EXCHANGE_HAVE: &str =
     "UPDATE exchange SET have = $1, sum_have = $2 WHERE xid = $3";
 pub(crate) const EXCHANGE_RETRY: &str = "
@@ -260,11 +261,11 @@ macro_rules! exchanges {
 }
 
 pub(crate) const EXCHANGES_CHECK: &str = exchanges!(
-    ", urgent, no, sum_open, sum_step, sum_have, sum_try",
+    ", urgent, no, sum_open, sum_step, sum_have, sum_try, due",
     "ORDER BY no"
 );
 pub(crate) const EXCHANGE_CHECK: &str = exchanges!(
-    ", urgent, no, sum_open, sum_step, sum_have, sum_try",
+    ", urgent, no, sum_open, sum_step, sum_have, sum_try, due",
     "WHERE no = $1"
 );
 pub(crate) const EXCHANGE_XID: &str = "SELECT xid FROM exchange WHERE no = $1";
@@ -272,8 +273,8 @@ pub(crate) const EXCHANGE_REWRITE: &str = "
     UPDATE exchange SET direction = $1, peer = $2, phase = $3, created = $4, updated = $5, body = $6, hdr = $7,
         len = $8, segments = $9, terms = $10, case_ref = $11, request_ref = $12, title = $13, items = $14,
         disclosures = $15, have = $16, is_inline = $17, attempts = $18, next_try = $19, fault_code = $20,
-        fault_text = $21, last_note = $22, last = NULL, steps = $23, urgent = $24
-    WHERE no = $25";
+        fault_text = $21, last_note = $22, last = NULL, steps = $23, urgent = $24, due = $25
+    WHERE no = $26";
 
 pub(crate) const EXCHANGE: &str = exchanges!("WHERE xid = $1");
 /// Before there were columns for urgent ones and for the last statement.
@@ -285,6 +286,13 @@ pub(crate) const EXCHANGES_PHASE: &str =
     exchanges!("WHERE no < $1 AND phase = $2 ORDER BY no DESC LIMIT $3");
 pub(crate) const EXCHANGES_WAY_PHASE: &str =
     exchanges!("WHERE no < $1 AND direction = $2 AND phase = $3 ORDER BY no DESC LIMIT $4");
+/// Packages here whose day has come; the index holds no others. Direction and phase are asked for in one, because SQLite would
+/// rather use another index for each of them, and sort all that is held.
+pub(crate) const EXCHANGES_DUE: &str = exchanges!(
+    ", urgent, due, no",
+    "WHERE direction || ' ' || phase IN ('in handover-signed', 'in held') AND due < $1 AND (due, no) > ($2, $3) \
+     ORDER BY due, no LIMIT $4"
+);
 pub(crate) const RECEIVING: &str =
     exchanges!("WHERE direction = 'in' AND phase = 'receiving' AND no > $1 ORDER BY no LIMIT $2");
 pub(crate) const OUTBOX: &str = exchanges!(

@@ -1,5 +1,7 @@
 //! The ledger as a whole, on a real disk.
 
+mod due;
+
 mod shredding;
 
 mod reading;
@@ -321,6 +323,35 @@ async fn preconditions() {
         at: at(1),
     };
     check(&ledger, seen, Err(None)).await;
+}
+
+/// A waiter looks, then listens: what was settled after that look must be heard, and only once it is committed.
+#[tokio::test]
+async fn a_delivery_is_heard_of_once_it_is_settled() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = open(dir.path());
+    let mut settlements = ledger.settlements();
+    let out = |number| opened(number, Direction::Out, Phase::Dispatched);
+    ledger.commit((1..=3).map(out).collect()).await.unwrap();
+    for (number, from, to) in [
+        (1, Phase::Dispatched, Phase::Consigned),
+        (2, Phase::Dispatched, Phase::Rejected),
+        (3, Phase::Consigned, Phase::Delivered),
+        (1, Phase::Consigned, Phase::Delivered),
+    ] {
+        // The third is refused: it was not consigned.
+        let committed = ledger
+            .commit(vec![advance(number, &[from], to, None)])
+            .await;
+        assert_eq!(committed.is_err(), number == 3);
+    }
+    for settled in [2, 1] {
+        assert_eq!(settlements.try_recv(), Ok(xid(settled)));
+        let standings = ledger.standings(vec![xid(settled)]).await.unwrap();
+        assert!(standings[0].phase.is_settled());
+    }
+    assert!(settlements.try_recv().is_err());
+    ledger.close().await;
 }
 
 #[tokio::test]

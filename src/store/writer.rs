@@ -10,11 +10,13 @@ use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use rusqlite::params;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::broadcast;
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
 use tokio::sync::watch;
 
 use crate::base::Timestamp;
+use crate::base::Xid;
 use crate::base::limits;
 use crate::identity::keys::SecretKey;
 use crate::store::apply::Group;
@@ -78,6 +80,7 @@ pub(crate) struct Shown {
     pub(crate) signed: watch::Sender<Option<Signed>>,
     pub(crate) broken: watch::Sender<Option<String>>,
     pub(crate) size: Arc<AtomicU64>,
+    pub(crate) settlements: broadcast::Sender<Xid>,
 }
 
 /// The thread's own state.
@@ -207,10 +210,14 @@ impl Writer {
             todo.push(ops);
         }
         let outcome = self.with_reserve(|writer| writer.commit(&todo));
-        drop((todo, rooms));
+        drop(rooms);
         let fault = match outcome {
             Ok(results) => {
-                for (answer, result) in answers.into_iter().zip(results) {
+                for ((ops, answer), result) in todo.iter().zip(answers).zip(results) {
+                    if result.is_ok() {
+                        let settled = ops.iter().filter_map(Op::settles);
+                        settled.for_each(|xid| told(self.shown.settlements.send(xid)));
+                    }
                     told(answer.send(result));
                 }
                 return Ok(());
@@ -477,6 +484,6 @@ fn now() -> Timestamp {
 }
 
 /// Whoever asked may have gone away meanwhile; what was done is done.
-fn told<T>(sent: Result<(), T>) {
+fn told<T, E>(sent: Result<T, E>) {
     drop(sent);
 }

@@ -144,14 +144,6 @@ pub(super) struct Wait {
     seconds: Option<u64>,
 }
 
-/// Whether nothing more is to be waited for.
-pub(super) fn settled(phase: Phase) -> bool {
-    !matches!(
-        phase,
-        Phase::Dispatched | Phase::Consigned | Phase::Receiving | Phase::HandoverSigned
-    )
-}
-
 pub(super) async fn wait(
     State(daemon): Shared,
     Path(name): Path<String>,
@@ -160,37 +152,32 @@ pub(super) async fn wait(
     let xid = daemon.find(&name).await?;
     let longest = Duration::from_secs(wait.seconds.unwrap_or(30)).min(WAIT_MAX);
     let until = tokio::time::Instant::now() + longest;
-    let mut changes = daemon.changes();
+    let mut settlements = daemon.station.ledger.settlements();
     loop {
         let row = daemon.exchange(&xid).await?;
-        if settled(row.phase) || tokio::time::Instant::now() >= until {
+        if row.phase.is_settled() || tokio::time::Instant::now() >= until {
             return daemon.package_view(&row).map(Json).map_err(|e| stored(&e));
         }
-        change_of(
-            &mut changes,
-            xid,
-            until.min(tokio::time::Instant::now() + Duration::from_secs(1)),
-        )
-        .await;
+        settlement_of(&mut settlements, xid, until).await;
     }
 }
 
-/// Returns when this exchange has changed, when changes were missed, or when the time is over.
-pub(super) async fn change_of(
-    news: &mut tokio::sync::broadcast::Receiver<Xid>,
+/// Returns when this exchange is settled, when settlements were missed, or when the time is over.
+pub(super) async fn settlement_of(
+    settlements: &mut tokio::sync::broadcast::Receiver<Xid>,
     xid: Xid,
     until: tokio::time::Instant,
 ) {
-    let changed = async {
+    let settled = async {
         loop {
-            match news.recv().await {
+            match settlements.recv().await {
                 Ok(other) if other != xid => {}
                 Ok(_) | Err(_) => return,
             }
         }
     };
     // Running out of time is not a failure: the caller looks again.
-    drop(tokio::time::timeout_at(until, changed).await);
+    drop(tokio::time::timeout_at(until, settled).await);
 }
 
 pub(super) async fn verify(

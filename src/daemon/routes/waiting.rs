@@ -9,7 +9,7 @@ use tokio::time::sleep_until;
 
 use crate::api::server::ApiFailure;
 use crate::api::types::{WAITED_AT_ONCE, WaitMany, Waited};
-use crate::daemon::routes::packages::{WAIT_MAX, change_of, settled};
+use crate::daemon::routes::packages::{WAIT_MAX, settlement_of};
 use crate::daemon::routes::{Answer, Shared, stored};
 use crate::daemon::views;
 use crate::store::Reached;
@@ -28,16 +28,16 @@ pub(super) async fn wait_all(
     let until = Instant::now() + Duration::from_secs(wait.seconds).min(WAIT_MAX);
     let mut pending = wait.ids;
     let mut waited = Vec::with_capacity(pending.len());
-    let mut changes = daemon.changes();
+    let ledger = &daemon.station.ledger;
+    let mut settlements = ledger.settlements();
     loop {
         let next_look = Instant::now() + LOOK_EVERY;
-        let ledger = &daemon.station.ledger;
         let standings = ledger.standings(pending.clone()).await;
         let standings = standings.map_err(|e| stored(&e))?;
         let is_over = Instant::now() >= until;
         pending.clear();
         for reached in &standings {
-            if settled(reached.phase) || is_over {
+            if reached.phase.is_settled() || is_over {
                 waited.push(view(reached));
             } else {
                 pending.push(reached.xid);
@@ -46,8 +46,7 @@ pub(super) async fn wait_all(
         let Some(last) = pending.last() else {
             return Ok(Json(waited));
         };
-        let again = until.min(Instant::now() + Duration::from_secs(1));
-        change_of(&mut changes, *last, again).await;
+        settlement_of(&mut settlements, *last, until).await;
         sleep_until(next_look.min(until)).await;
     }
 }
@@ -56,7 +55,7 @@ fn view(reached: &Reached) -> Waited {
     Waited {
         id: reached.xid,
         state: reached.phase.as_str().to_owned(),
-        settled: settled(reached.phase),
+        settled: reached.phase.is_settled(),
         fault: reached.fault.as_ref().map(views::fault),
     }
 }

@@ -12,6 +12,7 @@ use crate::store::apply::Stop;
 use crate::store::apply::UNKNOWN;
 use crate::store::apply::parts;
 use crate::store::apply::random;
+use crate::store::due;
 use crate::store::journal::Entry;
 use crate::store::known::Cell;
 use crate::store::known::Known;
@@ -129,7 +130,8 @@ impl Group<'_> {
                 sums::had(&row.xid, &row.have),
                 tried,
                 i64::from(row.urgent),
-                last
+                last,
+                due::due_first(&row.terms)
             ],
         )
     }
@@ -177,6 +179,7 @@ impl Group<'_> {
             let current = Some(known.phase);
             return Err(CommitFault::Conflict { current }.into());
         }
+        let was_held = known.phase == Phase::Held;
         known.phase = *to;
         let (no, direction) = (known.no, known.direction);
         if let (Direction::In, Phase::DestructionSigned, Some(note)) = (direction, to, last_note) {
@@ -199,8 +202,11 @@ impl Group<'_> {
         let Some(note) = last_note else {
             return self.one(sql::EXCHANGE_PHASE, params![to, at, sum, no]);
         };
+        // Until the handover the terms are those of the dispatch.
+        let due = was_held.then(|| due::due_after(note)).flatten();
         let (note, last) = self.last(xid, note)?;
-        self.one(sql::EXCHANGE_STEP, params![to, at, sum, note, last, no])
+        let values = params![to, at, sum, note, last, due, no];
+        self.one(sql::EXCHANGE_STEP, values)
     }
 
     pub(super) fn statement(&mut self, op: &Op) -> Result<(), Stop> {

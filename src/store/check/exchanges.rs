@@ -12,9 +12,12 @@ use crate::base::Digest;
 use crate::base::Xid;
 use crate::receipt::Disclosure;
 use crate::receipt::disclosure;
+use crate::store::due::due_after;
+use crate::store::due::due_first;
 use crate::store::opening::StoreFault;
 use crate::store::reader;
 use crate::store::replay;
+use crate::store::rows::Direction;
 use crate::store::rows::Exchange;
 use crate::store::rows::Phase;
 use crate::store::rows::unreadable_key;
@@ -27,6 +30,7 @@ pub(super) struct Kept {
     pub(super) no: i64,
     pub(super) row: Exchange,
     pub(super) sums: [Option<i64>; 4],
+    due: i64,
 }
 
 pub(super) fn kept(row: &Row<'_>) -> rusqlite::Result<Kept> {
@@ -34,6 +38,7 @@ pub(super) fn kept(row: &Row<'_>) -> rusqlite::Result<Kept> {
         row: reader::exchange(row)?,
         no: row.get(25)?,
         sums: [row.get(26)?, row.get(27)?, row.get(28)?, row.get(29)?],
+        due: row.get(30)?,
     })
 }
 
@@ -49,6 +54,11 @@ pub(super) fn wanted_sums(no: i64, row: &Exchange) -> [(&'static str, i64); 4] {
         ("exchange-checksum-have", sums::had(&row.xid, &row.have)),
         ("exchange-checksum-try", tried),
     ]
+}
+
+/// The day on which somebody has to look, as the newest statement has it.
+pub(super) fn wanted_due(row: &Exchange) -> i64 {
+    due_after(&row.last_note).unwrap_or_else(|| due_first(&row.terms))
 }
 
 /// Every exchange is what its statements say, and holds what it must hold.
@@ -134,6 +144,7 @@ fn one(check: &mut Check<'_>, keys: Option<&SlotKeys>, kept: &Kept) -> Result<()
         }
     };
     columns(check, no, row, &projected);
+    due(check, kept);
     // What was made unreadable though no statement here says that it was destroyed is neither missing nor there.
     let key = unreadable_key(&row.xid);
     let unreadable = reader::row(check.db, sql::META, [key], |row| row.get::<_, Vec<u8>>(0))?;
@@ -145,6 +156,17 @@ fn one(check: &mut Check<'_>, keys: Option<&SlotKeys>, kept: &Kept) -> Result<()
     }
     header(check, keys, no, row, &projected)?;
     payload(check, no, row, &projected)
+}
+
+/// The day matters while the package is here.
+fn due(check: &mut Check<'_>, kept: &Kept) {
+    let (row, wanted) = (&kept.row, wanted_due(&kept.row));
+    let is_here = matches!(row.phase, Phase::HandoverSigned | Phase::Held);
+    if row.direction == Direction::In && is_here && kept.due != wanted {
+        let place = format!("exchange {}, column due", row.xid);
+        let told = (wanted, kept.due);
+        check.repairable(Fix::Exchange(kept.no), "exchange-column", place, told);
+    }
 }
 
 fn columns(check: &mut Check<'_>, no: i64, row: &Exchange, wanted: &Projected) {

@@ -212,6 +212,7 @@ fn exchange(check: &Check<'_>, no: i64) -> Result<(), StoreFault> {
             row.last_note,
             row.steps,
             i64::from(row.urgent),
+            exchanges::wanted_due(&row),
             no
         ],
     )?;

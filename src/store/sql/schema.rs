@@ -130,6 +130,15 @@ pub(crate) const MIGRATIONS: &[(&str, &str)] = &[
         WHERE direction = 'in' AND phase IN ('held', 'destroyed') AND next_try IS NOT NULL;
     ",
     ),
+    (
+        "days on which packages are looked at",
+        "
+    ALTER TABLE exchange ADD COLUMN due INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX exchange_due ON exchange (due, no)
+        WHERE direction || ' ' || phase IN ('in handover-signed', 'in held');
+    CREATE INDEX exchange_page ON exchange (direction, phase, no);
+    ",
+    ),
 ];
 
 /// Nothing that grows at its end alone is indexed by what is random, and no note is kept twice: each page that a package

@@ -1,5 +1,7 @@
 //! What the ledger answers: lists, queues, peers and named values.
 
+use std::collections::HashSet;
+
 use super::*;
 
 async fn six(folder: &Path) -> Ledger {
@@ -106,10 +108,16 @@ async fn queues() {
         (10_000, Some(xid(0x14)), &[]),
         (10_000, Some(xid(0x99)), &[]),
     ] {
-        let due = ledger.outbox_due(&peer(), at(now), after, 9).await;
+        let due = ledger
+            .outbox_due(&peer(), at(now), after, HashSet::new())
+            .await;
         let due: Vec<_> = due.unwrap().into_iter().map(|it| it.exchange).collect();
         assert_eq!(ids(&due), expected, "{now} {after:?}");
     }
+    let known = HashSet::from([xid(0x13), xid(0x14)]);
+    let due = ledger.outbox_due(&peer(), at(10_000), None, known).await;
+    let due: Vec<_> = due.unwrap().into_iter().map(|it| it.exchange).collect();
+    assert_eq!(ids(&due), [0x11], "what is known is not read again");
     let asked = vec![xid(0x13), xid(0x99), xid(0x11)];
     let reached = ledger.standings(asked).await.unwrap();
     let reached: Vec<_> = reached.iter().map(|it| it.xid).collect();
@@ -148,7 +156,9 @@ async fn what_has_ended_is_due_until_the_peer_has_been_told() {
     ops.extend([1, 2, 3].map(|number| retry(number, "connection-lost")));
     ledger.commit(ops).await.unwrap();
     let due = || async {
-        let due = ledger.outbox_due(&peer(), at(99_999), None, 9).await;
+        let due = ledger
+            .outbox_due(&peer(), at(99_999), None, HashSet::new())
+            .await;
         let due: Vec<_> = due.unwrap().into_iter().map(|it| it.exchange).collect();
         ids(&due)
     };
