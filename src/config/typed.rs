@@ -79,7 +79,7 @@ pub struct Config {
     pub telemetry: Telemetry,
     /// How long the daemon may drain after SIGTERM.
     pub grace: Duration,
-    /// What decides how much a connection may have in flight.
+    /// The congestion controller of every connection.
     pub congestion: Congestion,
     /// The Unix socket of the process that resolves peers' names; `None`: the daemon asks the system itself.
     pub fetcher: Option<PathBuf>,

@@ -234,7 +234,7 @@ words! {
 }
 
 words! {
-    /// What decides how much a connection may have in flight.
+    /// The congestion controller of every connection.
     Congestion {
         /// A model of the path: delivery rate and shortest round trip. Losses at random do not slow it down.
         Model = "model",

@@ -17,7 +17,7 @@ mod tests;
 /// The window of a connection of which nothing is known (RFC 9002 §7.2).
 const INITIAL_WINDOW: u64 = 14_720;
 
-/// What makes a controller for each new connection.
+/// Makes the factory of the controllers of all connections.
 pub(crate) fn factory(congestion: Congestion) -> Arc<dyn ControllerFactory + Send + Sync> {
     match congestion {
         Congestion::Model => Arc::new(Modelled),

@@ -48,7 +48,7 @@ pub struct NetLimits {
     pub incoming_buffer_total: u64,
     /// The kernel's buffer of the socket, in each direction; the system may grant less.
     pub socket_buffer: usize,
-    /// What decides how much a connection may have in flight.
+    /// The congestion controller.
     pub congestion: Congestion,
 }
 
@@ -90,7 +90,7 @@ impl NetLimits {
         self.mtu_max.clamp(MTU_MIN, MTU_MAX)
     }
 
-    /// What all connections together may take beside the window that each has in any case.
+    /// The budget that all connections share, beside the windows that each has in any case.
     pub(crate) fn windows(&self) -> Arc<Windows> {
         let connections = u64::try_from(self.connections).unwrap_or(u64::MAX);
         let each = u64::from(self.window_min).saturating_mul(2);

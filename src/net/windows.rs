@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// A connection takes at most this part of what is left, so that something is left for the next.
 const PART: u64 = 8;
 
-/// What is left for windows, in bytes.
+/// The memory that is left for windows, in bytes.
 #[derive(Debug)]
 pub(crate) struct Windows {
     left: Mutex<u64>,
 }
 
-/// What one connection has of it, until it ends.
+/// The part of it that one connection has until it ends.
 #[derive(Debug)]
 pub(crate) struct WindowShare {
     windows: Arc<Windows>,
@@ -26,7 +26,7 @@ impl Windows {
         })
     }
 
-    /// As much as there is, up to `most`.
+    /// Takes as much as there is, up to `most`.
     pub(crate) fn take(self: &Arc<Self>, most: u64) -> WindowShare {
         let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
         let bytes = most.min(*left / PART);

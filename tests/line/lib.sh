@@ -6,10 +6,16 @@
 declare -A NET NET_PID
 LINE=
 
-# skip REASON: the script ends with 77, which says that it could not run here
-skip() {
-    echo "$SCRIPT: skipped: $*"
+# skip REASON: this machine cannot run the script
+declare -F skip >/dev/null || skip() {
+    printf 'skipped: %s\n' "$*"
     exit 77
+}
+
+# moment, took MOMENT: milliseconds between, less those in which something waited for a processor where that is known
+declare -F took >/dev/null || {
+    moment() { now_ms; }
+    took() { echo $(($(now_ms) - $1)); }
 }
 
 # line_or_skip: builds the line; skips where it cannot run
@@ -102,9 +108,9 @@ not_serving() {
 # send_timed NAME FILE…: sends and waits for the receipt; MS is how long that took
 send_timed() {
     local began
-    began=$(now_ms)
+    began=$(moment)
     r ie package send --to de "${TERMS[@]}" --wait --json "$@" >"$WORK/out" 2>"$WORK/err" || fail "not sent: $(tail -n 3 "$WORK/err")"
-    MS=$(($(now_ms) - began))
+    MS=$(took "$began")
 }
 
 at_end() {

@@ -144,12 +144,12 @@ impl Model {
         self.window
     }
 
-    /// Packets may be larger or smaller from now on.
+    /// Sets the size of packets from now on.
     pub(super) fn set_mtu(&mut self, mtu: u64) {
         self.mtu = mtu;
     }
 
-    /// Something was sent.
+    /// Notes that something was sent.
     pub(super) fn on_sent(&mut self, now: Duration) {
         if std::mem::take(&mut self.idle) {
             // Nothing was under way: what is measured begins here.
@@ -178,7 +178,7 @@ impl Model {
         self.sent.push_back(sent);
     }
 
-    /// A packet that was sent at `sent` came through.
+    /// Notes that a packet that was sent at `sent` came through.
     pub(super) fn on_ack(&mut self, now: Duration, sent: Duration, bytes: u64) {
         self.delivered = self.delivered.saturating_add(bytes);
         self.delivered_at = now;
@@ -192,7 +192,7 @@ impl Model {
         }
     }
 
-    /// Bytes were lost; none: the path marked packets in place of dropping them.
+    /// Notes lost bytes; none: the path marked packets in place of dropping them.
     pub(super) fn on_lost(&mut self, now: Duration, bytes: u64, persistent: bool) {
         if persistent {
             // Nothing came through for long. Whatever the path is now, it starts anew.
@@ -210,7 +210,7 @@ impl Model {
         self.losses = self.losses.saturating_add(1);
     }
 
-    /// All packets of one acknowledgement were told. `limited`: the sender had no more to send.
+    /// Ends one acknowledgement: measures, and sets the window. `limited`: the sender had no more to send.
     pub(super) fn on_end_acks(&mut self, now: Duration, in_flight: u64, limited: bool) {
         let acked = std::mem::take(&mut self.acked);
         self.idle = in_flight == 0;
@@ -231,6 +231,10 @@ impl Model {
         }
         let full_round = new_round && self.full && !sent.limited;
         self.full &= !new_round;
+        if sent.limited && matches!(self.mode, Mode::Refill | Mode::Probe) {
+            // Nothing is to be learnt from a sender with little to send: the rate of before stays.
+            self.enter(Mode::Cruise, now);
+        }
         self.change_mode(now, in_flight, (full_round, congested));
         if new_round
             && congested
@@ -245,7 +249,7 @@ impl Model {
         self.set_window(acked, limited);
     }
 
-    /// Round trip, delivery rate, and what was in flight, from the newest packet that came through.
+    /// Measures round trip, delivery rate and what was in flight, by the newest packet that came through.
     fn measure(&mut self, now: Duration, sent: &Sent) {
         let rtt = now.saturating_sub(sent.at).max(Duration::from_nanos(1));
         self.rtt = if self.rtt.is_zero() {
@@ -312,7 +316,7 @@ impl Model {
                 }
             }
             Mode::Cruise => {
-                if age > self.wait || rounds > 62 {
+                if full_round && (age > self.wait || rounds > 62) {
                     self.enter(Mode::Refill, now);
                     self.short_ceiling = u64::MAX;
                 }

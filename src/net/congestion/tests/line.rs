@@ -1,5 +1,5 @@
-//! A line in simulation: a bottleneck with a queue, losses, jitter, a policer; senders that pace, detect losses and probe
-//! as the QUIC library does, and receivers that acknowledge as it does. One seed, one course.
+//! A line in simulation: a bottleneck with a queue, losses, jitter, a policer; senders that pace, detect losses and
+//! probe as the QUIC library does, and receivers that acknowledge as it does. One seed, one course.
 
 #![expect(
     clippy::cast_precision_loss,
@@ -22,7 +22,7 @@ const ACK_DELAY: Duration = Duration::from_millis(25);
 /// How late a packet out of order comes.
 const LATE: Duration = Duration::from_millis(2);
 
-/// What the line is like.
+/// The properties of a line.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Line {
     pub(super) rtt_ms: u64,
@@ -71,7 +71,7 @@ impl Line {
     }
 }
 
-/// How it went for one flow.
+/// The outcome of one flow.
 #[derive(Debug)]
 pub(super) struct Outcome {
     /// From its start until all had arrived; `None`: it had not.
