@@ -134,6 +134,7 @@ pub const KEYS: &[Key] = &[
     text("telemetry.log", "text"),
     text("telemetry.level", "info"),
     text("serve.grace", "20 s"),
+    text("net.congestion", "model"),
     text("fetcher.socket", ""),
 ];
 

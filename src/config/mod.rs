@@ -22,7 +22,8 @@ pub use home::Home;
 pub use raw::Source;
 pub use typed::{Config, Origin, rules};
 pub use values::{
-    Authority, Country, Destroy, KeyFiles, Limits, Listen, LogFormat, LogLevel, Telemetry, Verb,
+    Authority, Congestion, Country, Destroy, KeyFiles, Limits, Listen, LogFormat, LogLevel,
+    Telemetry, Verb,
 };
 
 #[cfg(test)]

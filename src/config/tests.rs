@@ -80,6 +80,7 @@ fn authority_and_listen_are_enough() {
     assert_eq!(config.telemetry.log, LogFormat::Text);
     assert_eq!(config.telemetry.level, LogLevel::Info);
     assert_eq!(config.grace, Duration::from_secs(20));
+    assert_eq!(config.congestion, Congestion::Model);
 }
 
 #[test]
@@ -144,6 +145,8 @@ log = "journald"
 level = "debug"
 [serve]
 grace = "1 min"
+[net]
+congestion = "cubic"
 [[peer]]
 alias = "ie"
 allow_classic = true
@@ -169,6 +172,7 @@ alias = "fr"
     assert_eq!(config.telemetry.log, LogFormat::Journald);
     assert_eq!(config.telemetry.level, LogLevel::Debug);
     assert_eq!(config.grace, Duration::from_mins(1));
+    assert_eq!(config.congestion, Congestion::Cubic);
     let classic: Vec<_> = config
         .classic
         .iter()

@@ -25,12 +25,12 @@ use crate::config::raw::Written;
 use crate::config::units;
 use crate::config::values::Authority;
 use crate::config::values::Country;
-use crate::config::values::Destroy;
 use crate::config::values::KeyFiles;
 use crate::config::values::Limits;
 use crate::config::values::Listen;
 use crate::config::values::Telemetry;
 use crate::config::values::Verb;
+use crate::config::values::{Congestion, Destroy};
 use crate::identity::card::name_fault;
 use crate::policy::Handling;
 use crate::policy::National;
@@ -79,6 +79,8 @@ pub struct Config {
     pub telemetry: Telemetry,
     /// How long the daemon may drain after SIGTERM.
     pub grace: Duration,
+    /// The congestion controller of every connection.
+    pub congestion: Congestion,
     /// The Unix socket of the process that resolves peers' names; `None`: the daemon asks the system itself.
     pub fetcher: Option<PathBuf>,
     origins: Vec<Origin>,
@@ -197,9 +199,8 @@ impl Meaning {
         let journal = state_dir.as_deref().and_then(|dir| self.journal(dir));
         let log = self.value("telemetry.log", str::parse);
         let level = self.value("telemetry.level", str::parse);
-        let grace = self.value("serve.grace", |text| {
-            units::duration(text).and_then(|it| within(it, Duration::ZERO, GRACE_MAX, "10 min"))
-        });
+        let grace = self.value("serve.grace", grace);
+        let congestion = self.value("net.congestion", str::parse);
         let fetcher = self.fetcher();
         let classic = self.peers(alias.as_ref());
         version?;
@@ -230,6 +231,7 @@ impl Meaning {
                 level: level?,
             },
             grace: grace?,
+            congestion: congestion?,
             fetcher,
             origins: Vec::new(),
         })
@@ -452,6 +454,10 @@ fn quic(text: &str) -> Result<SocketAddr, String> {
         ));
     }
     Ok(address)
+}
+
+fn grace(text: &str) -> Result<Duration, String> {
+    units::duration(text).and_then(|it| within(it, Duration::ZERO, GRACE_MAX, "10 min"))
 }
 
 fn require_post_quantum(text: &str) -> Result<(), String> {

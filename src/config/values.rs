@@ -234,6 +234,16 @@ words! {
 }
 
 words! {
+    /// The congestion controller of every connection.
+    Congestion {
+        /// A model of the path: delivery rate and shortest round trip. Losses at random do not slow it down.
+        Model = "model",
+        /// Cubic (RFC 9438): each loss is taken as congestion.
+        Cubic = "cubic",
+    }
+}
+
+words! {
     /// What happens to packages that may no longer be kept.
     Destroy {
         /// They are shown, and a supervisor orders their destruction.

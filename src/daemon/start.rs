@@ -251,7 +251,10 @@ fn endpoint(
         config.authority.id.clone(),
         tls,
         reset,
-        NetLimits::default(),
+        NetLimits {
+            congestion: config.congestion,
+            ..NetLimits::default()
+        },
     )
     .map_err(|e| Stop::Listen(e.to_string()))
 }

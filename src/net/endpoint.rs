@@ -24,6 +24,7 @@ use crate::net::seats::{Acquainted, Addresses, Seat};
 use crate::net::tls;
 use crate::net::transport::NetLimits;
 use crate::net::verify::Verdict;
+use crate::net::windows::{WindowShare, Windows};
 use crate::seal;
 
 /// Our own TLS certificate with its chain, leaf first, and the leaf's key.
@@ -71,6 +72,7 @@ struct Shared {
     key: RwLock<Arc<CertifiedKey>>,
     trust: RwLock<Arc<Trust>>,
     transport: Arc<TransportConfig>,
+    windows: Arc<Windows>,
     accepting: ServerConfig,
     handshakes: Arc<Semaphore>,
     reserved: Arc<Semaphore>,
@@ -119,6 +121,7 @@ impl Endpoint {
             key: RwLock::new(key),
             trust: RwLock::new(trust),
             transport,
+            windows: limits.windows(),
             accepting,
             handshakes: Arc::new(Semaphore::new(limits.handshakes)),
             reserved: Arc::new(Semaphore::new(limits.handshakes_reserved)),
@@ -237,7 +240,8 @@ impl Endpoint {
             .await
             .map_err(|_| DialFault::Unreachable { after: limit })??;
         self.remember(address.ip());
-        Link::new(connection, &verdict, (!classic).then_some(true))
+        let post_quantum = (!classic).then_some(true);
+        Link::new(connection, &verdict, post_quantum, &self.shared)
     }
 
     /// Takes no newcomers any more; open connections stay.
@@ -337,7 +341,7 @@ impl Incoming {
         };
         self.shared.acquainted.remember(remote.ip());
         let post_quantum = Some(!verdict.classic());
-        Link::new(connection, &verdict, post_quantum).map_err(refused)
+        Link::new(connection, &verdict, post_quantum, &self.shared).map_err(refused)
     }
 }
 
@@ -356,6 +360,7 @@ pub struct Link {
     /// Whether the key exchange was X25519MLKEM768. `None` where we dialled a peer that is allowed either: the library
     /// does not tell which it became.
     pub post_quantum: Option<bool>,
+    _windows: Arc<WindowShare>,
 }
 
 impl Link {
@@ -363,6 +368,7 @@ impl Link {
         connection: quinn::Connection,
         verdict: &Verdict,
         post_quantum: Option<bool>,
+        shared: &Shared,
     ) -> Result<Self, DialFault> {
         let local = |what: &str| DialFault::Local(what.to_owned());
         let peer = verdict
@@ -375,6 +381,7 @@ impl Link {
         Ok(Self {
             inbound: connection.side() == quinn::Side::Server,
             session: Digest::of(&secret),
+            _windows: Arc::new(shared.limits.enlarge(&connection, &shared.windows)),
             connection,
             peer,
             post_quantum,

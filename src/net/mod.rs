@@ -2,6 +2,7 @@
 
 mod after;
 pub mod brought;
+mod congestion;
 pub mod control;
 mod datastream;
 pub mod endpoint;
@@ -33,6 +34,7 @@ pub mod transport;
 mod verify;
 pub mod watch;
 mod watching;
+mod windows;
 
 pub use endpoint::{Endpoint, Incoming, Link, TlsIdentity};
 pub use fault::{DialFault, Refused};

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use quinn::congestion::CubicConfig;
 use quinn::{IdleTimeout, MtuDiscoveryConfig, TransportConfig, VarInt};
 
 use crate::base::limits;
+use crate::config::Congestion;
+use crate::net::congestion;
+use crate::net::windows::{WindowShare, Windows};
 
 /// What connections may cost. Bytes unless the name says otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,12 +27,12 @@ pub struct NetLimits {
     pub idle_timeout: Duration,
     /// Silence after which a packet is sent to keep the connection.
     pub keep_alive: Duration,
-    /// Received and not yet read, over all streams of a connection.
-    pub receive_window: u32,
-    /// Received and not yet read, on one stream.
-    pub stream_receive_window: u32,
-    /// Sent and not yet acknowledged, over all streams of a connection.
-    pub send_window: u64,
+    /// Received and not yet read on one connection, and likewise sent and not yet acknowledged: for every connection.
+    pub window_min: u32,
+    /// The same, where [`NetLimits::window_memory`] has it: a round trip of 200 ms at 500 Mbit/s takes nearly so much.
+    pub window_max: u32,
+    /// Both windows of all connections together.
+    pub window_memory: u64,
     /// Bidirectional streams that the peer may have open: control and exchanges.
     pub bidirectional_streams: u32,
     /// Unidirectional streams that the peer may have open: segment lists and segments.
@@ -47,6 +49,8 @@ pub struct NetLimits {
     pub incoming_buffer_total: u64,
     /// The kernel's buffer of the socket, in each direction; the system may grant less.
     pub socket_buffer: usize,
+    /// The congestion controller.
+    pub congestion: Congestion,
 }
 
 impl Default for NetLimits {
@@ -59,9 +63,9 @@ impl Default for NetLimits {
             handshake_timeout: Duration::from_secs(5),
             idle_timeout: Duration::from_secs(15),
             keep_alive: Duration::from_secs(5),
-            receive_window: 8 << 20,
-            stream_receive_window: 4 << 20,
-            send_window: 8 << 20,
+            window_min: 512 << 10,
+            window_max: 16 << 20,
+            window_memory: 1 << 30,
             bidirectional_streams: limits::PEER_EXCHANGES_MAX,
             // A small package takes two: its list and its payload.
             unidirectional_streams: 2 * limits::PEER_EXCHANGES_MAX,
@@ -72,6 +76,7 @@ impl Default for NetLimits {
             incoming_buffer: 32 << 10,
             incoming_buffer_total: 4 << 20,
             socket_buffer: 4 << 20,
+            congestion: Congestion::Model,
         }
     }
 }
@@ -85,6 +90,29 @@ impl NetLimits {
     /// The largest UDP payload that is tried and taken, kept within what QUIC and the kernel can do.
     pub(crate) fn mtu(&self) -> u16 {
         self.mtu_max.clamp(MTU_MIN, MTU_MAX)
+    }
+
+    /// The budget that all connections share, beside the windows that each has in any case.
+    pub(crate) fn windows(&self) -> Arc<Windows> {
+        let connections = u64::try_from(self.connections).unwrap_or(u64::MAX);
+        let each = u64::from(self.window_min).saturating_mul(2);
+        let kept = connections.saturating_mul(each);
+        Windows::new(self.window_memory.saturating_sub(kept))
+    }
+
+    /// Enlarges both windows of a connection by its share, which it keeps until it ends.
+    pub(crate) fn enlarge(
+        &self,
+        connection: &quinn::Connection,
+        windows: &Arc<Windows>,
+    ) -> WindowShare {
+        let further = u64::from(self.window_max.saturating_sub(self.window_min));
+        let share = windows.take(further.saturating_mul(2));
+        let window = u64::from(self.window_min).saturating_add(share.bytes() / 2);
+        connection.set_send_window(window);
+        // Fits: it is at most `window_max`.
+        connection.set_receive_window(VarInt::from_u64(window).unwrap_or(VarInt::MAX));
+        share
     }
 
     /// The transport parameters of every connection, dialled or accepted.
@@ -101,9 +129,10 @@ impl NetLimits {
             .max_concurrent_uni_streams(self.unidirectional_streams.into())
             .max_idle_timeout(Some(idle(self.idle_timeout)))
             .keep_alive_interval(Some(self.keep_alive))
-            .receive_window(self.receive_window.into())
-            .stream_receive_window(self.stream_receive_window.into())
-            .send_window(self.send_window)
+            .receive_window(self.window_min.into())
+            // Within the connection's, which grows once the peer is proven.
+            .stream_receive_window(self.window_max.into())
+            .send_window(self.window_min.into())
             .send_fairness(true)
             .crypto_buffer_size(self.crypto_buffer)
             .initial_mtu(MTU_MIN)
@@ -113,7 +142,7 @@ impl NetLimits {
             .allow_spin(false)
             .datagram_receive_buffer_size(None)
             .datagram_send_buffer_size(0)
-            .congestion_controller_factory(Arc::new(CubicConfig::default()))
+            .congestion_controller_factory(congestion::factory(self.congestion))
             .enable_segmentation_offload(true);
         transport
     }
@@ -143,9 +172,9 @@ mod tests {
             ("max_concurrent_uni_streams", "1024"),
             ("max_idle_timeout", "Some(15000)"),
             ("keep_alive_interval", "Some(5s)"),
-            ("stream_receive_window", "4194304"),
-            (" receive_window", "8388608"),
-            ("send_window", "8388608"),
+            ("stream_receive_window", "16777216"),
+            (" receive_window", "524288"),
+            ("send_window", "524288"),
             ("crypto_buffer_size", "16384"),
             ("initial_mtu", "1200"),
             ("min_mtu", "1200"),
@@ -162,6 +191,23 @@ mod tests {
             ..limits
         };
         check(&format!("{:?}", wild.transport()), "upper_bound", "6500");
+    }
+
+    #[test]
+    fn all_windows_together_fit_their_memory() {
+        let limits = NetLimits::default();
+        assert_eq!(limits.window_memory, 1 << 30);
+        let windows = limits.windows();
+        let further = u64::from(limits.window_max - limits.window_min) * 2;
+        let shares: Vec<_> = (0..limits.connections)
+            .map(|_| windows.take(further))
+            .collect();
+        let taken: u64 = shares.iter().map(WindowShare::bytes).sum();
+        let kept = u64::from(limits.window_min) * 2 * limits.connections as u64;
+        assert!(taken + kept <= limits.window_memory);
+        // So many long lines at once have all that they can use.
+        let whole = shares.iter().filter(|share| share.bytes() == further);
+        assert_eq!(whole.count(), 17);
     }
 
     #[test]
