@@ -2,29 +2,35 @@
 
 use std::fs;
 use std::io;
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use axum::Json;
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::extract::connect_info::Connected;
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Request};
 use axum::http::StatusCode;
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::serve::IncomingStream;
-use tokio::net::UnixListener;
+use serde::{Deserialize, Serialize};
+use tokio::net::{UnixListener, UnixStream};
 
-use crate::api::accounts::Accounts;
+use crate::api::accounts::{self, Accounts};
 use crate::api::types::{ApiError, BODY_BYTES_MAX, DenialView};
+use crate::base::limits;
 use crate::policy::Denial;
 
-/// Who calls, as the kernel says (`SO_PEERCRED`).
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Who calls, as the kernel says of the moment when the connection was made (`SO_PEERCRED`, `SO_PEERGROUPS`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Caller {
     /// User id; `None` where the kernel did not say.
     pub uid: Option<u32>,
     /// The group that the caller acts with.
     pub gid: Option<u32>,
+    /// The other groups that the caller acts with, whether `/etc/group` lists them or a directory service.
+    pub groups: Vec<u32>,
 }
 
 impl Caller {
@@ -41,11 +47,69 @@ impl Caller {
 impl Connected<IncomingStream<'_, UnixListener>> for Caller {
     fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Self {
         let credentials = stream.io().peer_cred().ok();
+        let groups = peer_groups(stream.io()).unwrap_or_else(|e| {
+            tracing::warn!(
+                "the kernel does not tell the groups of a caller, who gets no role by them: {e}"
+            );
+            Vec::new()
+        });
         Self {
             uid: credentials.map(|it| it.uid()),
             gid: credentials.map(|it| it.gid()),
+            groups,
         }
     }
+}
+
+/// The supplementary groups of the process at the other end.
+fn peer_groups(stream: &UnixStream) -> io::Result<Vec<u32>> {
+    let asked = |room: usize| {
+        let mut groups = vec![0_u32; room];
+        let (socket, level) = (stream.as_raw_fd(), libc::SOL_SOCKET);
+        let bytes = uapi::getsockopt(socket, level, libc::SO_PEERGROUPS, groups.as_mut_slice())?;
+        groups.truncate(bytes / size_of::<u32>());
+        Ok(groups)
+    };
+    match asked(USUAL_GROUPS) {
+        Err(uapi::Errno(libc::ERANGE)) => asked(limits::PROCESS_GROUPS_MAX),
+        groups => groups,
+    }
+    .map_err(|e: uapi::Errno| io::Error::from_raw_os_error(e.0))
+}
+
+/// Room for the groups that nearly everybody has.
+const USUAL_GROUPS: usize = 64;
+
+/// Turns away whoever has no number here: all such callers look alike, so none of them is a person that can be held to anything.
+async fn numbered(
+    ConnectInfo(caller): ConnectInfo<Caller>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match unnumbered(&caller) {
+        None => next.run(request).await,
+        Some(refusal) => {
+            tracing::warn!(
+                uid = caller.uid,
+                "a caller was turned away: it has no user id where the daemon runs"
+            );
+            refusal.into_response()
+        }
+    }
+}
+
+fn unnumbered(caller: &Caller) -> Option<ApiFailure> {
+    let nobody = accounts::unnumbered();
+    let text = || {
+        format!(
+            "the daemon sees you as uid {nobody}, like everybody who has no user id where it runs, and cannot tell you from others"
+        )
+    };
+    (caller.uid == Some(nobody)).then(|| {
+        ApiFailure::configuration("caller-unnumbered", text()).next(
+            "its unit must not have PrivateUsers=yes, and its container must know your account; as the account nobody, take another one",
+        )
+    })
 }
 
 /// A call that failed; turns into a response.
@@ -155,9 +219,42 @@ pub async fn serve(
     routes: Router,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    let routes = routes.layer(DefaultBodyLimit::max(BODY_BYTES_MAX));
+    let routes = routes
+        .layer(middleware::from_fn(numbered))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX));
     let service = routes.into_make_service_with_connect_info::<Caller>();
     axum::serve(listener, service)
         .with_graceful_shutdown(stop)
         .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn groups_come_from_the_kernel() {
+        let (here, _there) = UnixStream::pair().unwrap();
+        let own = rustix::process::getgroups().unwrap();
+        let mut own: Vec<_> = own.into_iter().map(|group| group.as_raw()).collect();
+        let mut found = peer_groups(&here).unwrap();
+        own.sort_unstable();
+        found.sort_unstable();
+        assert_eq!(found, own);
+    }
+
+    #[test]
+    fn whoever_has_no_number_is_turned_away() {
+        let nobody = accounts::unnumbered();
+        for (uid, refused) in [(Some(nobody), true), (Some(1_000), false), (None, false)] {
+            let caller = Caller {
+                uid,
+                gid: None,
+                groups: Vec::new(),
+            };
+            let refusal = unnumbered(&caller).map(|it| (it.0.code, it.0.error));
+            let expected = refused.then(|| (3, "caller-unnumbered".to_owned()));
+            assert_eq!(refusal, expected, "{uid:?}");
+        }
+    }
 }

@@ -186,5 +186,11 @@ pub const RESTRICTIONS_CHANGED_MAX: usize = 64;
 pub const ROLE_HOLDERS_MAX: usize = 256;
 /// The name of an account or group, in bytes.
 pub const ACCOUNT_NAME_BYTES_MAX: usize = 128;
-/// What is read of passwd(5) or group(5), in bytes.
+/// What is read of passwd(5) or group(5), or of one answer of the name service, in bytes.
 pub const ACCOUNTS_BYTES_MAX: u64 = 16 << 20;
+/// Members of groups that the name service is asked for; others have no login name here.
+pub const ACCOUNTS_MEMBERS_MAX: usize = 4_096;
+/// How long the name service may take for one call, in seconds.
+pub const ACCOUNTS_ANSWER_S_MAX: u64 = 10;
+/// Supplementary groups that a process can have, `NGROUPS_MAX`.
+pub const PROCESS_GROUPS_MAX: usize = 65_536;

@@ -8,6 +8,7 @@ use tokio::net::UnixListener;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::api::accounts::{self, Accounts, Asked};
 use crate::api::server;
 use crate::base::limits;
 use crate::cli::failure::Failure;
@@ -98,15 +99,22 @@ impl FetcherArgs {
         if self.caller.is_empty() {
             return Ok(BTreeSet::from([rustix::process::getuid().as_raw()]));
         }
-        let accounts = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-        let named = |name: &str| {
-            let mut users = accounts.lines().map(|line| line.split(':'));
-            let mut user = users.find(|user| user.clone().next() == Some(name))?;
-            user.nth(2)?.parse().ok()
-        };
+        let accounts = Accounts::read(&Asked {
+            users: self.caller.iter().cloned().collect(),
+            groups: BTreeSet::new(),
+        });
+        let nobody = accounts::unnumbered();
         let callers = self.caller.iter().map(|name| {
-            let uid = name.parse().ok().or_else(|| named(name));
-            uid.ok_or_else(|| Failure::usage("no-such-user", format!("there is no user {name:?}")))
+            let uid = name.parse().ok().or_else(|| accounts.uid(name));
+            let uid = uid.ok_or_else(|| {
+                Failure::usage("no-such-user", format!("there is no user {name:?}"))
+            })?;
+            if uid == nobody {
+                let text =
+                    format!("user id {uid} stands for everybody who has none: it may not ask");
+                return Err(Failure::usage("no-such-user", text));
+            }
+            Ok(uid)
         });
         callers.collect()
     }

@@ -76,6 +76,8 @@ fn report(config: &Config, applied: &Applied, closed: Option<Result<(), String>>
         ),
         refused("read /etc/passwd", fs::read("/etc/passwd").map(drop)),
         refused("write outside the state", made(&elsewhere)),
+        refused("write the configuration", opened(&config.file)),
+        refused("write the keys", opened(&config.identity.receipts_key)),
         refused("connect by TCP", TcpStream::connect(nobody).map(drop)),
         refused("listen by TCP", TcpListener::bind("127.0.0.1:0").map(drop)),
         refused(
@@ -105,6 +107,10 @@ fn report(config: &Config, applied: &Applied, closed: Option<Result<(), String>>
         ok: tried.iter().all(|trial| trial.ok),
         tried,
     }
+}
+
+fn opened(path: &Path) -> io::Result<()> {
+    fs::OpenOptions::new().append(true).open(path).map(drop)
 }
 
 fn made(path: &Path) -> io::Result<()> {

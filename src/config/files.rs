@@ -26,7 +26,7 @@ use crate::identity::card::Card;
 use crate::identity::keys::KeyName;
 use crate::identity::keys::Role;
 use crate::identity::keys::SecretKey;
-use crate::identity::revocation::crl_number;
+use crate::identity::revocation::{crl_number, is_list_of};
 
 /// Why a file of the keyring cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -177,6 +177,43 @@ pub fn tls_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, SecretFaul
     let chain = chain.map_err(|_| malformed())?;
     let good = (1..=limits::CHAIN_CERTIFICATES_MAX).contains(&chain.len());
     good.then_some(chain).ok_or_else(malformed)
+}
+
+/// The TLS chain in use, leaf first: where the built-in CA is, the one that was renewed, if it is of this key and CA.
+pub fn chain_in_use(files: &KeyFiles) -> Result<Vec<CertificateDer<'static>>, SecretFault> {
+    let configured = tls_chain(&files.tls_cert)?;
+    Ok(renewed_chain(files).unwrap_or(configured))
+}
+
+fn renewed_chain(files: &KeyFiles) -> Option<Vec<CertificateDer<'static>>> {
+    let (ca, chain) = (built_in_ca(files)?, tls_chain(&files.renewed_cert()).ok()?);
+    let key = tls_key(&files.tls_key).ok()?;
+    let leaf = chain.first()?;
+    (are_pair(&key, leaf) && is_signed_by(leaf, &ca)).then_some(chain)
+}
+
+/// The revocation list in use: where the built-in CA is, the one that was renewed, if it is of this CA and newer.
+pub fn crl_in_use(files: &KeyFiles) -> Result<Vec<u8>, SecretFault> {
+    let configured = public_bytes(&files.crl)?;
+    Ok(renewed_crl(files, &configured).unwrap_or(configured))
+}
+
+fn renewed_crl(files: &KeyFiles, configured: &[u8]) -> Option<Vec<u8>> {
+    let (ca, crl) = (
+        built_in_ca(files)?,
+        public_bytes(&files.renewed_crl()).ok()?,
+    );
+    let newer = crl_number(&crl) > crl_number(configured);
+    (newer && is_list_of(&crl, &ca)).then_some(crl)
+}
+
+/// The certificate of the CA, where its private key is here, so that nobody else renews.
+fn built_in_ca(files: &KeyFiles) -> Option<CertificateDer<'static>> {
+    let ca = files
+        .tls_ca_key
+        .exists()
+        .then(|| tls_chain(&files.tls_ca_cert));
+    ca?.ok()?.into_iter().next()
 }
 
 /// Whether this is the private key of this certificate, of a kind that TLS here can use.

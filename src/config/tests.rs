@@ -56,7 +56,12 @@ fn authority_and_listen_are_enough() {
     assert_eq!(config.state_dir, home.join("state"));
     assert_eq!(config.journal, home.join("state-destroyed/journal"));
     let keys = home.join("keys");
-    let standard = KeyFiles::standard(&keys, home.join("ie.card"), home.join("ie.crl"));
+    let standard = KeyFiles::standard(
+        &keys,
+        home.join("ie.card"),
+        home.join("ie.crl"),
+        &home.join("state"),
+    );
     assert_eq!(config.identity, standard);
     let limits = Limits {
         package_max: 2 << 40,

@@ -176,9 +176,10 @@ impl Meaning {
         let quic = self.value("listen.quic", quic);
         let api_default = self.home.api.clone();
         let api = self.path("listen.api", api_default);
-        let identity = self.identity(alias.as_ref());
         let state_default = self.home.state.clone();
         let state_dir = self.path("state.dir", state_default);
+        let state = state_dir.clone().unwrap_or_default();
+        let identity = self.identity(alias.as_ref(), &state);
         let limits = self.limits();
         let only_post_quantum = self.value("trust.require_post_quantum", require_post_quantum);
         let handling_max = self.value("policy.handling_max", |text| {

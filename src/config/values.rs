@@ -63,11 +63,13 @@ pub struct KeyFiles {
     pub age_identity: PathBuf,
     /// Makes QUIC's stateless resets, so that peers of a restarted daemon reconnect at once.
     pub reset_key: PathBuf,
+    /// The folder, in that of the state, of what the daemon renews: certificate and revocation list.
+    pub renewed: PathBuf,
 }
 
 impl KeyFiles {
-    /// The standard names in a folder of keys.
-    pub fn standard(keys: &Path, card: PathBuf, crl: PathBuf) -> Self {
+    /// The standard names in a folder of keys, with what is renewed in the folder of the state.
+    pub fn standard(keys: &Path, card: PathBuf, crl: PathBuf, state: &Path) -> Self {
         let key = |name: &str| keys.join(name);
         Self {
             card,
@@ -82,10 +84,22 @@ impl KeyFiles {
             card_key: key("card.key"),
             age_identity: key("age.key"),
             reset_key: key("reset.key"),
+            renewed: state.join("renewed"),
         }
     }
 
-    /// Every file, in no order that means anything.
+    /// Where a certificate goes that is renewed here.
+    pub fn renewed_cert(&self) -> PathBuf {
+        self.renewed
+            .join(self.tls_cert.file_name().unwrap_or_default())
+    }
+
+    /// Where a revocation list goes that is renewed here.
+    pub fn renewed_crl(&self) -> PathBuf {
+        self.renewed.join(self.crl.file_name().unwrap_or_default())
+    }
+
+    /// Every file that is configured, in no order that means anything.
     pub fn files(&self) -> [&Path; 12] {
         [
             &self.card,

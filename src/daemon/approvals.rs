@@ -74,20 +74,18 @@ impl Daemon {
         if verb != Verb::PackageException && !self.station.own.policy.takes_two(verb.as_str()) {
             return Ok(());
         }
-        let uid = caller.uid.ok_or_else(|| {
-            second_missing(
-                verb,
-                "who asks is not known, so no second person can be told from the first".to_owned(),
-            )
-        })?;
+        if caller.uid.is_none() {
+            let text = "who asks is not known, so no second person can be told from the first";
+            return Err(second_missing(verb, text.to_owned()));
+        }
         let request = serde_json::to_value(request)
             .map_err(|e| ApiFailure::failed("internal", e.to_string()))?;
         let _one_at_a_time = self.approvals.lock().await;
         let now = self.station.clock();
         let mut all = self.kept_approvals().await?;
         let same = |it: &&Kept| {
-            let what = (it.verb, it.subject.as_str(), &it.request, it.uid);
-            what == (verb, subject, &request, uid) && it.state == State::Waiting
+            let what = (it.verb, it.subject.as_str(), &it.request, it.caller.uid);
+            what == (verb, subject, &request, caller.uid) && it.state == State::Waiting
         };
         let waiting = all.iter().filter(|it| !it.is_over(now)).find(same).cloned();
         let kept = if let Some(kept) = waiting {
@@ -99,7 +97,7 @@ impl Daemon {
                 subject: subject.to_owned(),
                 request,
                 asked_by: caller.actor(),
-                uid,
+                caller: caller.clone(),
                 at: now,
                 expires: now.plus_millis(limits::APPROVAL_MS_MAX),
                 state: State::Waiting,
@@ -131,7 +129,7 @@ impl Daemon {
         let all = self.kept_approvals().await?;
         let found = all.into_iter().find(|it| {
             let is_this = it.verb == Verb::PackageException && it.subject == subject;
-            let is_asked = it.request == request && caller.uid == Some(it.uid);
+            let is_asked = it.request == request && caller.uid == it.caller.uid;
             is_this && is_asked && it.state == State::Approved && !it.is_over(now)
         });
         Ok(found.map(Approved))
@@ -219,7 +217,7 @@ impl Daemon {
         if kept.is_over(now) || !approves && kept.state != State::Waiting {
             return Err(over(&kept, now));
         }
-        if caller.uid.is_none_or(|uid| uid == kept.uid) {
+        if caller.uid.is_none() || caller.uid == kept.caller.uid {
             let text = format!("{} has asked for it: somebody else decides", kept.asked_by);
             return Err(second_missing(kept.verb, text));
         }
@@ -293,12 +291,9 @@ impl Daemon {
             }
             Verb::PackageForward => {
                 let request: Forward = serde_json::from_value(request).map_err(bad)?;
-                // With the rights of whoever has asked.
-                let caller = Caller {
-                    uid: Some(kept.uid),
-                    gid: None,
-                };
-                let done = self.forward(&caller, &actor, xid()?, &request).await?;
+                // With the rights that whoever has asked had then.
+                let done = self.forward(&kept.caller, &actor, xid()?, &request);
+                let done = done.await?;
                 serde_json::to_value(done)
             }
             Verb::PackageException | Verb::PolicyAdopt => Ok(Value::Null),

@@ -90,6 +90,11 @@ impl Daemon {
             let message = "this authority sent the package; what others hold is for their teams";
             return Err(ApiFailure::usage("not-recipient", message));
         }
+        if people::is_unknown(team, Accounts::remembered()) {
+            let text = format!("this system did not know {team} when the daemon started");
+            return Err(ApiFailure::usage("team-unknown", text)
+                .next("correct it, or name it by number: uid:N or gid:N"));
+        }
         let kept = Kept {
             team: team.to_string(),
             by: caller.actor(),

@@ -113,8 +113,8 @@ const ALWAYS: &[&str] = &[
 ];
 
 impl Rights {
-    /// What the daemon needs with this configuration: to read configuration, card and keys; to write its state; to
-    /// replace its own certificate and list where the built-in CA is here; to make its socket.
+    /// What the daemon needs with this configuration: to read configuration, card and keys; to write its state, where
+    /// certificate and list are renewed too; to make its socket.
     pub fn of(config: &Config) -> Self {
         let identity = &config.identity;
         let mut rights = Self {
@@ -130,11 +130,6 @@ impl Rights {
         rights.write.push(config.state_dir.clone());
         // The file alone: it is made before, and never removed.
         rights.write.push(config.journal.clone());
-        if identity.tls_ca_key.exists() {
-            for file in [&identity.tls_cert, &identity.crl] {
-                rights.write.push(folder_of(file));
-            }
-        }
         rights.sockets.push(folder_of(&config.listen.api));
         rights
     }
@@ -307,11 +302,15 @@ mod tests {
         let id: crate::base::AuthorityId = "mla.example.ie".parse().unwrap();
         let now = "2026-11-23T09:00:00.000Z".parse().unwrap();
         Keyring::create(&home.path().join("keys"), &id, now).unwrap();
+        fs::create_dir(home.path().join("state")).unwrap();
         let text = "[authority]\nid = \"mla.example.ie\"\nname = \"X\"\ncountry = \"IE\"\n[listen]\nquic = \"127.0.0.1:7443\"\n";
         let file = home.path().join("rogatory.toml");
         let config = Config::parse(&file, text, std::iter::empty()).unwrap();
         let files = config.identity.clone();
         let (applied, renewed) = confined(Rights::of(&config), move || {
+            let written = [&files.tls_cert, &files.tls_key, &files.card, &config.file]
+                .map(|path| refused(fs::OpenOptions::new().append(true).create(true).open(path)));
+            assert_eq!(written, [true; 4], "keys and configuration are not written");
             let mut keyring = Keyring::load(&files, &id)?;
             keyring.renew_leaf(&files, &id, now)?;
             keyring.renew_crl(&files, 2, now, &[]).map(drop)

@@ -99,7 +99,7 @@ pub(crate) fn read_papers(
     let note = files::public_bytes(&config.identity.card).map_err(|e| e.to_string())?;
     let (card, _) =
         Card::open(&note).map_err(|e| format!("{}: {e}", config.identity.card.display()))?;
-    let crl = files::public_bytes(&config.identity.crl).map_err(|e| e.to_string())?;
+    let crl = files::crl_in_use(&config.identity).map_err(|e| e.to_string())?;
     let leaf = chain.first().ok_or("the certificate chain is empty")?;
     let (_, leaf) = x509_parser::parse_x509_certificate(leaf)
         .map_err(|e| format!("the own certificate: {e}"))?;

@@ -1,6 +1,6 @@
-//! Who calls, and in which roles: the kernel names the account, the configuration and the system's groups say the rest.
+//! Who calls, and in which roles: the kernel names account and groups, the configuration says the rest.
 
-use crate::api::accounts::Accounts;
+use crate::api::accounts::{Accounts, Asked};
 use crate::api::server::Caller;
 use crate::config::Holder;
 use crate::policy::{Role, Roles};
@@ -21,20 +21,30 @@ pub(crate) fn roles_of(
     held.map(|(role, _)| *role).collect()
 }
 
-/// Holders that name an account or group which this system did not have when it was read: nobody has a role by them.
-pub(crate) fn unknown<'a>(
-    holders: &'a [(Role, Holder)],
-    accounts: &Accounts,
-) -> Vec<&'a (Role, Holder)> {
-    let is_unknown = |holder: &Holder| match holder {
+/// Whether this holder names an account or group which this system did not have when it was read: nobody is one by it.
+pub(crate) fn is_unknown(holder: &Holder, accounts: &Accounts) -> bool {
+    match holder {
         Holder::User(name) => accounts.users.iter().all(|account| account.name != *name),
-        Holder::Group(name) => accounts.groups.iter().all(|group| group.name != *name),
+        Holder::Group(name) => accounts.group(name).is_none(),
         Holder::Uid(_) | Holder::Gid(_) => false,
-    };
-    holders.iter().filter(|(_, it)| is_unknown(it)).collect()
+    }
 }
 
-/// Whether this caller is the account, or in the group.
+/// The accounts and groups that the name service is asked for, because a role is given to them.
+pub(crate) fn asked(holders: &[(Role, Holder)]) -> Asked {
+    let mut asked = Asked::default();
+    for (_, holder) in holders {
+        match holder {
+            Holder::User(name) => asked.users.insert(name.clone()),
+            Holder::Uid(number) => asked.users.insert(number.to_string()),
+            Holder::Group(name) => asked.groups.insert(name.clone()),
+            Holder::Gid(number) => asked.groups.insert(number.to_string()),
+        };
+    }
+    asked
+}
+
+/// Whether this caller is the account, or acts with the group.
 pub(crate) fn is_held(holder: &Holder, accounts: &Accounts, caller: &Caller) -> bool {
     let Some(uid) = caller.uid else {
         return false;
@@ -42,23 +52,16 @@ pub(crate) fn is_held(holder: &Holder, accounts: &Accounts, caller: &Caller) -> 
     match holder {
         Holder::Uid(number) => *number == uid,
         Holder::User(name) => accounts.login(uid) == Some(name),
-        Holder::Gid(number) => in_group(*number, accounts, caller, uid),
+        Holder::Gid(number) => in_group(*number, caller),
         Holder::Group(name) => accounts
-            .groups
-            .iter()
-            .any(|group| group.name == *name && in_group(group.gid, accounts, caller, uid)),
+            .group(name)
+            .is_some_and(|gid| in_group(gid, caller)),
     }
 }
 
-/// By the group that the caller acts with, the primary group of the account, or the list of members.
-fn in_group(gid: u32, accounts: &Accounts, caller: &Caller, uid: u32) -> bool {
-    let account = accounts.users.iter().find(|account| account.uid == uid);
-    let is_member = |name: &str| {
-        let group = accounts.groups.iter().filter(|group| group.gid == gid);
-        group.flat_map(|group| &group.members).any(|it| it == name)
-    };
-    caller.gid == Some(gid)
-        || account.is_some_and(|account| account.gid == gid || is_member(&account.name))
+/// As for a file: by the groups that the calling process has, not by those that its account would get now.
+fn in_group(gid: u32, caller: &Caller) -> bool {
+    caller.gid == Some(gid) || caller.groups.contains(&gid)
 }
 
 #[cfg(test)]
@@ -68,7 +71,8 @@ mod tests {
     const PASSWD: &str = "root:x:0:0::/root:/bin/sh\na.murphy:x:1000:100::/:/bin/sh\ns.byrne:x:1001:101::/:/bin/sh\n";
     const GROUP: &str = "officers:x:200:a.murphy,s.byrne\nauditors:x:201:\nusers:x:100:\n";
 
-    fn check(holders: &[&str], uid: Option<u32>, gid: Option<u32>, want: &str) {
+    /// A caller with this uid who acts with these groups, the first of them as the main one.
+    fn check(holders: &[&str], uid: Option<u32>, groups: &[u32], want: &str) {
         let holders: Vec<_> = holders
             .iter()
             .map(|text| {
@@ -77,50 +81,75 @@ mod tests {
             })
             .collect();
         let accounts = Accounts::parse(PASSWD, GROUP);
-        let got = roles_of(Some(&holders), &accounts, &Caller { uid, gid });
-        assert_eq!(got.to_string(), want, "{holders:?}, {uid:?}, {gid:?}");
+        let caller = Caller {
+            uid,
+            gid: groups.first().copied(),
+            groups: groups.iter().skip(1).copied().collect(),
+        };
+        let got = roles_of(Some(&holders), &accounts, &caller);
+        assert_eq!(got.to_string(), want, "{holders:?}, {caller:?}");
     }
 
     #[test]
     fn roles_follow_accounts_and_groups() {
         let (murphy, byrne) = (Some(1000), Some(1001));
-        check(&["officer=user:a.murphy"], murphy, Some(100), "officer");
-        check(&["officer=user:a.murphy"], byrne, Some(100), "none");
-        check(&["officer=uid:1000"], murphy, None, "officer");
-        check(&["officer=uid:1000"], Some(10_000), None, "none");
-        check(&["officer=group:officers"], byrne, Some(101), "officer");
-        check(&["officer=gid:200"], byrne, Some(101), "officer");
-        check(&["officer=group:users"], murphy, Some(7), "officer");
-        check(&["auditor=group:auditors"], murphy, Some(201), "auditor");
-        check(&["auditor=group:auditors"], murphy, Some(100), "none");
-        check(&["auditor=gid:900"], Some(5_000), Some(900), "auditor");
-        check(&["auditor=group:nobody-knows"], murphy, Some(100), "none");
+        check(&["officer=user:a.murphy"], murphy, &[100], "officer");
+        check(&["officer=user:a.murphy"], byrne, &[100], "none");
+        check(&["officer=uid:1000"], murphy, &[], "officer");
+        check(&["officer=uid:1000"], Some(10_000), &[], "none");
+        check(&["officer=group:officers"], byrne, &[101, 200], "officer");
+        check(&["officer=gid:200"], byrne, &[101, 7, 200], "officer");
+        check(&["officer=group:users"], murphy, &[100, 7], "officer");
+        check(&["auditor=group:auditors"], murphy, &[201], "auditor");
+        check(&["auditor=group:auditors"], murphy, &[100], "none");
+        check(&["auditor=gid:900"], Some(5_000), &[1, 900], "auditor");
+        check(&["auditor=group:nobody-knows"], murphy, &[100], "none");
         check(
             &["operator=uid:1000", "officer=group:officers"],
             murphy,
-            Some(100),
+            &[100, 200],
             "officer,operator",
         );
     }
 
     #[test]
+    fn groups_are_the_processs_not_the_accounts() {
+        // Listed in the file, and not of this session: as for a file on the disk.
+        check(&["officer=group:officers"], Some(1000), &[100], "none");
+        // Not listed, and of this session: a directory service knows more than the file.
+        check(
+            &["officer=group:officers"],
+            Some(7777),
+            &[7777, 200],
+            "officer",
+        );
+    }
+
+    #[test]
     fn names_that_nobody_has_are_found() {
-        let holder = |text: &str| (Role::Officer, text.parse::<Holder>().unwrap());
-        let known = ["user:a.murphy", "group:users", "uid:77", "gid:77"].map(holder);
-        let typos = ["user:a.murphey", "group:officer"].map(holder);
-        let all = [known.as_slice(), &typos].concat();
-        let found = unknown(&all, &Accounts::parse(PASSWD, GROUP));
-        assert_eq!(found, typos.iter().collect::<Vec<_>>());
+        let accounts = Accounts::parse(PASSWD, GROUP);
+        for (holder, unknown) in [
+            ("user:a.murphy", false),
+            ("group:users", false),
+            ("uid:77", false),
+            ("gid:77", false),
+            ("user:a.murphey", true),
+            ("group:officer", true),
+        ] {
+            let holder = holder.parse().unwrap();
+            assert_eq!(is_unknown(&holder, &accounts), unknown, "{holder}");
+        }
     }
 
     #[test]
     fn nobody_has_a_role_by_accident() {
-        check(&["officer=uid:1000"], Some(0), Some(0), "none");
-        check(&["officer=gid:200"], None, Some(200), "none");
-        check(&[], Some(1000), Some(100), "none");
+        check(&["officer=uid:1000"], Some(0), &[0], "none");
+        check(&["officer=gid:200"], None, &[200], "none");
+        check(&[], Some(1000), &[100], "none");
         let caller = Caller {
             uid: Some(1000),
             gid: None,
+            groups: Vec::new(),
         };
         let everybody = roles_of(None, &Accounts::default(), &caller);
         assert_eq!(everybody, Roles::ALL);

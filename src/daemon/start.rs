@@ -21,8 +21,8 @@ use crate::daemon::roster::Roster;
 use crate::daemon::stop::Stop;
 use crate::daemon::supervisor::Judge;
 use crate::daemon::{
-    Daemon, Phase, acceptor, adopted, callback, following, news, publisher, routes, supervisor,
-    sweeper,
+    Daemon, Phase, acceptor, adopted, callback, following, news, people, publisher, routes,
+    supervisor, sweeper,
 };
 use crate::identity::keys::SecretKey;
 use crate::net::Endpoint;
@@ -90,7 +90,7 @@ pub fn confined(config: &Config) -> Result<Applied, Stop> {
     }
     let made = journal::prepare(&config.journal);
     made.map_err(|e| Stop::Store(e.to_string()))?;
-    api::accounts::remember();
+    api::accounts::remember(people::asked(config.roles.as_deref().unwrap_or_default()));
     let sandbox = confine::confine(&Rights::of(config));
     if !sandbox.is_full() {
         let (landlock, seccomp) = (&sandbox.landlock, &sandbox.seccomp);

@@ -253,13 +253,13 @@ impl Daemon {
     /// Names in `[roles]` that this system does not know: a slip of the pen keeps somebody out.
     fn role_problems(&self) -> impl Iterator<Item = Problem> {
         let holders = self.config.roles.as_deref().unwrap_or_default();
-        let unknown = people::unknown(holders, Accounts::remembered());
-        unknown.into_iter().map(|(role, holder)| Problem {
+        let unknown = |(_, it): &&(_, _)| people::is_unknown(it, Accounts::remembered());
+        holders.iter().filter(unknown).map(|(role, holder)| Problem {
             severity: "warning".to_owned(),
             code: "role-holder-unknown".to_owned(),
             subject: format!("roles.{role}"),
             message: format!(
-                "{holder} was neither in /etc/passwd nor in /etc/group when the daemon started: correct it, or name it by number, then restart the daemon"
+                "this system did not know {holder} when the daemon started: correct it, or name it by number, then restart the daemon"
             ),
         })
     }

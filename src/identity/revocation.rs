@@ -34,6 +34,14 @@ pub fn crl_next_update(der: &[u8]) -> Option<Timestamp> {
     parse(der)?.next_update().map(timestamp)
 }
 
+/// Whether this CA has signed this list.
+pub fn is_list_of(der: &[u8], ca: &CertificateDer<'_>) -> bool {
+    let (Some(crl), Ok((_, ca))) = (parse(der), X509Certificate::from_der(ca)) else {
+        return false;
+    };
+    ca.subject().as_raw() == crl.issuer().as_raw() && crl.verify_signature(ca.public_key()).is_ok()
+}
+
 /// Judges a list that arrived: of at most [`limits::CRL_BYTES_MAX`] bytes, numbered, signed by one of these CAs, current. Its number.
 pub fn check_crl(der: &[u8], cas: &[CertificateDer<'_>], now: Timestamp) -> Result<u64, Refusal> {
     let invalid = |why: &str| Refusal::CrlInvalid {
@@ -46,13 +54,7 @@ pub fn check_crl(der: &[u8], cas: &[CertificateDer<'_>], now: Timestamp) -> Resu
     webpki::BorrowedCertRevocationList::from_der(der)
         .map_err(|fault| invalid(&format!("it cannot be used: {fault}")))?;
     let number = crl_number(der).ok_or_else(|| invalid("it has no number up to 2^53 - 1"))?;
-    let signed = cas.iter().any(|ca| {
-        X509Certificate::from_der(ca).is_ok_and(|(_, ca)| {
-            ca.subject().as_raw() == crl.issuer().as_raw()
-                && crl.verify_signature(ca.public_key()).is_ok()
-        })
-    });
-    if !signed {
+    if !cas.iter().any(|ca| is_list_of(der, ca)) {
         return Err(invalid("it is not signed by a CA of that authority's card"));
     }
     let skew = i64::try_from(limits::CLOCK_SKEW_MS_MAX).unwrap_or(i64::MAX);

@@ -82,8 +82,9 @@ impl Desk {
         let uid = stream.peer_cred().map(|who| who.uid()).ok();
         if !uid.is_some_and(|uid| self.allowed.callers.contains(&uid)) {
             tracing::warn!(?uid, "a caller was turned away");
-            let text = "this user may not ask";
-            return said(send(&mut stream, &Answer::refused("caller-refused", text)).await);
+            let who = uid.map_or_else(|| "unknown".to_owned(), |uid| uid.to_string());
+            let text = format!("user id {who} may not ask");
+            return said(send(&mut stream, &Answer::refused("caller-refused", &text)).await);
         }
         let limit = Duration::from_millis(limits::FETCH_QUESTION_MS_MAX);
         let asked = line(&mut stream, limits::FETCH_QUESTION_BYTES_MAX);

@@ -1,13 +1,16 @@
-//! An authority's keys: made once, read at each start, renewed where the built-in CA can.
+//! An authority's keys: made once, read at each start. Certificate and revocation list are renewed where the built-in CA can,
+//! in the folder of the state: those that were made first, and the keys, need not be writable.
 
 use std::fs;
 use std::fs::DirBuilder;
 use std::fs::File;
 use std::fs::OpenOptions;
+use std::fs::Permissions;
 use std::io;
 use std::io::Write as _;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -85,7 +88,7 @@ impl std::fmt::Debug for Keyring {
 }
 
 impl Keyring {
-    /// Makes a folder (0700) with new keys (0600 each) for this authority. Refuses a folder that exists.
+    /// Makes a folder (0700) with new keys (0600 each; certificates 0644) for this authority. Refuses a folder that exists.
     ///
     /// `tls-ca.pem tls-ca.key tls.pem tls.key receipts.key log.key witness.key card.key age.key reset.key`
     pub fn create(dir: &Path, id: &AuthorityId, now: Timestamp) -> Result<Self, KeyringFault> {
@@ -103,7 +106,7 @@ impl Keyring {
             path: dir.to_owned(),
             source,
         };
-        let files = KeyFiles::standard(dir, PathBuf::new(), PathBuf::new());
+        let files = KeyFiles::standard(dir, PathBuf::new(), PathBuf::new(), dir);
         DirBuilder::new()
             .mode(0o700)
             .create(dir)
@@ -111,8 +114,8 @@ impl Keyring {
         match brought {
             Some(brought) => {
                 let chain: String = brought.chain.iter().map(pem).collect();
-                write_new(&files.tls_ca_cert, pem(&brought.ca).as_bytes(), 0o600)?;
-                write_new(&files.tls_cert, chain.as_bytes(), 0o600)?;
+                write_new(&files.tls_ca_cert, pem(&brought.ca).as_bytes(), 0o644)?;
+                write_new(&files.tls_cert, chain.as_bytes(), 0o644)?;
                 write_new(&files.tls_key, brought.key_pem.as_bytes(), 0o600)?;
             }
             None => build_pki(&files, id, now)?,
@@ -144,7 +147,7 @@ impl Keyring {
         Ok(Self {
             ca,
             ca_certificate,
-            chain: files::tls_chain(&files.tls_cert)?,
+            chain: files::chain_in_use(files)?,
             tls_key: files::tls_key(&files.tls_key)?,
             receipts: signing(&files.receipts_key, Role::Receipts)?,
             log: signing(&files.log_key, Role::Log)?,
@@ -165,7 +168,7 @@ impl Keyring {
         Zeroizing::new(self.age.to_string().expose_secret().to_owned())
     }
 
-    /// A new leaf certificate for the key in use, written over the old one and taken into use here.
+    /// A new leaf certificate for the key in use, from now on in place of the one before.
     pub fn renew_leaf(
         &mut self,
         files: &KeyFiles,
@@ -175,12 +178,12 @@ impl Keyring {
         let ca = self.issuing(files)?;
         let key = files::secret_text(&files.tls_key)?;
         let leaf = pki::renew_leaf(ca, id, &key, now, pki::LEAF_DAYS)?;
-        replace(&files.tls_cert, pem(&leaf).as_bytes(), 0o600)?;
+        replace(&files.renewed_cert(), pem(&leaf).as_bytes())?;
         self.chain = vec![leaf];
         Ok(())
     }
 
-    /// A new revocation list with this number, written over the old one.
+    /// A new revocation list with this number, from now on in place of the one before.
     pub fn renew_crl(
         &self,
         files: &KeyFiles,
@@ -189,7 +192,7 @@ impl Keyring {
         revoked: &[pki::Revoked],
     ) -> Result<CertificateRevocationListDer<'static>, KeyringFault> {
         let crl = pki::make_crl(self.issuing(files)?, number, now, revoked)?;
-        replace(&files.crl, &crl, 0o644)?;
+        replace(&files.renewed_crl(), &crl)?;
         Ok(crl)
     }
 
@@ -203,9 +206,9 @@ impl Keyring {
 fn build_pki(files: &KeyFiles, id: &AuthorityId, now: Timestamp) -> Result<(), KeyringFault> {
     let ca = pki::make_ca(id, now)?;
     let leaf = pki::issue_leaf(&ca, id, now, pki::LEAF_DAYS)?;
-    write_new(&files.tls_ca_cert, pem(ca.certificate()).as_bytes(), 0o600)?;
+    write_new(&files.tls_ca_cert, pem(ca.certificate()).as_bytes(), 0o644)?;
     write_new(&files.tls_ca_key, ca.key_pem().as_bytes(), 0o600)?;
-    write_new(&files.tls_cert, pem(&leaf.certificate).as_bytes(), 0o600)?;
+    write_new(&files.tls_cert, pem(&leaf.certificate).as_bytes(), 0o644)?;
     write_new(&files.tls_key, leaf.key_pem.as_bytes(), 0o600)
 }
 
@@ -240,7 +243,7 @@ pub fn pem(certificate: &CertificateDer<'_>) -> String {
     pem
 }
 
-/// Writes a file that must not exist, durably up to its folder's entry.
+/// Writes a file that must not exist, durably up to its folder's entry; its mode is this one, whatever the umask is.
 pub fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), KeyringFault> {
     let write = || {
         let mut file = OpenOptions::new()
@@ -248,6 +251,7 @@ pub fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), KeyringFaul
             .create_new(true)
             .mode(mode)
             .open(path)?;
+        file.set_permissions(Permissions::from_mode(mode))?;
         file.write_all(bytes)?;
         file.sync_all()
     };
@@ -266,8 +270,8 @@ pub fn sync_folder(path: &Path) -> Result<(), KeyringFault> {
     })
 }
 
-/// Puts new content in place of the old at once.
-fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), KeyringFault> {
+/// Puts new content in place of the old at once, if there is any; the folder is made if it is missing.
+fn replace(path: &Path, bytes: &[u8]) -> Result<(), KeyringFault> {
     let mut partial = path.as_os_str().to_owned();
     partial.push(".partial");
     let partial = PathBuf::from(partial);
@@ -275,24 +279,26 @@ fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), KeyringFault> {
         path: path.to_owned(),
         source,
     };
+    let folder = path.parent().unwrap_or_else(|| Path::new("."));
+    DirBuilder::new()
+        .mode(0o700)
+        .recursive(true)
+        .create(folder)
+        .map_err(not_written)?;
     // Left by an earlier attempt that was interrupted.
     match fs::remove_file(&partial) {
         Ok(()) => {}
         Err(e) if e.kind() == io::ErrorKind::NotFound => {}
         Err(e) => return Err(not_written(e)),
     }
-    write_new(&partial, bytes, mode)?;
+    write_new(&partial, bytes, 0o644)?;
     fs::rename(&partial, path).map_err(not_written)?;
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    sync_folder(folder.unwrap_or_else(|| Path::new(".")))
+    sync_folder(folder)?;
+    folder.parent().map_or(Ok(()), sync_folder)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
     use super::*;
 
     fn id() -> AuthorityId {
@@ -306,7 +312,10 @@ mod tests {
     fn made(root: &Path) -> (Keyring, KeyFiles) {
         let keys = root.join("keys");
         let keyring = Keyring::create(&keys, &id(), now()).unwrap();
-        let files = KeyFiles::standard(&keys, root.join("ie.card"), root.join("ie.crl"));
+        let (card, crl) = (root.join("ie.card"), root.join("ie.crl"));
+        let files = KeyFiles::standard(&keys, card, crl, &root.join("state"));
+        let list = pki::make_crl(keyring.ca.as_ref().unwrap(), 1, now(), &[]).unwrap();
+        write_new(&files.crl, &list, 0o644).unwrap();
         (keyring, files)
     }
 
@@ -324,7 +333,9 @@ mod tests {
         names.sort();
         assert_eq!(names.len(), 10);
         for path in &names {
-            assert_eq!(mode(path), 0o600, "{}", path.display());
+            let public = path.extension().is_some_and(|it| it == "pem");
+            let wanted = if public { 0o644 } else { 0o600 };
+            assert_eq!(mode(path), wanted, "{}", path.display());
         }
         let again = Keyring::load(&files, &id()).unwrap();
         assert_eq!(again.receipts.public(), keyring.receipts.public());
@@ -365,11 +376,11 @@ mod tests {
         for path in secrets {
             let good = fs::read(path).unwrap();
             for mode in [0o640, 0o604, 0o620, 0o601] {
-                fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+                fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
                 let text = Keyring::load(&files, &id()).unwrap_err().to_string();
                 assert!(text.contains("chmod 600"), "{text}");
             }
-            fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+            fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
             fs::write(path, "broken").unwrap();
             assert!(Keyring::load(&files, &id()).is_err(), "{}", path.display());
             fs::write(path, vec![b'a'; 65_537]).unwrap();
@@ -385,21 +396,59 @@ mod tests {
     }
 
     #[test]
-    fn leaf_and_list_are_renewed_in_place() {
+    fn leaf_and_list_are_renewed_beside_what_was_made() {
         let root = tempfile::tempdir().unwrap();
         let (mut keyring, files) = made(root.path());
-        let old = keyring.chain.clone();
+        let (old, configured) = (keyring.chain.clone(), fs::read(&files.tls_cert).unwrap());
+        let first = fs::read(&files.crl).unwrap();
         let later = now().plus_millis(60 * 86_400_000);
         keyring.renew_leaf(&files, &id(), later).unwrap();
         assert_ne!(keyring.chain, old);
-        assert_eq!(files::tls_chain(&files.tls_cert).unwrap(), keyring.chain);
-        for number in [1, 2] {
+        let again = Keyring::load(&files, &id()).unwrap();
+        assert_eq!(again.chain, keyring.chain);
+        assert_eq!(files::crl_in_use(&files).unwrap(), first);
+        for number in [2, 3] {
             let crl = keyring.renew_crl(&files, number, later, &[]).unwrap();
-            assert_eq!(fs::read(&files.crl).unwrap(), crl.as_ref());
+            assert_eq!(files::crl_in_use(&files).unwrap(), crl.as_ref());
         }
+        // One that is no newer than the configured list is none.
+        keyring.renew_crl(&files, 1, later, &[]).unwrap();
+        assert_eq!(files::crl_in_use(&files).unwrap(), first);
+        assert_eq!(fs::read(&files.tls_cert).unwrap(), configured);
+        assert_eq!(fs::read(&files.crl).unwrap(), first);
+        keyring.renew_crl(&files, 4, later, &[]).unwrap();
         fs::remove_file(&files.tls_ca_key).unwrap();
         let keyring = Keyring::load(&files, &id()).unwrap();
-        let refused = keyring.renew_crl(&files, 3, later, &[]);
+        let refused = keyring.renew_crl(&files, 5, later, &[]);
         assert!(matches!(refused, Err(KeyringFault::NoCaKey(_))));
+        assert_eq!(
+            keyring.chain, old,
+            "without the CA, what is configured counts"
+        );
+        assert_eq!(files::crl_in_use(&files).unwrap(), first);
+    }
+
+    #[test]
+    fn what_was_renewed_for_another_key_or_ca_is_not_used() {
+        let (root, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (keyring, files) = made(root.path());
+        let (mut stranger, theirs) = made(other.path());
+        stranger.renew_leaf(&theirs, &id(), now()).unwrap();
+        stranger.renew_crl(&theirs, 9, now(), &[]).unwrap();
+        fs::create_dir_all(&files.renewed).unwrap();
+        let first = fs::read(&files.crl).unwrap();
+        for broken in [false, true] {
+            for (from, to) in [
+                (theirs.renewed_cert(), files.renewed_cert()),
+                (theirs.renewed_crl(), files.renewed_crl()),
+            ] {
+                let bytes = fs::read(from).unwrap();
+                let cut = if broken { bytes.len() / 2 } else { bytes.len() };
+                fs::write(to, &bytes[..cut]).unwrap();
+            }
+            let again = Keyring::load(&files, &id()).unwrap();
+            assert_eq!(again.chain, keyring.chain);
+            assert_eq!(files::crl_in_use(&files).unwrap(), first);
+        }
     }
 }

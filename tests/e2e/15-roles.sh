@@ -18,7 +18,7 @@ denials() {
     as "$auditor" receipt list --json | jq '[.[] | select(.kind == "access-denied")] | length'
 }
 
-officer=daemon officer_by_group=mail supervisor=bin operator=sys auditor=games stranger=nobody
+officer=daemon officer_by_group=mail supervisor=bin operator=sys auditor=games stranger=news
 mkdir -m 1777 "$WORK/out.d"
 sample=$WORK/sample.txt
 echo evidence >"$sample"
@@ -88,6 +88,8 @@ for words in "status" "peer list" "package list" "receipt list" "transfer list" 
     may 4 $stranger "has no role: $words" $words
 done
 says 'role' "and is told so"
+may 3 nobody "is no person: everybody who has no user id has that one" status
+says 'caller-unnumbered|no user id' "and is told so"
 
 # Need to know: a package is for the team of its case.
 may 0 $auditor "lists cases" case list --json
@@ -103,6 +105,7 @@ for account in $officer $operator $auditor $stranger; do
     may 4 $account "assigns no team" case assign "$id" --team "user:$account"
 done
 may 2 $supervisor "assigns no team that is none" case assign "$id" --team "$officer"
+may 2 $supervisor "assigns no team that nobody is in" case assign "$id" --team group:no-such-group
 may 0 $supervisor "assigns a team" case assign "$id" --team "user:$officer"
 may 0 $officer "opens as one of the team" "${open[@]}" "$WORK/out.d/8"
 may 4 $officer_by_group "does not open what is for another team" "${open[@]}" "$WORK/out.d/7"

@@ -159,7 +159,7 @@ for name in ie de; do
 done
 expect 0 "check sandbox without a network" env ROGATORY__FETCHER__SOCKET="$WORK/fetcher.sock" "$BIN" --home "$WORK/de" check sandbox --json
 equal "what it tried and found refused" \
-    "run a program,start a process,read /etc/passwd,write outside the state,connect by TCP,listen by TCP,change the root,signal the parent,open another UDP socket" \
+    "run a program,start a process,read /etc/passwd,write outside the state,write the configuration,write the keys,connect by TCP,listen by TCP,change the root,signal the parent,open another UDP socket" \
     "$(jq -r '[.tried[] | select(.found == "refused") | .what] | join(",")' "$WORK/out")"
 expect 0 "check sandbox with names resolved by the daemon itself" r ie check sandbox
 

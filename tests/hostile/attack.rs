@@ -83,6 +83,7 @@ impl Attacker {
             &home.join("keys"),
             home.join(format!("{alias}.card")),
             home.join(format!("{alias}.crl")),
+            &home.join("state"),
         );
         let keys = Keyring::load(&files, &id.parse().unwrap()).unwrap();
         let card = std::fs::read(folder.join("ie/ie.card")).unwrap();

@@ -85,7 +85,8 @@ fn an_authority_from_nothing() {
     );
     assert_eq!(mode(&made.keys), 0o700);
     for name in listing(&made.keys) {
-        assert_eq!(mode(&made.keys.join(&name)), 0o600, "{name}");
+        let wanted = if name.ends_with(".pem") { 0o644 } else { 0o600 };
+        assert_eq!(mode(&made.keys.join(&name)), wanted, "{name}");
     }
     assert_eq!(mode(&home.state), 0o700);
     assert_eq!(mode(&made.config) & 0o022, 0);

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::api::server::Caller;
 use crate::api::types::ApprovalView;
 use crate::base::Digest;
 use crate::base::Timestamp;
@@ -23,7 +24,7 @@ pub(super) struct Kept {
     /// The call, as it is carried out.
     pub(super) request: Value,
     pub(super) asked_by: String,
-    pub(super) uid: u32,
+    pub(super) caller: Caller,
     pub(super) at: Timestamp,
     pub(super) expires: Timestamp,
     pub(super) state: State,
@@ -194,7 +195,11 @@ mod tests {
             subject: "00112233445566778899aabbccddeeff".to_owned(),
             request: serde_json::json!({"justification": "by mistake"}),
             asked_by: "a.murphy".to_owned(),
-            uid: 1_000,
+            caller: Caller {
+                uid: Some(1_000),
+                gid: Some(1_000),
+                groups: vec![27],
+            },
             at,
             expires: at.plus_millis(limits::APPROVAL_MS_MAX),
             state: State::Waiting,
