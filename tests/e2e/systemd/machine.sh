@@ -34,8 +34,8 @@ kept_root() {
         began=$(now_ms)
         rm -rf "$KEPT" "$KEPT.partial"
         mkdir -p "$KEPT.partial"
-        mmdebstrap --quiet --variant=minbase --include="$PACKAGES" "$SUITE" "$KEPT.partial/root" >"$WORK/mmdebstrap.err" 2>&1 ||
-            fail "mmdebstrap makes no Debian $SUITE"
+        mmdebstrap --quiet --variant=minbase --include="$PACKAGES" "$SUITE" "$KEPT.partial/root" \
+            >"$WORK/mmdebstrap.err" 2>&1 || fail "mmdebstrap makes no Debian $SUITE"
         echo "$PACKAGES" >"$KEPT.partial/packages"
         mv "$KEPT.partial" "$KEPT"
         ok "a Debian $SUITE in $KEPT, made in $((($(now_ms) - began) / 1000)) s"
@@ -74,8 +74,10 @@ boot() {
     MOUNTS+=("$root")
     (
         own_cgroup "rogatory-$$-$name"
-        exec systemd-nspawn --quiet --boot --private-network --register=no --keep-unit --machine="$name" \
-            --directory="$root" --console=pipe >"$WORK/$name.console.log" 2>&1
+        # What the daemon confines itself with is allowed, as on a machine of iron.
+        exec systemd-nspawn --quiet --boot --private-network --register=no --keep-unit --machine="$name" --console=pipe \
+            --system-call-filter='landlock_create_ruleset landlock_add_rule landlock_restrict_self' \
+            --directory="$root" >"$WORK/$name.console.log" 2>&1
     ) &
     PID[$name.machine]=$!
     within 20 "$name is started" leader "$name"
@@ -83,7 +85,8 @@ boot() {
     within 60 "$name has booted systemd $(in_ "$name" systemctl --version | awk 'NR == 1 { print $2 }')" \
         in_ "$name" systemctl is-active multi-user.target
     # So that a failure is seen with what the units said.
-    in_ "$name" journalctl --follow --lines=all --output=short-iso --no-hostname --unit='rogatory*' >"$WORK/$name.journal.log" 2>&1 &
+    in_ "$name" journalctl --follow --lines=all --output=short-iso --no-hostname --unit=rogatoryd.service \
+        --unit=rogatory-fetcher.service >"$WORK/$name.journal.log" 2>&1 &
     PID[$name.journal]=$!
 }
 
