@@ -93,6 +93,7 @@ impl<W: Write> Write for StreamWriter<W> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
     use std::io::Read as _;
 
     use age::secrecy::ExposeSecret as _;
@@ -110,10 +111,10 @@ mod tests {
         fn wrap_file_key(
             &self,
             key: &FileKey,
-        ) -> Result<(Vec<Stanza>, std::collections::HashSet<String>), age::EncryptError> {
+        ) -> Result<(Vec<Stanza>, HashSet<String>), age::EncryptError> {
             *self.0.lock().unwrap() = *key.expose_secret();
             let (tag, args, body) = ("open".to_owned(), Vec::new(), Vec::new());
-            Ok((vec![Stanza { tag, args, body }], Default::default()))
+            Ok((vec![Stanza { tag, args, body }], HashSet::new()))
         }
     }
 
