@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # limit: 240 s
+# runs beside the others
 # The daemon as systemd runs it, without systemd: units judged by systemd-analyze; the UDP socket handed over by
 # systemd-socket-activate to a daemon in an empty network namespace, the fetcher outside; a false supervisor that
 # writes down what it is told; the sandbox tried from inside.

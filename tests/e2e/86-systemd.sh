@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # limit: 600 s
+# runs beside the others
 # The installation of docs/operations.md, word for word, on Debian machines with a real systemd: what people with accounts of
 # their own may do there, what the daemon may not, and what becomes of it when it is reloaded, killed, stopped or misconfigured.
 # Two such machines exchange a package.

@@ -124,13 +124,16 @@ moment() {
     echo "$(now_ms) ${cpu#total=} ${io#total=}"
 }
 
-# took MOMENT: milliseconds since then, less those in which something waited for a processor or for the disk
+# took MOMENT: milliseconds since then, less those in which something waited for a processor, and up to a second of those in
+# which something waited for the disk: for that, it may have been to blame itself
 took() {
-    local then now cpu io
+    local then now ms cpu io
     read -ra then <<<"$1"
     read -ra now <<<"$(moment)"
     cpu=$(((now[1] - then[1]) / 1000)) io=$(((now[2] - then[2]) / 1000))
-    echo $((now[0] - then[0] - (cpu > io ? cpu : io)))
+    io=$((io < 1000 ? io : 1000))
+    ms=$((now[0] - then[0] - (cpu > io ? cpu : io)))
+    echo $((ms > 0 ? ms : 0))
 }
 
 # moves: something else whenever a daemon of this script has logged, stored or received anything

@@ -110,7 +110,8 @@ def until(seconds, what, check, pause=0.01):
 
 
 class Watch:
-    """Milliseconds that something took, less those in which something on this machine waited for a processor or the disk."""
+    """Milliseconds that something took, less those in which something on this machine waited for a processor, and up to a
+    second of those in which something waited for the disk: for that, it may have been to blame itself."""
 
     def __init__(self):
         self.began = self.now()
@@ -129,7 +130,7 @@ class Watch:
     @property
     def ms(self):
         wall, cpu, io = (after - before for before, after in zip(self.began, self.now()))
-        return max(0, int(wall - max(cpu, io)))
+        return max(0, int(wall - max(cpu, min(io, 1_000))))
 
 
 class Control:
