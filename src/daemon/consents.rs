@@ -251,8 +251,9 @@ impl Daemon {
                     new.insert(named.collect())
                 }
             };
-            let wished = wishes.remove(&row.digest).ok_or_else(|| altered("wish"))?;
-            views.push(self.consent_view(&wished).await?);
+            let this = wishes.remove(&row.digest);
+            let this = this.ok_or_else(|| altered("wish"))?;
+            views.push(self.consent_view(&this).await?);
         }
         Ok(Page::new(views, more))
     }

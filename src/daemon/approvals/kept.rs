@@ -221,6 +221,7 @@ pub(super) async fn page(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::identity::keys::{KeyName, Role, SecretKey};
 
     fn kept() -> Kept {
         let at = Timestamp::from_millis(1_795_424_400_000);
@@ -275,6 +276,45 @@ mod tests {
         );
         assert_eq!(late, name(first_at(at(1_795_424_400_000))));
         assert!(i64::from_str_radix(&late, 16).is_ok());
+    }
+
+    #[tokio::test]
+    async fn requests_are_listed_however_many_there_were() {
+        const COUNT: i64 = 3_000;
+        let folder = tempfile::tempdir().unwrap();
+        let name = KeyName::new("mla.example.ie".parse().unwrap(), Role::Log);
+        let log_key = SecretKey::from_seed(name, &[3; 32]);
+        let ledger = Ledger::open(folder.path(), log_key).unwrap();
+        // One an hour, and what stands beside them in the ledger.
+        let ids: Vec<_> = (0..COUNT)
+            .map(|hours| new_id(kept().at.plus_millis(hours * 3_600_000), [7; 2]))
+            .collect();
+        let puts = ids.iter().map(|id| {
+            let kept = Kept {
+                id: id.clone(),
+                ..kept()
+            };
+            (key(id), json::canonical(&kept))
+        });
+        let others = ["approvals", "approval", "approval0", "approvam/1"];
+        let others = others.map(|key| (key.to_owned(), b"no request".to_vec()));
+        let puts = puts.chain(others);
+        let ops = puts.map(|(key, value)| Op::Meta { key, value }).collect();
+        ledger.commit(ops).await.unwrap();
+        let (mut all, mut next) = (Vec::new(), Some(None));
+        while let Some(after) = next {
+            let (items, more) = page(&ledger, 999, after).await.unwrap().into_parts();
+            all.extend(items.into_iter().map(|it| it.id));
+            next = more.map(Some);
+        }
+        assert_eq!(all, ids);
+        let last = kept().at.plus_millis((COUNT - 1) * 3_600_000);
+        let recent = recent(&ledger, last).await.unwrap();
+        assert_eq!(recent.len(), 7 * 24 + 1);
+        let first = one(&ids[0], &ledger).await.unwrap();
+        assert_eq!(first.map(|it| it.id).as_ref(), ids.first());
+        assert!(one("none", &ledger).await.unwrap().is_none());
+        ledger.close().await;
     }
 
     #[test]
