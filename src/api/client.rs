@@ -4,6 +4,7 @@
 //! so that a caller needs the same memory for any length.
 
 mod body;
+mod bundle;
 mod calls;
 mod plaintext;
 mod stream;
@@ -25,9 +26,11 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 
 use crate::api::types::ApiError;
+use crate::base::Page;
 
 use body::Outgoing;
 pub use body::{Download, DownloadReader, Upload, UploadWriter, upload};
+pub use bundle::BundleFiles;
 pub use calls::PackageFilter;
 pub use plaintext::RemotePlaintext;
 use stream::Hearing;
@@ -109,6 +112,21 @@ impl Client {
     /// `GET path`, an answer in JSON.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, CallFault> {
         self.call(Method::GET, path, Outgoing::empty()).await
+    }
+
+    /// `GET path`, a list in JSON: all of it, however many answers it takes.
+    pub async fn list<T: DeserializeOwned>(&self, path: &str) -> Result<Vec<T>, CallFault> {
+        let mark = if path.contains('?') { '&' } else { '?' };
+        let mut all = Vec::new();
+        let mut page: Page<T> = self.get(path).await?;
+        loop {
+            let (items, more) = page.into_parts();
+            all.extend(items);
+            let Some(after) = more else {
+                return Ok(all);
+            };
+            page = self.get(&format!("{path}{mark}after={after}")).await?;
+        }
     }
 
     /// `POST path` with a body in JSON, an answer in JSON.

@@ -290,8 +290,6 @@ pub struct PackageDetail {
     /// What its sender says of its grounds; the dispatch holds digests of that alone.
     #[serde(flatten)]
     pub grounds: Grounds,
-    /// Its receipts, oldest first.
-    pub receipts: Vec<ReceiptView>,
 }
 
 /// What the sender of a package says of its grounds.
@@ -412,14 +410,7 @@ pub struct ReceiptDetail {
     pub record: Option<String>,
 }
 
-/// `GET /v1/packages/{id}/bundle`: the files of `receipt export`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Bundle {
-    /// Path and content.
-    pub files: Vec<BundleFile>,
-}
-
-/// One file of an export.
+/// `GET /v1/packages/{id}/bundle`: a file of `receipt export`, one a line; the last is the list of the others.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct BundleFile {
     /// Relative path, of plain letters.

@@ -1,6 +1,6 @@
 //! Judging a bundle.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::audit::anchors::Anchors;
 use crate::audit::folder::Files;
@@ -178,7 +178,11 @@ fn receipts(files: &Files, faults: &mut Vec<Fault>) -> Vec<Read> {
 
 /// Texts and signatures are those of the notes they were taken from, and every file belongs to something.
 fn derived(files: &Files, receipts: &[Read], faults: &mut Vec<Fault>) {
-    let find = |base: &str| receipts.iter().find(|read| read.base == base);
+    let named: BTreeMap<&str, &Read> = receipts
+        .iter()
+        .map(|read| (read.base.as_str(), read))
+        .collect();
+    let find = |base: &str| named.get(base);
     for (path, content) in files {
         if let Some(name) = path.strip_prefix("texts/") {
             let read = name.strip_suffix(".txt").and_then(find);
@@ -187,7 +191,12 @@ fn derived(files: &Files, receipts: &[Read], faults: &mut Vec<Fault>) {
                 faults.push(Fault::new(path, "text-differs", meaning));
             }
         } else if let Some(name) = path.strip_prefix("signatures/") {
-            if !is_signature(name, content, receipts) {
+            // The name of a receipt has no full stop, that of an authority has.
+            let split = name.split_once('.');
+            let is_one = split.is_some_and(|(base, key)| {
+                find(base).is_some_and(|read| is_signature(key, content, read))
+            });
+            if !is_one {
                 let meaning = "it is not a signature of the receipt of the same name";
                 faults.push(Fault::new(path, "signature-differs", meaning));
             }
@@ -202,13 +211,10 @@ fn derived(files: &Files, receipts: &[Read], faults: &mut Vec<Fault>) {
     }
 }
 
-fn is_signature(name: &str, content: &[u8], receipts: &[Read]) -> bool {
-    receipts.iter().any(|read| {
-        let lines = read.note.signatures().iter();
-        lines.into_iter().any(|line| {
-            let key = line.name.to_string().replace('/', "_");
-            name == format!("{}.{key}.sig", read.base) && line.signature == content
-        })
+fn is_signature(key: &str, content: &[u8], read: &Read) -> bool {
+    read.note.signatures().iter().any(|line| {
+        let name = line.name.to_string().replace('/', "_");
+        key == format!("{name}.sig") && line.signature == content
     })
 }
 

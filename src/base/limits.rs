@@ -92,6 +92,8 @@ pub const COMMIT_GROUP_BATCHES_MAX: usize = 256;
 pub const COMMIT_QUEUE_BYTES_MAX: usize = 16 << 20;
 /// Exchanges, statements or ids in one answer of the ledger.
 pub const LEDGER_ROWS_MAX: u32 = 1_024;
+/// Items in one answer of the local API to the question for a list.
+pub const LIST_ITEMS_MAX: u32 = 1_000;
 /// Offers of one peer that are rejected with a signed statement in a row; after that, one a second.
 pub const REJECTIONS_BURST: u64 = 64;
 /// Items that one opening may name.
@@ -106,12 +108,14 @@ pub const ADD_CHECKPOINT_BYTES_MAX: usize = STATEMENT_BYTES_MAX + (4 << 10);
 pub const PROOF_FILE_BYTES_MAX: usize = STATEMENT_BYTES_MAX + (16 << 10);
 /// Disk space that is set aside for the ledger alone, for the time when the disk is full.
 pub const LEDGER_RESERVE_BYTES: u64 = 4 << 20;
-/// Files of an exported bundle.
-pub const BUNDLE_FILES_MAX: usize = 16_384;
-/// Bytes of one file of an exported bundle.
-pub const BUNDLE_FILE_BYTES_MAX: u64 = 4 << 20;
+/// Receipts of an exported bundle.
+pub const BUNDLE_RECEIPTS_MAX: u64 = 1 << 15;
+/// Files of an exported bundle: six at most for a receipt, and those that there are once.
+pub const BUNDLE_FILES_MAX: usize = 6 * (1 << 15) + 64;
+/// Bytes of one file of an exported bundle: the manifest is the longest.
+pub const BUNDLE_FILE_BYTES_MAX: u64 = 64 << 20;
 /// Bytes of all files of an exported bundle.
-pub const BUNDLE_BYTES_MAX: u64 = 128 << 20;
+pub const BUNDLE_BYTES_MAX: u64 = 512 << 20;
 /// Sockets that a supervisor hands over.
 pub const HANDED_SOCKETS_MAX: usize = 2;
 /// A question to the fetcher, one line of JSON with its end.

@@ -5,10 +5,12 @@ pub mod digest;
 pub mod ids;
 pub mod json;
 pub mod limits;
+pub mod page;
 pub mod ranges;
 pub mod time;
 
 pub use digest::{Digest, Hasher};
 pub use ids::{Alias, AuthorityId, KeyId, Xid};
+pub use page::{Cursor, CursorFault, Page};
 pub use ranges::{Range, Ranges};
 pub use time::{Date, Instant, Timestamp};

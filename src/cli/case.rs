@@ -47,7 +47,8 @@ impl CaseCommand {
         let client = call.remote.client();
         match self {
             Self::List => {
-                let cases = call.remote.call(client.cases())?;
+                let mut cases = call.remote.call(client.cases())?;
+                cases.sort_by(|a, b| (&a.peer, &a.case).cmp(&(&b.peer, &b.case)));
                 call.terminal
                     .show(&cases, |cases, color| table(cases).render(color));
             }

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::fs::{CWD, RenameFlags, renameat_with, syncfs};
 
 use crate::api::types::BundleFile;
 use crate::cli::failure::Failure;
@@ -48,16 +48,17 @@ pub(crate) fn partial(target: &Path) -> PathBuf {
     target.with_file_name(name)
 }
 
-/// Makes a folder with these files, private to the user.
-pub(crate) fn write_new(target: &Path, files: &[BundleFile]) -> Result<(), Failure> {
-    for file in files {
-        check_path(&file.path)?;
-    }
+/// Makes a folder with these files, private to the user; their paths.
+pub(crate) fn write_new(
+    target: &Path,
+    files: impl Iterator<Item = Result<BundleFile, Failure>>,
+) -> Result<Vec<String>, Failure> {
     let partial = partial(target);
     private_folder(&partial).map_err(|e| unwritable(&partial, &e))?;
-    let written = fill(&partial, files)
-        .and_then(|()| rename_new(&partial, target))
-        .map_err(|e| unwritable(target, &e));
+    let written = fill(target, &partial, files).and_then(|paths| {
+        let named = rename_new(&partial, target);
+        named.map(|()| paths).map_err(|e| unwritable(target, &e))
+    });
     if written.is_err() {
         // What is left is only a leftover; the first fault counts.
         drop(fs::remove_dir_all(&partial));
@@ -65,20 +66,34 @@ pub(crate) fn write_new(target: &Path, files: &[BundleFile]) -> Result<(), Failu
     written
 }
 
-fn fill(folder: &Path, files: &[BundleFile]) -> io::Result<()> {
-    for BundleFile { path, content } in files {
-        let path = folder.join(path);
-        if let Some(parent) = path.parent() {
-            DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(parent)?;
-        }
-        let mut file = new_file(&path)?;
-        file.write_all(content)?;
-        file.sync_all()?;
+fn fill(
+    target: &Path,
+    folder: &Path,
+    files: impl Iterator<Item = Result<BundleFile, Failure>>,
+) -> Result<Vec<String>, Failure> {
+    let unwritable = |e: io::Error| unwritable(target, &e);
+    let mut paths = Vec::new();
+    for file in files {
+        let file = file?;
+        check_path(&file.path)?;
+        write_one(folder, &file).map_err(unwritable)?;
+        paths.push(file.path);
     }
-    File::open(folder)?.sync_all()
+    // There may be thousands of them: they are flushed together.
+    let folder = File::open(folder).map_err(unwritable)?;
+    syncfs(folder).map_err(|e| unwritable(e.into()))?;
+    Ok(paths)
+}
+
+fn write_one(folder: &Path, file: &BundleFile) -> io::Result<()> {
+    let path = folder.join(&file.path);
+    if let Some(parent) = path.parent() {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(parent)?;
+    }
+    new_file(&path)?.write_all(&file.content)
 }
 
 fn private_folder(path: &Path) -> io::Result<()> {
@@ -146,11 +161,11 @@ fn check_path(path: &str) -> Result<(), Failure> {
 mod tests {
     use super::*;
 
-    fn file(path: &str) -> BundleFile {
-        BundleFile {
+    fn file(path: &str) -> Result<BundleFile, Failure> {
+        Ok(BundleFile {
             path: path.to_owned(),
             content: path.as_bytes().to_vec(),
-        }
+        })
     }
 
     #[test]
@@ -167,15 +182,24 @@ mod tests {
             ".hidden",
             "a\u{202e}b",
         ] {
-            let failure = write_new(&out, &[file("good"), file(bad)]).unwrap_err();
+            let failure = write_new(&out, [file("good"), file(bad)].into_iter()).unwrap_err();
             assert_eq!(failure.code, 7, "{bad}");
         }
-        let failure = write_new(&out, &[file("a"), file("a")]).unwrap_err();
+        let failure = write_new(&out, [file("a"), file("a")].into_iter()).unwrap_err();
         assert_eq!(failure.error, "target-exists");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
-        write_new(&out, &[file("VERIFY.txt"), file("keys/de.pem")]).unwrap();
+        let broken = Err(Failure::failed("torn", "torn"));
+        let failure = write_new(&out, [file("a"), broken].into_iter()).unwrap_err();
+        assert_eq!(failure.error, "torn");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+        let files = [file("VERIFY.txt"), file("keys/de.pem")];
+        let paths = write_new(&out, files.into_iter()).unwrap();
+        assert_eq!(paths, ["VERIFY.txt", "keys/de.pem"]);
         assert_eq!(fs::read(out.join("keys/de.pem")).unwrap(), b"keys/de.pem");
-        assert_eq!(write_new(&out, &[file("x")]).unwrap_err().code, 2);
+        assert_eq!(
+            write_new(&out, [file("x")].into_iter()).unwrap_err().code,
+            2
+        );
         assert_eq!(must_not_exist(&out).unwrap_err().error, "target-exists");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }

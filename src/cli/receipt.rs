@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use crate::api::types::{Bundle, ReceiptDetail, ReceiptView};
+use crate::api::types::{ReceiptDetail, ReceiptView};
 use crate::cli::Call;
 use crate::cli::failure::Failure;
 use crate::cli::folder;
@@ -70,7 +70,7 @@ struct Exported<'a> {
     r#type: &'static str,
     id: &'a str,
     out: &'a Path,
-    files: Vec<&'a str>,
+    files: Vec<String>,
 }
 
 impl ReceiptCommand {
@@ -95,9 +95,14 @@ impl ReceiptCommand {
 impl ExportArgs {
     fn run(&self, call: &Call) -> Result<(), Failure> {
         folder::must_not_exist(&self.out)?;
-        let bundle = call.remote.call(call.remote.client().bundle(&self.id))?;
-        folder::write_new(&self.out, &bundle.files)?;
-        let exported = exported(&self.id, &self.out, &bundle);
+        let mut files = call.remote.call(call.remote.client().bundle(&self.id))?;
+        let files = std::iter::from_fn(|| call.remote.call(files.next()).transpose());
+        let exported = Exported {
+            r#type: "summary",
+            id: &self.id,
+            out: &self.out,
+            files: folder::write_new(&self.out, files)?,
+        };
         call.terminal.show(&exported, |exported, _| {
             let text = format!(
                 "{} in {}",
@@ -112,16 +117,6 @@ impl ExportArgs {
             verify.display()
         ));
         Ok(())
-    }
-}
-
-fn exported<'a>(id: &'a str, out: &'a Path, bundle: &'a Bundle) -> Exported<'a> {
-    let files = bundle.files.iter().map(|file| file.path.as_str()).collect();
-    Exported {
-        r#type: "summary",
-        id,
-        out,
-        files,
     }
 }
 
@@ -227,13 +222,14 @@ mod tests {
 
     #[test]
     fn the_summary_of_an_export() {
-        let bundle: Bundle =
-            serde_json::from_value(json!({"files": [{"path": "VERIFY.txt", "content": ""}]}))
-                .unwrap();
-        let summary =
-            serde_json::to_string(&exported("5f0c11aa", Path::new("b"), &bundle)).unwrap();
+        let exported = Exported {
+            r#type: "summary",
+            id: "5f0c11aa",
+            out: Path::new("b"),
+            files: vec!["VERIFY.txt".to_owned()],
+        };
         assert_eq!(
-            summary,
+            serde_json::to_string(&exported).unwrap(),
             r#"{"type":"summary","id":"5f0c11aa","out":"b","files":["VERIFY.txt"]}"#
         );
     }

@@ -13,16 +13,17 @@ use crate::api::types::{
     ApprovalView, DestroyRequest, Forward, HoldRequest, OpenRequest, Restrict,
 };
 use crate::base::Digest;
+use crate::base::Page;
 use crate::base::Timestamp;
 use crate::base::Xid;
 use crate::base::json;
 use crate::base::limits;
 use crate::config::Verb;
 use crate::daemon::Daemon;
-use crate::daemon::approvals::kept::{INDEX, Kept, State, key};
+use crate::daemon::approvals::kept::{Kept, State, key};
 use crate::daemon::retention::Cause;
 use crate::daemon::routes::peers::accept_peer;
-use crate::daemon::routes::{roles_for, stored};
+use crate::daemon::routes::{Part, roles_for, stored};
 use crate::daemon::statements::{commit_failure, unsigned};
 use crate::policy::{Denial, ReasonCode, instrument, lacking};
 use crate::receipt::Kind;
@@ -82,7 +83,7 @@ impl Daemon {
             .map_err(|e| ApiFailure::failed("internal", e.to_string()))?;
         let _one_at_a_time = self.approvals.lock().await;
         let now = self.station.clock();
-        let mut all = self.kept_approvals().await?;
+        let all = self.kept_approvals(now).await?;
         let same = |it: &&Kept| {
             let what = (it.verb, it.subject.as_str(), &it.request, it.caller.uid);
             what == (verb, subject, &request, caller.uid) && it.state == State::Waiting
@@ -92,7 +93,7 @@ impl Daemon {
             kept
         } else {
             let kept = Kept {
-                id: hex::encode(seal::random::<8>()),
+                id: kept::new_id(now, seal::random()),
                 verb,
                 subject: subject.to_owned(),
                 request,
@@ -105,8 +106,7 @@ impl Daemon {
                 decided_at: None,
                 stated: None,
             };
-            all.push(kept.clone());
-            self.list_approvals(&all, &kept, now).await?;
+            self.keep_new(&all, &kept).await?;
             kept
         };
         let text = format!(
@@ -126,7 +126,7 @@ impl Daemon {
         let request = serde_json::to_value(request)
             .map_err(|e| ApiFailure::failed("internal", e.to_string()))?;
         let (now, subject) = (self.station.clock(), xid.to_string());
-        let all = self.kept_approvals().await?;
+        let all = self.kept_approvals(now).await?;
         let found = all.into_iter().find(|it| {
             let is_this = it.verb == Verb::PackageException && it.subject == subject;
             let is_asked = it.request == request && caller.uid == it.caller.uid;
@@ -135,31 +135,15 @@ impl Daemon {
         Ok(found.map(Approved))
     }
 
-    /// Keeps a new request. What is over goes first when there are too many.
-    async fn list_approvals(
-        &self,
-        all: &[Kept],
-        new: &Kept,
-        now: Timestamp,
-    ) -> Result<(), ApiFailure> {
-        let open = all.iter().filter(|it| !it.is_over(now)).count();
-        if open > limits::APPROVALS_MAX {
-            let message = format!("{} requests wait for a second person already", open - 1);
+    /// Keeps a new request, unless too many wait already.
+    async fn keep_new(&self, all: &[Kept], new: &Kept) -> Result<(), ApiFailure> {
+        let open = all.iter().filter(|it| !it.is_over(new.at)).count();
+        if open >= limits::APPROVALS_MAX {
+            let message = format!("{open} requests wait for a second person already");
             return Err(ApiFailure::temporary("too-many-approvals", message)
                 .next("rogatory approvals list"));
         }
-        let mut to_forget = all.len().saturating_sub(limits::APPROVALS_MAX);
-        let stays = |it: &&Kept| {
-            let goes = to_forget > 0 && it.is_over(now);
-            to_forget -= usize::from(goes);
-            !goes
-        };
-        let ids: Vec<&str> = all.iter().filter(stays).map(|it| it.id.as_str()).collect();
-        let index = Op::Meta {
-            key: INDEX.to_owned(),
-            value: json::canonical(&ids),
-        };
-        self.keep_approval(new, vec![index]).await
+        self.keep_approval(new, Vec::new()).await
     }
 
     async fn keep_approval(&self, kept: &Kept, mut ops: Vec<Op>) -> Result<(), ApiFailure> {
@@ -171,25 +155,29 @@ impl Daemon {
         committed.map(drop).map_err(commit_failure)
     }
 
-    async fn kept_approvals(&self) -> Result<Vec<Kept>, ApiFailure> {
-        let all = kept::all(&self.station.ledger).await;
-        all.map_err(|e| unread(&e))
+    async fn kept_approvals(&self, now: Timestamp) -> Result<Vec<Kept>, ApiFailure> {
+        let recent = kept::recent(&self.station.ledger, now).await;
+        recent.map_err(|e| unread(&e))
     }
 
     async fn kept_approval(&self, name: &str) -> Result<Kept, ApiFailure> {
-        let found: Vec<Kept> = self.kept_approvals().await?;
-        let found = found.into_iter().find(|it| it.id == name);
-        found.ok_or_else(|| {
+        let found = kept::one(name, &self.station.ledger).await;
+        found.map_err(|e| unread(&e))?.ok_or_else(|| {
             let message = format!("no request for approval is called {name}");
             ApiFailure::missing("no-such-approval", message).next("rogatory approvals list")
         })
     }
 
-    /// All requests that are remembered, oldest first.
-    pub(crate) async fn approval_views(&self) -> Result<Vec<ApprovalView>, ApiFailure> {
+    /// A page of all requests, oldest first.
+    pub(crate) async fn approval_views(
+        &self,
+        part: Part,
+    ) -> Result<Page<ApprovalView>, ApiFailure> {
         let now = self.station.clock();
-        let all = self.kept_approvals().await?;
-        Ok(all.iter().map(|kept| kept.view(now, None)).collect())
+        let page = kept::page(&self.station.ledger, part.limit, part.after).await;
+        let (all, more) = page.map_err(|e| unread(&e))?.into_parts();
+        let views = all.iter().map(|kept| kept.view(now, None));
+        Ok(Page::new(views.collect(), more))
     }
 
     /// One request.

@@ -1,92 +1,97 @@
-//! `receipt export`: the receipts of one package as a folder that openssl, sha256sum and Python can check.
+//! `receipt export`: the receipts of one package as a folder that openssl, sha256sum and Python can check. Its files are made
+//! one after the other while they are read: there may be many.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use tokio::sync::mpsc;
 
-use crate::api::types::{Bundle, BundleFile};
+use crate::api::server::ApiFailure;
+use crate::api::types::BundleFile;
 use crate::base::Digest;
+use crate::base::limits;
 use crate::daemon::Daemon;
+use crate::daemon::routes::stored;
 use crate::identity::keys::PublicKey;
 use crate::identity::statement::Note;
-use crate::store::Exchange;
-use crate::store::Ledger;
-use crate::store::StatementRow;
-use crate::store::StoreFault;
-use crate::tlog;
-use crate::tlog::Checkpoint;
+use crate::store::{Exchange, Extent, Ledger, StatementRow, StoreFault};
+use crate::tlog::{self, Checkpoint, ProofFile};
 
-/// One signature that VERIFY.txt tells how to check.
-struct Check {
-    note: String,
-    key: String,
-    signature: String,
-    text: String,
-    statement: String,
+/// Statements read at a time.
+const PAGE: u32 = 256;
+/// Files on their way to whoever asked.
+const FILES_AHEAD: usize = 64;
+
+/// A file as a line of JSON, or why there are no more.
+pub(crate) type Line = io::Result<Bytes>;
+
+/// Why an export ends before its end.
+enum Stop {
+    /// Nobody reads it any more.
+    Unread,
+    Fault(StoreFault),
+}
+
+impl From<StoreFault> for Stop {
+    fn from(fault: StoreFault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+/// One export: what it is of, and where it has come to.
+struct Export {
+    ledger: Ledger,
+    exchange: Exchange,
+    extent: Extent,
+    keys: Vec<PublicKey>,
+    /// The checkpoint under which every leaf is proved, and its size.
+    head: (Vec<u8>, u64),
+    digests: BTreeMap<String, Digest>,
+    to: mpsc::Sender<Line>,
 }
 
 impl Daemon {
-    /// The files of an export: notes as stored, their texts and raw signatures, the keys, the log's proof material, and
-    /// what to run.
-    pub(crate) async fn bundle(&self, exchange: &Exchange) -> Result<Bundle, StoreFault> {
-        let rows = self.station.ledger.statements(&exchange.xid).await?;
-        let keys = self.keys_of(exchange);
-        // A full disk leaves the last one: what was logged after it has no proof yet.
-        drop(self.station.ledger.checkpoint().await);
-        let last = rows.iter().filter_map(|row| row.leaf).max().unwrap_or(0);
-        let (head, _) = self.station.ledger.checkpoint_over(last).await?;
-        let head = Some(head).filter(|head| !head.is_empty());
-        let proofs = Proofs::read(&self.station.ledger, head.as_deref()).await?;
-        let mut files = BTreeMap::new();
-        let mut checks = Vec::new();
-        for (index, row) in (1..).zip(&rows) {
-            let base = format!("{index:02}-{}-{}", row.kind, row.signatures);
-            let note = Note::parse(&row.note)
-                .map_err(|e| StoreFault::Damaged(format!("statement {}: {e}", row.seq)))?;
-            files.insert(format!("receipts/{base}.note"), row.note.clone());
-            files.insert(format!("texts/{base}.txt"), note.text().as_bytes().to_vec());
-            checks.extend(signatures(&note, &base, &keys, &mut files));
-            if let Some(leaf) = leaf_file(row) {
-                files.insert(format!("log/{base}.leaf.json"), leaf);
-            }
-            if let Some(proof) = row.leaf.and_then(|leaf| proofs.file(leaf)) {
-                files.insert(format!("log/{base}.tlog-proof"), proof);
-            }
-        }
-        for key in &keys {
-            files.insert(
-                format!("keys/{}.pem", file_name(key)),
-                key.to_spki_pem().into_bytes(),
+    /// The files of an export: notes as stored, their texts and raw signatures, the keys, the log's proof material, what to run,
+    /// and last the list of them all.
+    pub(crate) async fn bundle(
+        self: &Arc<Self>,
+        exchange: Exchange,
+    ) -> Result<mpsc::Receiver<Line>, ApiFailure> {
+        let ledger = self.station.ledger.clone();
+        let extent = ledger.extent(&exchange.xid).await;
+        let extent = extent.map_err(|e| stored(&e))?.ok_or_else(|| {
+            ApiFailure::missing("no-such-package", "there are no statements about it")
+        })?;
+        if extent.count > limits::BUNDLE_RECEIPTS_MAX {
+            let message = format!(
+                "the package has {} receipts, more than the {} that one export holds",
+                extent.count,
+                limits::BUNDLE_RECEIPTS_MAX
             );
+            return Err(ApiFailure::usage("too-many-receipts", message)
+                .next("rogatory receipt list --package ID --json lists them all"));
         }
-        files.insert(
-            "keys/vkeys.txt".to_owned(),
-            keys.iter()
-                .fold(String::new(), |all, key| all + &key.to_vkey() + "\n")
-                .into_bytes(),
-        );
-        if let Some(checkpoint) = head {
-            files.insert("log/checkpoint".to_owned(), checkpoint);
-        }
-        let disclosures = exchange.disclosures.join("\n") + "\n";
-        files.insert("disclosures.txt".to_owned(), disclosures.into_bytes());
-        files.insert(
-            "VERIFY.txt".to_owned(),
-            instructions(exchange, &checks).into_bytes(),
-        );
-        let line =
-            |(path, content): (&String, &Vec<u8>)| format!("{}  {path}\n", Digest::of(content));
-        let manifest: String = files.iter().map(line).collect();
-        files.insert("manifest-sha256.txt".to_owned(), manifest.into_bytes());
-        Ok(Bundle {
-            files: files
-                .into_iter()
-                .map(|(path, content)| BundleFile { path, content })
-                .collect(),
-        })
+        // A full disk leaves the last one: what was logged after it has no proof yet.
+        drop(ledger.checkpoint().await);
+        let head = ledger.checkpoint_over(extent.leaf.unwrap_or(0)).await;
+        let (note, _) = head.map_err(|e| stored(&e))?;
+        let size = Checkpoint::parse(&note).map_or(0, |(head, _)| head.size);
+        let (to, lines) = mpsc::channel(FILES_AHEAD);
+        let export = Export {
+            keys: self.keys_of(&exchange),
+            ledger,
+            exchange,
+            extent,
+            head: (note, size),
+            digests: BTreeMap::new(),
+            to,
+        };
+        tokio::spawn(export.run());
+        Ok(lines)
     }
 
     fn keys_of(&self, exchange: &Exchange) -> Vec<PublicKey> {
@@ -99,83 +104,118 @@ impl Daemon {
     }
 }
 
-/// What inclusion proofs under one checkpoint are made from.
-struct Proofs {
-    checkpoint: Vec<u8>,
-    leaves: Vec<Digest>,
-    /// Hashes of complete subtrees that were asked for before: neighbours share most of theirs.
-    known: RefCell<HashMap<(u8, u64), Digest>>,
-}
-
-impl Proofs {
-    async fn read(ledger: &Ledger, note: Option<&[u8]>) -> Result<Self, StoreFault> {
-        let head = note.and_then(|note| Checkpoint::parse(note).ok());
-        let size = head.map_or(0, |(head, _)| head.size);
-        Ok(Self {
-            checkpoint: note.unwrap_or_default().to_vec(),
-            leaves: ledger.leaf_hashes(size).await?,
-            known: RefCell::default(),
-        })
+impl Export {
+    async fn run(mut self) {
+        if let Err(Stop::Fault(fault)) = self.files().await {
+            let xid = self.exchange.xid;
+            tracing::error!(%xid, "the export of its receipts breaks off: {fault}");
+            // If nobody reads it any more, nobody has to be told.
+            drop(self.to.send(Err(io::Error::other(fault))).await);
+        }
     }
 
-    fn subtree(&self, level: u8, index: u64) -> Option<Digest> {
-        if let Some(known) = self.known.borrow().get(&(level, index)) {
-            return Some(*known);
+    async fn files(&mut self) -> Result<(), Stop> {
+        self.receipts().await?;
+        let keys = std::mem::take(&mut self.keys);
+        for key in &keys {
+            let path = format!("keys/{}.pem", file_name(key));
+            self.file(path, key.to_spki_pem().into_bytes()).await?;
         }
-        let first = usize::try_from(index.checked_shl(level.into())?).ok()?;
-        let end = first.checked_add(1_usize.checked_shl(level.into())?)?;
-        let mut tree = tlog::Frontier::new();
-        for leaf in self.leaves.get(first..end)? {
-            tree.append(*leaf);
+        let vkeys = keys.iter();
+        let vkeys = vkeys.fold(String::new(), |all, key| all + &key.to_vkey() + "\n");
+        self.file("keys/vkeys.txt".to_owned(), vkeys.into_bytes())
+            .await?;
+        let checkpoint = std::mem::take(&mut self.head.0);
+        if !checkpoint.is_empty() {
+            self.file("log/checkpoint".to_owned(), checkpoint).await?;
         }
-        let root = tree.root();
-        self.known.borrow_mut().insert((level, index), root);
-        Some(root)
+        let disclosures = self.exchange.disclosures.join("\n") + "\n";
+        self.file("disclosures.txt".to_owned(), disclosures.into_bytes())
+            .await?;
+        let instructions = instructions(&self.exchange);
+        self.file("VERIFY.txt".to_owned(), instructions.into_bytes())
+            .await?;
+        let listed = std::mem::take(&mut self.digests);
+        let listed = listed.iter();
+        let manifest: String = listed
+            .map(|(path, digest)| format!("{digest}  {path}\n"))
+            .collect();
+        self.file("manifest-sha256.txt".to_owned(), manifest.into_bytes())
+            .await
     }
 
-    /// The proof file of a leaf; none if the checkpoint does not cover it.
-    fn file(&self, leaf: u64) -> Option<Vec<u8>> {
-        let size = self.leaves.len() as u64;
-        let subtrees = |level, index| self.subtree(level, index);
-        let file = tlog::ProofFile {
-            extra: None,
-            index: leaf,
-            proof: tlog::proof::inclusion(size, leaf, &subtrees).ok()?,
-            checkpoint: self.checkpoint.clone(),
-        };
-        Some(file.encode())
+    /// What there was when the checkpoint was signed; what came later is for a later export.
+    async fn receipts(&mut self) -> Result<(), Stop> {
+        let digits = self.extent.count.to_string().len().max(2);
+        let mut number = 0_u64;
+        let mut next = Some(None);
+        while let Some(after) = next {
+            let page = self.ledger.statements(&self.exchange.xid, PAGE, after);
+            let (mut rows, more) = page.await?.into_parts();
+            rows.retain(|row| row.seq <= self.extent.last);
+            next = more.filter(|_| !rows.is_empty()).map(Some);
+            let leaves = rows.iter().filter_map(|row| row.leaf);
+            let proved = leaves.filter(|leaf| *leaf < self.head.1).collect();
+            let mut paths = self.ledger.paths(self.head.1, proved).await?.into_iter();
+            for row in &rows {
+                number += 1;
+                let base = format!("{number:0digits$}-{}-{}", row.kind, row.signatures);
+                let leaf = row.leaf.filter(|leaf| *leaf < self.head.1);
+                let proof = leaf.and_then(|leaf| Some((leaf, paths.next()?)));
+                self.receipt(row, &base, proof).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn receipt(
+        &mut self,
+        row: &StatementRow,
+        base: &str,
+        path: Option<(u64, Vec<Digest>)>,
+    ) -> Result<(), Stop> {
+        let note = Note::parse(&row.note)
+            .map_err(|e| StoreFault::Damaged(format!("statement {}: {e}", row.seq)))?;
+        let text = note.text().as_bytes().to_vec();
+        self.file(format!("receipts/{base}.note"), row.note.clone())
+            .await?;
+        self.file(format!("texts/{base}.txt"), text).await?;
+        for line in note.signatures() {
+            let is_it = |key: &&PublicKey| *key.name() == line.name && key.id() == line.id;
+            if let Some(key) = self.keys.iter().find(is_it) {
+                let path = format!("signatures/{base}.{}.sig", file_name(key));
+                self.file(path, line.signature.to_vec()).await?;
+            }
+        }
+        if let Some(leaf) = leaf_file(row) {
+            self.file(format!("log/{base}.leaf.json"), leaf).await?;
+        }
+        if let Some((index, proof)) = path {
+            let file = ProofFile {
+                extra: None,
+                index,
+                proof,
+                checkpoint: self.head.0.clone(),
+            };
+            self.file(format!("log/{base}.tlog-proof"), file.encode())
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn file(&mut self, path: String, content: Vec<u8>) -> Result<(), Stop> {
+        self.digests.insert(path.clone(), Digest::of(&content));
+        let file = BundleFile { path, content };
+        let mut line = serde_json::to_vec(&file)
+            .map_err(|e| StoreFault::Damaged(format!("{} is no JSON: {e}", file.path)))?;
+        line.push(b'\n');
+        let sent = self.to.send(Ok(line.into())).await;
+        sent.map_err(|_| Stop::Unread)
     }
 }
 
 fn file_name(key: &PublicKey) -> String {
     key.name().to_string().replace('/', "_")
-}
-
-fn signatures(
-    note: &Note,
-    base: &str,
-    keys: &[PublicKey],
-    files: &mut BTreeMap<String, Vec<u8>>,
-) -> Vec<Check> {
-    let mut checks = Vec::new();
-    for line in note.signatures() {
-        let Some(key) = keys
-            .iter()
-            .find(|key| *key.name() == line.name && key.id() == line.id)
-        else {
-            continue;
-        };
-        let signature = format!("signatures/{base}.{}.sig", file_name(key));
-        files.insert(signature.clone(), line.signature.to_vec());
-        checks.push(Check {
-            note: format!("receipts/{base}.note"),
-            key: format!("keys/{}.pem", file_name(key)),
-            signature,
-            text: format!("texts/{base}.txt"),
-            statement: base.to_owned(),
-        });
-    }
-    checks
 }
 
 /// What ties a note to this authority's log: its random value and its leaf.
@@ -192,38 +232,28 @@ fn leaf_file(row: &StatementRow) -> Option<Vec<u8>> {
     Some(crate::base::json::canonical(&leaf))
 }
 
-fn instructions(exchange: &Exchange, checks: &[Check]) -> String {
-    let mut parts = vec![format!(
+/// The commands that check everything, whatever is in the folder.
+fn instructions(exchange: &Exchange) -> String {
+    format!(
         "Receipts of exchange {}.\n\n\
          Everything here can be checked without the program that wrote it. Run these commands in this folder.\n\n\
          1. The files are complete and unchanged since the export:\n\n   sha256sum -c manifest-sha256.txt\n\n\
          2. The keys are the right ones. The files in keys/ are copies: compare them with the keys that the authorities\n   \
          publish or that you were given by another way. Nothing below proves anything without this step.\n\n\
-         3. Each signature is good (OpenSSL 3.0 or later; each command must print \"Signature Verified Successfully\"):\n\n",
-        exchange.xid
-    )];
-    for check in checks {
-        parts.push(format!(
-            "   openssl pkeyutl -verify -pubin -inkey {} -rawin -in {} -sigfile {}\n",
-            check.key, check.text, check.signature
-        ));
-    }
-    parts.push(
-        "\n4. Each text and signature above is what stands in its note. A note is its text, an empty line, and one line a\n   \
-         signature: \"— NAME BASE64\", where the decoded base64 is 4 bytes of key id and the 64 bytes of the signature:\n\n".to_owned(),
-    );
-    for check in checks {
-        parts.push(format!(
-            "   python3 -c \"import base64,sys;n,t,s=[open(p,'rb').read() for p in sys.argv[1:4]];\
-             assert n.startswith(t+b'\\n');l=[base64.b64decode(x.split(b' ')[2])[4:] for x in n[len(t)+1:].splitlines()];\
-             assert s in l;print('{} ok')\" {} {} {}\n",
-            check.statement, check.note, check.text, check.signature
-        ));
-    }
-    parts.push(
-        "\n5. The chain: \"prev\" in each text is the SHA-256 of the text one step before (sha256sum texts/*).\n\n\
+         3. Each signature is good (OpenSSL 3.0 or later): the name of each must be followed by \"Signature Verified\n   \
+         Successfully\". The first that is not good ends the command:\n\n   \
+         {SIGNATURES}\n\n\
+         4. Each text and signature above is what stands in its note. A note is its text, an empty line, and one line a\n   \
+         signature: \"— NAME BASE64\", where the decoded base64 is 4 bytes of key id and the 64 bytes of the signature:\n\n   \
+         {NOTES}\n\n\
+         5. The chain: \"prev\" in each text is the SHA-256 of the text one step before (sha256sum texts/*).\n\n\
          A note with two signatures was signed by both authorities. These are technically strong signatures over what both\n\
-         sides stated; they are not a qualified electronic registered delivery service.\n".to_owned(),
-    );
-    parts.concat()
+         sides stated; they are not a qualified electronic registered delivery service.\n",
+        exchange.xid
+    )
 }
+
+/// A signature file is called as its text, then as its key.
+const SIGNATURES: &str = r#"(set -e; for s in signatures/*.sig; do n=${s#signatures/}; k=${n#*.}; echo "$n"; openssl pkeyutl -verify -pubin -inkey "keys/${k%.sig}.pem" -rawin -in "texts/${n%%.*}.txt" -sigfile "$s"; done)"#;
+
+const NOTES: &str = r#"python3 -c "import base64,os;r=lambda *p:open(os.path.join(*p),'rb').read();s={};[s.setdefault(f.split('.')[0],[]).append(r('signatures',f)) for f in os.listdir('signatures')];l=lambda n,t:[base64.b64decode(x.split(b' ')[2])[4:] for x in n[len(t)+1:].splitlines()];ok=lambda b,n,t:n.startswith(t+b'\n') and all(x in l(n,t) for x in s[b]);bad=[f for f in sorted(os.listdir('receipts')) if not ok(f[:-5],r('receipts',f),r('texts',f[:-5]+'.txt'))];print('NOT GOOD: %s'%bad if bad else 'ok: %d notes'%len(os.listdir('receipts')));raise SystemExit(bool(bad))""#;

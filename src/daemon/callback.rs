@@ -6,7 +6,6 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 use crate::base::AuthorityId;
-use crate::base::limits;
 use crate::daemon::Daemon;
 use crate::store::Direction;
 use crate::store::PeerRow;
@@ -14,22 +13,25 @@ use crate::store::PeerState;
 use crate::store::Phase;
 use crate::store::StoreFault;
 
+/// Exchanges read at a time.
+const PAGE: u32 = 1_000;
+
 /// Whom to call after a start: witnesses, which know how long our log was, and peers whose packages are half received.
 pub(crate) async fn whom(daemon: &Daemon) -> Result<BTreeSet<AuthorityId>, StoreFault> {
     let witnesses = daemon.station.ledger.cosigned().await?;
     let mut peers: BTreeSet<_> = witnesses.into_iter().map(|row| row.by).collect();
     for phase in [Phase::Receiving, Phase::Consigned, Phase::HandoverSigned] {
-        let rows = daemon
-            .station
-            .ledger
-            .exchanges(
-                Some(Direction::In),
-                Some(phase),
-                limits::LEDGER_ROWS_MAX,
-                None,
-            )
-            .await;
-        peers.extend(rows?.into_iter().map(|row| row.peer));
+        let mut next = Some(None);
+        while let Some(after) = next {
+            let page =
+                daemon
+                    .station
+                    .ledger
+                    .exchanges(Some(Direction::In), Some(phase), PAGE, after);
+            let (rows, more) = page.await?.into_parts();
+            next = more.map(Some);
+            peers.extend(rows.into_iter().map(|row| row.peer));
+        }
     }
     Ok(peers)
 }

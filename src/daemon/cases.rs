@@ -1,7 +1,5 @@
 //! Cases and their teams: who needs to know. The team of a case is kept here alone; no peer learns of it.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use crate::api::accounts::Accounts;
@@ -9,19 +7,15 @@ use crate::api::server::{ApiFailure, Caller};
 use crate::api::types::CaseView;
 use crate::base::AuthorityId;
 use crate::base::Digest;
+use crate::base::Page;
 use crate::base::Timestamp;
 use crate::base::Xid;
 use crate::config::Holder;
 use crate::daemon::Daemon;
 use crate::daemon::people;
-use crate::daemon::routes::stored;
+use crate::daemon::routes::{Part, stored};
 use crate::policy::facts::Team;
 use crate::store::{Direction, Exchange};
-
-/// Packages that a list of cases looks at.
-const LOOKED_AT_MAX: usize = 10_000;
-/// Packages read at a time.
-const PAGE: u32 = 1_000;
 
 /// What is kept of a team.
 #[derive(Debug, Serialize, Deserialize)]
@@ -106,31 +100,16 @@ impl Daemon {
         Ok(view(exchange.peer, case, None, Some(kept)))
     }
 
-    /// The cases of packages that came, with their teams.
-    pub(crate) async fn cases(&self) -> Result<Vec<CaseView>, ApiFailure> {
-        let ledger = &self.station.ledger;
-        let mut counts: BTreeMap<(AuthorityId, String), u64> = BTreeMap::new();
-        let (mut after, mut seen) = (None, 0);
-        while seen < LOOKED_AT_MAX {
-            let page = ledger.exchanges(Some(Direction::In), None, PAGE, after);
-            let page = page.await.map_err(|e| stored(&e))?;
-            let Some(last) = page.last() else {
-                break;
-            };
-            after = Some(last.xid);
-            seen += page.len();
-            for exchange in page {
-                if let Some(case) = exchange.case_ref {
-                    *counts.entry((exchange.peer, case)).or_default() += 1;
-                }
-            }
+    /// A page of the cases of packages that came, with their teams.
+    pub(crate) async fn cases(&self, part: Part) -> Result<Page<CaseView>, ApiFailure> {
+        let page = self.station.ledger.cases(part.limit, part.after).await;
+        let (rows, more) = page.map_err(|e| stored(&e))?.into_parts();
+        let mut cases = Vec::with_capacity(rows.len());
+        for row in rows {
+            let kept = self.kept_team(&row.peer, &row.case).await?;
+            cases.push(view(row.peer, row.case, Some(row.packages), kept));
         }
-        let mut cases = Vec::with_capacity(counts.len());
-        for ((peer, case), packages) in counts {
-            let kept = self.kept_team(&peer, &case).await?;
-            cases.push(view(peer, case, Some(packages), kept));
-        }
-        Ok(cases)
+        Ok(Page::new(cases, more))
     }
 
     async fn kept_team(&self, peer: &AuthorityId, case: &str) -> Result<Option<Kept>, ApiFailure> {

@@ -17,6 +17,15 @@ use crate::policy::{Consent, Consented, Purpose, Restriction, Terms};
 use crate::receipt::{self, Disclosure, Kind, Receipt, disclosure, items};
 use crate::store::{Direction, Exchange, StatementRow};
 
+/// The statements that say what a package is bound by. There is a limit to how many of them there can be.
+const BINDING: &[Kind] = &[
+    Kind::Dispatch,
+    Kind::Handover,
+    Kind::RestrictionChanged,
+    Kind::ConsentAsked,
+    Kind::ConsentGiven,
+];
+
 /// A receipt and the note that it stands in.
 #[derive(Debug)]
 pub(crate) struct Signed {
@@ -214,8 +223,9 @@ impl Daemon {
 
     /// The statements that bind this package.
     pub(crate) async fn chain_of(&self, row: &Exchange) -> Result<Chain, ApiFailure> {
-        let rows = self.station.ledger.statements(&row.xid).await;
-        let rows = rows.map_err(|e| stored(&e))?;
+        let follows = Kind::Access.profile().follows;
+        let read = self.station.ledger.chain(&row.xid, BINDING, follows).await;
+        let (rows, newest) = read.map_err(|e| stored(&e))?;
         let keys = self.parties(row).ok_or_else(|| altered("peer"))?;
         let dispatch = sealed(row, &rows, &keys)?;
         let disclosed = disclosure::check_against(&dispatch.receipt.sd, &row.disclosures);
@@ -226,7 +236,8 @@ impl Daemon {
         let items = items::item_terms(&dispatch.receipt, origin.as_ref(), &disclosed);
         let items = items.map_err(|_| altered("terms of items"))?;
         let sealed = dispatch.receipt.terms.clone();
-        let accessed = accessed(&rows)?.unwrap_or(dispatch);
+        let accessed = newest.as_ref().map(self::read).transpose()?;
+        let accessed = accessed.unwrap_or(dispatch);
         let mut chain = Chain {
             sealed: sealed.ok_or_else(|| altered("terms"))?,
             manifest,
@@ -272,16 +283,6 @@ fn sealed(
     }
     let receipt = dispatch;
     Ok(Signed { note, receipt })
-}
-
-/// The newest statement that one about an opening may follow.
-fn accessed(rows: &[StatementRow]) -> Result<Option<Signed>, ApiFailure> {
-    let follows = Kind::Access.profile().follows;
-    let may = |row: &&StatementRow| {
-        let kind = Kind::parse(&row.kind);
-        kind.is_ok_and(|kind| follows.contains(&kind))
-    };
-    rows.iter().rev().find(may).map(read).transpose()
 }
 
 /// The statement of this row; its signatures are not looked at.

@@ -1,17 +1,19 @@
 //! Consent: a receiver asks for more than the terms permit, and the sender gives it until the end of a day, or refuses. Both
 //! are statements of their own, told until they are acknowledged; the words of either side travel beside them.
 
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
+
 use crate::api::server::ApiFailure;
 use crate::api::types::{AskConsent, ConsentView, GrantConsent};
-use crate::base::Timestamp;
-use crate::base::Xid;
+use crate::base::{Digest, Page, Timestamp, Xid, limits};
 use crate::daemon::Daemon;
 use crate::daemon::chain::{Chain, Signed, read};
 use crate::daemon::notices::Notice;
 use crate::daemon::openings::altered;
 use crate::daemon::restrictions::only_sealing_sets;
 use crate::daemon::retention::terms_now;
-use crate::daemon::routes::stored;
+use crate::daemon::routes::{Part, stored};
 use crate::daemon::statements::{
     Stated, check_justification, commit_failure, unsigned, who_and_why,
 };
@@ -19,6 +21,10 @@ use crate::policy::{Denial, Onward, ReasonCode, Restriction, instrument};
 use crate::receipt::{Disclosure, Kind, Reason, Receipt, disclosure};
 use crate::store::{self, Direction, Exchange, Op, Phase, StatementRow};
 
+/// Wishes and answers.
+const CONSENT: &[Kind] = &[Kind::ConsentAsked, Kind::ConsentGiven, Kind::ConsentRefused];
+/// Wishes read at a time.
+const PAGE: u32 = 1_000;
 /// Hex digits of the name of a wish.
 const NAME_DIGITS: usize = 16;
 /// The fewest digits by which one is found.
@@ -139,7 +145,16 @@ impl Daemon {
             let waits = it.state(self.station.clock()) == "waiting";
             waits && (asked.purpose, &asked.third) == (wish.purpose, &wish.third)
         };
-        if let Some(known) = self.wishes_of(&row).await?.into_iter().find(same) {
+        let asked = self.wishes_of(&row).await?;
+        if asked.len() >= limits::NOTICES_MAX {
+            let message = format!(
+                "{} was asked {} times about this package already: it takes no more",
+                row.peer,
+                asked.len()
+            );
+            return Err(ApiFailure::usage("too-many-wishes", message));
+        }
+        if let Some(known) = asked.into_iter().find(same) {
             let message = format!("this was asked already, as {}", known.name());
             return Err(ApiFailure::nothing("asked-already", message).next("rogatory consent list"));
         }
@@ -220,24 +235,32 @@ impl Daemon {
         self.consent_view(&self.wish(name).await?).await
     }
 
-    /// All wishes that were asked here or of this authority, newest first: those of the last 10,000.
-    pub(crate) async fn consent_views(&self) -> Result<Vec<ConsentView>, ApiFailure> {
-        let mut views = Vec::new();
-        for asked in self.asked().await? {
-            let wished = self.wished(&asked).await?;
-            views.push(self.consent_view(&wished).await?);
+    /// A page of the wishes that were asked here or of this authority, newest first.
+    pub(crate) async fn consent_views(&self, part: Part) -> Result<Page<ConsentView>, ApiFailure> {
+        let page = self.station.ledger.asked(part.limit, part.after).await;
+        let (rows, more) = page.map_err(|e| stored(&e))?.into_parts();
+        let mut views = Vec::with_capacity(rows.len());
+        let mut known: HashMap<Xid, BTreeMap<Digest, Wished>> = HashMap::new();
+        for row in rows {
+            let xid = row.xid.ok_or_else(|| altered("wish"))?;
+            let wishes = match known.entry(xid) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => {
+                    let wishes = self.wishes_of(&self.exchange(&xid).await?).await?;
+                    let named = wishes.into_iter().map(|it| (it.asked.note.digest(), it));
+                    new.insert(named.collect())
+                }
+            };
+            let this = wishes.remove(&row.digest);
+            let this = this.ok_or_else(|| altered("wish"))?;
+            views.push(self.consent_view(&this).await?);
         }
-        Ok(views)
+        Ok(Page::new(views, more))
     }
 
     /// One wish, by its name or the first digits of it.
     pub(crate) async fn one_consent(&self, name: &str) -> Result<ConsentView, ApiFailure> {
         self.consent_view(&self.wish(name).await?).await
-    }
-
-    async fn asked(&self) -> Result<Vec<StatementRow>, ApiFailure> {
-        let asked = self.station.ledger.asked().await;
-        asked.map_err(|e| stored(&e))
     }
 
     async fn wish(&self, wanted: &str) -> Result<Wished, ApiFailure> {
@@ -246,9 +269,15 @@ impl Daemon {
             return Err(ApiFailure::usage("short-id", message));
         }
         let mut found = Vec::new();
-        for row in self.asked().await? {
-            if name(&read(&row)?).starts_with(wanted) {
-                found.push(row);
+        let mut next = Some(None);
+        while let Some(after) = next {
+            let page = self.station.ledger.asked(PAGE, after).await;
+            let (rows, more) = page.map_err(|e| stored(&e))?.into_parts();
+            next = more.map(Some);
+            for row in rows {
+                if name(&read(&row)?).starts_with(wanted) {
+                    found.push(row);
+                }
             }
         }
         match found.as_slice() {
@@ -275,23 +304,22 @@ impl Daemon {
 
     /// What was asked for about this package, oldest first.
     async fn wishes_of(&self, row: &Exchange) -> Result<Vec<Wished>, ApiFailure> {
-        let rows = self.station.ledger.statements(&row.xid).await;
+        let rows = self.station.ledger.statements_of(&row.xid, CONSENT).await;
         let rows = rows.map_err(|e| stored(&e))?;
         let of = |is: fn(Kind) -> bool| {
             let kind = move |row: &&StatementRow| Kind::parse(&row.kind).is_ok_and(is);
             rows.iter().filter(kind).map(read)
         };
-        let answers: Vec<Signed> = of(Kind::is_answer).collect::<Result<_, _>>()?;
-        let mut answers: Vec<_> = answers.into_iter().map(Some).collect();
+        let mut answers = HashMap::new();
+        for answer in of(Kind::is_answer) {
+            let answer = answer?;
+            // A wish is answered once; another answer would not have been taken.
+            answers.entry(answer.receipt.prev).or_insert(answer);
+        }
         let mut wishes = Vec::new();
         for asked in of(|kind| kind == Kind::ConsentAsked) {
             let asked = asked?;
-            let text = Some(asked.note.text_digest());
-            let is_to = |it: &&mut Option<Signed>| {
-                let to = it.as_ref().and_then(|it| it.receipt.prev);
-                to.is_some() && to == text
-            };
-            let answer = answers.iter_mut().find(is_to).and_then(Option::take);
+            let answer = answers.remove(&Some(asked.note.text_digest()));
             let row = row.clone();
             wishes.push(Wished { row, asked, answer });
         }

@@ -1,7 +1,8 @@
 //! What follows from passing on, and happens by itself: the first sender gets a copy of what the third authority has signed, and
 //! what it changes in its terms reaches the third authority. Whatever is missing is done at the next look, after a kill too.
 
-use std::collections::BTreeSet;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,14 +10,14 @@ use tokio::sync::Notify;
 
 use crate::api::server::ApiFailure;
 use crate::api::types::{OnwardView, Restrict};
-use crate::base::Timestamp;
+use crate::base::{Page, Timestamp, Xid};
 use crate::daemon::Daemon;
 use crate::daemon::chain::{Chain, Signed, read};
 use crate::daemon::courier::draining;
 use crate::daemon::notices::Notice;
 use crate::daemon::onward::{self, Pair, must_follow};
 use crate::daemon::openings::altered;
-use crate::daemon::routes::stored;
+use crate::daemon::routes::{Part, stored};
 use crate::policy::Terms;
 use crate::receipt::{self, Disclosure, Kind, disclosure};
 use crate::seal;
@@ -24,6 +25,10 @@ use crate::store::{self, Exchange, Phase, StatementRow};
 
 /// How often everything is looked at that was passed on, whatever was heard.
 const LOOK_EVERY: Duration = Duration::from_hours(1);
+/// What a third authority has signed of what was passed on, once both have.
+const FINAL: &[Kind] = &[Kind::Handover, Kind::Destroyed];
+/// What says that a package was passed on.
+const ONWARD: &[Kind] = &[Kind::Onward];
 /// Who changes the terms of what was passed on, where its sender has changed them.
 const BY_ITSELF: &str = "rogatory";
 const WHY: &str = "the authority that sent the package first has changed its terms";
@@ -79,7 +84,7 @@ impl Daemon {
     async fn follow(&self, pair: Pair) -> Result<(), ApiFailure> {
         let held = self.exchange(&pair.held).await?;
         let onward = self.exchange(&pair.onward).await?;
-        let statements = self.station.ledger.statements(&pair.onward).await;
+        let statements = self.station.ledger.statements_of(&pair.onward, FINAL).await;
         let both = Both {
             chain: self.chain_of(&held).await?,
             held,
@@ -114,11 +119,7 @@ impl Daemon {
         let told = self.told(&both.held).await?;
         let mut all = true;
         for row in &both.statements {
-            let is_final = row.signatures == 2
-                && [Kind::Handover, Kind::Destroyed]
-                    .map(Kind::as_str)
-                    .contains(&row.kind.as_str());
-            if !is_final {
+            if row.signatures != 2 {
                 continue;
             }
             let signed = read(row)?;
@@ -144,10 +145,9 @@ impl Daemon {
 
     /// The receipts of third authorities of which the sender of this package was told.
     async fn told(&self, held: &Exchange) -> Result<BTreeSet<crate::base::Digest>, ApiFailure> {
-        let rows = self.station.ledger.statements(&held.xid).await;
+        let rows = self.station.ledger.statements_of(&held.xid, ONWARD).await;
         let rows = rows.map_err(|e| stored(&e))?;
-        let onward = rows.iter().filter(|it| it.kind == Kind::Onward.as_str());
-        let read: Vec<Signed> = onward.map(read).collect::<Result<_, _>>()?;
+        let read: Vec<Signed> = rows.iter().map(read).collect::<Result<_, _>>()?;
         Ok(read.iter().filter_map(|it| it.receipt.subject).collect())
     }
 
@@ -176,19 +176,34 @@ impl Daemon {
             .map_err(crate::daemon::statements::commit_failure)
     }
 
-    /// What was passed on of what this authority has sent or received, newest first.
-    pub(crate) async fn onward_views(&self) -> Result<Vec<OnwardView>, ApiFailure> {
-        let rows = self.station.ledger.passed_on().await;
-        let mut seen = BTreeSet::new();
-        let mut views = Vec::new();
-        for row in rows.map_err(|e| stored(&e))? {
+    /// A page of what was passed on of what this authority has sent or received, newest first.
+    pub(crate) async fn onward_views(&self, part: Part) -> Result<Page<OnwardView>, ApiFailure> {
+        let page = self.station.ledger.passed_on(part.limit, part.after).await;
+        let (rows, more) = page.map_err(|e| stored(&e))?.into_parts();
+        let mut views = Vec::with_capacity(rows.len());
+        let mut newest: HashMap<Xid, BTreeMap<Xid, i64>> = HashMap::new();
+        for row in rows {
             let view = self.onward_view(&row).await?;
             // A receipt of destruction comes after that of the handover, and stands for both.
-            if seen.insert(view.onward) {
+            let known = match newest.entry(view.package) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => new.insert(self.newest_onward(&view.package).await?),
+            };
+            if known.get(&view.onward) == Some(&row.seq) {
                 views.push(view);
             }
         }
-        Ok(views)
+        Ok(Page::new(views, more))
+    }
+
+    /// The newest statement about each exchange in which this package was passed on.
+    async fn newest_onward(&self, package: &Xid) -> Result<BTreeMap<Xid, i64>, ApiFailure> {
+        let rows = self.station.ledger.statements_of(package, ONWARD).await;
+        let mut newest = BTreeMap::new();
+        for row in rows.map_err(|e| stored(&e))? {
+            newest.insert(self.onward_view(&row).await?.onward, row.seq);
+        }
+        Ok(newest)
     }
 
     async fn onward_view(&self, row: &StatementRow) -> Result<OnwardView, ApiFailure> {

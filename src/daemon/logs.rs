@@ -2,9 +2,10 @@
 
 use crate::api::server::ApiFailure;
 use crate::api::types::{AlarmView, CosignedView, LogStatus, Problem, ProofView, RecoveringView};
-use crate::base::Digest;
+use crate::base::{Digest, Page};
 use crate::daemon::Daemon;
 use crate::daemon::publisher;
+use crate::daemon::routes::Part;
 use crate::daemon::statements::commit_failure;
 use crate::store::AlarmKind;
 use crate::store::StatementRow;
@@ -120,11 +121,15 @@ impl Daemon {
         }))
     }
 
-    /// The proofs of one statement, named by its digest, or of those of one package.
-    pub(crate) async fn proofs(&self, name: &str) -> Result<Vec<ProofView>, ApiFailure> {
+    /// The proofs of one statement, named by its digest, or a page of those of the statements of one package.
+    pub(crate) async fn proofs(
+        &self,
+        name: &str,
+        part: Part,
+    ) -> Result<Page<ProofView>, ApiFailure> {
         let ledger = &self.station.ledger;
         let stored = |e: StoreFault| ApiFailure::storage("store", e.to_string());
-        let rows = if let Some(digest) = Digest::parse(name) {
+        let (rows, more) = if let Some(digest) = Digest::parse(name) {
             let found = ledger.statement(&digest).await.map_err(stored)?;
             let missing = || {
                 ApiFailure::missing(
@@ -133,11 +138,12 @@ impl Daemon {
                 )
                 .next("rogatory receipt list --json")
             };
-            vec![found.ok_or_else(missing)?]
+            (vec![found.ok_or_else(missing)?], None)
         } else {
             let xid = self.find(name).await?;
             self.exchange(&xid).await?;
-            ledger.statements(&xid).await.map_err(stored)?
+            let page = ledger.statements(&xid, part.limit, part.after).await;
+            page.map_err(stored)?.into_parts()
         };
         let last = rows.iter().filter_map(|row| row.leaf).max();
         if last.is_some_and(|last| ledger.head().is_none_or(|head| head.size <= last)) {
@@ -147,12 +153,12 @@ impl Daemon {
         for row in &rows {
             proofs.extend(self.proof(row).await.map_err(stored)?);
         }
-        if proofs.is_empty() {
+        if proofs.is_empty() && part.after.is_none() && more.is_none() {
             let text = "only what this authority has signed is in its log, and this is not";
             return Err(
                 ApiFailure::missing("not-logged", text).next("ask the authority that signed it")
             );
         }
-        Ok(proofs)
+        Ok(Page::new(proofs, more))
     }
 }

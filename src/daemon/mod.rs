@@ -38,6 +38,7 @@ mod roster;
 mod routes;
 mod sealed;
 mod seals;
+mod soundness;
 mod start;
 mod statements;
 mod stop;

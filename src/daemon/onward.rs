@@ -255,10 +255,12 @@ impl Daemon {
     }
 
     async fn dispatch_of(&self, row: &Exchange) -> Result<Signed, ApiFailure> {
-        let rows = self.station.ledger.statements(&row.xid).await;
-        let rows = rows.map_err(|e| stored(&e))?;
-        let dispatch = rows.iter().find(|it| it.kind == Kind::Dispatch.as_str());
-        read(dispatch.ok_or_else(|| altered("dispatch"))?)
+        let rows = self
+            .station
+            .ledger
+            .statements_of(&row.xid, &[Kind::Dispatch]);
+        let rows = rows.await.map_err(|e| stored(&e))?;
+        read(rows.first().ok_or_else(|| altered("dispatch"))?)
     }
 
     /// The header for the third authority.

@@ -16,6 +16,9 @@ use crate::identity::statement::Note;
 use crate::receipt::{self, Kind, Used};
 use crate::store::{Direction, Exchange, Phase};
 
+/// Statements read at a time.
+const PAGE: u32 = 1_000;
+
 /// What the statements of a package say of its use.
 struct Uses {
     /// What no report has listed yet.
@@ -119,19 +122,22 @@ impl Daemon {
     }
 
     async fn uses(&self, row: &Exchange) -> Result<Uses, ApiFailure> {
-        let rows = self.station.ledger.statements(&row.xid).await;
-        let rows = rows.map_err(|e| stored(&e))?;
-        let mut listed = BTreeSet::new();
-        let mut followed = BTreeSet::new();
+        let (mut listed, mut followed) = (BTreeSet::new(), BTreeSet::new());
         let mut all = Vec::new();
-        for statement in &rows {
-            let note = Note::parse(&statement.note).map_err(|_| altered("statements"))?;
-            let receipt = receipt::open(&note).map_err(|_| altered("statements"))?;
-            if receipt.kind == Kind::UseReport {
-                followed.extend(receipt.prev);
-                listed.extend(receipt.uses.iter().map(|used| used.receipt));
-            } else if let Some(used) = Used::of(&receipt, &note) {
-                all.push(used);
+        let mut next = Some(None);
+        while let Some(after) = next {
+            let page = self.station.ledger.statements(&row.xid, PAGE, after).await;
+            let (rows, more) = page.map_err(|e| stored(&e))?.into_parts();
+            next = more.map(Some);
+            for statement in &rows {
+                let note = Note::parse(&statement.note).map_err(|_| altered("statements"))?;
+                let receipt = receipt::open(&note).map_err(|_| altered("statements"))?;
+                if receipt.kind == Kind::UseReport {
+                    followed.extend(receipt.prev);
+                    listed.extend(receipt.uses.iter().map(|used| used.receipt));
+                } else if let Some(used) = Used::of(&receipt, &note) {
+                    all.push(used);
+                }
             }
         }
         all.retain(|used| !listed.contains(&used.receipt));

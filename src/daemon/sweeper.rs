@@ -14,10 +14,13 @@ use crate::identity::statement::Note;
 use crate::receipt;
 use crate::receipt::Kind;
 use crate::receipt::Reason;
+use crate::store::Direction;
 use crate::store::Exchange;
 use crate::store::Op;
 use crate::store::Phase;
 
+/// Exchanges read at a time.
+const PAGE: u32 = 1_000;
 /// How often a checkpoint is signed, if the log has grown.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(10);
 /// How often the rest is looked at.
@@ -95,31 +98,37 @@ async fn sweep(daemon: &Arc<Daemon>) {
 
 /// States `expired` for what could not be consigned in the configured time, or whose terms have ended.
 async fn expire(daemon: &Daemon, now: Timestamp) {
-    let outbox = match daemon.station.ledger.outbox(None, None).await {
-        Ok(outbox) => outbox,
-        Err(e) => return tracing::error!("cannot read the outbox: {e}"),
-    };
-    for exchange in outbox
-        .into_iter()
-        .filter(|exchange| exchange.phase == Phase::Dispatched)
-    {
-        let Some(reason) = over(daemon, &exchange, now) else {
-            continue;
+    let ledger = &daemon.station.ledger;
+    let mut next = Some(None);
+    while let Some(after) = next {
+        let waiting = ledger.exchanges(Some(Direction::Out), Some(Phase::Dispatched), PAGE, after);
+        let (waiting, more) = match waiting.await {
+            Ok(page) => page.into_parts(),
+            Err(e) => return tracing::error!("cannot read the outbox: {e}"),
         };
-        let code = reason.code.clone();
-        match expired(daemon, &exchange, reason) {
-            Ok(ops) => match daemon.station.ledger.commit(ops).await {
-                Ok(_) => {
-                    tracing::warn!(xid = %exchange.xid, code, "given up: the package was not consigned in time");
-                }
-                Err(e) => tracing::warn!(xid = %exchange.xid, "cannot give the package up: {e}"),
-            },
-            Err(e) => {
-                tracing::error!(xid = %exchange.xid, "cannot state that the package expired: {e}");
+        next = more.map(Some);
+        for exchange in waiting {
+            if let Some(reason) = over(daemon, &exchange, now) {
+                give_up(daemon, &exchange, reason).await;
             }
         }
-        daemon.ring(&exchange.peer);
     }
+}
+
+async fn give_up(daemon: &Daemon, exchange: &Exchange, reason: Reason) {
+    let code = reason.code.clone();
+    match expired(daemon, exchange, reason) {
+        Ok(ops) => match daemon.station.ledger.commit(ops).await {
+            Ok(_) => {
+                tracing::warn!(xid = %exchange.xid, code, "given up: the package was not consigned in time");
+            }
+            Err(e) => tracing::warn!(xid = %exchange.xid, "cannot give the package up: {e}"),
+        },
+        Err(e) => {
+            tracing::error!(xid = %exchange.xid, "cannot state that the package expired: {e}");
+        }
+    }
+    daemon.ring(&exchange.peer);
 }
 
 fn over(daemon: &Daemon, exchange: &Exchange, now: Timestamp) -> Option<Reason> {

@@ -12,8 +12,8 @@ use crate::net::outbound::Attempt;
 use crate::net::reader::FrameReader;
 use crate::net::session::{Ended, Session};
 use crate::receipt;
-use crate::receipt::{Disclosure, Kind, Receipt};
-use crate::store::{self, CommitFault, Direction, Exchange, Op, Phase};
+use crate::receipt::{Disclosure, Kind};
+use crate::store::{self, CommitFault, Direction, Exchange, Op, Phase, StatementRow, StoreFault};
 use crate::transfer::after::{self, After};
 use crate::transfer::{Fault, Outcome, PATIENCE_MS};
 use crate::wire::Frame;
@@ -102,7 +102,7 @@ async fn hear(session: &Session, said: Said) -> Result<Heard, Attempt> {
     let Some(exchange) = exchange.filter(|row| row.peer == *session.peer_id()) else {
         return Ok(Err(unknown()));
     };
-    let held = notes(session, &xid).await?;
+    let held = notes(session, &exchange).await?;
     let after = match after::judge(&station.own, &session.other(), &held, note) {
         Ok(after) => after,
         Err(fault) => return Ok(Err(fault)),
@@ -130,15 +130,13 @@ async fn hear(session: &Session, said: Said) -> Result<Heard, Attempt> {
         return Ok(Err(unknown()));
     }
     let (ops, answer) = if kind == Kind::Destroyed {
+        // Stricter terms that were still to be told are of no use any more.
         let mut ops = step(
             session,
-            &held,
-            (xid, kind, &note),
+            &exchange,
+            (kind, &note),
             (phases, Phase::Destroyed),
         );
-        // Stricter terms that were still to be told are of no use any more; new ones may have been signed meanwhile.
-        let steps = exchange.steps;
-        ops.insert(0, Op::Unmoved { xid, steps });
         ops.push(Op::calm(xid));
         (ops, Frame::Receipt(note.bytes().to_vec()))
     } else {
@@ -146,7 +144,7 @@ async fn hear(session: &Session, said: Said) -> Result<Heard, Attempt> {
             tracing::warn!(%xid, peer = %exchange.peer, %kind, "the receiver tells of a package of ours");
         }
         let stays = exchange.phase;
-        let mut ops = step(session, &held, (xid, kind, &note), (&[stays], stays));
+        let mut ops = step(session, &exchange, (kind, &note), (&[stays], stays));
         ops.extend(words.map(|words| Op::Meta {
             key: store::disclosures_key(&note.digest()),
             value: json::canonical(&words),
@@ -202,16 +200,54 @@ fn unknown() -> Fault {
     )
 }
 
-/// The notes of an exchange, as they are kept.
-async fn notes(session: &Session, xid: &Xid) -> Result<Vec<Note>, Attempt> {
-    let rows = session.station.ledger.statements(xid).await;
-    let rows = rows.map_err(|e| store_fault(&e))?;
+/// What both sides may follow of a package that was handed over: so much, and no more, may come after it.
+const SHARED: &[Kind] = &[
+    Kind::Dispatch,
+    Kind::Handover,
+    Kind::RestrictionChanged,
+    Kind::ConsentAsked,
+    Kind::ConsentGiven,
+    Kind::ConsentRefused,
+    Kind::Destroyed,
+];
+
+/// The same, and what the receiver has told: that is counted.
+const TOLD: &[Kind] = &[
+    Kind::Dispatch,
+    Kind::Handover,
+    Kind::RestrictionChanged,
+    Kind::Access,
+    Kind::ContentMismatch,
+    Kind::UseReport,
+    Kind::Onward,
+    Kind::ConsentAsked,
+    Kind::ConsentGiven,
+    Kind::ConsentRefused,
+    Kind::Destroyed,
+];
+
+/// The notes of an exchange that matter for what the other side may say, as they are kept. What a receiver has stated for itself
+/// alone, which has no limit, is not among them.
+async fn notes(session: &Session, exchange: &Exchange) -> Result<Vec<Note>, Attempt> {
+    let kinds = match exchange.direction {
+        Direction::In => SHARED,
+        Direction::Out => TOLD,
+    };
+    let rows = session.station.ledger.statements_of(&exchange.xid, kinds);
+    read(exchange, rows.await)
+}
+
+fn read(
+    exchange: &Exchange,
+    rows: Result<Vec<StatementRow>, StoreFault>,
+) -> Result<Vec<Note>, Attempt> {
     let damaged = |e: crate::identity::statement::StatementFault| {
         Attempt::Local(Fault::new(
             "ledger-altered",
-            format!("a statement of {xid}: {e}"),
+            format!("a statement of {}: {e}", exchange.xid),
         ))
     };
+    let rows = rows.map_err(|e| store_fault(&e))?;
     let notes = rows.iter().map(|row| Note::parse(&row.note));
     notes.collect::<Result<_, _>>().map_err(damaged)
 }
@@ -220,41 +256,52 @@ async fn notes(session: &Session, xid: &Xid) -> Result<Vec<Note>, Attempt> {
 /// signed is no leaf of our log.
 fn step(
     session: &Session,
-    held: &[Note],
-    (xid, kind, note): (Xid, Kind, &Note),
+    exchange: &Exchange,
+    (kind, note): (Kind, &Note),
     (from, to): (&[Phase], Phase),
 ) -> Vec<Op> {
-    let station = &session.station;
+    let (station, xid, steps) = (&session.station, exchange.xid, exchange.steps);
     let logged = note.signatures().len() > 1;
-    vec![
+    let crossed = crosses(exchange, note);
+    let newest = if crossed {
+        exchange.last_note.clone()
+    } else {
+        note.bytes().to_vec()
+    };
+    let mut ops = vec![
         station.statement(kind, note, Some(xid), logged),
         Op::Advance {
             xid,
             from: from.to_vec(),
             to,
-            last_note: Some(newest(held, note).bytes().to_vec()),
+            last_note: Some(newest),
             at: station.clock(),
         },
-    ]
+    ];
+    // The terms in force may have been changed here meanwhile, or what is the newest under them.
+    if crossed || exchange.direction == Direction::Out {
+        ops.insert(0, Op::Unmoved { xid, steps });
+    }
+    ops
 }
 
-/// The last statement under the terms in force, once this one came.
-fn newest<'n>(held: &'n [Note], came: &'n Note) -> &'n Note {
-    let all = held.iter().chain([came]);
-    let all = all.filter_map(|note| Some((note, receipt::open(note).ok()?)));
-    let (notes, receipts): (Vec<_>, Vec<_>) = all.unzip();
-    let receipts: Vec<_> = receipts.iter().collect();
-    let at = receipt::newest(&receipts);
-    at.and_then(|at| notes.get(at).copied()).unwrap_or(came)
+/// Whether what came crossed a change of terms on its way, and names the terms before it: then the newest statement under the
+/// terms in force is the one that was the newest before.
+fn crosses(exchange: &Exchange, came: &Note) -> bool {
+    let open = |note: &Note| receipt::open(note).ok();
+    let before = Note::parse(&exchange.last_note).ok();
+    let (Some(before), Some(came)) = (before.as_ref().and_then(open), open(came)) else {
+        return false;
+    };
+    came.kind != Kind::RestrictionChanged && came.terms != before.terms
 }
 
 /// Tells the peer what this authority has said of a package after its handover, until it has acknowledged it.
 pub(crate) async fn tell(session: &Session, exchange: &Exchange) -> Result<Outcome, Attempt> {
     // A committed destruction can be read before its key is overwritten and its journal has it: not told before both are.
     session.station.ledger.settled().await?;
-    let held = notes(session, &exchange.xid).await?;
-    for (kind, note) in to_tell(session, exchange, &held).await? {
-        let answer = ask(session, kind, note).await?;
+    for (kind, note) in to_tell(session, exchange).await? {
+        let answer = ask(session, kind, &note).await?;
         if let Some(outcome) = answered(session, exchange, (kind, answer)).await? {
             return Ok(outcome);
         }
@@ -289,33 +336,19 @@ pub(crate) async fn tell(session: &Session, exchange: &Exchange) -> Result<Outco
 }
 
 /// The statements that the peer has not acknowledged, oldest first.
-async fn to_tell<'n>(
-    session: &Session,
-    exchange: &Exchange,
-    held: &'n [Note],
-) -> Result<Vec<(Kind, &'n Note)>, Attempt> {
-    let mut all = Vec::new();
-    for note in held {
-        let Ok(Receipt { kind, .. }) = receipt::open(note) else {
-            continue;
-        };
-        let is_due = if after::is_marked(kind) {
-            let key = store::tell_key(&note.digest());
-            let mark = session.station.ledger.meta(&key).await;
-            let mark = mark.map_err(|e| store_fault(&e))?;
-            mark.is_some_and(|mark| mark == store::DUE)
-        } else {
-            let own = [
-                (Kind::RestrictionChanged, Phase::RestrictionSigned),
-                (Kind::Destroyed, Phase::DestructionSigned),
-            ];
-            own.contains(&(kind, exchange.phase))
-        };
-        if is_due {
-            all.push((kind, note));
-        }
-    }
-    Ok(all)
+async fn to_tell(session: &Session, exchange: &Exchange) -> Result<Vec<(Kind, Note)>, Attempt> {
+    let all: &[Kind] = if exchange.phase == Phase::RestrictionSigned {
+        &[Kind::RestrictionChanged]
+    } else if exchange.phase == Phase::DestructionSigned {
+        &[Kind::Destroyed]
+    } else {
+        &[]
+    };
+    let ledger = &session.station.ledger;
+    let rows = ledger.to_tell(&exchange.xid, after::MARKED, all).await;
+    let notes = read(exchange, rows)?.into_iter();
+    let known = notes.filter_map(|note| Some((receipt::open(&note).ok()?.kind, note)));
+    Ok(known.collect())
 }
 
 /// The part of the statement's disclosures that goes along with it.
@@ -383,14 +416,16 @@ async fn answered(
         (Kind::Destroyed, Frame::Receipt(bytes)) => {
             // Stricter terms may have come while the answer was on its way: what was read before does not know them.
             let _turn = station.take_over(exchange.xid).await;
-            let held = notes(session, &exchange.xid).await?;
+            let now = station.ledger.exchange(&exchange.xid).await;
+            let now = now.map_err(|e| store_fault(&e))?;
+            let exchange = &now.ok_or_else(|| Attempt::Local(unknown()))?;
+            let held = notes(session, exchange).await?;
             let both = match after::completed(&station.own, &session.other(), &held, &bytes) {
                 Ok(both) => both,
                 Err(fault) => return Ok(Some(Outcome::Faulted(fault))),
             };
             let ends = (&[Phase::DestructionSigned][..], Phase::Destroyed);
-            let said = (exchange.xid, Kind::Destroyed, &both);
-            let mut ops = step(session, &held, said, ends);
+            let mut ops = step(session, exchange, (Kind::Destroyed, &both), ends);
             ops.push(Op::calm(exchange.xid));
             station.ledger.commit(ops).await?;
             Ok(Some(Outcome::Ended))

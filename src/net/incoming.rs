@@ -24,9 +24,20 @@ pub(crate) fn store_fault(e: &StoreFault) -> Attempt {
     Attempt::Local(Fault::new("store", e.to_string()))
 }
 
+/// What a delivery leads to.
+pub(crate) const DELIVERY: &[Kind] = &[
+    Kind::Dispatch,
+    Kind::Rejected,
+    Kind::Consigned,
+    Kind::Handover,
+    Kind::HandoverFailed,
+    Kind::Expired,
+    Kind::Withdrawn,
+];
+
 /// What the ledger knows of an incoming exchange.
 pub(crate) async fn known(station: &Station, row: &Exchange) -> Result<Known, Attempt> {
-    let rows = station.ledger.statements(&row.xid).await;
+    let rows = station.ledger.statements_of(&row.xid, DELIVERY).await;
     let rows = rows.map_err(|e| store_fault(&e))?;
     let note = |kind: Kind| {
         let found = rows

@@ -13,6 +13,7 @@ use crate::base::limits;
 use crate::identity::statement::Note;
 use crate::net::after;
 use crate::net::frames::write_frame;
+use crate::net::incoming::DELIVERY;
 use crate::net::pace::{Brake, Class};
 use crate::net::part::{Part, Payload, send_part};
 use crate::net::reader::FrameReader;
@@ -94,7 +95,7 @@ pub(crate) async fn load(station: &Station, exchange: &Exchange) -> Result<Store
     let broken = |e: StoreFault| Attempt::Local(Fault::new("store", e.to_string()));
     let rows = station
         .ledger
-        .statements(&exchange.xid)
+        .statements_of(&exchange.xid, DELIVERY)
         .await
         .map_err(broken)?;
     let progress = progress(exchange, &rows)?;

@@ -122,11 +122,6 @@ impl Group<'_> {
             self.apply(op, &mut opening)?;
         }
         self.settle(opening)?;
-        for op in ops {
-            if let Op::Statement { xid: Some(xid), .. } = op {
-                self.known.trim(xid);
-            }
-        }
         let size = self.tree.size();
         Ok(Commit { size })
     }

@@ -7,7 +7,6 @@ use rusqlite::Connection;
 use rusqlite::params;
 
 use crate::base::Digest;
-use crate::base::limits;
 use crate::store::Ledger;
 use crate::store::StoreFault;
 use crate::store::reader;
@@ -45,24 +44,6 @@ pub(crate) fn fill(db: &Connection, from: i64, to: i64) -> rusqlite::Result<()> 
 }
 
 impl Ledger {
-    /// The wishes for consent that were asked, here or by peers, newest first.
-    pub async fn asked(&self) -> Result<Vec<StatementRow>, StoreFault> {
-        self.read(move |db| {
-            let most = [limits::LEDGER_ROWS_MAX];
-            reader::rows(db, sql::STATEMENTS_ASKED, most, reader::statement)
-        })
-        .await
-    }
-
-    /// What says that packages were passed on, here or by their receivers, newest first.
-    pub async fn passed_on(&self) -> Result<Vec<StatementRow>, StoreFault> {
-        self.read(move |db| {
-            let most = [limits::LEDGER_ROWS_MAX];
-            reader::rows(db, sql::STATEMENTS_ONWARD, most, reader::statement)
-        })
-        .await
-    }
-
     /// The statement whose bytes have this digest.
     pub async fn statement(&self, digest: &Digest) -> Result<Option<StatementRow>, StoreFault> {
         let digest = *digest;

@@ -1,5 +1,7 @@
 //! The log as others see it: roots and proofs, cosigned checkpoints, tiles as files, and the guard against old states.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::path::Path;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -40,8 +42,6 @@ const LOG: &str = "log";
 const RECOVERING: &str = "log/recovering";
 /// Leaves read at once when the root is computed anew.
 const LEAVES_AT_ONCE: u64 = 10_000;
-/// Rows of one kind that are read at once.
-const ROWS_MAX: u32 = limits::LEDGER_ROWS_MAX;
 
 /// Roots of the full tiles of leaves, computed once: 32 bytes in memory for every 256 leaves.
 #[derive(Debug, Default)]
@@ -115,6 +115,23 @@ impl Subtrees for Source<'_> {
             }
         }
         Some(tree.root())
+    }
+}
+
+/// The same, each computed once: the paths of neighbours share most of theirs.
+struct Known<'a> {
+    source: &'a Source<'a>,
+    hashes: RefCell<HashMap<(u8, u64), Digest>>,
+}
+
+impl Subtrees for Known<'_> {
+    fn hash(&self, level: u8, index: u64) -> Option<Digest> {
+        if let Some(known) = self.hashes.borrow().get(&(level, index)) {
+            return Some(*known);
+        }
+        let hash = self.source.hash(level, index)?;
+        self.hashes.borrow_mut().insert((level, index), hash);
+        Some(hash)
     }
 }
 
@@ -192,16 +209,17 @@ impl Ledger {
         .await
     }
 
-    /// The hashes of the log's first `size` leaves, in order.
-    pub async fn leaf_hashes(&self, size: u64) -> Result<Vec<Digest>, StoreFault> {
-        self.read(move |db| {
-            let leaves = reader::rows(db, sql::LEAVES, params![0, size], |row| {
-                let commitment = reader::digest(row, 0)?;
-                Ok(tlog::leaf_hash(&tlog::leaf_entry(&commitment)))
-            })?;
-            Ok(leaves)
-        })
-        .await
+    /// The paths from these leaves to the root over the first `size` leaves.
+    pub async fn paths(&self, size: u64, leaves: Vec<u64>) -> Result<Vec<Vec<Digest>>, StoreFault> {
+        let paths = self.with_tree(move |tree| {
+            let known = Known {
+                source: tree,
+                hashes: RefCell::default(),
+            };
+            let path = |leaf: &u64| proof::inclusion(size, *leaf, &known);
+            leaves.iter().map(path).collect::<Result<_, _>>()
+        });
+        paths.await?.map_err(|fault| damaged(&fault))
     }
 
     /// The root over the first `size` leaves; none if there are fewer.
@@ -339,7 +357,7 @@ impl Ledger {
 
     /// The newest checkpoints of all logs that were cosigned here.
     pub async fn witnessed_all(&self) -> Result<Vec<WitnessedRow>, StoreFault> {
-        self.read(|db| reader::rows(db, sql::WITNESSED_ALL, [ROWS_MAX], reader::witnessed))
+        self.read(|db| reader::rows(db, sql::WITNESSED_ALL, [], reader::witnessed))
             .await
     }
 
@@ -359,13 +377,13 @@ impl Ledger {
 
     /// What is wrong with others' logs.
     pub async fn alarms(&self) -> Result<Vec<AlarmRow>, StoreFault> {
-        self.read(|db| reader::rows(db, sql::ALARMS, [ROWS_MAX], reader::alarm))
+        self.read(|db| reader::rows(db, sql::ALARMS, [], reader::alarm))
             .await
     }
 
     /// The newest cosignature of each witness on the own log, those on the largest checkpoint first.
     pub async fn cosigned(&self) -> Result<Vec<CosignedRow>, StoreFault> {
-        self.read(|db| reader::rows(db, sql::COSIGNED, [ROWS_MAX], reader::cosigned))
+        self.read(|db| reader::rows(db, sql::COSIGNED, [], reader::cosigned))
             .await
     }
 }

@@ -9,8 +9,8 @@ use crate::store::rows::Phase;
 
 /// Exchanges that are remembered, at least; as many more are until they are forgotten together.
 const EXCHANGES_MAX: usize = 512;
-/// Statements of an exchange that is remembered; one with more is read again each time.
-const STATEMENTS_MAX: usize = 16;
+/// Statements of exchanges that are remembered, at which those exchanges grow old together. One exchange may have more.
+const STATEMENTS_MAX: usize = 1 << 16;
 
 /// The cell of the slot file that holds the key of an exchange's header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +39,8 @@ pub(crate) struct Known {
 pub(crate) struct Remembered {
     new: HashMap<Xid, Known>,
     old: HashMap<Xid, Known>,
+    /// Statements of those in `new`.
+    statements: usize,
 }
 
 impl Remembered {
@@ -50,10 +52,20 @@ impl Remembered {
     }
 
     pub(crate) fn put(&mut self, xid: Xid, known: Known) {
-        if self.new.len() >= EXCHANGES_MAX {
+        if self.new.len() >= EXCHANGES_MAX || self.statements >= STATEMENTS_MAX {
             self.old = std::mem::take(&mut self.new);
+            self.statements = 0;
         }
+        self.statements += known.statements.len();
         self.new.insert(xid, known);
+    }
+
+    /// Adds a statement to an exchange, if that is remembered.
+    pub(crate) fn add(&mut self, xid: &Xid, digest: Digest, seq: i64) {
+        if let Some(known) = self.get(xid) {
+            known.statements.push((digest, seq));
+            self.statements += 1;
+        }
     }
 
     pub(crate) fn forget(&mut self, xid: &Xid) {
@@ -61,16 +73,9 @@ impl Remembered {
         self.old.remove(xid);
     }
 
-    /// Forgets this exchange if it has grown long.
-    pub(crate) fn trim(&mut self, xid: &Xid) {
-        let is_long = |known: &Known| known.statements.len() > STATEMENTS_MAX;
-        if self.new.get(xid).is_some_and(is_long) {
-            self.new.remove(xid);
-        }
-    }
-
     pub(crate) fn clear(&mut self) {
         self.new.clear();
         self.old.clear();
+        self.statements = 0;
     }
 }

@@ -38,7 +38,6 @@ use crate::store::rows::Exchange;
 use crate::store::rows::PeerRow;
 use crate::store::rows::Phase;
 use crate::store::rows::Reached;
-use crate::store::rows::StatementRow;
 use crate::store::slots::SlotKeys;
 use crate::store::sql;
 use crate::store::writer::Batch;
@@ -265,49 +264,13 @@ impl Ledger {
             .await
     }
 
-    /// Exchanges, the newest first: of one direction, in one phase, begun before `after` (the last of the page before).
-    pub async fn exchanges(
-        &self,
-        direction: Option<Direction>,
-        phase: Option<Phase>,
-        limit: u32,
-        after: Option<Xid>,
-    ) -> Result<Vec<Exchange>, StoreFault> {
-        self.read(move |db| {
-            let limit = limit.min(limits::LEDGER_ROWS_MAX);
-            let before = match after {
-                Some(xid) => reader::row(db, sql::EXCHANGE_NO, [xid.as_bytes()], |row| row.get(0))?
-                    .unwrap_or(0),
-                None => i64::MAX,
-            };
-            let direction = direction.map(Direction::as_str);
-            let (query, values) = (reader::exchange, phase.map(Phase::as_str));
-            match (direction, values) {
-                (None, None) => reader::rows(db, sql::EXCHANGES, params![before, limit], query),
-                (Some(way), None) => {
-                    let values = params![before, way, limit];
-                    reader::rows(db, sql::EXCHANGES_WAY, values, query)
-                }
-                (None, Some(phase)) => {
-                    let values = params![before, phase, limit];
-                    reader::rows(db, sql::EXCHANGES_PHASE, values, query)
-                }
-                (Some(way), Some(phase)) => {
-                    let values = params![before, way, phase, limit];
-                    reader::rows(db, sql::EXCHANGES_WAY_PHASE, values, query)
-                }
-            }
-        })
-        .await
-    }
-
-    /// The exchanges whose id begins with these hex digits: all of them up to 16, which is one too many anyway.
+    /// The exchanges whose id begins with these hex digits: two where there are more, which is one too many anyway.
     pub async fn find(&self, prefix: &str) -> Result<Vec<Xid>, StoreFault> {
         let Some((first, last)) = bounds(prefix) else {
             return Ok(Vec::new());
         };
         self.read(move |db| {
-            let values = params![first, last, 16];
+            let values = params![first, last, 2];
             reader::rows(db, sql::FIND, values, |row| reader::xid(row, 0))
         })
         .await
@@ -325,27 +288,6 @@ impl Ledger {
     /// Answers once all that can be read now is done to its end: keys overwritten, destructions in their journal.
     pub async fn settled(&self) -> Result<(), CommitFault> {
         self.commit(Vec::new()).await.map(drop)
-    }
-
-    /// What is to be sent, oldest first, to one peer or to all; at most [`limits::LEDGER_ROWS_MAX`], begun after `after`.
-    pub async fn outbox(
-        &self,
-        peer: Option<&AuthorityId>,
-        after: Option<Xid>,
-    ) -> Result<Vec<Exchange>, StoreFault> {
-        let peer = peer.cloned();
-        self.read(move |db| {
-            let after = number(db, after)?;
-            let limit = limits::LEDGER_ROWS_MAX;
-            match &peer {
-                Some(peer) => {
-                    let values = params![after, peer.as_str(), limit];
-                    reader::rows(db, sql::OUTBOX_PEER, values, reader::exchange)
-                }
-                None => reader::rows(db, sql::OUTBOX, params![after, limit], reader::exchange),
-            }
-        })
-        .await
     }
 
     /// The peers to whom something is to be sent.
@@ -372,40 +314,6 @@ impl Ledger {
         .await
     }
 
-    /// What is being received, oldest first; at most [`limits::LEDGER_ROWS_MAX`], begun after `after`.
-    pub async fn receiving(&self, after: Option<Xid>) -> Result<Vec<Exchange>, StoreFault> {
-        self.read(move |db| {
-            let values = params![number(db, after)?, limits::LEDGER_ROWS_MAX];
-            reader::rows(db, sql::RECEIVING, values, reader::exchange)
-        })
-        .await
-    }
-
-    /// The statements of one exchange, oldest first.
-    pub async fn statements(&self, xid: &Xid) -> Result<Vec<StatementRow>, StoreFault> {
-        let xid = *xid;
-        self.desk
-            .ask(move |db| {
-                let values = params![xid.as_bytes(), limits::LEDGER_ROWS_MAX];
-                reader::rows(db, sql::STATEMENTS, values, reader::statement)
-            })
-            .await
-    }
-
-    /// Statements of all kinds, newest first: those with a number below `before`.
-    pub async fn statement_list(
-        &self,
-        limit: u32,
-        before: Option<i64>,
-    ) -> Result<Vec<StatementRow>, StoreFault> {
-        self.read(move |db| {
-            let before = before.unwrap_or(i64::MAX);
-            let values = params![before, limit.min(limits::LEDGER_ROWS_MAX)];
-            reader::rows(db, sql::STATEMENT_LIST, values, reader::statement)
-        })
-        .await
-    }
-
     /// The payload of an exchange, if it lives in the ledger.
     pub async fn payload(&self, xid: &Xid) -> Result<Option<Vec<u8>>, StoreFault> {
         let xid = *xid;
@@ -425,13 +333,12 @@ impl Ledger {
         }
     }
 
-    /// How far these exchanges have come, those that are known, with what holds them up; at most
-    /// [`limits::LEDGER_ROWS_MAX`] are looked at.
+    /// How far these exchanges have come, those that are known, with what holds them up.
     pub async fn standings(&self, xids: Vec<Xid>) -> Result<Vec<Reached>, StoreFault> {
         self.desk
             .ask(move |db| {
                 let mut standings = Vec::with_capacity(xids.len());
-                for xid in xids.iter().take(limits::LEDGER_ROWS_MAX as usize) {
+                for xid in &xids {
                     let values = [xid.as_bytes()];
                     standings.extend(reader::row(
                         db,

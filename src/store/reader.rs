@@ -158,6 +158,17 @@ pub(crate) fn exchange(row: &Row<'_>) -> rusqlite::Result<Exchange> {
     })
 }
 
+/// An exchange with its number, which comes after the columns of [`exchange`].
+pub(crate) fn numbered_exchange(row: &Row<'_>) -> rusqlite::Result<(i64, Exchange)> {
+    Ok((row.get(25)?, exchange(row)?))
+}
+
+/// A statement with its number.
+pub(crate) fn numbered_statement(row: &Row<'_>) -> rusqlite::Result<(i64, StatementRow)> {
+    let statement = statement(row)?;
+    Ok((statement.seq, statement))
+}
+
 /// How far an exchange has come, from the columns of the query in [`sql`].
 pub(crate) fn reached(row: &Row<'_>) -> rusqlite::Result<Reached> {
     Ok(Reached {

@@ -92,7 +92,7 @@ pub(crate) const WITNESSED_PUT: &str = "
 pub(crate) const WITNESSED: &str =
     "SELECT origin, size, root, note, at FROM witnessed WHERE origin = $1";
 pub(crate) const WITNESSED_ALL: &str =
-    "SELECT origin, size, root, note, at FROM witnessed ORDER BY origin LIMIT $1";
+    "SELECT origin, size, root, note, at FROM witnessed ORDER BY origin";
 pub(crate) const HEARD_PUT: &str = "
     INSERT INTO heard (origin, note, at, sum) VALUES ($1, $2, $3, $4) ON CONFLICT (origin) DO NOTHING";
 pub(crate) const HEARD_DROP: &str = "DELETE FROM heard WHERE origin = $1";
@@ -107,13 +107,13 @@ pub(crate) const ALARM_CALM: &str = "
 pub(crate) const ALARM: &str =
     "SELECT origin, kind, earlier, later, at FROM alarm WHERE origin = $1";
 pub(crate) const ALARMS: &str =
-    "SELECT origin, kind, earlier, later, at FROM alarm ORDER BY origin LIMIT $1";
+    "SELECT origin, kind, earlier, later, at FROM alarm ORDER BY origin";
 pub(crate) const COSIGNED_PUT: &str = "
     INSERT INTO cosigned (witness, size, note, line, at, sum) VALUES ($1, $2, $3, $4, $5, $6)
     ON CONFLICT (witness) DO UPDATE SET size = excluded.size, note = excluded.note, line = excluded.line,
         at = excluded.at, sum = excluded.sum WHERE excluded.size >= cosigned.size";
 pub(crate) const COSIGNED: &str =
-    "SELECT witness, size, note, line, at FROM cosigned ORDER BY size DESC, witness LIMIT $1";
+    "SELECT witness, size, note, line, at FROM cosigned ORDER BY size DESC, witness";
 pub(crate) const WITNESSED_CHECK: &str =
     "SELECT origin, size, root, note, at, sum FROM witnessed ORDER BY origin";
 pub(crate) const HEARD_CHECK: &str = "SELECT origin, note, at, sum FROM heard ORDER BY origin";
@@ -136,21 +136,47 @@ pub(crate) const STATEMENT_PUT: &str = "
     INSERT INTO statement (seq, digest, xid, no, kind, issuer, note, at, leaf, r, signatures, sum)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
 pub(crate) const STATEMENT_LAST: &str = "SELECT COALESCE(MAX(seq), 0) FROM statement";
+/// Every statement of an exchange, for whoever checks it.
 pub(crate) const STATEMENTS: &str = "
     SELECT seq, xid, kind, issuer, note, digest, at, leaf, r, signatures
     FROM statement WHERE no = (SELECT e.no FROM exchange e WHERE e.xid = $1) OR (no IS NULL AND xid = $1)
-    ORDER BY seq LIMIT $2";
+    ORDER BY seq";
+/// A part of them. Which ones is looked up in the index alone.
+pub(crate) const STATEMENTS_PAGE: &str = "
+    SELECT seq, xid, kind, issuer, note, digest, at, leaf, r, signatures
+    FROM statement WHERE seq IN (
+        SELECT seq FROM statement WHERE no = $1 AND seq > $2 ORDER BY seq LIMIT $3) ORDER BY seq";
+/// The same of an exchange that is not here.
+pub(crate) const STATEMENTS_ALONE_PAGE: &str = "
+    SELECT seq, xid, kind, issuer, note, digest, at, leaf, r, signatures
+    FROM statement WHERE no IS NULL AND xid = $1 AND seq > $2 ORDER BY seq LIMIT $3";
+/// Those of one kind.
+pub(crate) const STATEMENTS_KIND: &str = "
+    SELECT seq, xid, kind, issuer, note, digest, at, leaf, r, signatures
+    FROM statement WHERE no = $1 AND kind = $2 ORDER BY seq";
+/// The newest of one kind.
+pub(crate) const STATEMENT_NEWEST: &str = "
+    SELECT seq, xid, kind, issuer, note, digest, at, leaf, r, signatures
+    FROM statement WHERE no = $1 AND kind = $2 ORDER BY seq DESC LIMIT 1";
+pub(crate) const STATEMENT: &str = "
+    SELECT seq, xid, kind, issuer, note, digest, at, leaf, r, signatures FROM statement WHERE seq = $1";
+/// Those of one kind, by digest and number.
+pub(crate) const DIGESTS_KIND: &str =
+    "SELECT digest, seq FROM statement WHERE no = $1 AND kind = $2 ORDER BY seq";
+/// How many there are of an exchange, the number of the last, and the last leaf that is one of them.
+pub(crate) const STATEMENTS_EXTENT: &str = "
+    SELECT COUNT(*), COALESCE(MAX(seq), 0), MAX(leaf) FROM statement WHERE no = $1";
 pub(crate) const STATEMENT_LIST: &str = "
     SELECT seq, xid, kind, issuer, note, digest, at, leaf, r, signatures
     FROM statement WHERE seq < $1 ORDER BY seq DESC LIMIT $2";
 /// Wishes for consent; the index holds no others.
 pub(crate) const STATEMENTS_ASKED: &str = "
     SELECT seq, xid, kind, issuer, note, digest, at, leaf, r, signatures
-    FROM statement WHERE kind = 'consent-asked' ORDER BY seq DESC LIMIT $1";
+    FROM statement WHERE kind = 'consent-asked' AND seq < $1 ORDER BY seq DESC LIMIT $2";
 /// What says that a package was passed on; the index holds nothing else.
 pub(crate) const STATEMENTS_ONWARD: &str = "
     SELECT seq, xid, kind, issuer, note, digest, at, leaf, r, signatures
-    FROM statement WHERE kind = 'onward' ORDER BY seq DESC LIMIT $1";
+    FROM statement WHERE kind = 'onward' AND seq < $1 ORDER BY seq DESC LIMIT $2";
 /// Among those that are in `found`, by the first bytes of the digest.
 pub(crate) const STATEMENT_FOUND: &str = "
     SELECT s.seq, s.xid, s.kind, s.issuer, s.note, s.digest, s.at, s.leaf, s.r, s.signatures
@@ -279,13 +305,6 @@ pub(crate) const EXCHANGE_REWRITE: &str = "
 pub(crate) const EXCHANGE: &str = exchanges!("WHERE xid = $1");
 /// Before there were columns for urgent ones and for the last statement.
 pub(crate) const EXCHANGE_EARLY: &str = exchanges!("last_note", ", 0", "WHERE xid = $1");
-pub(crate) const EXCHANGES: &str = exchanges!("WHERE no < $1 ORDER BY no DESC LIMIT $2");
-pub(crate) const EXCHANGES_WAY: &str =
-    exchanges!("WHERE no < $1 AND direction = $2 ORDER BY no DESC LIMIT $3");
-pub(crate) const EXCHANGES_PHASE: &str =
-    exchanges!("WHERE no < $1 AND phase = $2 ORDER BY no DESC LIMIT $3");
-pub(crate) const EXCHANGES_WAY_PHASE: &str =
-    exchanges!("WHERE no < $1 AND direction = $2 AND phase = $3 ORDER BY no DESC LIMIT $4");
 /// Packages here whose day has come; the index holds no others. Direction and phase are asked for in one, because SQLite would
 /// rather use another index for each of them, and sort all that is held.
 pub(crate) const EXCHANGES_DUE: &str = exchanges!(
@@ -293,15 +312,34 @@ pub(crate) const EXCHANGES_DUE: &str = exchanges!(
     "WHERE direction || ' ' || phase IN ('in handover-signed', 'in held') AND due < $1 AND (due, no) > ($2, $3) \
      ORDER BY due, no LIMIT $4"
 );
-pub(crate) const RECEIVING: &str =
-    exchanges!("WHERE direction = 'in' AND phase = 'receiving' AND no > $1 ORDER BY no LIMIT $2");
-pub(crate) const OUTBOX: &str = exchanges!(
-    "WHERE direction = 'out' AND phase IN ('dispatched', 'consigned', 'delivered') AND no > $1 ORDER BY no LIMIT $2"
+pub(crate) const EXCHANGES: &str =
+    exchanges!(", urgent, no", "WHERE no < $1 ORDER BY no DESC LIMIT $2");
+/// Which ones is looked up in the index alone.
+pub(crate) const EXCHANGES_WAY: &str = exchanges!(
+    ", urgent, no",
+    "WHERE no IN (SELECT no FROM exchange WHERE no < $1 AND direction = $2 ORDER BY no DESC LIMIT $3) \
+     ORDER BY no DESC"
 );
-pub(crate) const OUTBOX_PEER: &str = exchanges!(
-    "WHERE direction = 'out' AND phase IN ('dispatched', 'consigned', 'delivered') AND no > $1 AND peer = $2 \
-     ORDER BY no LIMIT $3"
+pub(crate) const EXCHANGES_PHASE: &str = exchanges!(
+    ", urgent, no",
+    "WHERE no < $1 AND phase = $2 ORDER BY no DESC LIMIT $3"
 );
+pub(crate) const EXCHANGES_WAY_PHASE: &str = exchanges!(
+    ", urgent, no",
+    "WHERE no IN (SELECT no FROM exchange WHERE no < $1 AND direction = $2 AND phase = $3 \
+     ORDER BY no DESC LIMIT $4) ORDER BY no DESC"
+);
+/// What is to be sent, and what is being received.
+pub(crate) const UNDER_WAY: &str = exchanges!(
+    ", urgent, no",
+    "WHERE no IN (SELECT no FROM exchange WHERE \
+     (direction = 'out' AND phase IN ('dispatched', 'consigned', 'delivered') \
+     OR direction = 'in' AND phase = 'receiving') AND no > $1 ORDER BY no LIMIT $2) ORDER BY no"
+);
+/// Cases of packages that came, each at its first package.
+pub(crate) const CASES: &str = "
+    SELECT MIN(no), peer, case_ref, COUNT(*) FROM exchange WHERE direction = 'in' AND case_ref IS NOT NULL
+    GROUP BY peer, case_ref HAVING MIN(no) > $1 ORDER BY MIN(no) LIMIT $2";
 /// What this authority has ended or said after the handover, and the other has not said that it knows, is still to be told.
 pub(crate) const OUTBOX_DUE: &str = exchanges!(
     "WHERE direction = $1 AND phase = $2 AND peer = $3 AND no > $4 AND COALESCE(fault_code, '') <> 'told' \
@@ -420,6 +458,8 @@ pub(crate) const META_PUT: &str = "
 pub(crate) const META_SUM: &str = "UPDATE meta SET sum = $1 WHERE key = $2";
 pub(crate) const METAS: &str = "SELECT key, value, sum FROM meta ORDER BY key";
 pub(crate) const METAS_BETWEEN: &str = "SELECT key, value FROM meta WHERE key >= $1 AND key < $2";
+pub(crate) const METAS_NAMED: &str =
+    "SELECT key, value FROM meta WHERE key >= $1 AND key < $2 ORDER BY key LIMIT $3";
 pub(crate) const META: &str = "SELECT value FROM meta WHERE key = $1";
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 mod due;
 
+mod lists;
+
 mod shredding;
 
 mod reading;
@@ -17,7 +19,9 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use crate::base::AuthorityId;
+use crate::base::Cursor;
 use crate::base::Digest;
+use crate::base::Page;
 use crate::base::Ranges;
 use crate::base::Timestamp;
 use crate::base::Xid;
@@ -34,6 +38,7 @@ use crate::store::Op;
 use crate::store::PeerRow;
 use crate::store::PeerState;
 use crate::store::Phase;
+use crate::store::StatementRow;
 use crate::store::StoreFault;
 use crate::store::durable;
 use crate::tlog;
@@ -128,6 +133,17 @@ fn advance(number: u8, from: &[Phase], to: Phase, note: Option<&[u8]>) -> Op {
     }
 }
 
+/// The items of a page that is the whole list.
+fn items<T>(page: Result<Page<T>, StoreFault>) -> Vec<T> {
+    let (all, more) = page.unwrap().into_parts();
+    assert_eq!(more, None);
+    all
+}
+
+async fn all_of(ledger: &Ledger, number: u8) -> Vec<StatementRow> {
+    items(ledger.statements(&xid(number), 1_024, None).await)
+}
+
 fn header(number: u8) -> Op {
     Op::Header {
         xid: xid(number),
@@ -207,11 +223,11 @@ async fn what_is_committed_is_read_back_whole() {
         ledger.payload(&xid(1)).await.unwrap(),
         Some(vec![7; 10_000])
     );
-    let rows = ledger.statements(&xid(1)).await.unwrap();
+    let rows = all_of(&ledger, 1).await;
     assert_eq!(rows.len(), 1);
     assert_eq!((rows[0].leaf, rows[0].signatures), (Some(0), 1));
     assert_eq!(rows[0].digest, Digest::of(b"note"));
-    assert_eq!(ledger.statement_list(10, None).await.unwrap(), rows);
+    assert_eq!(items(ledger.statement_list(10, None).await), rows);
     let row = ledger.statement(&Digest::of(b"note")).await.unwrap();
     assert_eq!(row.as_ref(), rows.first());
 
@@ -258,7 +274,7 @@ async fn one_callers_conflict_is_nobody_elses() {
     for (number, task) in (0..40).zip(tasks) {
         let result = task.await.unwrap();
         let kept = ledger.exchange(&xid(number)).await.unwrap().is_some();
-        let logged = ledger.statements(&xid(number)).await.unwrap().len();
+        let logged = all_of(&ledger, number).await.len();
         let readable = ledger.header(&xid(number)).await.unwrap().is_some();
         if number % 2 == 0 {
             assert!(result.is_ok());
@@ -379,12 +395,14 @@ async fn the_same_statement_is_one_statement() {
     }
     let ops = vec![statement(1, b"two", false), statement(1, b"three", true)];
     assert_eq!(ledger.commit(ops).await.unwrap().size, 2);
-    let rows = ledger.statements(&xid(1)).await.unwrap();
+    let rows = all_of(&ledger, 1).await;
     let leaves: Vec<_> = rows.iter().map(|row| row.leaf).collect();
     assert_eq!(leaves, [Some(0), None, Some(1)]);
     assert_eq!(rows[1].r, None);
-    let page = ledger.statement_list(1, Some(rows[2].seq)).await.unwrap();
+    let page = ledger.statement_list(1, Some(Cursor::at(rows[2].seq)));
+    let (page, more) = page.await.unwrap().into_parts();
     assert_eq!(page, [rows[1].clone()]);
+    assert_eq!(more, Some(Cursor::at(rows[1].seq)));
 }
 
 /// More of them than are put into the index together.
@@ -424,7 +442,7 @@ async fn a_note_is_kept_once_and_what_is_offered_again_finds_its_statements() {
     ledger.commit(vec![receiving(), dispatch()]).await.unwrap();
     let drop = Op::DropIncoming { xid: xid(1) };
     ledger.commit(vec![drop]).await.unwrap();
-    assert_eq!(ledger.statements(&xid(1)).await.unwrap().len(), 1);
+    assert_eq!(all_of(&ledger, 1).await.len(), 1);
     for (is_reopened, note) in [(false, b"one"), (true, b"two")] {
         let mut ops = Vec::new();
         if !is_reopened {
@@ -443,7 +461,7 @@ async fn a_note_is_kept_once_and_what_is_offered_again_finds_its_statements() {
         ledger.close().await;
         ledger = open(dir.path());
     }
-    let kept: Vec<_> = ledger.statements(&xid(1)).await.unwrap();
+    let kept: Vec<_> = all_of(&ledger, 1).await;
     let kept: Vec<_> = kept.iter().map(|row| row.note.as_slice()).collect();
     assert_eq!(kept, [b"dispatch".as_slice(), b"one", b"two"]);
     let column = || -> Vec<u8> {
@@ -473,7 +491,7 @@ async fn the_log_is_the_one_of_its_statements_after_reopening() {
                 .await
                 .unwrap();
         }
-        let mut rows = ledger.statement_list(100, None).await.unwrap();
+        let mut rows = items(ledger.statement_list(100, None).await);
         rows.reverse();
         let mut tree = Frontier::new();
         for (index, row) in (0..).zip(&rows) {

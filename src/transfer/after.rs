@@ -54,6 +54,17 @@ pub const fn is_notice(kind: Kind) -> bool {
     )
 }
 
+/// Every kind that [`is_marked`].
+pub const MARKED: &[Kind] = &[
+    Kind::Access,
+    Kind::ContentMismatch,
+    Kind::UseReport,
+    Kind::Onward,
+    Kind::ConsentAsked,
+    Kind::ConsentGiven,
+    Kind::ConsentRefused,
+];
+
 /// Whether it is marked as to be told: a notice, or an answer to one.
 pub const fn is_marked(kind: Kind) -> bool {
     is_notice(kind) || kind.is_answer()

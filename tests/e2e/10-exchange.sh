@@ -72,9 +72,10 @@ for side in ie de; do
     (cd "$bundle" && sha256sum --quiet --strict -c manifest-sha256.txt) || fail "sha256sum refuses the files of $bundle"
     ok "sha256sum -c manifest-sha256.txt in the export of $side"
     cp -a "$bundle" "$bundle.work"
-    # Its commands are the indented lines that begin with one of these programs.
-    sed -n 's/^  *\(\(sha256sum\|openssl\|python3\) .*\)/\1/p' "$bundle/VERIFY.txt" >"$WORK/verify-$side.sh"
-    grep -q '^openssl ' "$WORK/verify-$side.sh" || fail "VERIFY.txt has no command for openssl"
+    # Its commands are the indented lines that begin so.
+    sed -n 's/^   \(\(sha256sum\|(set -e;\|python3\) .*\)/\1/p' "$bundle/VERIFY.txt" >"$WORK/verify-$side.sh"
+    equal "commands of VERIFY.txt" 3 "$(wc -l <"$WORK/verify-$side.sh")"
+    grep -q ' openssl ' "$WORK/verify-$side.sh" || fail "VERIFY.txt has no command for openssl"
     (cd "$bundle.work" && bash -euo pipefail "$WORK/verify-$side.sh") >"$WORK/verify-$side.log" 2>&1 ||
         fail "a command of VERIFY.txt failed: $(tail -n 3 "$WORK/verify-$side.log")"
     signatures=$(find "$bundle" -name '*.note' -exec cat {} + | grep -c '^— ')

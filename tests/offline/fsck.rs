@@ -185,16 +185,20 @@ async fn read(ledger: &Ledger, folder: &Path) -> Result<String, StoreFault> {
     }
     add(&ledger.counts().await?);
     add(&ledger.waiting().await?);
-    add(&ledger.outbox(None, None).await?);
-    add(&ledger.receiving(None).await?);
+    add(&ledger.under_way(1_000, None).await?);
     let mut known = ledger.xids().await?;
     known.sort();
     add(&known);
     let blobs = Blobs::open(folder, 0).map_err(|e| StoreFault::Damaged(e.to_string()))?;
-    for exchange in ledger.exchanges(None, None, 1_000, None).await? {
+    for exchange in ledger
+        .exchanges(None, None, 1_000, None)
+        .await?
+        .into_parts()
+        .0
+    {
         add(&exchange);
         let xid: Xid = exchange.xid;
-        add(&ledger.statements(&xid).await?);
+        add(&ledger.statements(&xid, 1_000, None).await?);
         add(&ledger.payload(&xid).await?);
         add(&ledger.header(&xid).await?);
         for file in [blobs.payload(&xid), blobs.list(&xid)] {
@@ -206,7 +210,7 @@ async fn read(ledger: &Ledger, folder: &Path) -> Result<String, StoreFault> {
         }
         add(&ledger.find(&xid.to_string()[..8]).await?);
     }
-    for statement in ledger.statement_list(1_000, None).await? {
+    for statement in ledger.statement_list(1_000, None).await?.into_parts().0 {
         add(&statement);
         add(&ledger.statement(&statement.digest).await?);
         add(&ledger

@@ -2,15 +2,14 @@
 
 use serde::Deserialize;
 
-use crate::api::client::{CallFault, Client, Download, Upload, encode};
+use crate::api::client::{BundleFiles, CallFault, Client, Download, Upload, encode};
 use crate::api::types::{
-    AcceptPeer, AddPeer, AnchorView, ApprovalView, AskConsent, AssignTeam, Bundle, CardView,
-    CaseView, ConsentView, DestroyRequest, Destruction, DueView, Explanation, Forward,
-    GrantConsent, HoldRequest, HoldView, LogStatus, Mismatch, OnwardView, OpenRequest, Opening,
-    PackageDetail, PackageView, PeerView, Ping, PolicyView, ProofView, ReceiptDetail, ReceiptView,
-    RefuseConsent, Restrict, ReviewRequest, ReviewView, SealFinish, SealGrant, SealMany,
-    SealRequest, Spooled, Status, TransferView, UseReport, Verification, WaitMany, Waited,
-    WaitingPolicy,
+    AcceptPeer, AddPeer, AnchorView, ApprovalView, AskConsent, AssignTeam, CardView, CaseView,
+    ConsentView, DestroyRequest, Destruction, DueView, Explanation, Forward, GrantConsent,
+    HoldRequest, HoldView, LogStatus, Mismatch, OnwardView, OpenRequest, Opening, PackageDetail,
+    PackageView, PeerView, Ping, PolicyView, ProofView, ReceiptDetail, ReceiptView, RefuseConsent,
+    Restrict, ReviewRequest, ReviewView, SealFinish, SealGrant, SealMany, SealRequest, Spooled,
+    Status, TransferView, UseReport, Verification, WaitMany, Waited, WaitingPolicy,
 };
 use crate::base::Digest;
 use crate::policy::{Purpose, Role};
@@ -138,7 +137,7 @@ impl Client {
                 mark = '&';
             }
         }
-        self.get(&path).await
+        self.list(&path).await
     }
 
     /// One package.
@@ -167,7 +166,7 @@ impl Client {
 
     /// What was asked for that takes two persons.
     pub async fn approvals(&self) -> Result<Vec<ApprovalView>, CallFault> {
-        self.get("/v1/approvals").await
+        self.list("/v1/approvals").await
     }
 
     /// One of these requests.
@@ -222,7 +221,7 @@ impl Client {
 
     /// Wishes for consent, and their answers.
     pub async fn consents(&self) -> Result<Vec<ConsentView>, CallFault> {
-        self.get("/v1/consents").await
+        self.list("/v1/consents").await
     }
 
     /// One wish for consent.
@@ -264,7 +263,7 @@ impl Client {
 
     /// What was passed on, newest first.
     pub async fn passed_on(&self) -> Result<Vec<OnwardView>, CallFault> {
-        self.get("/v1/onward").await
+        self.list("/v1/onward").await
     }
 
     /// Binds a package by stricter terms, or takes it back.
@@ -275,7 +274,7 @@ impl Client {
 
     /// The cases of packages that came, with their teams.
     pub async fn cases(&self) -> Result<Vec<CaseView>, CallFault> {
-        self.get("/v1/cases").await
+        self.list("/v1/cases").await
     }
 
     /// Gives the case of this package to a team.
@@ -346,14 +345,15 @@ impl Client {
     }
 
     /// The files of a receipt export.
-    pub async fn bundle(&self, id: &str) -> Result<Bundle, CallFault> {
-        self.get(&format!("/v1/packages/{}/bundle", encode(id)))
-            .await
+    pub async fn bundle(&self, id: &str) -> Result<BundleFiles, CallFault> {
+        let path = format!("/v1/packages/{}/bundle", encode(id));
+        let download = self.download(&path).await?;
+        Ok(BundleFiles::new(path, download))
     }
 
     /// Transfers under way or waiting.
     pub async fn transfers(&self) -> Result<Vec<TransferView>, CallFault> {
-        self.get("/v1/transfers").await
+        self.list("/v1/transfers").await
     }
 
     /// One transfer.
@@ -361,10 +361,10 @@ impl Client {
         self.get(&format!("/v1/transfers/{}", encode(id))).await
     }
 
-    /// Receipts, of one package or all.
+    /// All receipts of one package, oldest first, or of all, newest first.
     pub async fn receipts(&self, package: Option<&str>) -> Result<Vec<ReceiptView>, CallFault> {
         let query = package.map(|id| format!("?package={}", encode(id)));
-        self.get(&format!("/v1/receipts{}", query.unwrap_or_default()))
+        self.list(&format!("/v1/receipts{}", query.unwrap_or_default()))
             .await
     }
 
@@ -386,7 +386,7 @@ impl Client {
 
     /// The proofs of one receipt, by its digest, or of a package's.
     pub async fn proofs(&self, name: &str) -> Result<Vec<ProofView>, CallFault> {
-        self.get(&format!("/v1/log/proofs/{}", encode(name))).await
+        self.list(&format!("/v1/log/proofs/{}", encode(name))).await
     }
 
     /// The trust anchors: own keys and the peers'.

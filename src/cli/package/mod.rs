@@ -177,8 +177,12 @@ fn abroad(call: &Call) -> Result<(), Failure> {
 
 impl IdArgs {
     fn show(&self, call: &Call) -> Result<(), Failure> {
-        let package = call.remote.call(call.remote.client().package(&self.id))?;
-        call.terminal.show(&package, views::detail);
+        let client = call.remote.client();
+        let whole = views::Whole {
+            detail: call.remote.call(client.package(&self.id))?,
+            receipts: call.remote.call(client.receipts(Some(&self.id)))?,
+        };
+        call.terminal.show(&whole, views::whole);
         Ok(())
     }
 

@@ -1,6 +1,8 @@
 //! Packages as text for people.
 
-use crate::api::types::{PackageDetail, PackageView, Verification};
+use serde::Serialize;
+
+use crate::api::types::{PackageDetail, PackageView, ReceiptView, Verification};
 use crate::cli::receipt;
 use crate::cli::text::{self, Cell, Table, Tone};
 use crate::policy::Terms;
@@ -42,8 +44,22 @@ pub(super) fn list(packages: &[PackageView]) -> Table {
     table
 }
 
+/// One package and all its receipts.
+#[derive(Debug, Serialize)]
+pub(super) struct Whole {
+    #[serde(flatten)]
+    pub(super) detail: PackageDetail,
+    /// Oldest first.
+    pub(super) receipts: Vec<ReceiptView>,
+}
+
 /// All about one package.
-pub(super) fn detail(detail: &PackageDetail, color: bool) -> String {
+pub(super) fn whole(whole: &Whole, color: bool) -> String {
+    let receipts = receipt::list(&whole.receipts).render(color);
+    format!("{}\n{receipts}", detail(&whole.detail).render(color))
+}
+
+fn detail(detail: &PackageDetail) -> Table {
     let package = &detail.package;
     let mut table = Table::new();
     table.field("package", Cell::new(package.id.to_string(), Tone::Strong));
@@ -103,8 +119,7 @@ pub(super) fn detail(detail: &PackageDetail, color: bool) -> String {
     }
     table.field("body", detail.body);
     table.field("hdr", detail.hdr);
-    let receipts = receipt::list(&detail.receipts).render(color);
-    format!("{}\n{receipts}", table.render(color))
+    table
 }
 
 fn terms(table: &mut Table, terms: &Terms) {
@@ -235,9 +250,9 @@ mod tests {
         whole["hdr"] = digest.into();
         whole["segments"] = 1.into();
         whole["header_held"] = true.into();
-        whole["receipts"] = json!([]);
-        let whole: PackageDetail = serde_json::from_value(whole).unwrap();
-        let shown = detail(&whole, false);
+        let detail: PackageDetail = serde_json::from_value(whole).unwrap();
+        let receipts = Vec::new();
+        let shown = super::whole(&Whole { detail, receipts }, false);
         for line in [
             "from          mla.example.ie (ie)\n",
             "purposes      prosecution\n",

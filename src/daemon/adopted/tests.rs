@@ -168,15 +168,15 @@ async fn an_approval_is_of_one_policy_and_used_once() {
     let ledger = open(folder.path());
     let (last, wanted) = (bound(Handling::H1), bound(Handling::H2));
     adopt(&ledger, &last).await;
+    let id = format!("{:016x}", now().millis() << 16);
     let request = |verb: &str, subject: String, state: &str, expires: Timestamp| {
         serde_json::json!({
-            "id": "0011223344556677", "verb": verb, "subject": subject, "request": {}, "asked_by": "a.murphy",
+            "id": id, "verb": verb, "subject": subject, "request": {}, "asked_by": "a.murphy",
             "uid": 1_000, "at": now(), "expires": expires, "state": state,
         })
     };
     let subject = || wanted.digest().to_string();
     let (later, before) = (now().plus_millis(1), now().plus_millis(-1));
-    put(&ledger, "approvals".to_owned(), br#"["0011223344556677"]"#).await;
     for (kept, in_force_then) in [
         (request(ADOPT, subject(), "waiting", later), &last),
         (request(ADOPT, subject(), "rejected", later), &last),
@@ -189,7 +189,7 @@ async fn an_approval_is_of_one_policy_and_used_once() {
         ),
         (request(ADOPT, subject(), "approved", later), &wanted),
     ] {
-        let key = "approval/0011223344556677".to_owned();
+        let key = format!("approval/{id}");
         put(&ledger, key, &json::canonical(&kept)).await;
         let run = in_force(&ledger, wanted.clone(), now()).await.unwrap();
         assert_eq!(run.digest(), in_force_then.digest(), "{kept}");

@@ -5,14 +5,12 @@ use serde_json::Value;
 
 use crate::api::server::Caller;
 use crate::api::types::ApprovalView;
-use crate::base::Digest;
-use crate::base::Timestamp;
-use crate::base::json;
+use crate::base::{Cursor, Digest, Page, Timestamp, json, limits};
 use crate::config::Verb;
 use crate::store::{Ledger, Op, StoreFault};
 
-/// The ledger key of the list of requests.
-pub(super) const INDEX: &str = "approvals";
+/// What the ledger keys of all requests are below.
+const BELOW: &str = "approval0";
 
 /// What is kept of a request.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -133,7 +131,7 @@ impl Adoption {
         ledger: &Ledger,
         now: Timestamp,
     ) -> Result<Self, StoreFault> {
-        let mut all = all(ledger).await?;
+        let mut all = recent(ledger, now).await?;
         let subject = policy.to_string();
         all.retain(|it| it.verb == Verb::PolicyAdopt && it.subject == subject && !it.is_over(now));
         Ok(Self(all))
@@ -164,28 +162,66 @@ pub(super) fn key(id: &str) -> String {
     format!("approval/{id}")
 }
 
-/// All requests that are remembered, oldest first.
-pub(super) async fn all(ledger: &Ledger) -> Result<Vec<Kept>, StoreFault> {
-    let altered = |e: serde_json::Error| {
-        StoreFault::Damaged(format!("a request for approval cannot be read: {e}"))
-    };
-    let Some(index) = ledger.meta(INDEX).await? else {
-        return Ok(Vec::new());
-    };
-    let ids: Vec<String> = serde_json::from_slice(&index).map_err(altered)?;
-    let mut all = Vec::with_capacity(ids.len());
-    for id in ids {
-        if let Some(kept) = ledger.meta(&key(&id)).await? {
-            all.push(serde_json::from_slice(&kept).map_err(altered)?);
-        }
-    }
-    Ok(all)
+/// The name of a new request. In the order of names, requests are in that of their times.
+pub(super) fn new_id(now: Timestamp, salt: [u8; 2]) -> String {
+    name(first_at(now) | u64::from(u16::from_be_bytes(salt)))
+}
+
+/// The first name of this time.
+fn first_at(time: Timestamp) -> u64 {
+    u64::try_from(time.millis()).unwrap_or(0) << 16
+}
+
+fn name(number: u64) -> String {
+    format!("{number:016x}")
+}
+
+fn altered(e: &serde_json::Error) -> StoreFault {
+    StoreFault::Damaged(format!("a request for approval cannot be read: {e}"))
+}
+
+/// This request.
+pub(super) async fn one(id: &str, ledger: &Ledger) -> Result<Option<Kept>, StoreFault> {
+    let kept = ledger.meta(&key(id)).await?;
+    let kept = kept.map(|kept| serde_json::from_slice(&kept));
+    kept.transpose().map_err(|e| altered(&e))
+}
+
+/// All requests on which something may still be decided or done, and younger ones, oldest first.
+pub(super) async fn recent(ledger: &Ledger, now: Timestamp) -> Result<Vec<Kept>, StoreFault> {
+    let since = now.plus_millis(-limits::APPROVAL_MS_MAX);
+    let from = key(&name(first_at(since)));
+    let found = ledger.named(from, BELOW, None).await?;
+    let read = found.iter().map(|(_, kept)| serde_json::from_slice(kept));
+    read.collect::<Result<_, _>>().map_err(|e| altered(&e))
+}
+
+/// A page of all requests that there ever were, oldest first.
+pub(super) async fn page(
+    ledger: &Ledger,
+    limit: u32,
+    after: Option<Cursor>,
+) -> Result<Page<Kept>, StoreFault> {
+    let after = after.and_then(|after| u64::try_from(after.number()).ok());
+    let from = key(&name(after.map_or(0, |after| after.saturating_add(1))));
+    let found = ledger
+        .named(from, BELOW, Some(limit.saturating_add(1)))
+        .await?;
+    let read = found.iter().map(|(_, kept)| {
+        let kept: Kept = serde_json::from_slice(kept).map_err(|e| altered(&e))?;
+        let number = i64::from_str_radix(&kept.id, 16);
+        let number = number
+            .map_err(|e| StoreFault::Damaged(format!("a request for approval has no name: {e}")))?;
+        Ok((number, kept))
+    });
+    let numbered = read.collect::<Result<_, StoreFault>>()?;
+    Ok(Page::cut(numbered, limit as usize))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::limits;
+    use crate::identity::keys::{KeyName, Role, SecretKey};
 
     fn kept() -> Kept {
         let at = Timestamp::from_millis(1_795_424_400_000);
@@ -226,6 +262,59 @@ mod tests {
             let found = (kept.view(now, None).state, kept.is_over(now));
             assert_eq!(found, (shown.to_owned(), is_over), "{state:?}");
         }
+    }
+
+    #[test]
+    fn names_are_in_the_order_of_time() {
+        let at = |millis| Timestamp::from_millis(millis);
+        let early = new_id(at(1_795_424_399_999), [0xff; 2]);
+        let late = new_id(at(1_795_424_400_000), [0; 2]);
+        assert_eq!((early.len(), late.len()), (16, 16));
+        assert!(
+            name(first_at(at(0))) < early && early < late,
+            "{early} {late}"
+        );
+        assert_eq!(late, name(first_at(at(1_795_424_400_000))));
+        assert!(i64::from_str_radix(&late, 16).is_ok());
+    }
+
+    #[tokio::test]
+    async fn requests_are_listed_however_many_there_were() {
+        const COUNT: i64 = 3_000;
+        let folder = tempfile::tempdir().unwrap();
+        let name = KeyName::new("mla.example.ie".parse().unwrap(), Role::Log);
+        let log_key = SecretKey::from_seed(name, &[3; 32]);
+        let ledger = Ledger::open(folder.path(), log_key).unwrap();
+        // One an hour, and what stands beside them in the ledger.
+        let ids: Vec<_> = (0..COUNT)
+            .map(|hours| new_id(kept().at.plus_millis(hours * 3_600_000), [7; 2]))
+            .collect();
+        let puts = ids.iter().map(|id| {
+            let kept = Kept {
+                id: id.clone(),
+                ..kept()
+            };
+            (key(id), json::canonical(&kept))
+        });
+        let others = ["approvals", "approval", "approval0", "approvam/1"];
+        let others = others.map(|key| (key.to_owned(), b"no request".to_vec()));
+        let puts = puts.chain(others);
+        let ops = puts.map(|(key, value)| Op::Meta { key, value }).collect();
+        ledger.commit(ops).await.unwrap();
+        let (mut all, mut next) = (Vec::new(), Some(None));
+        while let Some(after) = next {
+            let (items, more) = page(&ledger, 999, after).await.unwrap().into_parts();
+            all.extend(items.into_iter().map(|it| it.id));
+            next = more.map(Some);
+        }
+        assert_eq!(all, ids);
+        let last = kept().at.plus_millis((COUNT - 1) * 3_600_000);
+        let recent = recent(&ledger, last).await.unwrap();
+        assert_eq!(recent.len(), 7 * 24 + 1);
+        let first = one(&ids[0], &ledger).await.unwrap();
+        assert_eq!(first.map(|it| it.id).as_ref(), ids.first());
+        assert!(one("none", &ledger).await.unwrap().is_none());
+        ledger.close().await;
     }
 
     #[test]

@@ -1,13 +1,15 @@
 //! What waits for a second person.
 
 use axum::Json;
-use axum::extract::{ConnectInfo, Path, State};
+use axum::extract::{ConnectInfo, Path, Query, State};
 use axum::routing::{get, post};
 
 use crate::api::server::Caller;
 use crate::api::types::ApprovalView;
+use crate::base::Page;
 use crate::config::Verb;
 use crate::daemon::routes::doors::{ANY, Doors, EVIDENCE, OPERATION, SUPERVISION, WORK};
+use crate::daemon::routes::part::Which;
 use crate::daemon::routes::{Answer, Shared};
 use crate::policy::Roles;
 
@@ -34,8 +36,8 @@ pub(super) fn doors(doors: Doors) -> Doors {
         .door("/v1/approvals/{id}/reject", WORK, post(reject))
 }
 
-async fn list(State(daemon): Shared) -> Answer<Vec<ApprovalView>> {
-    daemon.approval_views().await.map(Json)
+async fn list(State(daemon): Shared, Query(which): Query<Which>) -> Answer<Page<ApprovalView>> {
+    daemon.approval_views(which.into()).await.map(Json)
 }
 
 async fn show(State(daemon): Shared, Path(id): Path<String>) -> Answer<ApprovalView> {

@@ -1,15 +1,20 @@
 //! Cases and their teams.
 
 use axum::Json;
-use axum::extract::{ConnectInfo, Path, State};
+use axum::extract::{ConnectInfo, Path, Query, State};
 
 use crate::api::server::{ApiFailure, Caller};
 use crate::api::types::{AssignTeam, CaseView};
+use crate::base::Page;
 use crate::config::Holder;
+use crate::daemon::routes::part::Which;
 use crate::daemon::routes::{Answer, Shared};
 
-pub(super) async fn list(State(daemon): Shared) -> Answer<Vec<CaseView>> {
-    daemon.cases().await.map(Json)
+pub(super) async fn list(
+    State(daemon): Shared,
+    Query(which): Query<Which>,
+) -> Answer<Page<CaseView>> {
+    daemon.cases(which.into()).await.map(Json)
 }
 
 pub(super) async fn assign(

@@ -1,13 +1,15 @@
 //! Wishes for consent.
 
 use axum::Json;
-use axum::extract::{ConnectInfo, Path, State};
+use axum::extract::{ConnectInfo, Path, Query, State};
 use axum::routing::{get, post};
 
 use crate::api::server::Caller;
 use crate::api::types::{AskConsent, ConsentView, GrantConsent, RefuseConsent};
+use crate::base::Page;
 use crate::daemon::consents::Answer as Answered;
 use crate::daemon::routes::doors::{Doors, EVIDENCE, RECORDS};
+use crate::daemon::routes::part::Which;
 use crate::daemon::routes::{Answer, Shared};
 
 /// The calls of this file.
@@ -31,8 +33,8 @@ async fn ask(
     daemon.ask_consent(&actor, xid, wish).await.map(Json)
 }
 
-async fn list(State(daemon): Shared) -> Answer<Vec<ConsentView>> {
-    daemon.consent_views().await.map(Json)
+async fn list(State(daemon): Shared, Query(which): Query<Which>) -> Answer<Page<ConsentView>> {
+    daemon.consent_views(which.into()).await.map(Json)
 }
 
 async fn show(State(daemon): Shared, Path(id): Path<String>) -> Answer<ConsentView> {

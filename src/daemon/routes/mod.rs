@@ -6,6 +6,7 @@ mod consents;
 mod doors;
 mod onward;
 mod packages;
+mod part;
 pub(crate) mod peers;
 mod policies;
 mod receipts;
@@ -32,6 +33,7 @@ use crate::store::Exchange;
 use crate::store::StoreFault;
 
 pub(crate) use approvals::roles_for;
+pub(crate) use part::Part;
 
 type Shared = State<Arc<Daemon>>;
 type Answer<T> = Result<Json<T>, ApiFailure>;
@@ -147,7 +149,7 @@ impl Daemon {
             [] => Err(no_such_package(name)),
             [_, _, ..] => Err(ApiFailure::usage(
                 "ambiguous-id",
-                format!("{} packages start with {name}", found.len()),
+                format!("more than one package starts with {name}: name more of its digits"),
             )),
         }
     }

@@ -1,13 +1,15 @@
 //! Passing packages on.
 
 use axum::Json;
-use axum::extract::{ConnectInfo, Path, State};
+use axum::extract::{ConnectInfo, Path, Query, State};
 use axum::routing::{get, post};
 
 use crate::api::server::Caller;
 use crate::api::types::{Forward, OnwardView, PackageView};
+use crate::base::Page;
 use crate::config::Verb;
 use crate::daemon::routes::doors::{Doors, RECORDS};
+use crate::daemon::routes::part::Which;
 use crate::daemon::routes::{Answer, Shared};
 
 /// The calls of this file. Who may pass a package on, policy decides.
@@ -17,8 +19,8 @@ pub(super) fn doors(doors: Doors) -> Doors {
         .decided("/v1/packages/{id}/forward", post(forward))
 }
 
-async fn list(State(daemon): Shared) -> Answer<Vec<OnwardView>> {
-    daemon.onward_views().await.map(Json)
+async fn list(State(daemon): Shared, Query(which): Query<Which>) -> Answer<Page<OnwardView>> {
+    daemon.onward_views(which.into()).await.map(Json)
 }
 
 async fn forward(

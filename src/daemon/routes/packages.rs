@@ -19,25 +19,23 @@ use crate::api::types::{
     Explanation, Mismatch, OpenRequest, Opening, PackageDetail, PackageView, TransferView,
     Verification,
 };
+use crate::base::Cursor;
 use crate::base::Digest;
+use crate::base::Page;
 use crate::base::Xid;
 use crate::daemon::Daemon;
 use crate::daemon::content;
 use crate::daemon::decisions::Question;
 use crate::daemon::grounds::{grounds_of, item_terms_of};
-use crate::daemon::routes::{Answer, Shared, stored};
-use crate::daemon::views;
-use crate::identity::statement::Note;
+use crate::daemon::routes::part::Which;
+use crate::daemon::routes::{Answer, Part, Shared, stored};
 use crate::package::segments;
 use crate::policy::{Purpose, Role, Roles};
-use crate::receipt;
 use crate::store::Direction;
 use crate::store::Exchange;
 use crate::store::Phase;
 use crate::tlog::Frontier;
 
-/// Packages in one list.
-const LIST_MAX: u32 = 10_000;
 /// The longest wait in one call.
 pub(super) const WAIT_MAX: Duration = Duration::from_mins(1);
 /// Wrong segments that a verification names.
@@ -48,53 +46,40 @@ const WRONG_MAX: usize = 16;
 pub(super) struct Filter {
     direction: Option<String>,
     state: Option<String>,
+    limit: Option<u32>,
+    after: Option<Cursor>,
 }
 
 pub(super) async fn list(
     State(daemon): Shared,
     Query(filter): Query<Filter>,
-) -> Answer<Vec<PackageView>> {
-    let rows = rows(&daemon, filter).await?;
+) -> Answer<Page<PackageView>> {
+    let (rows, more) = rows(&daemon, filter).await?.into_parts();
     let views: Result<Vec<_>, _> = rows.iter().map(|row| daemon.package_view(row)).collect();
-    views.map(Json).map_err(|e| stored(&e))
+    let views = views.map_err(|e| stored(&e))?;
+    Ok(Json(Page::new(views, more)))
 }
 
-async fn rows(daemon: &Daemon, filter: Filter) -> Result<Vec<Exchange>, ApiFailure> {
+async fn rows(daemon: &Daemon, filter: Filter) -> Result<Page<Exchange>, ApiFailure> {
     let word = |e: crate::store::WordFault| ApiFailure::usage("bad-filter", e.to_string());
-    let direction = filter
-        .direction
-        .map(|text| text.parse::<Direction>())
-        .transpose()
-        .map_err(word)?;
-    let phase = filter
-        .state
-        .map(|text| text.parse::<Phase>())
-        .transpose()
-        .map_err(word)?;
-    let mut all: Vec<Exchange> = Vec::new();
-    loop {
-        let after = all.last().map(|row| row.xid);
-        let page = daemon
-            .station
-            .ledger
-            .exchanges(direction, phase, LIST_MAX, after)
-            .await
-            .map_err(|e| stored(&e))?;
-        if page.is_empty() || all.len() >= LIST_MAX as usize {
-            break;
-        }
-        all.extend(page);
-    }
+    let direction = filter.direction.map(|text| text.parse::<Direction>());
+    let direction = direction.transpose().map_err(word)?;
+    let phase = filter.state.map(|text| text.parse::<Phase>());
+    let phase = phase.transpose().map_err(word)?;
+    let part = Part::new(filter.limit, filter.after);
+    let ledger = &daemon.station.ledger;
+    let page = ledger.exchanges(direction, phase, part.limit, part.after);
+    let (mut rows, more) = page.await.map_err(|e| stored(&e))?.into_parts();
     match phase {
-        Some(Phase::Held) => all.retain(|row| daemon.check_there(&row.xid).is_ok()),
-        Some(Phase::Destroyed) if direction != Some(Direction::Out) => {
-            for xid in daemon.station.ledger.all_destroyed_before() {
-                all.push(daemon.exchange(&xid).await?);
+        Some(Phase::Held) => rows.retain(|row| daemon.check_there(&row.xid).is_ok()),
+        Some(Phase::Destroyed) if direction != Some(Direction::Out) && more.is_none() => {
+            for xid in ledger.all_destroyed_before() {
+                rows.push(daemon.exchange(&xid).await?);
             }
         }
         Some(_) | None => {}
     }
-    Ok(all)
+    Ok(Page::new(rows, more))
 }
 
 async fn named(daemon: &Daemon, name: &str) -> Result<Exchange, ApiFailure> {
@@ -107,12 +92,6 @@ pub(super) async fn show(
     Path(name): Path<String>,
 ) -> Answer<PackageDetail> {
     let row = named(&daemon, &name).await?;
-    let statements = daemon
-        .station
-        .ledger
-        .statements(&row.xid)
-        .await
-        .map_err(|e| stored(&e))?;
     let header = daemon
         .station
         .ledger
@@ -134,7 +113,6 @@ pub(super) async fn show(
             Vec::new()
         },
         grounds: grounds_of(&row),
-        receipts: statements.iter().map(views::receipt_view).collect(),
     }))
 }
 
@@ -197,7 +175,9 @@ pub(super) async fn verify(
     if header_ok == Some(false) {
         faults.push("the age header is not the one that the dispatch names".to_owned());
     }
-    let receipts_ok = verify_receipts(&daemon, &row, &mut faults).await?;
+    let unsound = daemon.unsound(&row).await?;
+    let receipts_ok = unsound.is_empty();
+    faults.extend(unsound);
     Ok(Json(Verification {
         id: row.xid,
         ok: faults.is_empty(),
@@ -274,57 +254,6 @@ async fn verify_payload(
             Ok((0, Vec::new()))
         }
     }
-}
-
-/// Every stored statement of the exchange: signatures, and the chain from the dispatch on.
-async fn verify_receipts(
-    daemon: &Daemon,
-    row: &Exchange,
-    faults: &mut Vec<String>,
-) -> Result<bool, ApiFailure> {
-    let rows = daemon
-        .station
-        .ledger
-        .statements(&row.xid)
-        .await
-        .map_err(|e| stored(&e))?;
-    let (sender, receiver) = daemon
-        .parties(row)
-        .ok_or_else(|| ApiFailure::trust("unknown-peer", "the peer's keys are not known"))?;
-    let before = faults.len();
-    let mut earlier: Option<(receipt::Receipt, Note)> = None;
-    for statement in &rows {
-        let checked = Note::parse(&statement.note)
-            .map_err(|e| e.to_string())
-            .and_then(|note| {
-                let receipt = receipt::open(&note).map_err(|e| e.to_string())?;
-                receipt::verify(
-                    &note,
-                    &receipt,
-                    &sender,
-                    &receiver,
-                    statement.signatures > 1,
-                )
-                .map_err(|e| e.to_string())?;
-                match &earlier {
-                    Some((_, before)) if before.text() == note.text() => {}
-                    Some((before, before_note)) => {
-                        receipt::continues(before, before_note, &receipt)
-                            .map_err(|e| e.to_string())?;
-                    }
-                    None => {}
-                }
-                Ok((receipt, note))
-            });
-        match checked {
-            Ok(checked) => earlier = Some(checked),
-            Err(e) => faults.push(format!(
-                "statement {} ({}): {e}",
-                statement.seq, statement.kind
-            )),
-        }
-    }
-    Ok(faults.len() == before)
 }
 
 pub(super) async fn open(
@@ -423,7 +352,7 @@ fn range(value: &str) -> Option<std::ops::Range<u64>> {
     (first < last).then_some(first..last)
 }
 
-fn streamed(pieces: mpsc::Receiver<io::Result<Bytes>>) -> Body {
+pub(super) fn streamed(pieces: mpsc::Receiver<io::Result<Bytes>>) -> Body {
     Body::from_stream(futures_util::stream::unfold(pieces, |mut pieces| async {
         pieces.recv().await.map(|piece| (piece, pieces))
     }))
@@ -464,13 +393,15 @@ fn age_file(length: u64, file: impl Read + Send + 'static) -> Response {
     (headers, streamed(from)).into_response()
 }
 
-pub(super) async fn transfers(State(daemon): Shared) -> Answer<Vec<TransferView>> {
-    let ledger = &daemon.station.ledger;
-    let mut rows = ledger.outbox(None, None).await.map_err(|e| stored(&e))?;
-    rows.extend(ledger.receiving(None).await.map_err(|e| stored(&e))?);
-    Ok(Json(
-        rows.iter().map(|row| daemon.transfer_view(row)).collect(),
-    ))
+pub(super) async fn transfers(
+    State(daemon): Shared,
+    Query(which): Query<Which>,
+) -> Answer<Page<TransferView>> {
+    let part = Part::from(which);
+    let page = daemon.station.ledger.under_way(part.limit, part.after);
+    let (rows, more) = page.await.map_err(|e| stored(&e))?.into_parts();
+    let views = rows.iter().map(|row| daemon.transfer_view(row)).collect();
+    Ok(Json(Page::new(views, more)))
 }
 
 pub(super) async fn transfer(

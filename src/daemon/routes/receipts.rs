@@ -2,53 +2,49 @@
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
 use crate::api::server::ApiFailure;
-use crate::api::types::{AnchorView, Bundle, LogStatus, ProofView, ReceiptDetail, ReceiptView};
-use crate::daemon::routes::{Answer, Shared, stored};
+use crate::api::types::{AnchorView, LogStatus, ProofView, ReceiptDetail, ReceiptView};
+use crate::base::{Cursor, Page};
+use crate::daemon::routes::packages::streamed;
+use crate::daemon::routes::part::Which;
+use crate::daemon::routes::{Answer, Part, Shared, stored};
 use crate::daemon::statements::commit_failure;
 use crate::daemon::views;
 use crate::identity::card::Card;
-
-/// Statements in one list.
-const LIST_MAX: u32 = 1_000;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Filter {
     package: Option<String>,
+    limit: Option<u32>,
+    after: Option<Cursor>,
 }
 
 pub(super) async fn list(
     State(daemon): Shared,
     Query(filter): Query<Filter>,
-) -> Answer<Vec<ReceiptView>> {
+) -> Answer<Page<ReceiptView>> {
     let ledger = &daemon.station.ledger;
-    let rows = match filter.package {
+    let part = Part::new(filter.limit, filter.after);
+    let page = match filter.package {
         Some(name) => {
             let xid = daemon.find(&name).await?;
             daemon.exchange(&xid).await?;
-            ledger.statements(&xid).await
+            ledger.statements(&xid, part.limit, part.after).await
         }
-        None => ledger.statement_list(LIST_MAX, None).await,
+        None => ledger.statement_list(part.limit, part.after).await,
     };
-    Ok(Json(
-        rows.map_err(|e| stored(&e))?
-            .iter()
-            .map(views::receipt_view)
-            .collect(),
-    ))
+    let (rows, more) = page.map_err(|e| stored(&e))?.into_parts();
+    let views = rows.iter().map(views::receipt_view).collect();
+    Ok(Json(Page::new(views, more)))
 }
 
 pub(super) async fn show(State(daemon): Shared, Path(seq): Path<i64>) -> Answer<ReceiptDetail> {
-    let newest = daemon
-        .station
-        .ledger
-        .statement_list(1, seq.checked_add(1))
-        .await
-        .map_err(|e| stored(&e))?;
-    let row = newest.into_iter().find(|row| row.seq == seq);
+    let row = daemon.station.ledger.statement_at(seq).await;
     let missing = || {
         ApiFailure::missing(
             "no-such-receipt",
@@ -56,7 +52,7 @@ pub(super) async fn show(State(daemon): Shared, Path(seq): Path<i64>) -> Answer<
         )
         .next("rogatory receipt list")
     };
-    let row = row.ok_or_else(missing)?;
+    let row = row.map_err(|e| stored(&e))?.ok_or_else(missing)?;
     Ok(Json(ReceiptDetail {
         receipt: views::receipt_view(&row),
         note: String::from_utf8_lossy(&row.note).into_owned(),
@@ -64,13 +60,14 @@ pub(super) async fn show(State(daemon): Shared, Path(seq): Path<i64>) -> Answer<
     }))
 }
 
-pub(super) async fn bundle(State(daemon): Shared, Path(name): Path<String>) -> Answer<Bundle> {
+pub(super) async fn bundle(
+    State(daemon): Shared,
+    Path(name): Path<String>,
+) -> Result<Response, ApiFailure> {
     let exchange = daemon.exchange(&daemon.find(&name).await?).await?;
-    daemon
-        .bundle(&exchange)
-        .await
-        .map(Json)
-        .map_err(|e| stored(&e))
+    let lines = daemon.bundle(exchange).await?;
+    let kind = [(header::CONTENT_TYPE, "application/x-ndjson")];
+    Ok((kind, streamed(lines)).into_response())
 }
 
 pub(super) async fn log(State(daemon): Shared) -> Answer<LogStatus> {
@@ -80,8 +77,9 @@ pub(super) async fn log(State(daemon): Shared) -> Answer<LogStatus> {
 pub(super) async fn proofs(
     State(daemon): Shared,
     Path(name): Path<String>,
-) -> Answer<Vec<ProofView>> {
-    daemon.proofs(&name).await.map(Json)
+    Query(which): Query<Which>,
+) -> Answer<Page<ProofView>> {
+    daemon.proofs(&name, which.into()).await.map(Json)
 }
 
 pub(super) async fn checkpoint(State(daemon): Shared) -> Answer<serde_json::Value> {

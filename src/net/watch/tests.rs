@@ -179,6 +179,8 @@ async fn a_growing_log_is_cosigned_and_proved() {
     }
     grow(&owner, "later", 1).await;
     let rows = owner.ledger.statement_list(1_000, None).await.unwrap();
+    let (rows, more) = rows.into_parts();
+    assert_eq!(more, None);
     for row in rows.iter().filter(|row| row.leaf.is_some()).step_by(37) {
         let commitment = crate::tlog::commitment(&row.r.unwrap(), &row.digest);
         let leaf = crate::tlog::leaf_hash(&crate::tlog::leaf_entry(&commitment));

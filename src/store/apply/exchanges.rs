@@ -249,8 +249,8 @@ impl Group<'_> {
                 sum
             ],
         )?;
-        if let Some(known) = xid.as_ref().and_then(|xid| self.known.get(xid)) {
-            known.statements.push((digest, seq));
+        if let Some(xid) = xid {
+            self.known.add(xid, digest, seq);
         }
         if let (Some(r), Some(leaf)) = (r, leaf) {
             let commitment = tlog::commitment(&r, &digest);

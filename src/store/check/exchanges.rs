@@ -1,7 +1,6 @@
 //! Exchanges, compared with what their statements say.
 
 use rusqlite::Row;
-use rusqlite::params;
 
 use super::Check;
 use super::Fix;
@@ -118,7 +117,7 @@ fn one(check: &mut Check<'_>, keys: Option<&SlotKeys>, kept: &Kept) -> Result<()
             check.repairable(Fix::Exchange(no), code, place.clone(), (wanted, found));
         }
     }
-    let values = params![row.xid.as_bytes(), i64::MAX];
+    let values = [row.xid.as_bytes()];
     let statements = match reader::rows(check.db, sql::STATEMENTS, values, reader::statement) {
         Ok(statements) => statements,
         Err(e) => {

@@ -170,7 +170,7 @@ fn exchange(check: &Check<'_>, no: i64) -> Result<(), StoreFault> {
     let Some(xid) = exchanges::xid_of(check, no)? else {
         return Ok(());
     };
-    let values = params![xid.as_bytes(), i64::MAX];
+    let values = [xid.as_bytes()];
     let statements = reader::rows(check.db, sql::STATEMENTS, values, reader::statement)?;
     let Ok(wanted) = project::project(check.own, &statements) else {
         return Ok(());

@@ -165,9 +165,10 @@ const NUMBERED: &str = "
         FROM statement s LEFT JOIN exchange e ON e.xid = s.xid;
     DROP TABLE statement;
     ALTER TABLE numbered RENAME TO statement;
-    CREATE INDEX statement_no ON statement (no, seq) WHERE no IS NOT NULL;
+    CREATE INDEX statement_kind ON statement (no, kind, seq) WHERE no IS NOT NULL;
     CREATE INDEX statement_alone ON statement (xid, seq) WHERE no IS NULL;
-    CREATE INDEX statement_access ON statement (no) WHERE kind = 'access';
+    CREATE INDEX exchange_case ON exchange (direction, peer, case_ref)
+        WHERE direction = 'in' AND case_ref IS NOT NULL;
     CREATE TABLE found (key INTEGER NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (key, seq)) WITHOUT ROWID;
     CREATE TABLE found_until (no INTEGER PRIMARY KEY, seq INTEGER NOT NULL);
     INSERT INTO found_until (no, seq) VALUES (1, 0);";

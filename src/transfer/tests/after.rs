@@ -3,7 +3,7 @@
 use super::*;
 use crate::policy::Purpose;
 use crate::receipt::{Disclosure, disclosure};
-use crate::transfer::after::{After, check_words, completed, judge};
+use crate::transfer::after::{After, MARKED, check_words, completed, is_marked, judge};
 
 /// What both sides hold once a package was handed over.
 fn handed_over() -> Vec<Note> {
@@ -230,4 +230,11 @@ fn only_its_own_words_go_beside_a_wish() {
     let wish = wish.sign(&own(RECEIVER).key).unwrap();
     let fault = check_words(&wish, &[persons.encode()]).unwrap_err();
     assert_eq!(fault.code, "disclosure-unexpected");
+}
+
+#[test]
+fn every_kind_that_is_marked_is_looked_for() {
+    for kind in Kind::ALL {
+        assert_eq!(is_marked(*kind), MARKED.contains(kind), "{kind}");
+    }
 }

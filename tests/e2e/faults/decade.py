@@ -434,7 +434,7 @@ class Decade:
         """Both hold one receipt of the destruction, signed by both; it says why, and came no earlier than it may."""
         held = []
         for side in (self.ie, self.de):
-            rows = [row for row in side.get(f"/v1/receipts?package={one.xid}") if row["kind"] == "destroyed" and row["countersigned"]]
+            rows = [row for row in side.list(f"/v1/receipts?package={one.xid}") if row["kind"] == "destroyed" and row["countersigned"]]
             need(len(rows) == 1, f"{side.name} holds {len(rows)} receipts of the destruction of {one.xid}")
             held.append(rows[0])
         need(held[0]["digest"] == held[1]["digest"], f"the receipts of the destruction of {one.xid} differ")

@@ -260,8 +260,18 @@ class Side:
         """Starts a sending; `Sending.acknowledged` is the id once the daemon has said that it has it."""
         return Sending(self, peer, path, terms or TERMS)
 
+    def list(self, path):
+        """A list, read to its end."""
+        rows, after = [], ""
+        while True:
+            page = self.get(path + after)
+            rows += page["items"]
+            if "more" not in page:
+                return rows
+            after = f"{'&' if '?' in path else '?'}after={page['more']}"
+
     def packages(self):
-        return {row["id"]: row["state"] for row in self.get("/v1/packages")}
+        return {row["id"]: row["state"] for row in self.list("/v1/packages")}
 
     def state(self, xid):
         try:
@@ -279,8 +289,8 @@ class Side:
 
     def receipts(self, xid):
         """(kind, digest) of the statements that both sides must hold: the dispatch, and what is signed by both."""
-        status, rows = self.ask("GET", f"/v1/receipts?package={xid}")
-        rows = rows if status == 200 else []
+        status, _ = self.ask("GET", f"/v1/packages/{xid}")
+        rows = self.list(f"/v1/receipts?package={xid}") if status == 200 else []
         return {(row["kind"], row["digest"]) for row in rows
                 if row["kind"] == "dispatch" or row["kind"] in ("consigned", "handover") and row["countersigned"]}
 
@@ -445,7 +455,7 @@ class Pair:
             self.agree(xid)
         for xid in chosen:
             self.same_content(xid)
-        held, sent = self.de.get("/v1/packages"), self.ie.get("/v1/packages")
+        held, sent = self.de.list("/v1/packages"), self.ie.list("/v1/packages")
         for rows in (held, sent):
             ids = [row["id"] for row in rows]
             need(len(ids) == len(set(ids)), "a package is listed twice")
