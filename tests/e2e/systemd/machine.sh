@@ -80,9 +80,9 @@ boot() {
             --directory="$root" >"$WORK/$name.console.log" 2>&1
     ) &
     PID[$name.machine]=$!
-    within 20 "$name is started" leader "$name"
+    within 60 "$name is started" leader "$name"
     LEADER[$name]=$(leader "$name")
-    within 60 "$name has booted systemd $(in_ "$name" systemctl --version | awk 'NR == 1 { print $2 }')" \
+    within 120 "$name has booted systemd $(in_ "$name" systemctl --version | awk 'NR == 1 { print $2 }')" \
         in_ "$name" systemctl is-active multi-user.target
     # So that a failure is seen with what the units said.
     in_ "$name" journalctl --follow --lines=all --output=short-iso --no-hostname --unit=rogatoryd.service \
@@ -90,9 +90,16 @@ boot() {
     PID[$name.journal]=$!
 }
 
-# leader NAME: the first process of a machine
+# leader NAME: the process that is the first one of a machine, once it is systemd
 leader() {
-    pgrep -P "${PID[$1.machine]}"
+    local pid
+    for pid in $(pgrep -P "${PID[$1.machine]}"); do
+        if [ "$(awk '/^NSpid:/ { print $NF }' "/proc/$pid/status")" = 1 ] && [ "$(cat "/proc/$pid/comm")" = systemd ]; then
+            echo "$pid"
+            return
+        fi
+    done
+    return 1
 }
 
 # in_ NAME COMMAND…: as root in the machine
