@@ -157,11 +157,14 @@ fn one(check: &mut Check<'_>, keys: Option<&SlotKeys>, kept: &Kept) -> Result<()
     payload(check, no, row, &projected)
 }
 
-/// The day matters while the package is here.
+/// The day matters until the package is gone.
 fn due(check: &mut Check<'_>, kept: &Kept) {
     let (row, wanted) = (&kept.row, wanted_due(&kept.row));
-    let is_here = matches!(row.phase, Phase::HandoverSigned | Phase::Held);
-    if row.direction == Direction::In && is_here && kept.due != wanted {
+    let comes_or_is_here = matches!(
+        row.phase,
+        Phase::Receiving | Phase::Consigned | Phase::HandoverSigned | Phase::Held
+    );
+    if row.direction == Direction::In && comes_or_is_here && kept.due != wanted {
         let place = format!("exchange {}, column due", row.xid);
         let told = (wanted, kept.due);
         check.repairable(Fix::Exchange(kept.no), "exchange-column", place, told);
