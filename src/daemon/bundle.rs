@@ -136,10 +136,8 @@ impl Export {
         self.file("VERIFY.txt".to_owned(), instructions.into_bytes())
             .await?;
         let listed = std::mem::take(&mut self.digests);
-        let listed = listed.iter();
-        let manifest: String = listed
-            .map(|(path, digest)| format!("{digest}  {path}\n"))
-            .collect();
+        let line = |(path, digest): (&String, &Digest)| format!("{digest}  {path}\n");
+        let manifest: String = listed.iter().map(line).collect();
         self.file("manifest-sha256.txt".to_owned(), manifest.into_bytes())
             .await
     }
