@@ -256,7 +256,10 @@ impl Daemon {
     /// Ends an opening by its name and states what has left under it.
     pub(crate) async fn close(&self, caller: &Caller, name: &str) -> Result<Closed, ApiFailure> {
         let held = self.openings.own(name, caller);
-        self.end(&held.ok_or_else(no_such_opening)?).await
+        let held = held.ok_or_else(no_such_opening)?;
+        let closed = self.end(&held).await?;
+        self.openings.forget(&held);
+        Ok(closed)
     }
 
     /// Ends every opening of a package under other terms than these; all of them, where none are given.
@@ -294,9 +297,12 @@ impl Daemon {
 
     async fn end_where(&self, which: impl Fn(&Held) -> bool) {
         for held in self.openings.select(which) {
-            if let Err(e) = self.end(&held).await {
-                let xid = held.xid;
-                tracing::error!(%xid, "an opening cannot be stated yet: {}", e.0.message);
+            match self.end(&held).await {
+                Ok(_) => self.openings.forget(&held),
+                Err(e) => {
+                    let xid = held.xid;
+                    tracing::error!(%xid, "an opening cannot be stated yet: {}", e.0.message);
+                }
             }
         }
     }

@@ -89,6 +89,8 @@ struct Left {
     ranges: Ranges,
     /// What is durable: no more will have left.
     bound: u64,
+    /// What came of it.
+    closed: Option<Closed>,
 }
 
 /// What leaves under one opening.
@@ -112,6 +114,7 @@ impl Release {
             is_kept: false,
             ranges: Ranges::empty(),
             bound: 0,
+            closed: None,
         };
         Self {
             id: seal::random(),
@@ -264,7 +267,7 @@ impl Daemon {
         Ok(())
     }
 
-    /// Ends an opening and states what has left under it.
+    /// Ends an opening and states what has left under it, once: it answers the same as long as it is remembered.
     pub(super) async fn end(&self, held: &Held) -> Result<Closed, ApiFailure> {
         let _one_at_a_time = self.access.lock().await;
         self.settle(held).await
@@ -276,6 +279,9 @@ impl Daemon {
         release.is_over.store(true, Ordering::Release);
         let mut left = release.left.lock().await;
         left.stage = Stage::Over;
+        if let Some(closed) = &left.closed {
+            return Ok(closed.clone());
+        }
         let released = left.ranges.len();
         let receipt = match (left.is_kept, released) {
             (false, _) => None,
@@ -297,10 +303,9 @@ impl Daemon {
                 Some(self.state_release(&stated).await?)
             }
         };
-        left.is_kept = false;
-        drop(left);
-        self.openings.forget(held);
-        Ok(Closed { receipt, released })
+        let closed = Closed { receipt, released };
+        left.closed = Some(closed.clone());
+        Ok(closed)
     }
 
     /// States what an earlier process has left.
