@@ -16,7 +16,6 @@ use crate::base::Digest;
 use crate::base::Page;
 use crate::base::Timestamp;
 use crate::base::Xid;
-use crate::base::json;
 use crate::base::limits;
 use crate::config::Verb;
 use crate::daemon::Daemon;

@@ -299,7 +299,11 @@ pub(crate) fn last_shared(
     fits: impl Fn(&Receipt) -> bool,
 ) -> Result<Option<Signed>, ApiFailure> {
     let kinds = [Kind::Handover.as_str(), Kind::RestrictionChanged.as_str()];
-    for row in rows.iter().rev().filter(|row| kinds.contains(&row.kind.as_str())) {
+    for row in rows
+        .iter()
+        .rev()
+        .filter(|row| kinds.contains(&row.kind.as_str()))
+    {
         let signed = read(row)?;
         if fits(&signed.receipt) {
             return Ok(Some(signed));

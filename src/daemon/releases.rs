@@ -410,7 +410,11 @@ impl Daemon {
         let note = next.sign(&self.station.own.key).map_err(|e| unsigned(&e))?;
         // Under the terms in force, another one stays the newest where they were changed meanwhile.
         let is_in_force = terms_now(exchange).as_ref() == Some(&record.terms);
-        let newest = if is_in_force { note.bytes() } else { &exchange.last_note };
+        let newest = if is_in_force {
+            note.bytes()
+        } else {
+            exchange.last_note.as_slice()
+        };
         let (xid, now) = (ended.xid, self.station.clock());
         let steps = exchange.steps;
         let stays = Stated {

@@ -4,8 +4,8 @@ use serde::Deserialize;
 
 use crate::api::client::{BundleFiles, CallFault, Client, Download, Upload, encode};
 use crate::api::types::{
-    AcceptPeer, AddPeer, AnchorView, ApprovalView, AskConsent, AssignTeam, CardView, CaseView, Closed,
-    ConsentView, DestroyRequest, Destruction, DueView, Explanation, Forward, GrantConsent,
+    AcceptPeer, AddPeer, AnchorView, ApprovalView, AskConsent, AssignTeam, CardView, CaseView,
+    Closed, ConsentView, DestroyRequest, Destruction, DueView, Explanation, Forward, GrantConsent,
     HoldRequest, HoldView, LogStatus, Mismatch, OnwardView, OpenRequest, Opening, PackageDetail,
     PackageView, PeerView, Ping, PolicyView, ProofView, ReceiptDetail, ReceiptView, RefuseConsent,
     Restrict, ReviewRequest, ReviewView, SealFinish, SealGrant, SealMany, SealRequest, Spooled,
