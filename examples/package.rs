@@ -13,7 +13,9 @@ use rogatory::base::Digest;
 use rogatory::base::Timestamp;
 use rogatory::package::header;
 use rogatory::policy::{Action, Circumstances, Facts, PolicySet, Purpose, Roles, Terms, decide};
-use rogatory::seal::{Expect, Identity, Plaintext, SealPlan, sandbox, seal, unpack, unpack_items};
+use rogatory::seal::{
+    Expect, Identity, Plaintext, SealPlan, Target, sandbox, seal, unpack, unpack_items,
+};
 
 type Outcome = Result<(), Box<dyn Error>>;
 
@@ -125,11 +127,12 @@ fn open_into(dir: &Path, out: &Path, items: &[&str]) -> Result<u64, Box<dyn Erro
         item_terms: Vec::new(),
         manifest_digest,
     };
+    let target = Target::create(out)?;
     let unpacked = if items.is_empty() {
-        unpack(&mut plaintext, out, &expect)?
+        unpack(&mut plaintext, target, &expect)?
     } else {
         let items: Vec<String> = items.iter().map(|item| (*item).to_owned()).collect();
-        unpack_items(&mut plaintext, &items, out, &expect)?
+        unpack_items(&mut plaintext, &items, target, &expect)?
     };
     Ok(unpacked.bytes)
 }

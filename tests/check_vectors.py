@@ -179,6 +179,7 @@ def check_receipts(statements):
         same(f"{file}: context of {kind}", kind in CONSENT, entry["context"] == "rogatory/consent/v1")
         same(f"{file}: a use or passing on", kind in CONSENT, kind in CONSENT and ("purpose" in fields) != ("third" in fields))
         same(f"{file}: kind", entry["kind"], kind)
+        same(f"{file}: bytes have left", kind == "access", fields.get("released", 0) >= 1)
         if "xid" not in fields:
             same(f"{file}: signer", [fields["from"]["id"] + "/receipts"], entry["signed_by"])
             same(f"{file}: key", fields["from"]["key"], lines[0][1])

@@ -112,6 +112,9 @@ fn example(kind: Kind, full: bool) -> Receipt {
     if kind == Kind::Access || kind == Kind::AccessDenied && full {
         receipt.purpose = Some(Purpose::Prosecution);
     }
+    if kind == Kind::Access {
+        receipt.released = Some(if full { 9_007_199_254_740_991 } else { 1 });
+    }
     if kind.is_consent() {
         receipt.purpose = (!full).then_some(Purpose::CivilClaim);
         receipt.third = full.then(|| "bepi.justice.example.fr".parse().expect("an authority"));

@@ -29,7 +29,7 @@ use crate::api::types::ApiError;
 use crate::base::Page;
 
 use body::Outgoing;
-pub use body::{Download, DownloadReader, Upload, UploadWriter, upload};
+pub use body::{Download, DownloadReader, Stop, Upload, UploadWriter, upload};
 pub use bundle::BundleFiles;
 pub use calls::PackageFilter;
 pub use plaintext::RemotePlaintext;
@@ -142,12 +142,9 @@ impl Client {
         self.call(Method::POST, path, Outgoing::once(bytes)).await
     }
 
-    /// `DELETE path`; the answer's body is of no interest.
-    pub async fn delete(&self, path: &str) -> Result<(), CallFault> {
-        let answer = self
-            .send(request(Method::DELETE, path, Outgoing::empty(), None)?)
-            .await?;
-        self.read(path, answer).await.map(drop)
+    /// `DELETE path`, an answer in JSON.
+    pub async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, CallFault> {
+        self.call(Method::DELETE, path, Outgoing::empty()).await
     }
 
     /// `PUT path` with a body that another thread writes into the [`UploadWriter`] of this [`Upload`].

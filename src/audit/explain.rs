@@ -80,6 +80,11 @@ fn statement(path: &str, note: &Note, receipt: &Receipt, keys: &Anchors) -> Expl
             .as_ref()
             .map(|purpose| format!("The purpose was {purpose}.")),
     );
+    words.extend(
+        receipt
+            .released
+            .map(|bytes| format!("No more than {bytes} bytes have left.")),
+    );
     words.extend(consent(receipt));
     words.extend(receipt.reason.as_ref().map(|reason| {
         let clause = if reason.clause.is_empty() {
@@ -153,7 +158,9 @@ fn stated(receipt: &Receipt) -> String {
         Kind::HandoverFailed => "the header that came does not open the payload that came",
         Kind::Expired => "the sender gave up: a term ended before the receiver held the payload",
         Kind::Withdrawn => "the sender took the package back before the receiver held the payload",
-        Kind::Access => "somebody at the receiver opened the package, or items of it",
+        Kind::Access => {
+            "somebody at the receiver opened the package, or items of it, and bytes have left"
+        }
         Kind::AccessDenied => "opening the package was refused to somebody at the receiver",
         Kind::ContentMismatch => "what was in the package is not what its manifest says",
         Kind::Destroyed => {

@@ -95,34 +95,47 @@ impl Ranges {
 
     /// Adds one segment.
     pub fn insert(&mut self, segment: u64) {
-        if self.contains(segment) {
+        self.add(Range {
+            first: segment,
+            count: 1,
+        });
+    }
+
+    /// Adds a run.
+    pub fn add(&mut self, run: Range) {
+        if run.count == 0 {
             return;
         }
-        let at = self.0.partition_point(|run| run.first <= segment);
-        let joins_left = at
-            .checked_sub(1)
-            .filter(|&left| self.0[left].end() == segment);
-        let joins_right = self
-            .0
-            .get(at)
-            .is_some_and(|run| run.first == segment.saturating_add(1));
-        match (joins_left, joins_right) {
-            (Some(left), true) => {
-                let right = self.0.remove(at);
-                self.0[left].count += 1 + right.count;
-            }
-            (Some(left), false) => self.0[left].count += 1,
-            (None, true) => {
-                self.0[at].first = segment;
-                self.0[at].count += 1;
-            }
-            (None, false) => self.0.insert(
-                at,
-                Range {
-                    first: segment,
-                    count: 1,
-                },
-            ),
+        // What it touches or overlaps becomes one with it.
+        let from = self.0.partition_point(|it| it.end() < run.first);
+        let to = self.0.partition_point(|it| it.first <= run.end());
+        let joined = self.0.get(from..to).unwrap_or_default();
+        let first = joined
+            .first()
+            .map_or(run.first, |it| it.first.min(run.first));
+        let end = joined
+            .last()
+            .map_or(run.end(), |it| it.end().max(run.end()));
+        let count = end.saturating_sub(first);
+        self.0.splice(from..to.max(from), [Range { first, count }]);
+    }
+
+    /// Closes the smallest gaps until there are at most `runs_max` runs: the set holds more then, and nothing less.
+    pub fn coarsen(&mut self, runs_max: usize) {
+        while self.0.len() > runs_max.max(1) {
+            let gap = |pair: &[Range]| match pair {
+                [a, b] => b.first.saturating_sub(a.end()),
+                _ => u64::MAX,
+            };
+            let at = (0..)
+                .zip(self.0.windows(2))
+                .min_by_key(|(_, pair)| gap(pair));
+            let Some((at, [a, b])) = at else {
+                return;
+            };
+            let (first, end) = (a.first, b.end());
+            let count = end.saturating_sub(first);
+            self.0.splice(at..at + 2, [Range { first, count }]);
         }
     }
 
@@ -177,6 +190,26 @@ mod tests {
             for segment in 0..40 {
                 prop_assert_eq!(runs.contains(segment), model.contains(&segment));
                 prop_assert_eq!(missing.contains(segment), !model.contains(&segment));
+            }
+        }
+
+        #[test]
+        fn runs_that_are_added_are_the_set_of_all(added in proptest::collection::vec((0_u64..40, 0_u64..9), 0..20), runs_max in 1_usize..5) {
+            let mut runs = Ranges::empty();
+            let mut model = BTreeSet::new();
+            for (first, count) in added {
+                runs.add(Range { first, count });
+                model.extend(first..first + count);
+            }
+            prop_assert_eq!(runs.len(), model.len() as u64);
+            prop_assert_eq!(Ranges::from_runs(runs.runs().to_vec()), Some(runs.clone()));
+            let mut coarse = runs.clone();
+            coarse.coarsen(runs_max);
+            prop_assert!(coarse.runs().len() <= runs_max);
+            prop_assert_eq!(Ranges::from_runs(coarse.runs().to_vec()), Some(coarse.clone()));
+            for segment in 0..50 {
+                prop_assert_eq!(runs.contains(segment), model.contains(&segment));
+                prop_assert!(coarse.contains(segment) || !model.contains(&segment));
             }
         }
     }

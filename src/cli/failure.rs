@@ -8,7 +8,7 @@ use serde_json::json;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Failure {
-    /// The exit code of the program, 1 to 12.
+    /// The exit code of the program, 1 to 12; 128 + n where signal n has ended it.
     pub code: u8,
     /// A stable kebab-case word for machines.
     pub error: String,

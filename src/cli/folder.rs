@@ -134,6 +134,16 @@ pub(crate) fn write_file_new<T>(
     done
 }
 
+/// Refuses to begin what the file system of this file has no room for.
+pub(crate) fn must_have_room(target: &Path, file: &File, bytes: u64) -> Result<(), Failure> {
+    let room = rustix::fs::fstatvfs(file).ok();
+    let room = room.map(|it| it.f_bavail.saturating_mul(it.f_frsize));
+    if room.is_none_or(|room| room >= bytes) {
+        return Ok(());
+    }
+    Err(unwritable(target, &io::ErrorKind::StorageFull.into()))
+}
+
 /// A failure to write into a file that was made here.
 pub(crate) fn write_failure(path: &Path, error: &io::Error) -> Failure {
     unwritable(path, error)

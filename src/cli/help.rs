@@ -27,7 +27,7 @@ struct ExitCode {
     meaning: &'static str,
 }
 
-const EXIT_CODES: [ExitCode; 13] = {
+const EXIT_CODES: [ExitCode; 14] = {
     const fn code(code: u8, meaning: &'static str) -> ExitCode {
         ExitCode { code, meaning }
     }
@@ -51,6 +51,10 @@ const EXIT_CODES: [ExitCode; 13] = {
         code(10, "the daemon is not running"),
         code(11, "storage or log cannot be written"),
         code(12, "timed out waiting; the work goes on"),
+        code(
+            128,
+            "and its number: ended by a signal, once what was half done is cleaned up",
+        ),
     ]
 };
 
@@ -82,7 +86,7 @@ fn table(codes: &[ExitCode]) -> Table {
     let mut table = Table::new();
     for ExitCode { code, meaning } in codes {
         table.row([
-            Cell::new(format!("{code:>2}"), Tone::Strong),
+            Cell::new(format!("{code:>3}"), Tone::Strong),
             (*meaning).into(),
         ]);
     }
@@ -95,9 +99,9 @@ mod tests {
 
     #[test]
     fn the_codes_are_in_order() {
-        for (at, ExitCode { code, .. }) in (0..).zip(&EXIT_CODES) {
-            assert_eq!(*code, at);
-        }
-        assert!(table(&EXIT_CODES).render(false).starts_with(" 0  done\n"));
+        let codes: Vec<_> = EXIT_CODES.iter().map(|it| it.code).collect();
+        let wanted: Vec<_> = (0..=12).chain([128]).collect();
+        assert_eq!(codes, wanted);
+        assert!(table(&EXIT_CODES).render(false).starts_with("  0  done\n"));
     }
 }

@@ -18,6 +18,7 @@ mod folder;
 mod fsck;
 mod help;
 mod input;
+mod interrupt;
 mod log;
 mod package;
 mod peer;

@@ -16,11 +16,10 @@ use crate::base::Digest;
 use crate::base::Page;
 use crate::base::Timestamp;
 use crate::base::Xid;
-use crate::base::json;
 use crate::base::limits;
 use crate::config::Verb;
 use crate::daemon::Daemon;
-use crate::daemon::approvals::kept::{Kept, State, key};
+use crate::daemon::approvals::kept::{Kept, State};
 use crate::daemon::retention::Cause;
 use crate::daemon::routes::peers::accept_peer;
 use crate::daemon::routes::{Part, roles_for, stored};
@@ -49,14 +48,24 @@ fn unread(e: &StoreFault) -> ApiFailure {
 }
 
 fn second_missing(verb: Verb, text: String) -> ApiFailure {
-    ApiFailure::denied(&Denial {
+    ApiFailure::denied(&lacks_second(verb, text))
+}
+
+fn lacks_second(verb: Verb, text: String) -> Denial {
+    Denial {
         rule: "dual-control".into(),
         detail: None,
         term: format!("dual_control={verb}"),
         reason: ReasonCode::SecondPersonMissing,
         clause: instrument::BY_CONFIGURATION.to_owned(),
         text,
-    })
+    }
+}
+
+/// Another opening was first to use an approval.
+pub(crate) fn used_already() -> Denial {
+    let text = "the approval was used by another opening meanwhile, and is for one alone";
+    lacks_second(Verb::PackageException, text.to_owned())
 }
 
 impl Daemon {
@@ -135,6 +144,13 @@ impl Daemon {
         Ok(found.map(Approved))
     }
 
+    /// Whether this approval can still be used; asked with the turn for decisions.
+    pub(crate) async fn is_unused(&self, approved: &Approved) -> Result<bool, ApiFailure> {
+        let now = self.station.clock();
+        let kept = self.kept_approval(&approved.0.id).await?;
+        Ok(kept.state == State::Approved && !kept.is_over(now))
+    }
+
     /// Keeps a new request, unless too many wait already.
     async fn keep_new(&self, all: &[Kept], new: &Kept) -> Result<(), ApiFailure> {
         let open = all.iter().filter(|it| !it.is_over(new.at)).count();
@@ -147,10 +163,7 @@ impl Daemon {
     }
 
     async fn keep_approval(&self, kept: &Kept, mut ops: Vec<Op>) -> Result<(), ApiFailure> {
-        ops.push(Op::Meta {
-            key: key(&kept.id),
-            value: json::canonical(kept),
-        });
+        ops.push(kept.put());
         let committed = self.station.ledger.commit(ops).await;
         committed.map(drop).map_err(commit_failure)
     }

@@ -236,14 +236,22 @@ impl Daemon {
         let items = items::item_terms(&dispatch.receipt, origin.as_ref(), &disclosed);
         let items = items.map_err(|_| altered("terms of items"))?;
         let sealed = dispatch.receipt.terms.clone();
-        let accessed = newest.as_ref().map(self::read).transpose()?;
-        let accessed = accessed.unwrap_or(dispatch);
+        let shared = shared(&rows, &keys)?;
+        let in_force = shared.last().and_then(|it| it.receipt.terms.as_ref());
+        let in_force = in_force.or(sealed.as_ref());
+        // One about an opening that began under other terms may have been stated later.
+        let newest = newest.as_ref().map(self::read).transpose()?;
+        let newest = newest.filter(|it| it.receipt.terms.as_ref() == in_force);
+        let accessed = match newest {
+            Some(newest) => newest,
+            None => last_shared(&rows, |_| true)?.unwrap_or(dispatch),
+        };
         let mut chain = Chain {
             sealed: sealed.ok_or_else(|| altered("terms"))?,
             manifest,
             items,
             is_passed_on: origin.is_some(),
-            shared: shared(&rows, &keys)?,
+            shared,
             accessed,
             consents: Vec::new(),
             conditions: Vec::new(),
@@ -283,6 +291,25 @@ fn sealed(
     }
     let receipt = dispatch;
     Ok(Signed { note, receipt })
+}
+
+/// The newest statement that both sides hold of a package since its handover, of those that fit.
+pub(crate) fn last_shared(
+    rows: &[StatementRow],
+    fits: impl Fn(&Receipt) -> bool,
+) -> Result<Option<Signed>, ApiFailure> {
+    let kinds = [Kind::Handover.as_str(), Kind::RestrictionChanged.as_str()];
+    for row in rows
+        .iter()
+        .rev()
+        .filter(|row| kinds.contains(&row.kind.as_str()))
+    {
+        let signed = read(row)?;
+        if fits(&signed.receipt) {
+            return Ok(Some(signed));
+        }
+    }
+    Ok(None)
 }
 
 /// The statement of this row; its signatures are not looked at.

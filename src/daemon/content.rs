@@ -8,11 +8,14 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use crate::api::server::{ApiFailure, Caller};
-use crate::base::Xid;
+use crate::base::{Digest, Xid};
 use crate::daemon::Daemon;
 use crate::daemon::blanked::Blanked;
 use crate::daemon::openings::Held;
-use crate::policy::Action;
+use crate::daemon::pieces::Pieces;
+use crate::net::station::Station;
+use crate::package::segments;
+use crate::policy::{Action, Permit};
 use crate::seal;
 use crate::store::Exchange;
 
@@ -25,28 +28,67 @@ pub(crate) trait Source: Read + Seek + Send {}
 impl<T: Read + Seek + Send> Source for T {}
 
 impl Daemon {
-    /// Streams plaintext from `start`, at most `length` bytes, under the opening's permit.
+    /// Whether an opening can be done at all: header and payload are here and, for plaintext, the first chunk decrypts and the
+    /// items that are named are there. Returns the bytes that it is for; nothing leaves.
+    pub(super) async fn feasible(
+        &self,
+        held: &Held,
+        exchange: &Exchange,
+        manifest: &Digest,
+    ) -> Result<u64, ApiFailure> {
+        let header = self.header(&held.xid).await?;
+        let payload = self.payload(exchange).await?;
+        if held.permit.action() == Action::Export {
+            return Ok(exchange.len);
+        }
+        let _one_at_a_time = self.openings.look.lock().await;
+        let (station, permit) = (Arc::clone(&self.station), Arc::clone(&held.permit));
+        let (release, manifest) = (Arc::clone(&held.release), *manifest);
+        let wanted = segments::plaintext_bytes(exchange.len);
+        let looked = tokio::task::spawn_blocking(move || {
+            let mut plaintext = decrypted(&station, &permit, header.to_vec(), payload)?;
+            let bytes = plaintext.len();
+            if bytes != wanted {
+                return Err(undecryptable(&"the payload is not as long as it was"));
+            }
+            let read = plaintext.read(&mut [0]);
+            read.map_err(|e| undecryptable(&e))?;
+            let names = &release.record.items;
+            if names.is_empty() {
+                return Ok(bytes);
+            }
+            match seal::find_items(&mut plaintext, names, &manifest) {
+                Ok(found) => Ok(found),
+                Err(e @ seal::UnpackError::NoSuchItem(_)) => {
+                    Err(ApiFailure::missing("no-such-item", e.to_string()))
+                }
+                // Whoever unpacks it finds the same, and says what it is.
+                Err(_) => Ok(bytes),
+            }
+        });
+        looked
+            .await
+            .map_err(|e| ApiFailure::failed("internal", e.to_string()))?
+    }
+
+    /// Streams this part of the plaintext under the opening's permit.
     pub(crate) async fn plaintext(
         self: &Arc<Self>,
         caller: &Caller,
         name: &str,
         range: Range<u64>,
-    ) -> Result<mpsc::Receiver<io::Result<Bytes>>, ApiFailure> {
+    ) -> Result<Pieces, ApiFailure> {
         let (held, exchange) = self.permitted(caller, name, Action::Open).await?;
         let header = self.header(&held.xid).await?;
         let payload = self.payload(&exchange).await?;
         let (to, from) = mpsc::channel(4);
         let (station, (ready_to, ready)) =
             (Arc::clone(&self.station), tokio::sync::oneshot::channel());
+        let (opening, part) = (held.clone(), range.clone());
         tokio::task::spawn_blocking(move || {
-            let Some(identity) = &station.identity else {
-                drop(ready_to.send(Err("this daemon holds no age identity".to_owned())));
-                return;
-            };
-            let plaintext = seal::Plaintext::open(&held.permit, header.to_vec(), payload, identity)
-                .map_err(|e| e.to_string());
-            let plaintext = plaintext.map(|it| Blanked::new(it, held.withheld));
-            match plaintext.and_then(|it| begun(it, &range).map_err(|e| e.to_string())) {
+            let plaintext = decrypted(&station, &opening.permit, header.to_vec(), payload);
+            let plaintext = plaintext.map(|it| Blanked::new(it, opening.withheld));
+            match plaintext.and_then(|it| begun(it, &part).map_err(|e| undecryptable(&e))) {
                 Ok(plaintext) => {
                     if ready_to.send(Ok(())).is_ok() {
                         stream(plaintext, &to);
@@ -57,26 +99,30 @@ impl Daemon {
             }
         });
         match ready.await {
-            Ok(Ok(())) => Ok(from),
-            Ok(Err(e)) => Err(ApiFailure::mismatch(
-                "cannot-decrypt",
-                format!("the package cannot be decrypted: {e}"),
-            )),
-            Err(_) => Err(ApiFailure::failed(
-                "internal",
-                "the decrypting thread ended",
-            )),
+            Ok(ready) => ready?,
+            Err(_) => {
+                return Err(ApiFailure::failed(
+                    "internal",
+                    "the decrypting thread ended",
+                ));
+            }
         }
+        self.begin(&held).await?;
+        Ok(Pieces::new(self, held, range, from))
     }
 
     /// The age file under an opening's permit to export it: its length, and its bytes.
     pub(crate) async fn exported(
-        &self,
+        self: &Arc<Self>,
         caller: &Caller,
         name: &str,
-    ) -> Result<(u64, impl Read + Send + use<>), ApiFailure> {
+    ) -> Result<(u64, Pieces), ApiFailure> {
         let (held, exchange) = self.permitted(caller, name, Action::Export).await?;
-        self.age_file(&held.xid, &exchange).await
+        let (length, file) = self.age_file(&held.xid, &exchange).await?;
+        let (to, from) = mpsc::channel(4);
+        self.begin(&held).await?;
+        tokio::task::spawn_blocking(move || stream(file, &to));
+        Ok((length, Pieces::new(self, held, 0..length, from)))
     }
 
     /// Header and payload, one after the other.
@@ -140,6 +186,25 @@ impl Daemon {
             )),
         }
     }
+}
+
+fn undecryptable(e: &dyn std::fmt::Display) -> ApiFailure {
+    let message = format!("the package cannot be decrypted: {e}");
+    ApiFailure::mismatch("cannot-decrypt", message).next(
+        "nothing has left, and nothing was stated; is the age identity of this daemon the one on its card, and the payload whole? rogatory check, rogatory package verify ID",
+    )
+}
+
+fn decrypted<S: Source>(
+    station: &Station,
+    permit: &Permit,
+    header: Vec<u8>,
+    payload: S,
+) -> Result<seal::Plaintext<S>, ApiFailure> {
+    let identity = station.identity.as_ref();
+    let identity = identity.ok_or_else(|| undecryptable(&"this daemon holds no age identity"))?;
+    let plaintext = seal::Plaintext::open(permit, header, payload, identity);
+    plaintext.map_err(|e| undecryptable(&e))
 }
 
 /// These bytes of the plaintext, of which the first piece was read already: what fails at once is an answer by itself, what

@@ -1,4 +1,4 @@
-//! What a sender is told of its package by itself: a declared exception, content that is not what it signed, what was done
+//! What a sender is told of its package by itself: an opening under a declared exception, content that is not what it signed, what was done
 //! with it, that it was passed on, and a wish for its consent.
 //!
 //! Such a statement follows what both sides hold, not the receiver's own record of openings; it is marked in the same commit as
@@ -7,9 +7,11 @@
 use crate::api::server::{ApiFailure, Caller};
 use crate::base::AuthorityId;
 use crate::base::Digest;
+use crate::base::Timestamp;
 use crate::base::Xid;
 use crate::daemon::Daemon;
 use crate::daemon::statements::{Stated, commit_failure, unsigned};
+use crate::identity::statement::Note;
 use crate::policy::{Code, Purpose};
 use crate::receipt::{Disclosure, Kind, Reason, Used};
 use crate::store::{self, Exchange, Op};
@@ -39,6 +41,22 @@ impl Notice {
             disclosures: Vec::new(),
         }
     }
+}
+
+/// The changes that have the sender of a package told of a statement.
+pub(crate) fn tell(xid: Xid, note: &Note, now: Timestamp) -> [Op; 2] {
+    [
+        Op::Retry {
+            xid,
+            attempts: 0,
+            next_try: Some(now),
+            fault: None,
+        },
+        Op::Meta {
+            key: store::tell_key(&note.digest()),
+            value: store::DUE.to_vec(),
+        },
+    ]
 }
 
 impl Daemon {
@@ -72,18 +90,7 @@ impl Daemon {
             to: row.phase,
         };
         ops.extend(self.stated(xid, &stays));
-        ops.extend([
-            Op::Retry {
-                xid,
-                attempts: 0,
-                next_try: Some(now),
-                fault: None,
-            },
-            Op::Meta {
-                key: store::tell_key(&note.digest()),
-                value: store::DUE.to_vec(),
-            },
-        ]);
+        ops.extend(tell(xid, &note, now));
         let committed = self.station.ledger.commit(ops).await;
         committed.map_err(commit_failure)?;
         self.ring(&row.peer);
@@ -108,7 +115,8 @@ impl Daemon {
             ..Notice::of(Kind::ContentMismatch)
         };
         let receipt = self.notify(&row, notice, Vec::new()).await?;
-        self.openings.end(opening, caller);
+        // What has left of it is stated too, now or with the next look at openings.
+        drop(self.close(caller, opening).await);
         tracing::error!(%xid, code, "a package is not what its sender has signed; the sender is told");
         Ok(receipt)
     }

@@ -1,13 +1,13 @@
-//! Opening, seen from the daemon: a decision, a signed statement, and plaintext by byte range under a permit.
+//! Opening, seen from the daemon: a decision, whether it can be done, plaintext by byte range under a permit, and a signed statement of
+//! what has left.
 
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::api::server::{ApiFailure, Caller};
-use crate::api::types::{OpenRequest, Opening};
+use crate::api::types::{Closed, OpenRequest, Opening};
 use crate::base::Timestamp;
 use crate::base::Xid;
 use crate::base::limits;
@@ -16,7 +16,7 @@ use crate::daemon::Daemon;
 use crate::daemon::approvals::Approved;
 use crate::daemon::chain::Chain;
 use crate::daemon::decisions::{Use, of_item};
-use crate::daemon::notices::Notice;
+use crate::daemon::releases::{Record, Release};
 use crate::daemon::statements::{Wish, check_justification};
 use crate::package::{ItemTerms, segments};
 use crate::policy;
@@ -27,9 +27,7 @@ use crate::policy::purpose::Purpose;
 use crate::policy::{Denial, Exception, Ground, ReasonCode, Terms};
 use crate::receipt;
 use crate::receipt::Disclosure;
-use crate::receipt::Kind;
 use crate::receipt::Reason;
-use crate::seal;
 use crate::store::Direction;
 use crate::store::Exchange;
 use crate::store::Phase;
@@ -46,10 +44,10 @@ pub(super) struct Held {
     pub(super) permit: Arc<Permit>,
     caller: Caller,
     pub(super) xid: Xid,
-    /// The terms in force under which it was permitted.
-    terms: Terms,
     /// The bytes of items under terms of their own for which it is not permitted; in order.
     pub(super) withheld: Arc<[Range<u64>]>,
+    /// What leaves under it.
+    pub(super) release: Arc<Release>,
 }
 
 /// A wish to open, and what it is about.
@@ -57,52 +55,85 @@ struct Asked<'a> {
     exchange: &'a Exchange,
     chain: &'a Chain,
     purpose: Purpose,
-    /// Who has confirmed the exception that is declared.
-    second: Option<&'a str>,
+    /// The approval of the exception that is declared.
+    approved: Option<Approved>,
 }
 
 impl Asked<'_> {
-    fn held(&self, permit: Permit, caller: &Caller, request: &OpenRequest) -> Held {
+    fn held(self, permit: Permit, caller: &Caller, request: &OpenRequest) -> Held {
         let items = self.chain.items.iter();
         let withheld = items.filter(|item| !item.is_opened_by(&request.items));
+        let reason = reason(&permit, self.chain.terms(), request.exception);
+        let persons = match &self.approved {
+            Some(approved) => format!("{}, approved by {}", caller.actor(), approved.second()),
+            None => caller.actor(),
+        };
+        let record = Record {
+            purpose: self.purpose,
+            reason,
+            persons,
+            justification: request.justification.clone(),
+            items: request.items.clone(),
+            related: request.related,
+            export: request.export,
+            terms: self.chain.terms().clone(),
+            approval: self.approved,
+        };
+        let total = if request.export {
+            self.exchange
+                .len
+                .saturating_add(limits::HEADER_BYTES_MAX as u64)
+        } else {
+            segments::plaintext_bytes(self.exchange.len)
+        };
         Held {
             permit: Arc::new(permit),
             caller: caller.clone(),
             xid: self.exchange.xid,
-            terms: self.chain.terms().clone(),
             withheld: withheld.map(ItemTerms::bytes).collect(),
+            release: Arc::new(Release::new(self.exchange.xid, total, record)),
         }
     }
 }
 
 /// The openings under way.
 #[derive(Default)]
-pub(crate) struct Openings(Mutex<HashMap<String, Held>>);
+pub(crate) struct Openings {
+    held: Mutex<HashMap<String, Held>>,
+    /// Names of items are looked up in one manifest at a time.
+    pub(super) look: tokio::sync::Mutex<()>,
+}
 
 impl Openings {
+    fn held(&self) -> MutexGuard<'_, HashMap<String, Held>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn find(
         &self,
         name: &str,
         caller: &Caller,
         now: Timestamp,
     ) -> Result<Held, ApiFailure> {
-        let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match held.get(name) {
-            Some(held) if held.caller == *caller && held.permit.until() >= now => Ok(held.clone()),
-            Some(_) | None => Err(ApiFailure::missing(
-                "no-such-opening",
-                "there is no such opening; it may have ended",
-            )
-            .next("open the package again")),
-        }
+        let held = self.own(name, caller);
+        let held = held.filter(|it| it.permit.until() >= now && !it.release.is_over());
+        held.ok_or_else(no_such_opening)
     }
 
-    /// Ends an opening.
-    pub(crate) fn end(&self, name: &str, caller: &Caller) {
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if held.get(name).is_some_and(|held| held.caller == *caller) {
-            held.remove(name);
-        }
+    /// The opening of this name and caller, over or not.
+    fn own(&self, name: &str, caller: &Caller) -> Option<Held> {
+        let held = self.held().get(name).cloned();
+        held.filter(|held| held.caller == *caller)
+    }
+
+    /// Whether there is an opening of this name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.held().contains_key(name)
+    }
+
+    /// Drops an opening of which nothing is left to be stated.
+    pub(super) fn forget(&self, held: &Held) {
+        self.held().remove(&held.release.name());
     }
 
     /// The package of an opening.
@@ -115,52 +146,31 @@ impl Openings {
         self.find(name, caller, now).map(|held| held.xid)
     }
 
-    /// Ends every opening of a package.
-    pub(crate) fn end_all(&self, xid: &Xid) {
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        held.retain(|_, held| held.xid != *xid);
-    }
-
-    /// Ends every opening of a package that was permitted under other terms than these, which are in force now.
-    pub(crate) fn end_others(&self, xid: &Xid, terms: &Terms) {
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        held.retain(|_, held| held.xid != *xid || held.terms == *terms);
-    }
-
-    /// Drops openings whose time is over.
-    pub(crate) fn sweep(&self, now: Timestamp) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .retain(|_, held| held.permit.until() >= now);
+    fn select(&self, which: impl Fn(&Held) -> bool) -> Vec<Held> {
+        let held = self.held();
+        held.values().filter(|it| which(it)).cloned().collect()
     }
 }
 
-/// What a statement says of an opening, and why: the denial, or the consent that the opening stands on.
-fn outcome(decision: &Result<Permit, Denial>, terms: &Terms) -> (Kind, Option<Reason>) {
-    match decision {
-        Ok(permit) if permit.is_by_consent() => {
-            let clause = instrument::purpose_clause(&terms.instrument).to_owned();
-            let code = CONSENT.to_owned();
-            (Kind::Access, Some(Reason { clause, code }))
-        }
-        Ok(_) => (Kind::Access, None),
-        Err(denial) => (Kind::AccessDenied, Some(Reason::from(denial))),
+/// Why a permitted opening has a reason: the exception that was declared, or the consent that it stands on.
+fn reason(permit: &Permit, terms: &Terms, exception: Option<Ground>) -> Option<Reason> {
+    if let Some(ground) = exception {
+        let clause = instrument::exception_clause(&terms.instrument, ground).to_owned();
+        let code = ground.to_string();
+        return Some(Reason { clause, code });
     }
+    permit.is_by_consent().then(|| Reason {
+        clause: instrument::purpose_clause(&terms.instrument).to_owned(),
+        code: CONSENT.to_owned(),
+    })
 }
 
-/// What the sender is told of an opening under a declared exception.
-fn exceptional(wish: &Wish<'_>, ground: Ground, second: &str, terms: &Terms) -> Notice {
-    let persons = format!("{}, approved by {second}", wish.actor);
-    Notice {
-        reason: Some(Reason {
-            code: ground.to_string(),
-            clause: instrument::exception_clause(&terms.instrument, ground).to_owned(),
-        }),
-        purpose: wish.purpose,
-        disclosures: wish.disclosures(&persons),
-        ..Notice::of(Kind::Access)
-    }
+pub(super) fn no_such_opening() -> ApiFailure {
+    ApiFailure::missing(
+        "no-such-opening",
+        "there is no such opening; it may have ended",
+    )
+    .next("open the package again")
 }
 
 pub(crate) fn not_recipient() -> ApiFailure {
@@ -169,7 +179,8 @@ pub(crate) fn not_recipient() -> ApiFailure {
 }
 
 impl Daemon {
-    /// Decides on an opening; either way, a signed statement says so before anybody is answered.
+    /// Decides on an opening. A refusal is stated before anybody is answered; what is permitted is stated once bytes have left, and is
+    /// looked at before: whether it can be done at all.
     pub(crate) async fn open(
         &self,
         caller: &Caller,
@@ -180,61 +191,24 @@ impl Daemon {
         let exchange = self.held(xid).await?;
         let chain = self.chain_of(&exchange).await?;
         let manifest = manifest_digest(&exchange)?;
-        let actor = caller.actor();
-        // Until it is used up: an approval is for one opening.
-        let (turn, approved) = match request.exception {
-            Some(_) => (
-                Some(self.approvals.lock().await),
-                self.approved_exception(caller, &xid, request).await?,
-            ),
-            None => (None, None),
-        };
-        let wish = Wish {
-            actor: &actor,
-            purpose: Some(purpose),
-            justification: &request.justification,
-            items: &request.items,
-            related: request.related,
-            export: request.export,
+        let approved = match request.exception {
+            Some(_) => self.approved_exception(caller, &xid, request).await?,
+            None => None,
         };
         let asked = Asked {
             exchange: &exchange,
             chain: &chain,
             purpose,
-            second: approved.as_ref().map(Approved::second),
+            approved,
         };
-        let decision = self.decide_opening(caller, request, &asked).await?;
-        let says = outcome(&decision, chain.terms());
-        let lacks_second = decision
-            .as_ref()
-            .is_err_and(|denial| denial.reason == ReasonCode::SecondPersonMissing);
-        // Its place is taken before anything is stated: what is stated as opened can be read, and what the sender changes
-        // meanwhile ends it.
-        let place = decision.map(|permit| self.keep(asked.held(permit, caller, request)));
-        let place = match place {
-            Ok(kept) => Ok(kept?),
-            Err(denial) => Err(denial),
+        let permit = match self.decide_opening(caller, request, &asked).await? {
+            Ok(permit) => permit,
+            Err(denial) => return Err(self.refuse(caller, request, &asked, denial).await),
         };
-        let exception = request.exception.zip(approved.as_ref());
-        let stated = match (&place, exception) {
-            (Ok(_), Some((ground, approved))) => {
-                let notice = exceptional(&wish, ground, approved.second(), chain.terms());
-                let used = vec![approved.used_up()];
-                self.notify(&exchange, notice, used).await
-            }
-            (Ok(_) | Err(_), _) => self.state_access(&xid, &wish, chain.terms(), says).await,
-        };
-        drop(turn);
-        if let (Ok(name), Err(_)) = (&place, &stated) {
-            self.openings.end(name, caller);
-        }
-        let receipt = stated?;
-        if lacks_second {
-            let id = xid.to_string();
-            self.alone(caller, Verb::PackageException, &id, request)
-                .await?;
-        }
-        let opening = place.map_err(|denial| ApiFailure::denied(&denial))?;
+        self.can_state()?;
+        let held = asked.held(permit, caller, request);
+        let opened_bytes = self.feasible(&held, &exchange, &manifest).await?;
+        let opening = self.keep(held)?;
         Ok(Opening {
             opening,
             id: xid,
@@ -244,8 +218,93 @@ impl Daemon {
             item_terms: chain.items,
             manifest,
             plaintext_bytes: segments::plaintext_bytes(exchange.len),
-            receipt,
+            opened_bytes,
         })
+    }
+
+    /// States that opening is refused; a wish that lacks a second person then waits for one.
+    async fn refuse(
+        &self,
+        caller: &Caller,
+        request: &OpenRequest,
+        asked: &Asked<'_>,
+        denial: Denial,
+    ) -> ApiFailure {
+        let xid = asked.exchange.xid;
+        let actor = caller.actor();
+        let wish = Wish {
+            actor: &actor,
+            purpose: Some(asked.purpose),
+            justification: &request.justification,
+            items: &request.items,
+            related: request.related,
+            export: request.export,
+        };
+        let stated = self.state_denial(&xid, &wish, asked.chain.terms(), &denial);
+        if let Err(failure) = stated.await {
+            return failure;
+        }
+        let failure = ApiFailure::denied(&denial);
+        if denial.reason != ReasonCode::SecondPersonMissing {
+            return failure;
+        }
+        let id = xid.to_string();
+        let waits = self.alone(caller, Verb::PackageException, &id, request);
+        waits.await.err().unwrap_or(failure)
+    }
+
+    /// Ends an opening by its name and states what has left under it.
+    pub(crate) async fn close(&self, caller: &Caller, name: &str) -> Result<Closed, ApiFailure> {
+        let held = self.openings.own(name, caller);
+        let held = held.ok_or_else(no_such_opening)?;
+        let closed = self.end(&held).await?;
+        self.openings.forget(&held);
+        Ok(closed)
+    }
+
+    /// Ends every opening of a package under other terms than these; all of them, where none are given.
+    pub(crate) async fn end_others(&self, xid: &Xid, terms: Option<&Terms>) {
+        let other = |held: &Held| {
+            held.xid == *xid && terms.is_none_or(|terms| held.release.record.terms != *terms)
+        };
+        self.end_where(other).await;
+    }
+
+    /// Ends every opening: the daemon stops.
+    pub(crate) async fn end_all(&self) {
+        self.end_where(|_| true).await;
+    }
+
+    /// Ends openings whose time is over, and states what could not be stated before.
+    pub(crate) async fn sweep_openings(&self) {
+        let now = self.station.clock();
+        let is_due = |held: &Held| {
+            held.permit.until() < now || held.release.is_idle() || held.release.is_over()
+        };
+        self.end_where(is_due).await;
+        if let Err(e) = self.state_left_over().await {
+            tracing::error!("an opening cannot be stated: {}", e.0.message);
+        }
+    }
+
+    /// States all that has left of a package; the caller has the turn to state something about access.
+    pub(super) async fn settle_all(&self, xid: &Xid) -> Result<(), ApiFailure> {
+        for held in self.openings.select(|held| held.xid == *xid) {
+            self.settle(&held).await?;
+        }
+        self.settle_left_over(xid).await
+    }
+
+    async fn end_where(&self, which: impl Fn(&Held) -> bool) {
+        for held in self.openings.select(which) {
+            match self.end(&held).await {
+                Ok(_) => self.openings.forget(&held),
+                Err(e) => {
+                    let xid = held.xid;
+                    tracing::error!(%xid, "an opening cannot be stated yet: {}", e.0.message);
+                }
+            }
+        }
     }
 
     async fn decide_opening(
@@ -273,7 +332,7 @@ impl Daemon {
             exception: request.exception.map(|ground| Exception {
                 ground,
                 declared_by: &actor,
-                confirmed_by: asked.second,
+                confirmed_by: asked.approved.as_ref().map(Approved::second),
             }),
             reviewed: self.reviewed(&exchange.xid).await?,
             consents: &chain.consents,
@@ -289,12 +348,8 @@ impl Daemon {
     }
 
     fn keep(&self, opening: Held) -> Result<String, ApiFailure> {
-        let name = hex::encode(seal::random::<16>());
-        let mut held = self
-            .openings
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let name = opening.release.name();
+        let mut held = self.openings.held();
         if held.len() >= OPENINGS_MAX {
             return Err(ApiFailure::temporary(
                 "too-many-openings",

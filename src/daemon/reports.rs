@@ -64,9 +64,9 @@ impl Daemon {
             Err(e) => Err(e),
         };
         match chain {
-            Ok(chain) => self.openings.end_others(&xid, chain.terms()),
+            Ok(chain) => self.end_others(&xid, Some(chain.terms())).await,
             // Under which terms they were permitted cannot be told any more.
-            Err(_) => self.openings.end_all(&xid),
+            Err(_) => self.end_others(&xid, None).await,
         }
     }
 

@@ -219,7 +219,10 @@ impl Daemon {
             },
         ];
         match self.station.ledger.commit(ops).await {
-            Ok(_) => self.delivered(row),
+            Ok(_) => {
+                self.delivered(row);
+                self.end_others(&row.xid, None).await;
+            }
             Err(e) => {
                 tracing::error!(xid = %row.xid, "it may no longer be kept, and its key cannot be overwritten: {e}");
             }
@@ -270,11 +273,14 @@ impl Daemon {
     ) -> Result<Destruction, ApiFailure> {
         let (row, chain) = self.destructible(xid).await?;
         drop(self.may_destroy(&row, &chain, cause).await?);
+        // What has left is stated before that it is destroyed, and reported with the rest.
+        self.end_others(&xid, None).await;
         if chain.terms().use_report {
             // There may be nothing new to report.
             drop(self.report(xid).await);
         }
         let _one_at_a_time = self.access.lock().await;
+        self.settle_all(&xid).await?;
         let (row, chain) = self.destructible(xid).await?;
         let (permit, reason) = self.may_destroy(&row, &chain, cause).await?;
         let (note, disclosures) = self.destroyed_note(&chain, &reason, cause)?;
@@ -293,7 +299,6 @@ impl Daemon {
         ops.extend([Op::calm(xid), Op::Shred { xid }]);
         let committed = self.station.ledger.commit(ops).await;
         committed.map_err(commit_failure)?;
-        self.openings.end_all(&xid);
         self.delivered(&row);
         self.retention.touch();
         self.ring(&row.peer);

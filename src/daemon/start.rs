@@ -371,6 +371,7 @@ async fn drain(daemon: &Daemon, api_stop: tokio::sync::oneshot::Sender<()>, grac
     }
     daemon.endpoint.close(session::CLOSE_GOING, "going away");
     drop(tokio::time::timeout(Duration::from_millis(500), daemon.endpoint.wait_idle()).await);
+    daemon.end_all().await;
     daemon.station.ledger.close().await;
     tracing::info!("stopped");
 }

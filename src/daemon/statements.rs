@@ -8,8 +8,8 @@ use crate::base::limits;
 use crate::daemon::Daemon;
 use crate::daemon::chain::Chain;
 use crate::identity::statement::Note;
-use crate::policy::Terms;
 use crate::policy::purpose::Purpose;
+use crate::policy::{Denial, Terms};
 use crate::receipt;
 use crate::receipt::Disclosure;
 use crate::receipt::Kind;
@@ -71,6 +71,11 @@ impl Daemon {
 
     /// The ledger's operations for what this authority states of an exchange.
     pub(crate) fn stated(&self, xid: Xid, stated: &Stated<'_>) -> Vec<Op> {
+        self.stated_late(xid, stated, stated.note.bytes())
+    }
+
+    /// The same where another statement stays the newest under the terms in force.
+    pub(crate) fn stated_late(&self, xid: Xid, stated: &Stated<'_>, newest: &[u8]) -> Vec<Op> {
         let disclosures = stated.disclosures.iter().map(Disclosure::encode);
         let disclosures: Vec<_> = disclosures.collect();
         vec![
@@ -79,7 +84,7 @@ impl Daemon {
                 xid,
                 from: vec![stated.from],
                 to: stated.to,
-                last_note: Some(stated.note.bytes().to_vec()),
+                last_note: Some(newest.to_vec()),
                 at: self.station.clock(),
             },
             Op::Meta {
@@ -100,17 +105,16 @@ impl Daemon {
         Ok(self.logged(None, kind, &note))
     }
 
-    /// States that a package was opened under these terms, or that opening was refused; who and why stay here, their digests are
-    /// signed.
+    /// States that opening a package was refused under these terms; who and why stay here, their digests are signed.
     ///
     /// # Errors
     /// Temporary, if the sender has changed the terms since it was decided.
-    pub(crate) async fn state_access(
+    pub(crate) async fn state_denial(
         &self,
         xid: &Xid,
         wish: &Wish<'_>,
         terms: &Terms,
-        (kind, reason): (Kind, Option<Reason>),
+        denial: &Denial,
     ) -> Result<Digest, ApiFailure> {
         let _one_at_a_time = self.access.lock().await;
         let exchange = self
@@ -126,9 +130,9 @@ impl Daemon {
             let message = "the sender has changed the terms of the package meanwhile";
             return Err(ApiFailure::temporary("conflict", message).next("give the command again"));
         }
-        let (note, disclosures) = self.access_note(&chain, wish, (kind, reason))?;
+        let (note, disclosures) = self.denial_note(&chain, wish, denial)?;
         let stays = Stated {
-            kind,
+            kind: Kind::AccessDenied,
             note: &note,
             disclosures: &disclosures,
             from: Phase::Held,
@@ -145,21 +149,21 @@ impl Daemon {
         Ok(note.digest())
     }
 
-    fn access_note(
+    fn denial_note(
         &self,
         chain: &Chain,
         wish: &Wish<'_>,
-        (kind, reason): (Kind, Option<Reason>),
+        denial: &Denial,
     ) -> Result<(Note, Vec<Disclosure>), ApiFailure> {
         let disclosures = wish.disclosures(wish.actor);
         let mut next = chain
             .accessed
             .receipt
-            .follow(&chain.accessed.note, kind)
+            .follow(&chain.accessed.note, Kind::AccessDenied)
             .stamped(&self.stamp())
             .disclosing(&disclosures);
         next.purpose = wish.purpose;
-        next.reason = reason;
+        next.reason = Some(Reason::from(denial));
         let note = next.sign(&self.station.own.key).map_err(|e| unsigned(&e))?;
         Ok((note, disclosures))
     }

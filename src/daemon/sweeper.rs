@@ -37,6 +37,10 @@ pub(crate) async fn run(daemon: Arc<Daemon>) {
         if round.is_multiple_of(SWEEP_EVERY) {
             sweep(&daemon).await;
         }
+        // Not at once: statements on a restored backup would fork the log, and peers have to say so first.
+        if round % SWEEP_EVERY == 1 {
+            daemon.sweep_openings().await;
+        }
         round = round.wrapping_add(1);
         if is_draining_after(CHECKPOINT_EVERY, &mut phase).await {
             break;
@@ -79,7 +83,6 @@ async fn checkpoint(daemon: &Daemon) {
 
 async fn sweep(daemon: &Arc<Daemon>) {
     let now = daemon.station.clock();
-    daemon.openings.sweep(now);
     for xid in daemon.seals.sweep(now) {
         if let Err(e) = daemon.station.blobs.remove(&xid) {
             tracing::warn!("cannot remove the bytes of an unused grant: {e}");

@@ -37,6 +37,19 @@ pub(crate) fn fault(fault: &Fault) -> FaultView {
     }
 }
 
+/// Why an exchange has ended, as the receipt of that says.
+pub(crate) fn reason_of(note: &[u8]) -> Option<FaultView> {
+    let note = Note::parse(note).ok()?;
+    let reason = receipt::open(&note).ok()?.reason?;
+    let text = if reason.clause.is_empty() {
+        reason.code.clone()
+    } else {
+        format!("{} ({})", reason.code, reason.clause)
+    };
+    let code = reason.code;
+    Some(FaultView { code, text })
+}
+
 fn held_back(share: &Share) -> HeldBack {
     let counts = share.counts();
     HeldBack {
@@ -100,6 +113,11 @@ impl Daemon {
             .map_err(|e| {
                 StoreFault::Damaged(format!("the terms of {} cannot be read: {e}", row.xid))
             })?;
+        let has_ended = matches!(
+            row.phase,
+            Phase::Rejected | Phase::Failed | Phase::Expired | Phase::Withdrawn
+        );
+        let ended = has_ended.then(|| reason_of(&row.last_note)).flatten();
         let lost = self.lost_receipt(&row.xid);
         let phase = lost.as_ref().map_or(row.phase, |_| Phase::Destroyed);
         Ok(PackageView {
@@ -116,7 +134,7 @@ impl Daemon {
             len: row.len,
             items: (row.items > 0).then_some(row.items),
             terms,
-            fault: lost.or_else(|| row.fault.as_ref().map(fault)),
+            fault: lost.or(ended).or_else(|| row.fault.as_ref().map(fault)),
         })
     }
 

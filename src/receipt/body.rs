@@ -62,6 +62,10 @@ pub struct Receipt {
     /// Why something was not done, why possession was changed or ended, or the exception that an opening stands on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
+    /// No more bytes of the package than this have left its receiver's daemon under this opening: of its plaintext or, where it was
+    /// exported, of its age file. At least 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub released: Option<u64>,
     /// Digests of salted disclosures, ascending (RFC 9901): the exchange's; of a receipt about access, its own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sd: Vec<Digest>,
@@ -157,6 +161,7 @@ impl Receipt {
             heads: Vec::new(),
             reason: None,
             purpose: None,
+            released: None,
             subject,
             uses: Vec::new(),
             conditions: Vec::new(),
@@ -233,9 +238,20 @@ impl Receipt {
             reason.check()?;
         }
         self.check_digests()?;
+        self.check_released()?;
         self.check_uses()?;
         self.check_consent()?;
         self.check_heads()
+    }
+
+    fn check_released(&self) -> Result<(), ReceiptFault> {
+        let whole = u64::try_from(limits::JSON_INTEGER_MAX).unwrap_or(u64::MAX);
+        if self.released.is_none_or(|it| (1..=whole).contains(&it)) {
+            return Ok(());
+        }
+        let why = "not 1 to 2^53 - 1";
+        let field = "released";
+        Err(ReceiptFault::Value { field, why })
     }
 
     fn check_uses(&self) -> Result<(), ReceiptFault> {
@@ -304,6 +320,11 @@ impl Receipt {
             ),
             ("reason", self.reason.is_some(), reason_need(kind)),
             ("purpose", self.purpose.is_some(), purpose_need(kind)),
+            (
+                "released",
+                self.released.is_some(),
+                Need::required_if(kind == Kind::Access),
+            ),
             ("subject", self.subject.is_some(), subject_need(kind)),
             (
                 "uses",

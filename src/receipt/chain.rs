@@ -129,6 +129,7 @@ impl Receipt {
             heads: Vec::new(),
             reason: None,
             purpose: None,
+            released: None,
             subject: None,
             uses: Vec::new(),
             conditions: Vec::new(),

@@ -76,6 +76,9 @@ fn next(before: &(Receipt, Note), kind: Kind) -> (Receipt, Note) {
     if kind.is_reasoned() {
         receipt = receipt.because(reason());
     }
+    if kind == Kind::Access {
+        receipt.released = Some(1);
+    }
     if kind == Kind::Access || kind.is_consent() {
         receipt.purpose = Some(Purpose::Prosecution);
     }

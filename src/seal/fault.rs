@@ -119,9 +119,12 @@ pub enum UnpackError {
     /// The target exists.
     #[error("{}: exists already; name a folder that does not", .0.display())]
     Exists(PathBuf),
-    /// An earlier attempt was cut off.
-    #[error("{}: left by an attempt that was cut off; remove it and try again", .0.display())]
+    /// Something else has the name of the folder under way.
+    #[error("{}: is in the way and was not left by an opening; move it away and try again", .0.display())]
     PartialExists(PathBuf),
+    /// Another opening fills the folder under way.
+    #[error("{}: another opening is writing there", .0.display())]
+    PartialBusy(PathBuf),
     /// The target's file system is full.
     #[error("{path}: no space left; nothing was kept, make room and try again")]
     NoSpace {
@@ -216,6 +219,7 @@ impl UnpackError {
             | Self::Out(_)
             | Self::Exists(_)
             | Self::PartialExists(_)
+            | Self::PartialBusy(_)
             | Self::NoSpace { .. }
             | Self::Write { .. }
             | Self::Read(_)
@@ -230,6 +234,7 @@ impl UnpackError {
             | Self::Out(_)
             | Self::Exists(_)
             | Self::PartialExists(_)
+            | Self::PartialBusy(_)
             | Self::NoSpace { .. }
             | Self::Write { .. }
             | Self::Read(_)

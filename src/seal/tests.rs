@@ -1,3 +1,5 @@
+mod left_over;
+
 mod refused;
 
 mod unpack;
@@ -32,6 +34,19 @@ struct Package {
     header: Vec<u8>,
     payload: Vec<u8>,
     sealed: Sealed,
+}
+
+fn unpack(plaintext: impl Read, out: &Path, expect: &Expect) -> Result<Unpacked, UnpackError> {
+    super::unpack(plaintext, Target::create(out)?, expect)
+}
+
+fn unpack_items(
+    plaintext: &mut (impl Read + Seek),
+    items: &[String],
+    out: &Path,
+    expect: &Expect,
+) -> Result<Unpacked, UnpackError> {
+    super::unpack_items(plaintext, items, Target::create(out)?, expect)
 }
 
 fn terms() -> Terms {

@@ -1,7 +1,6 @@
 //! Unpacking: a plaintext becomes a folder only if every byte is as the sender's receipt and manifest have it.
 
-use std::io::{BufReader, ErrorKind, Read, Seek, SeekFrom, Write as _};
-use std::path::Path;
+use std::io::{self, BufReader, ErrorKind, Read, Seek, SeekFrom, Write as _};
 
 use crate::base::AuthorityId;
 use crate::base::Digest;
@@ -14,10 +13,9 @@ use crate::package::path::{ItemPath, PathSet};
 use crate::package::tape::{self, Entry};
 use crate::policy::Terms;
 use crate::seal::fault::UnpackError;
-use crate::seal::tree::{self, Tree};
+use crate::seal::names::Search;
+use crate::seal::tree::{self, Target};
 
-/// Paths that are named when one was asked for that does not exist.
-const ITEMS_NAMED: usize = 10;
 const BUFFER_BYTES: usize = 256 << 10;
 /// Small tag files: `bag-info.txt`, `tagmanifest-sha256.txt`.
 const TAG_BYTES_MAX: u64 = 4 << 10;
@@ -71,12 +69,41 @@ pub struct Unpacked {
     pub bytes: u64,
 }
 
-/// Unpacks a whole plaintext into the new folder `out`, a valid bag; files get mode 0600, folders 0700.
+/// Unpacks a whole plaintext into a new folder, a valid bag; files get mode 0600, folders 0700.
 ///
-/// Written into `OUT.partial`, which is removed on any fault and named `out` when everything agreed: order and form of the
-/// entries, the manifest with `expect`, every item with the manifest, every tag file with the manifest.
-pub fn unpack(plaintext: impl Read, out: &Path, expect: &Expect) -> Result<Unpacked, UnpackError> {
-    let mut unpacking = Unpacking::new(BufReader::with_capacity(BUFFER_BYTES, plaintext), out)?;
+/// The folder is removed on any fault and gets its name when everything agreed: order and form of the entries, the manifest with
+/// `expect`, every item with the manifest, every tag file with the manifest.
+pub fn unpack(
+    plaintext: impl Read,
+    target: Target,
+    expect: &Expect,
+) -> Result<Unpacked, UnpackError> {
+    let plaintext = BufReader::with_capacity(BUFFER_BYTES, plaintext);
+    // Nothing is there already.
+    let pass = |_: &mut BufReader<_>, _| Err(ErrorKind::Unsupported.into());
+    whole(Unpacking::new(plaintext, target, pass), expect)
+}
+
+/// The same where an earlier attempt has left items of the same package: those that are whole stay, and are not read again.
+pub fn unpack_rest(
+    plaintext: &mut (impl Read + Seek),
+    mut target: Target,
+    expect: &Expect,
+) -> Result<Unpacked, UnpackError> {
+    let manifest = find_manifest(plaintext, expect)?;
+    let items = manifest.items.iter();
+    target.check_left_over(items.map(|item| (format!("{}{}", bag::PAYLOAD, item.path), item)))?;
+    plaintext.rewind().map_err(UnpackError::Read)?;
+    whole(Unpacking::new(plaintext, target, pass_over), expect)
+}
+
+fn pass_over<R: Seek>(plaintext: &mut R, bytes: u64) -> io::Result<()> {
+    let bytes = i64::try_from(bytes).map_err(|_| ErrorKind::InvalidInput)?;
+    plaintext.seek_relative(bytes)
+}
+
+/// The items of a plaintext, and that everything agrees.
+fn whole<R: Read>(mut unpacking: Unpacking<R>, expect: &Expect) -> Result<Unpacked, UnpackError> {
     let first = unpacking.tag(bag::DECLARATION, 0..=TAG_BYTES_MAX)?;
     if first.digest != Digest::of(bag::DECLARATION_TEXT.as_bytes()) {
         return Err(UnpackError::Tag(bag::DECLARATION));
@@ -129,42 +156,26 @@ pub fn unpack(plaintext: impl Read, out: &Path, expect: &Expect) -> Result<Unpac
     unpacking.finish(manifest, items.len() as u64)
 }
 
-/// Unpacks single items into the new folder `out`, each under its own path. A path that names a folder stands for all items in it.
+/// Unpacks single items into a new folder, each under its own path. A path that names a folder stands for all items in it.
 ///
 /// Reads the index at the end, the manifest and the items asked for, and nothing else: where the plaintext is decrypted as it is
-/// read, the rest stays sealed.
+/// read, the rest stays sealed. Items that an earlier attempt has left whole stay, and are not read again.
 pub fn unpack_items(
     plaintext: &mut (impl Read + Seek),
     items: &[String],
-    out: &Path,
+    mut target: Target,
     expect: &Expect,
 ) -> Result<Unpacked, UnpackError> {
     let manifest = find_manifest(plaintext, expect)?;
-    let wanted: Vec<&Item> = manifest
-        .items
-        .iter()
-        .filter(|item| items.iter().any(|name| item.path.is_within(name)))
+    let mut search = Search::new(items);
+    let wanted = manifest.items.iter();
+    let wanted: Vec<&Item> = wanted
+        .filter(|item| search.look(&item.path, item.size))
         .collect();
-    if let Some(missing) = items
-        .iter()
-        .find(|name| !wanted.iter().any(|item| item.path.is_within(name)))
-    {
-        let some = manifest.items.iter().take(ITEMS_NAMED);
-        let some: Vec<_> = some
-            .map(|item| format!("{:?}", item.path.as_str()))
-            .collect();
-        let total = manifest.items.len();
-        let more = if total > some.len() {
-            format!(", … ({total} in all)")
-        } else {
-            String::new()
-        };
-        let has = some.join(", ") + &more;
-        return Err(UnpackError::NoSuchItem(format!(
-            "{missing:?}; it has {has}"
-        )));
-    }
-    let mut unpacking = Unpacking::new(plaintext, out)?;
+    search.result()?;
+    let all = wanted.iter();
+    target.check_left_over(all.map(|item| (item.path.to_string(), *item)))?;
+    let mut unpacking = Unpacking::new(plaintext, target, pass_over);
     let mut count = 0;
     for item in wanted {
         let name = format!("{}{}", bag::PAYLOAD, item.path);
@@ -192,6 +203,18 @@ fn find_manifest(
     plaintext: &mut (impl Read + Seek),
     expect: &Expect,
 ) -> Result<Manifest, UnpackError> {
+    let (offset, bytes) = seek_manifest(plaintext)?;
+    let manifest = expect.manifest(&read_whole(plaintext, bytes)?)?;
+    let tags = Tags::of(&manifest);
+    let len = plaintext.seek(SeekFrom::End(0));
+    if tags.tar_bytes != len.map_err(UnpackError::Read)? || tags.manifest_offset != offset {
+        return Err(UnpackError::Tag(bag::INDEX));
+    }
+    Ok(manifest)
+}
+
+/// Reads the index and goes to the manifest that it points to: where that lies, and its length.
+pub(super) fn seek_manifest(plaintext: &mut (impl Read + Seek)) -> Result<(u64, u64), UnpackError> {
     let len = plaintext
         .seek(SeekFrom::End(0))
         .map_err(UnpackError::Read)?;
@@ -220,12 +243,7 @@ fn find_manifest(
         bag::MANIFEST,
         &(bytes..=bytes.min(limits::MANIFEST_BYTES_MAX)),
     )?;
-    let manifest = expect.manifest(&read_whole(plaintext, bytes)?)?;
-    let tags = Tags::of(&manifest);
-    if tags.tar_bytes != len || tags.manifest_offset != offset {
-        return Err(UnpackError::Tag(bag::INDEX));
-    }
-    Ok(manifest)
+    Ok((offset, bytes))
 }
 
 fn read_whole(from: &mut impl Read, len: u64) -> Result<Vec<u8>, UnpackError> {
@@ -295,20 +313,22 @@ fn compare(written: &[Written], manifest: &Manifest) -> Result<(), UnpackError> 
 /// A plaintext on its way into a tree.
 struct Unpacking<R> {
     from: R,
-    tree: Tree,
+    target: Target,
+    /// Passes over bytes of what is there already.
+    pass: fn(&mut R, u64) -> io::Result<()>,
     buffer: Vec<u8>,
     bytes: u64,
 }
 
 impl<R: Read> Unpacking<R> {
-    fn new(from: R, out: &Path) -> Result<Self, UnpackError> {
-        let tree = Tree::create(out)?;
-        Ok(Self {
+    fn new(from: R, target: Target, pass: fn(&mut R, u64) -> io::Result<()>) -> Self {
+        Self {
             from,
-            tree,
+            target,
+            pass,
             buffer: vec![0; BUFFER_BYTES],
             bytes: 0,
-        })
+        }
     }
 
     fn entry(&mut self) -> Result<Option<Entry>, UnpackError> {
@@ -372,7 +392,12 @@ impl<R: Read> Unpacking<R> {
         path: &str,
         mut keep: Option<&mut Vec<u8>>,
     ) -> Result<Digest, UnpackError> {
-        let mut file = self.tree.file(path)?;
+        if let Some(digest) = self.target.take_whole(path) {
+            (self.pass)(&mut self.from, entry.size).map_err(UnpackError::Read)?;
+            tape::read_padding(&mut self.from, entry.size)?;
+            return Ok(digest);
+        }
+        let mut file = self.target.file(path)?;
         let mut hasher = Hasher::new();
         let mut left = entry.size;
         while left > 0 {
@@ -419,7 +444,7 @@ impl<R: Read> Unpacking<R> {
 
     fn finish(self, manifest: Manifest, items: u64) -> Result<Unpacked, UnpackError> {
         let bytes = self.bytes;
-        self.tree.finish()?;
+        self.target.finish()?;
         Ok(Unpacked {
             manifest,
             items,

@@ -2,6 +2,7 @@
 
 mod exchanges;
 mod logs;
+mod openings;
 
 use rusqlite::Connection;
 use rusqlite::Params;
@@ -189,6 +190,9 @@ impl Group<'_> {
             Op::Witnessed(_) | Op::Heard { .. } | Op::Alarm(_) | Op::Cosigned(_) => {
                 self.of_logs(op)
             }
+            Op::OpeningBegin(row) => self.opening_begin(row),
+            Op::OpeningRaise { id, bound } => self.opening_raise(id, *bound),
+            Op::OpeningEnd { id } => self.one(sql::OPENING_END, [id]),
         }
     }
 
@@ -227,6 +231,9 @@ impl Group<'_> {
             | Op::PeerHead { .. }
             | Op::PeerFault { .. }
             | Op::Meta { .. }
+            | Op::OpeningBegin(_)
+            | Op::OpeningRaise { .. }
+            | Op::OpeningEnd { .. }
             | Op::Witnessed(_)
             | Op::Heard { .. }
             | Op::Alarm(_)
@@ -282,6 +289,9 @@ impl Group<'_> {
             | Op::Heard { .. }
             | Op::Alarm(_)
             | Op::Cosigned(_)
+            | Op::OpeningBegin(_)
+            | Op::OpeningRaise { .. }
+            | Op::OpeningEnd { .. }
             | Op::Meta { .. } => return Ok(()),
         };
         let row = reader::row(self.db, sql::PEER, [id.as_str()], reader::peer)?.ok_or(UNKNOWN)?;

@@ -50,7 +50,7 @@ pub use lists::{CaseRow, Extent};
 pub use op::{Commit, CommitFault, Op};
 pub use opening::StoreFault;
 pub use outgoing::{AHEAD_BYTES_MAX, Ahead, OUTBOX_PAGE, Outgoing};
-pub use rows::{AlarmKind, AlarmRow, CosignedRow, WitnessedRow};
+pub use rows::{AlarmKind, AlarmRow, CosignedRow, OpeningRow, WitnessedRow};
 pub use rows::{
     DUE, Direction, Exchange, Fault, PeerRow, PeerState, Phase, Reached, StatementRow, TOLD,
     UNSTATED, WordFault, disclosures_key, order_key, tell_key, unreadable_key,

@@ -11,6 +11,7 @@ use crate::store::rows::AlarmRow;
 use crate::store::rows::CosignedRow;
 use crate::store::rows::Exchange;
 use crate::store::rows::Fault;
+use crate::store::rows::OpeningRow;
 use crate::store::rows::PeerRow;
 use crate::store::rows::PeerState;
 use crate::store::rows::Phase;
@@ -158,6 +159,20 @@ pub enum Op {
     Alarm(Box<AlarmRow>),
     /// Keeps a cosignature on a checkpoint of the own log; an older one than is kept changes nothing.
     Cosigned(Box<CosignedRow>),
+    /// Bytes begin to leave under an opening. Conflicts if it is known.
+    OpeningBegin(Box<OpeningRow>),
+    /// More bytes may leave under an opening. Conflicts if it is over.
+    OpeningRaise {
+        /// Which opening.
+        id: [u8; 16],
+        /// No more bytes than this will have left.
+        bound: u64,
+    },
+    /// An opening is over. Conflicts if it is already.
+    OpeningEnd {
+        /// Which opening.
+        id: [u8; 16],
+    },
     /// Keeps a small named value.
     Meta {
         /// Its name.
@@ -252,13 +267,16 @@ impl Op {
                 Self::Heard { note, .. } => note.as_ref().map_or(0, Vec::len),
                 Self::Alarm(row) => row.earlier.len() + row.later.len(),
                 Self::Cosigned(row) => row.note.len() + row.line.len(),
+                Self::OpeningBegin(row) => row.record.len(),
                 Self::Shred { .. }
                 | Self::Unmoved { .. }
                 | Self::Retry { .. }
                 | Self::DropIncoming { .. }
                 | Self::PeerState { .. }
                 | Self::PeerSeen { .. }
-                | Self::PeerFault { .. } => 0,
+                | Self::PeerFault { .. }
+                | Self::OpeningRaise { .. }
+                | Self::OpeningEnd { .. } => 0,
             }
     }
 
@@ -289,6 +307,7 @@ impl Op {
             Self::Payload { bytes, .. } => ("payload", bytes.len(), inline_max),
             Self::Header { header, .. } => ("header", header.len(), limits::HEADER_BYTES_MAX),
             Self::PeerCrl { crl, .. } => ("revocation list", crl.len(), limits::CRL_BYTES_MAX),
+            Self::OpeningBegin(row) => ("opening", row.record.len(), limits::CRL_BYTES_MAX),
             Self::Meta { value, .. } => ("named value", value.len(), limits::CRL_BYTES_MAX),
             Self::PeerPut(peer) => ("card", peer.card.len(), limits::STATEMENT_BYTES_MAX),
             Self::Advance {
@@ -303,7 +322,9 @@ impl Op {
             | Self::PeerState { .. }
             | Self::PeerSeen { .. }
             | Self::PeerHead { .. }
-            | Self::PeerFault { .. } => return Ok(()),
+            | Self::PeerFault { .. }
+            | Self::OpeningRaise { .. }
+            | Self::OpeningEnd { .. } => return Ok(()),
         };
         if length <= limit {
             return Ok(());
@@ -337,6 +358,9 @@ impl std::fmt::Debug for Op {
             Self::Heard { .. } => "Heard",
             Self::Alarm(_) => "Alarm",
             Self::Cosigned(_) => "Cosigned",
+            Self::OpeningBegin(_) => "OpeningBegin",
+            Self::OpeningRaise { .. } => "OpeningRaise",
+            Self::OpeningEnd { .. } => "OpeningEnd",
             Self::Meta { .. } => "Meta",
         })
     }

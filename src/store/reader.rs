@@ -23,6 +23,7 @@ use crate::store::rows::AlarmRow;
 use crate::store::rows::CosignedRow;
 use crate::store::rows::Exchange;
 use crate::store::rows::Fault;
+use crate::store::rows::OpeningRow;
 use crate::store::rows::PeerRow;
 use crate::store::rows::Reached;
 use crate::store::rows::StatementRow;
@@ -175,6 +176,7 @@ pub(crate) fn reached(row: &Row<'_>) -> rusqlite::Result<Reached> {
         xid: xid(row, 0)?,
         phase: word(row, 1)?,
         fault: fault(row, 2)?,
+        ended_by: row.get(4)?,
     })
 }
 
@@ -254,6 +256,17 @@ pub(crate) fn cosigned(row: &Row<'_>) -> rusqlite::Result<CosignedRow> {
         note: row.get(2)?,
         line: row.get(3)?,
         at: time(row, 4)?,
+    })
+}
+
+/// An opening from the columns of the queries in [`sql`].
+pub(crate) fn opening(row: &Row<'_>) -> rusqlite::Result<OpeningRow> {
+    Ok(OpeningRow {
+        id: row.get(0)?,
+        xid: xid(row, 1)?,
+        began: time(row, 2)?,
+        bound: row.get(3)?,
+        record: row.get(4)?,
     })
 }
 

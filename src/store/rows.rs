@@ -291,6 +291,8 @@ pub struct Reached {
     pub phase: Phase,
     /// What holds it up, or what it failed of.
     pub fault: Option<Fault>,
+    /// The note that has ended it, where one of its sender or receiver has.
+    pub ended_by: Option<Vec<u8>>,
 }
 
 /// One statement as stored.
@@ -316,6 +318,21 @@ pub struct StatementRow {
     pub r: Option<[u8; 32]>,
     /// How many signatures it has.
     pub signatures: u8,
+}
+
+/// An opening under which bytes leave, or have left, and that is not stated yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpeningRow {
+    /// Names it.
+    pub id: [u8; 16],
+    /// The package.
+    pub xid: Xid,
+    /// When the first byte could leave.
+    pub began: Timestamp,
+    /// No more bytes than this have left.
+    pub bound: u64,
+    /// What is to be stated of it, in the caller's own form.
+    pub record: Vec<u8>,
 }
 
 /// One peer as stored.

@@ -220,6 +220,19 @@ pub(crate) const STATEMENTS_EARLY: &str = "
     ORDER BY seq LIMIT 1";
 pub(crate) const STATEMENT_SUM: &str = "UPDATE statement SET sum = $1 WHERE seq = $2";
 
+// Openings that are not stated yet.
+
+pub(crate) const OPENING_PUT: &str = "
+    INSERT INTO opening (id, xid, began, bound, record, sum) VALUES ($1, $2, $3, $4, $5, $6)";
+pub(crate) const OPENING: &str = "SELECT id, xid, began, bound, record FROM opening WHERE id = $1";
+pub(crate) const OPENING_RAISE: &str = "UPDATE opening SET bound = $1, sum = $2 WHERE id = $3";
+pub(crate) const OPENING_END: &str = "DELETE FROM opening WHERE id = $1";
+pub(crate) const OPENINGS: &str =
+    "SELECT id, xid, began, bound, record FROM opening ORDER BY began, id";
+pub(crate) const OPENINGS_CHECK: &str = "
+    SELECT o.id, o.xid, o.began, o.bound, o.record, o.sum, e.phase
+    FROM opening o LEFT JOIN exchange e ON e.xid = o.xid ORDER BY o.began, o.id";
+
 // Statements by digest.
 
 pub(crate) const FOUND_UNTIL: &str = "SELECT COALESCE(MAX(seq), 0) FROM found_until WHERE no = 1";
@@ -236,8 +249,11 @@ pub(crate) const DIGESTS: &str =
 
 pub(crate) const EXCHANGE_LAST: &str = "SELECT COALESCE(MAX(no), 0) FROM exchange";
 pub(crate) const EXCHANGE_STATE: &str = "SELECT no, phase, direction FROM exchange WHERE xid = $1";
-pub(crate) const EXCHANGE_STANDING: &str =
-    "SELECT xid, phase, fault_code, fault_text FROM exchange WHERE xid = $1";
+/// With the statement that has ended it, where one has.
+pub(crate) const EXCHANGE_STANDING: &str = "
+    SELECT xid, phase, fault_code, fault_text, CASE WHEN phase IN ('rejected', 'failed', 'expired', 'withdrawn')
+        THEN CASE WHEN last IS NULL THEN last_note ELSE (SELECT s.note FROM statement s WHERE s.seq = last) END END
+    FROM exchange WHERE xid = $1";
 pub(crate) const EXCHANGE_NO: &str = "SELECT no FROM exchange WHERE xid = $1";
 pub(crate) const EXCHANGE_PUT: &str = "
     INSERT INTO exchange (no, xid, direction, peer, phase, created, updated, body, hdr, len, segments, terms,

@@ -20,6 +20,7 @@ use crate::store::rows::AlarmRow;
 use crate::store::rows::CosignedRow;
 use crate::store::rows::Exchange;
 use crate::store::rows::Fault;
+use crate::store::rows::OpeningRow;
 use crate::store::rows::PeerRow;
 use crate::store::rows::Phase;
 use crate::store::rows::WitnessedRow;
@@ -175,6 +176,17 @@ pub(crate) fn signed(note: Option<&[u8]>, at: Option<Timestamp>) -> Option<i64> 
     }
     let sum = Sum::of("log").maybe(note, Sum::bytes);
     Some(sum.maybe(at, Sum::time).finish())
+}
+
+/// Of an opening that is not stated yet.
+pub(crate) fn opening(row: &OpeningRow) -> i64 {
+    Sum::of("opening")
+        .bytes(&row.id)
+        .bytes(row.xid.as_bytes())
+        .time(row.began)
+        .number(row.bound)
+        .bytes(&row.record)
+        .finish()
 }
 
 /// Of a head of another authority's log that was cosigned here.

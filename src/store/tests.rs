@@ -35,6 +35,7 @@ use crate::store::Exchange;
 use crate::store::Fault;
 use crate::store::Ledger;
 use crate::store::Op;
+use crate::store::OpeningRow;
 use crate::store::PeerRow;
 use crate::store::PeerState;
 use crate::store::Phase;
@@ -383,6 +384,42 @@ async fn what_exceeds_its_limit_is_refused_alone() {
     }
     let kept = ledger.commit(vec![statement(1, b"note", true)]).await;
     assert_eq!(kept.unwrap().size, 1);
+}
+
+#[tokio::test]
+async fn an_opening_begins_and_ends_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = open(dir.path());
+    let row = OpeningRow {
+        id: [5; 16],
+        xid: xid(1),
+        began: at(7),
+        bound: 10,
+        record: b"why".to_vec(),
+    };
+    let begin = || Op::OpeningBegin(Box::new(row.clone()));
+    let raise = |bound| Op::OpeningRaise { id: row.id, bound };
+    let end = || Op::OpeningEnd { id: row.id };
+    let over = CommitFault::Conflict { current: None };
+    for op in [raise(1), end()] {
+        assert_eq!(ledger.commit(vec![op]).await, Err(over.clone()));
+    }
+    ledger.commit(vec![begin()]).await.unwrap();
+    assert!(ledger.commit(vec![begin()]).await.is_err());
+    ledger.commit(vec![raise(30), raise(20)]).await.unwrap();
+    ledger.close().await;
+    drop(ledger);
+    let ledger = open(dir.path());
+    let raised = OpeningRow {
+        bound: 30,
+        ..row.clone()
+    };
+    assert_eq!(ledger.openings().await.unwrap(), [raised]);
+    ledger.commit(vec![end()]).await.unwrap();
+    assert_eq!(ledger.openings().await.unwrap(), []);
+    for op in [raise(40), end()] {
+        assert_eq!(ledger.commit(vec![op]).await, Err(over.clone()));
+    }
 }
 
 #[tokio::test]

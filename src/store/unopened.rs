@@ -1,9 +1,10 @@
-//! What a peer has left here.
+//! What nobody has opened yet, and what is being opened.
 
 use rusqlite::params;
 
 use crate::base::AuthorityId;
 use crate::store::Ledger;
+use crate::store::OpeningRow;
 use crate::store::StoreFault;
 use crate::store::reader;
 use crate::store::sql;
@@ -18,5 +19,11 @@ impl Ledger {
             })
         });
         Ok(counted.await?.unwrap_or_default())
+    }
+
+    /// The openings under which bytes have left, or may have, and that are not stated yet; oldest first, all of them.
+    pub async fn openings(&self) -> Result<Vec<OpeningRow>, StoreFault> {
+        self.read(|db| reader::rows(db, sql::OPENINGS, [], reader::opening))
+            .await
     }
 }

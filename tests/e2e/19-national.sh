@@ -71,6 +71,9 @@ TERMS=("${TERMS[@]:0:10}")
 TERMS[5]=prosecution,civil-claim
 refused=$(send ie de "$WORK/sample.txt")
 within 30 "what may not be taken in is rejected" holds ie '.state == "rejected"' package show "$refused"
+expect 4 "who waits for it is told" r ie package send --to de "${TERMS[@]}" --wait --json "$WORK/sample.txt"
+told=$(r ie receipt list --json | jq -r '[.[] | select(.kind == "rejected") | .seq] | max')
+equal "with the reason of the signed receipt" "$(r ie receipt show "$told" --json | jq -r .note | sed -n 2p | jq -r .reason.code)" "$(jq -rs 'last | .error' "$WORK/err")"
 
 # A changed set that is well written waits for the next start.
 echo '// changed' >>"$rules/20-handling.cedar"

@@ -338,6 +338,7 @@ fn delivered(story: &mut Story) {
 fn opened(story: &mut Story) {
     let mut access = story.disclosing(story.next("handover-2", Kind::Access));
     access.purpose = Some(Purpose::Trial);
+    access.released = Some(4_096);
     story.add("access", "an item is opened", &access, Some("handover-2"));
     let mut denied = story.next("access", Kind::AccessDenied);
     denied.purpose = Some(Purpose::CivilClaim);

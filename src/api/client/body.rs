@@ -9,7 +9,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::client::conn::http1::SendRequest;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::api::client::CallFault;
 
@@ -165,6 +165,27 @@ impl fmt::Debug for UploadWriter {
     }
 }
 
+/// Says when reading is to stop. Clones say the same.
+#[derive(Debug, Clone)]
+pub struct Stop(watch::Receiver<bool>);
+
+impl Stop {
+    /// What says so, and what hears it.
+    pub fn new() -> (watch::Sender<bool>, Self) {
+        let (say, hear) = watch::channel(false);
+        (say, Self(hear))
+    }
+
+    /// Returns when it was said.
+    pub async fn asked(&self) {
+        let mut hear = self.0.clone();
+        if hear.wait_for(|stop| *stop).await.is_err() {
+            // Nobody can say so any more.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
 /// An answer that is read while it comes.
 pub struct Download {
     body: Incoming,
@@ -199,12 +220,16 @@ impl Download {
         }
     }
 
-    /// Hands the answer to a thread outside the runtime. Must be called inside the runtime.
-    pub fn into_reader(mut self) -> DownloadReader {
+    /// Hands the answer to a thread outside the runtime; it breaks off when `stop` says so. Must be called inside the runtime.
+    pub fn into_reader(mut self, stop: Stop) -> DownloadReader {
         let (to, from) = mpsc::channel(PIECES_MAX);
         tokio::spawn(async move {
             loop {
-                let (piece, last) = match self.next().await {
+                let next = tokio::select! {
+                    next = self.next() => next,
+                    () = stop.asked() => Err(CallFault::Broken("it was stopped".to_owned())),
+                };
+                let (piece, last) = match next {
                     Ok(Some(bytes)) => (Ok(Piece::Bytes(bytes)), false),
                     Ok(None) => (Ok(Piece::End), true),
                     Err(fault) => (Err(fault.to_string()), true),

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use crate::api::client::{BundleFiles, CallFault, Client, Download, Upload, encode};
 use crate::api::types::{
     AcceptPeer, AddPeer, AnchorView, ApprovalView, AskConsent, AssignTeam, CardView, CaseView,
-    ConsentView, DestroyRequest, Destruction, DueView, Explanation, Forward, GrantConsent,
+    Closed, ConsentView, DestroyRequest, Destruction, DueView, Explanation, Forward, GrantConsent,
     HoldRequest, HoldView, LogStatus, Mismatch, OnwardView, OpenRequest, Opening, PackageDetail,
     PackageView, PeerView, Ping, PolicyView, ProofView, ReceiptDetail, ReceiptView, RefuseConsent,
     Restrict, ReviewRequest, ReviewView, SealFinish, SealGrant, SealMany, SealRequest, Spooled,
@@ -124,7 +124,8 @@ impl Client {
 
     /// Gives a grant back.
     pub async fn cancel_seal(&self, grant: &str) -> Result<(), CallFault> {
-        self.delete(&format!("/v1/seals/{}", encode(grant))).await
+        let path = format!("/v1/seals/{}", encode(grant));
+        self.delete::<serde_json::Value>(&path).await.map(drop)
     }
 
     /// The packages.
@@ -326,8 +327,8 @@ impl Client {
         self.post(&path, &mismatch).await
     }
 
-    /// Ends an opening.
-    pub async fn close_opening(&self, opening: &str) -> Result<(), CallFault> {
+    /// Ends an opening; answers what has left under it.
+    pub async fn close_opening(&self, opening: &str) -> Result<Closed, CallFault> {
         self.delete(&format!("/v1/openings/{}", encode(opening)))
             .await
     }

@@ -6,7 +6,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use bytes::Bytes;
 use tokio::runtime::Handle;
 
-use crate::api::client::{Client, encode};
+use crate::api::client::{Client, Stop, encode};
 use crate::api::types::Opening;
 
 /// The first fetch after a jump.
@@ -25,11 +25,12 @@ pub struct RemotePlaintext {
     fetched: Bytes,
     fetched_at: u64,
     fetch_bytes: u64,
+    stop: Stop,
 }
 
 impl RemotePlaintext {
-    /// The plaintext of this opening; calls are made on the given runtime.
-    pub fn new(client: Client, runtime: Handle, opening: &Opening) -> Self {
+    /// The plaintext of this opening; calls are made on the given runtime. Reading it fails once `stop` says so.
+    pub fn new(client: Client, runtime: Handle, opening: &Opening, stop: Stop) -> Self {
         Self {
             client,
             runtime,
@@ -39,6 +40,7 @@ impl RemotePlaintext {
             fetched: Bytes::new(),
             fetched_at: 0,
             fetch_bytes: FETCH_BYTES_MIN,
+            stop,
         }
     }
 
@@ -58,7 +60,13 @@ impl RemotePlaintext {
         };
         let end = self.length.min(self.position + self.fetch_bytes);
         let range = self.client.range(&self.path, self.position, end - 1);
-        let bytes = self.runtime.block_on(range).map_err(io::Error::other)?;
+        let stop = self.stop.clone();
+        let bytes = self.runtime.block_on(async move {
+            tokio::select! {
+                bytes = range => bytes.map_err(io::Error::other),
+                () = stop.asked() => Err(io::Error::other("it was stopped")),
+            }
+        })?;
         if bytes.len() as u64 != end - self.position {
             return Err(io::Error::other(
                 "the daemon sent another number of bytes than asked",

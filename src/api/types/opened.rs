@@ -58,6 +58,16 @@ pub struct Opening {
     pub manifest: Digest,
     /// Plaintext bytes.
     pub plaintext_bytes: u64,
-    /// SHA-256 of the `access` receipt's bytes.
-    pub receipt: Digest,
+    /// Bytes that it is for: of the items that were named, or all.
+    pub opened_bytes: u64,
+}
+
+/// `DELETE /v1/openings/{opening}`: what has left under it.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Closed {
+    /// SHA-256 of the bytes of the `access` receipt; none if nothing has left.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub receipt: Option<Digest>,
+    /// How many bytes have left.
+    pub released: u64,
 }

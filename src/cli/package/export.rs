@@ -1,16 +1,18 @@
 //! `package export`: the age file as received.
 
+use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
 
-use crate::api::client::Download;
-use crate::api::types::OpenRequest;
+use crate::api::types::{OpenRequest, Opening};
 use crate::cli::Call;
 use crate::cli::failure::Failure;
 use crate::cli::folder;
+use crate::cli::interrupt::{self, Interrupts};
+use crate::cli::package::open;
 use crate::cli::progress::{Progress, Unit};
 use crate::cli::text;
 use crate::policy::Purpose;
@@ -53,21 +55,19 @@ struct Exported<'a> {
 
 impl ExportArgs {
     pub(super) fn run(&self, call: &Call) -> Result<(), Failure> {
+        let interrupts = Interrupts::hear(&call.remote, interrupt::ignored())?;
+        // Made before anything is asked for: what cannot be written need not be exported.
         let bytes = folder::write_file_new(&self.age, |file| {
-            let (mut download, opening) = self.download(call)?;
-            let total = download.remaining().unwrap_or(0);
-            let mut progress = Progress::start(call.terminal, "exporting", Unit::Bytes, total);
-            let mut done = 0;
-            while let Some(piece) = call.remote.call(download.next())? {
-                file.write_all(&piece)
-                    .map_err(|e| folder::write_failure(&self.age, &e))?;
-                done += piece.len() as u64;
-                progress.at(done);
-            }
-            progress.finish();
-            // Best effort: it ends by itself within a day.
-            drop(opening.map(|it| call.remote.call(call.remote.client().close_opening(&it))));
-            Ok(done)
+            let opening = self.opening(call, &interrupts)?;
+            let written = self.write(call, &interrupts, (file, opening.as_ref()));
+            let closed = opening.map(|it| open::close(call, &it));
+            written.map_err(|failure| {
+                let receipt = closed.and_then(|it| it.receipt);
+                let stated = receipt.map_or("", |_| "; what had left, still encrypted, is stated");
+                interrupts
+                    .failure(format!("nothing was kept{stated}"))
+                    .map_or(failure, |it| it.next("give the command again"))
+            })
         })?;
         let exported = Exported {
             r#type: "summary",
@@ -86,12 +86,37 @@ impl ExportArgs {
         Ok(())
     }
 
-    /// The bytes, and the opening that permits them.
-    fn download(&self, call: &Call) -> Result<(Download, Option<String>), Failure> {
+    fn write(
+        &self,
+        call: &Call,
+        interrupts: &Interrupts,
+        (file, opening): (&mut File, Option<&Opening>),
+    ) -> Result<u64, Failure> {
         let client = call.remote.client();
+        let mut download = match opening {
+            Some(opening) => {
+                folder::must_have_room(&self.age, file, opening.opened_bytes)?;
+                interrupts.call(&call.remote, client.exported(&opening.opening))?
+            }
+            None => interrupts.call(&call.remote, client.age_file(&self.id))?,
+        };
+        let total = download.remaining().unwrap_or(0);
+        let mut progress = Progress::start(call.terminal, "exporting", Unit::Bytes, total);
+        let mut done = 0;
+        while let Some(piece) = interrupts.call(&call.remote, download.next())? {
+            file.write_all(&piece)
+                .map_err(|e| folder::write_failure(&self.age, &e))?;
+            done += piece.len() as u64;
+            progress.at(done);
+        }
+        progress.finish();
+        Ok(done)
+    }
+
+    /// What permits to take away what was received; nothing is needed for what was sent from here.
+    fn opening(&self, call: &Call, interrupts: &Interrupts) -> Result<Option<Opening>, Failure> {
         let Some(purpose) = self.purpose else {
-            let download = call.remote.call(client.age_file(&self.id))?;
-            return Ok((download, None));
+            return Ok(None);
         };
         let request = OpenRequest {
             purpose: purpose.as_str().to_owned(),
@@ -101,8 +126,7 @@ impl ExportArgs {
             exception: None,
             export: true,
         };
-        let opening = call.remote.call(client.open_package(&self.id, &request))?;
-        let download = call.remote.call(client.exported(&opening.opening))?;
-        Ok((download, Some(opening.opening)))
+        let asked = call.remote.client().open_package(&self.id, &request);
+        interrupts.call(&call.remote, asked).map(Some)
     }
 }

@@ -1,24 +1,29 @@
 //! `package open`: the daemon decides and decrypts; this process unpacks, with no other right left than to write beneath the target.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::thread;
+use std::time::Duration;
 
 use clap::Args;
 use serde::Serialize;
 
 use crate::api::client::RemotePlaintext;
-use crate::api::types::{OpenRequest, Opening};
+use crate::api::types::{Closed, OpenRequest, Opening};
 use crate::base::{Digest, Xid};
 use crate::cli::Call;
 use crate::cli::Global;
 use crate::cli::failure::Failure;
 use crate::cli::folder;
+use crate::cli::interrupt::{self, Interrupts};
 use crate::cli::progress::{Progress, Unit};
 use crate::cli::terminal::Terminal;
 use crate::cli::text;
 use crate::policy::{Ground, Purpose};
-use crate::seal::{self, Expect, Sandbox, UnpackError, Unpacked};
+use crate::seal::{self, Expect, Sandbox, Target, UnpackError, Unpacked};
+
+/// How long the end of an opening is waited for.
+const CLOSING: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Args)]
 pub(crate) struct OpenArgs {
@@ -40,6 +45,10 @@ pub(crate) struct OpenArgs {
     /// The folder to make; it must not exist
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    /// Go on from what an earlier try with this option has left, and leave what is whole if this one ends early: decrypted, in
+    /// DIR.partial. Without it nothing is left
+    #[arg(long)]
+    resume: bool,
     /// Only these items; the rest is not even decrypted
     #[arg(long = "item", value_name = "PATH", num_args = 1..)]
     items: Vec<String>,
@@ -54,13 +63,20 @@ struct Summary<'a> {
     purpose: Purpose,
     items: u64,
     bytes: u64,
-    receipt: Digest,
+    receipt: Option<Digest>,
 }
 
 impl OpenArgs {
     pub(super) fn run(&self, global: &Global, terminal: Terminal) -> Result<(), Failure> {
         folder::must_not_exist(&self.out)?;
+        let ignored = interrupt::ignored();
         let call = Call::confined(global, terminal, || confine(&self.out, terminal))?;
+        let interrupts = Interrupts::hear(&call.remote, ignored)?;
+        // Before anything is asked for: what cannot be written need not be opened.
+        let mut target = Target::create(&self.out).map_err(|e| unpack_failure(&e))?;
+        if self.resume {
+            target.keep();
+        }
         let request = OpenRequest {
             purpose: self.purpose.as_str().to_owned(),
             justification: self.justification.clone(),
@@ -70,20 +86,25 @@ impl OpenArgs {
             export: false,
         };
         let client = call.remote.client();
-        let opening = call.remote.call(client.open_package(&self.id, &request))?;
-        let unpacked = self.unpack(&call, &opening)?;
-        if let Some(code) = unpacked.as_ref().err().and_then(UnpackError::mismatch) {
+        let asked = client.open_package(&self.id, &request);
+        let opening = interrupts.call(&call.remote, asked)?;
+        let unpacked = self.unpack(&call, &opening, (target, &interrupts));
+        if let Some(code) = unpacked.as_ref().err().and_then(Broke::mismatch) {
+            // What is wrong is not kept for another try.
+            drop(Target::create(&self.out));
             // What was found is said below in any case.
             drop(
                 call.remote
                     .call(client.report_mismatch(&opening.opening, code)),
             );
         }
-        // Best effort: it ends by itself within a day.
-        drop(call.remote.call(client.close_opening(&opening.opening)));
-        let unpacked = unpacked.map_err(|fault| {
-            let damage = matches!(fault, UnpackError::Read(_)).then(|| damage(&call, opening.id));
-            damage.flatten().unwrap_or_else(|| unpack_failure(&fault))
+        let closed = close(&call, &opening);
+        let unpacked = unpacked.map_err(|broke| {
+            let interrupted = interrupts.failure(self.what_stays(&closed));
+            interrupted.map_or_else(
+                || broke.failure(&call, opening.id),
+                |failure| failure.next(self.again()),
+            )
         })?;
         let summary = Summary {
             r#type: "summary",
@@ -92,18 +113,43 @@ impl OpenArgs {
             purpose: self.purpose,
             items: unpacked.items,
             bytes: unpacked.bytes,
-            receipt: opening.receipt,
+            receipt: closed.receipt,
         };
         terminal.show(&summary, |summary, _| summary_text(summary));
         Ok(())
     }
 
-    /// Whether the package is as it was signed is another matter than whether it could be read.
+    /// What is left of an opening that was ended.
+    fn what_stays(&self, closed: &Closed) -> String {
+        let left = if self.resume {
+            let partial = folder::partial(&self.out);
+            format!("what is whole stays, decrypted, in {}", partial.display())
+        } else {
+            "nothing was kept".to_owned()
+        };
+        match closed.receipt {
+            Some(_) => format!(
+                "{left}; that {} had left is stated",
+                text::size(closed.released)
+            ),
+            None => format!("{left}, and nothing was stated"),
+        }
+    }
+
+    fn again(&self) -> &'static str {
+        if self.resume {
+            "give the command again: it goes on from there; or remove that folder"
+        } else {
+            "give the command again; with --resume, what is whole is left for the next try"
+        }
+    }
+
     fn unpack(
         &self,
         call: &Call,
         opening: &Opening,
-    ) -> Result<Result<Unpacked, UnpackError>, Failure> {
+        (mut target, interrupts): (Target, &Interrupts),
+    ) -> Result<Unpacked, Broke> {
         let expect = Expect {
             from: opening.from.clone(),
             to: opening.to.clone(),
@@ -111,30 +157,89 @@ impl OpenArgs {
             item_terms: opening.item_terms.clone(),
             manifest_digest: opening.manifest,
         };
-        if self.items.is_empty() {
-            let download = call
-                .remote
-                .call(call.remote.client().plaintext(&opening.opening))?;
+        let resumes = target.claim(&format!("{} {}", opening.id, self.items.is_empty()))?;
+        if !resumes
+            && target
+                .room()
+                .is_some_and(|room| room < opening.opened_bytes)
+        {
+            let path = self.out.display().to_string();
+            return Err(UnpackError::NoSpace { path }.into());
+        }
+        let progress = Progress::start(call.terminal, "opening", Unit::Bytes, opening.opened_bytes);
+        if self.items.is_empty() && !resumes {
+            let asked = call.remote.client().plaintext(&opening.opening);
+            let download = interrupts.call(&call.remote, asked)?;
             let reader = {
                 let _runtime = call.remote.runtime().enter();
-                download.into_reader()
+                download.into_reader(interrupts.stop())
             };
-            let progress = Progress::start(
-                call.terminal,
-                "opening",
-                Unit::Bytes,
-                opening.plaintext_bytes,
-            );
             let counted = Counted {
                 from: reader,
                 done: 0,
                 progress,
             };
-            on_thread(|| seal::unpack(counted, &self.out, &expect))
-        } else {
-            let runtime = call.remote.runtime().clone();
-            let mut ranged = RemotePlaintext::new(call.remote.client().clone(), runtime, opening);
-            on_thread(|| seal::unpack_items(&mut ranged, &self.items, &self.out, &expect))
+            return Ok(on_thread(|| seal::unpack(counted, target, &expect))??);
+        }
+        let (client, runtime) = (call.remote.client().clone(), call.remote.runtime().clone());
+        let ranged = RemotePlaintext::new(client, runtime, opening, interrupts.stop());
+        let mut counted = Counted {
+            from: ranged,
+            done: 0,
+            progress,
+        };
+        let unpacked = on_thread(|| {
+            if self.items.is_empty() {
+                seal::unpack_rest(&mut counted, target, &expect)
+            } else {
+                seal::unpack_items(&mut counted, &self.items, target, &expect)
+            }
+        });
+        Ok(unpacked??)
+    }
+}
+
+/// Ends an opening: what has left is stated now. If that does not succeed in time, the daemon does it by itself.
+pub(super) fn close(call: &Call, opening: &Opening) -> Closed {
+    let closing = call.remote.client().close_opening(&opening.opening);
+    let limited = async { Ok(tokio::time::timeout(CLOSING, closing).await) };
+    let closed = call.remote.call(limited).ok().and_then(Result::ok);
+    closed.and_then(Result::ok).unwrap_or_default()
+}
+
+/// Why nothing was unpacked. Whether the package is as it was signed is another matter than whether it could be read.
+enum Broke {
+    Unpacking(UnpackError),
+    Asking(Failure),
+}
+
+impl From<UnpackError> for Broke {
+    fn from(fault: UnpackError) -> Self {
+        Self::Unpacking(fault)
+    }
+}
+
+impl From<Failure> for Broke {
+    fn from(failure: Failure) -> Self {
+        Self::Asking(failure)
+    }
+}
+
+impl Broke {
+    fn mismatch(&self) -> Option<&'static str> {
+        match self {
+            Self::Unpacking(fault) => fault.mismatch(),
+            Self::Asking(_) => None,
+        }
+    }
+
+    fn failure(self, call: &Call, id: Xid) -> Failure {
+        match self {
+            Self::Unpacking(fault) => {
+                let damage = matches!(fault, UnpackError::Read(_)).then(|| damage(call, id));
+                damage.flatten().unwrap_or_else(|| unpack_failure(&fault))
+            }
+            Self::Asking(failure) => failure,
         }
     }
 }
@@ -160,6 +265,12 @@ fn on_thread<T: Send>(parse: impl FnOnce() -> T + Send) -> Result<T, Failure> {
             "unpacking stopped on a fault of this program",
         )
     })
+}
+
+impl<R: Seek> Seek for Counted<R> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.from.seek(to)
+    }
 }
 
 /// Counts what is read.
@@ -204,6 +315,8 @@ fn unpack_failure(fault: &UnpackError) -> Failure {
         UnpackError::Out(_) | UnpackError::Exists(_) | UnpackError::PartialExists(_) => {
             Failure::usage("target-exists", text)
         }
+        UnpackError::PartialBusy(_) => Failure::temporary("target-busy", text)
+            .next("wait until it has ended, or name another folder"),
         UnpackError::Write { .. }
         | UnpackError::Read(_)
         | UnpackError::Tape(_)
@@ -264,7 +377,7 @@ mod tests {
             purpose: Purpose::Prosecution,
             items: 2,
             bytes: 2_048,
-            receipt: Digest::of(b""),
+            receipt: Some(Digest::of(b"")),
         };
         assert_eq!(
             serde_json::to_string(&summary).unwrap(),

@@ -78,15 +78,20 @@ impl Kept {
         }
     }
 
+    /// The change that keeps it as it is.
+    pub(super) fn put(&self) -> Op {
+        Op::Meta {
+            key: key(&self.id),
+            value: json::canonical(self),
+        }
+    }
+
     fn used_up(&self) -> Op {
         let used = Self {
             state: State::Done,
             ..self.clone()
         };
-        Op::Meta {
-            key: key(&used.id),
-            value: json::canonical(&used),
-        }
+        used.put()
     }
 
     /// The text that is stated: who asked for what, and what was decided.
@@ -107,6 +112,8 @@ impl Kept {
 }
 
 /// The approval of an opening under an exception, to be used once.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(transparent)]
 pub(crate) struct Approved(pub(super) Kept);
 
 impl Approved {
@@ -118,6 +125,11 @@ impl Approved {
     /// The change that uses it up.
     pub(crate) fn used_up(&self) -> Op {
         self.0.used_up()
+    }
+
+    /// The change that makes it usable again: nothing came of its use.
+    pub(crate) fn given_back(&self) -> Op {
+        self.0.put()
     }
 }
 

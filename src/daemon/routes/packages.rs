@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 
 use crate::api::server::{ApiFailure, Caller};
 use crate::api::types::{
-    Explanation, Mismatch, OpenRequest, Opening, PackageDetail, PackageView, TransferView,
+    Closed, Explanation, Mismatch, OpenRequest, Opening, PackageDetail, PackageView, TransferView,
     Verification,
 };
 use crate::base::Cursor;
@@ -27,6 +27,7 @@ use crate::daemon::Daemon;
 use crate::daemon::content;
 use crate::daemon::decisions::Question;
 use crate::daemon::grounds::{grounds_of, item_terms_of};
+use crate::daemon::pieces::Pieces;
 use crate::daemon::routes::part::Which;
 use crate::daemon::routes::{Answer, Part, Shared, stored};
 use crate::package::segments;
@@ -297,9 +298,8 @@ pub(super) async fn close(
     State(daemon): Shared,
     ConnectInfo(caller): ConnectInfo<Caller>,
     Path(name): Path<String>,
-) -> Json<serde_json::Value> {
-    daemon.openings.end(&name, &caller);
-    Json(serde_json::json!({}))
+) -> Answer<Closed> {
+    daemon.close(&caller, &name).await.map(Json)
 }
 
 pub(super) async fn mismatch(
@@ -337,7 +337,7 @@ pub(super) async fn plaintext(
     Ok((
         status,
         [(header::CONTENT_TYPE, "application/x-tar")],
-        streamed(pieces),
+        released(pieces),
     )
         .into_response())
 }
@@ -350,6 +350,13 @@ fn range(value: &str) -> Option<std::ops::Range<u64>> {
         last.parse::<u64>().ok()?.checked_add(1)?,
     );
     (first < last).then_some(first..last)
+}
+
+/// The bytes of an opening, each piece counted before it leaves.
+fn released(pieces: Pieces) -> Body {
+    Body::from_stream(futures_util::stream::unfold(pieces, |mut pieces| async {
+        pieces.next().await.map(|piece| (piece, pieces))
+    }))
 }
 
 pub(super) fn streamed(pieces: mpsc::Receiver<io::Result<Bytes>>) -> Body {
@@ -370,7 +377,9 @@ pub(super) async fn age(
             .next("rogatory package export ID --age FILE --purpose P --justification TEXT"));
     }
     let (length, file) = daemon.age_file(&row.xid, &row).await?;
-    Ok(age_file(length, file))
+    let (to, from) = mpsc::channel(4);
+    tokio::task::spawn_blocking(move || content::stream(file, &to));
+    Ok(age_file(length, streamed(from)))
 }
 
 /// The age file of a package that was received, under the permit of an opening.
@@ -379,18 +388,16 @@ pub(super) async fn exported(
     ConnectInfo(caller): ConnectInfo<Caller>,
     Path(name): Path<String>,
 ) -> Result<Response, ApiFailure> {
-    let (length, file) = daemon.exported(&caller, &name).await?;
-    Ok(age_file(length, file))
+    let (length, pieces) = daemon.exported(&caller, &name).await?;
+    Ok(age_file(length, released(pieces)))
 }
 
-fn age_file(length: u64, file: impl Read + Send + 'static) -> Response {
-    let (to, from) = mpsc::channel(4);
-    tokio::task::spawn_blocking(move || content::stream(file, &to));
+fn age_file(length: u64, body: Body) -> Response {
     let headers = [
         (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
         (header::CONTENT_LENGTH, length.to_string()),
     ];
-    (headers, streamed(from)).into_response()
+    (headers, body).into_response()
 }
 
 pub(super) async fn transfers(

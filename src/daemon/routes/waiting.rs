@@ -56,6 +56,10 @@ fn view(reached: &Reached) -> Waited {
         id: reached.xid,
         state: reached.phase.as_str().to_owned(),
         settled: reached.phase.is_settled(),
-        fault: reached.fault.as_ref().map(views::fault),
+        fault: reached
+            .ended_by
+            .as_deref()
+            .and_then(views::reason_of)
+            .or_else(|| reached.fault.as_ref().map(views::fault)),
     }
 }

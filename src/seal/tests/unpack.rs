@@ -114,11 +114,12 @@ fn what_exists_is_not_touched() {
     sealer.write("file", b"x");
     symlink("nowhere", sealer.path("dangling")).unwrap();
     fs::create_dir(sealer.path("cut.partial")).unwrap();
+    sealer.write("cut.partial/mine", b"x");
     for (out, part) in [
         ("folder", "exists already"),
         ("file", "exists already"),
         ("dangling", "exists already"),
-        ("cut", "cut off"),
+        ("cut", "in the way"),
         ("..", "not the name"),
         ("absent/out", "cannot be written"),
     ] {
@@ -127,7 +128,7 @@ fn what_exists_is_not_touched() {
             .to_string();
         assert!(fault.contains(part), "{fault}");
     }
-    assert!(sealer.path("cut.partial").exists());
+    assert!(sealer.path("cut.partial/mine").exists());
     assert_eq!(fs::read_dir(sealer.path("folder")).unwrap().count(), 0);
 }
 
@@ -441,7 +442,7 @@ fn an_index_that_lies_is_refused() {
 #[test]
 fn nothing_is_written_through_a_link_planted_in_the_target() {
     let sealer = Sealer::new();
-    let mut tree = tree::Tree::create(&sealer.path("out")).unwrap();
+    let mut tree = Target::create(&sealer.path("out")).unwrap();
     fs::create_dir(sealer.path("elsewhere")).unwrap();
     symlink(sealer.path("elsewhere"), sealer.path("out.partial/data")).unwrap();
     symlink(

@@ -65,6 +65,9 @@ impl Group<'_> {
             | Op::PeerSeen { .. }
             | Op::PeerHead { .. }
             | Op::PeerFault { .. }
+            | Op::OpeningBegin(_)
+            | Op::OpeningRaise { .. }
+            | Op::OpeningEnd { .. }
             | Op::Meta { .. } => Ok(()),
         }
     }

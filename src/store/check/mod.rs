@@ -11,6 +11,7 @@ mod files;
 mod found;
 mod journal;
 mod logs;
+mod openings;
 mod orders;
 mod peers;
 mod project;
@@ -230,6 +231,7 @@ impl Check<'_> {
         found::found(self)?;
         logs::logs(self)?;
         orders::orders(self)?;
+        openings::openings(self)?;
         exchanges::exchanges(self)?;
         journal::journal(self)?;
         files::slots(self)?;

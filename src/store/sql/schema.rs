@@ -139,6 +139,19 @@ pub(crate) const MIGRATIONS: &[(&str, &str)] = &[
     CREATE INDEX exchange_page ON exchange (direction, phase, no);
     ",
     ),
+    (
+        "openings that are not stated yet",
+        "
+    CREATE TABLE opening (
+        id BLOB NOT NULL PRIMARY KEY,
+        xid BLOB NOT NULL,
+        began INTEGER NOT NULL,
+        bound INTEGER NOT NULL,
+        record BLOB NOT NULL,
+        sum INTEGER NOT NULL
+    );
+    ",
+    ),
 ];
 
 /// Nothing that grows at its end alone is indexed by what is random, and no note is kept twice: each page that a package

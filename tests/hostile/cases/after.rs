@@ -17,7 +17,9 @@ fn stricter(stage: &Stage<'_>, kind: Kind) -> Receipt {
     let dispatch = stage.attacker.sign(&stage.parcel.receipt);
     let next = stage.parcel.receipt.follow(&dispatch, kind);
     let mut next = next.stamped(&stamp());
-    if kind != Kind::Access {
+    if kind == Kind::Access {
+        next.released = Some(1);
+    } else {
         next = next.because(Reason::technical("a-test"));
     }
     next

@@ -1,0 +1,252 @@
+#!/usr/bin/env bash
+# limit: 400 s
+# The ways in which an opening cannot succeed: none leaves a signed access, uses an approval up, or leaves plaintext behind. One
+# that is cut off leaves the access to what had left, and nothing else; where it was asked for, the next try goes on from there.
+source "$(dirname "$0")/lib.sh"
+people
+
+export TMPDIR=$WORK/tmp
+MARK='This line is evidence 5d1c'
+OUT=$WORK/out.d/opened
+mkdir -m 1777 "$WORK/out.d" "$TMPDIR"
+
+# stated: every access to the package, as the bytes that left, oldest first
+stated() {
+    r de receipt list --package "$id" --json | jq -r 'sort_by(.seq) | .[] | select(.kind == "access") | .seq' | while read -r seq; do
+        r de receipt show "$seq" --json | jq -r .note | sed -n 2p | jq -r .released
+    done
+}
+
+# clean WHAT: no plaintext, and nothing that is half done
+clean() {
+    local left
+    left=$(find "$WORK/out.d" "$TMPDIR" -mindepth 1 -name '*.partial' ! -path '*/mine*'; grep -rl "$MARK" "$WORK/out.d" "$TMPDIR" || true)
+    [ -z "$left" ] || fail "$1 left $left"
+}
+
+# nothing CODE WHAT ARGUMENTS…: the opening ends so, and neither states an access nor leaves anything
+nothing() {
+    local code=$1 what=$2 before
+    shift 2
+    before=$(stated | wc -l)
+    expect "$code" "$what" r de package open "$id" --purpose prosecution --justification hearing --json "$@"
+    [ "$(stated | wc -l)" = "$before" ] || fail "$what: an access was signed"
+    clean "$what"
+}
+
+# cut SIGNAL DELAY_MS ARGUMENTS…: opens, sends the signal after so long, prints the exit code
+cut() {
+    python3 - "$1" "$2" "$WORK/cut" "$BIN" --home "$WORK/de" package open "$id" --purpose prosecution --justification hearing "${@:3}" <<'PY'
+import signal, subprocess, sys, time
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, signal.SIG_DFL)
+name, delay, said, *command = sys.argv[1:]
+with open(said, "w") as out:
+    child = subprocess.Popen(command, stdout=out, stderr=out)
+    time.sleep(int(delay) / 1000)
+    child.send_signal(getattr(signal, name))
+    print(child.wait())
+PY
+}
+
+new_authority ie mla.example.ie IE
+new_authority de bfj.example.de DE
+start ie
+wait_serving ie
+serve de
+chmod 711 "$WORK" "$WORK/de"
+trust ie de
+trust de ie
+mkdir "$WORK/evidence"
+for number in $(seq 20); do
+    { echo "$MARK $number"; head -c $((1500000 + number * 1111)) /dev/urandom; } >"$WORK/evidence/exhibit-$number.bin"
+done
+TERMS=(--case IE-2026-0117 --instrument MLA-2000 --purpose prosecution --retain-until 2031-12-31 --onward prohibited)
+id=$(send ie de "$WORK/evidence")
+wait_state de "$id" held
+wait_state ie "$id" closed
+age=$WORK/out.d/one.age
+expect 0 "the age file is exported" r de package export "$id" --age "$age" --purpose prosecution --justification archive
+equal "what left is stated" "$(stat -c %s "$age")" "$(stated | tail -n 1)"
+WHOLE=$(age -d -i "$WORK/de/keys/age.key" "$age" | wc -c)
+rm "$age"
+
+# The target.
+mkdir "$WORK/taken" "$WORK/out.d/mine.partial"
+echo mine >"$WORK/out.d/mine.partial/mine"
+echo mine >"$WORK/out.d/mine2.partial"
+ln -s nowhere "$WORK/dangling"
+nothing 2 "the folder is there already" --out "$WORK/taken"
+nothing 2 "the target is a file" --out "$WORK/evidence/exhibit-1.bin"
+nothing 2 "the target is a link to nothing" --out "$WORK/dangling"
+nothing 2 "there is no folder above it" --out "$WORK/absent/opened"
+nothing 1 "a file is above it" --out "$WORK/evidence/exhibit-1.bin/opened"
+nothing 2 "somebody's folder is in the way" --out "$WORK/out.d/mine"
+nothing 2 "somebody's file is in the way" --out "$WORK/out.d/mine2"
+equal "which nobody has touched" "mine mine" "$(cat "$WORK/out.d/mine.partial/mine" "$WORK/out.d/mine2.partial" | xargs)"
+rm -r "$WORK/out.d/mine.partial" "$WORK/out.d/mine2.partial"
+mkdir "$WORK/small"
+mount -t tmpfs -o size=4m tmpfs "$WORK/small"
+MOUNTS+=("$WORK/small")
+nothing 11 "there is no room" --out "$WORK/small/opened"
+equal "and nothing there" "" "$(ls -A "$WORK/small")"
+mount -o remount,ro "$WORK/small"
+nothing 1 "nothing can be written there" --out "$WORK/small/opened"
+code=0
+runuser -u daemon -- "$WORK/rogatory" --socket "$WORK/de/api.sock" package open "$id" --purpose prosecution --justification x --out "$WORK/de/opened" >"$WORK/said" 2>&1 || code=$?
+[ "$code" -ne 0 ] || fail "an account wrote where it may not"
+equal "nor by an account that may not write there: openings stated" 1 "$(stated | wc -l)"
+
+# The names, the terms, the words.
+nothing 8 "there is no such item" --item evidence/absent.bin --out "$OUT"
+says 'no-such-item' "it is said which there are"
+nothing 8 "one of the items is not there" --item evidence/exhibit-1.bin --item evidence/exhibit-1 --out "$OUT"
+denied=$(r de receipt list --package "$id" --json | jq '[.[] | select(.kind == "access-denied")] | length')
+expect 4 "another purpose" r de package open "$id" --purpose civil-claim --justification x --out "$OUT"
+equal "that is stated as a refusal" $((denied + 1)) "$(r de receipt list --package "$id" --json | jq '[.[] | select(.kind == "access-denied")] | length')"
+clean "a refused opening"
+expect 2 "no justification" r de package open "$id" --purpose prosecution --justification ' ' --out "$OUT"
+
+# The keys and the bytes, each as it was afterwards.
+# broken CODE WHAT COMMAND…: while the command has changed something of de's
+broken() {
+    local code=$1 what=$2
+    stop de >/dev/null
+    cp -a "$WORK/de" "$WORK/de.whole"
+    "${@:3}"
+    serve de
+    nothing "$code" "$what" --out "$OUT"
+    [ -z "${ALSO:-}" ] || "$ALSO" "$what"
+    stop de >/dev/null
+    rm -rf "$WORK/de"
+    mv "$WORK/de.whole" "$WORK/de"
+    serve de
+}
+payload=$(find "$WORK/de" -name "$id*" -type f ! -name '*.list' | head -n 1)
+other_identity() { rm "$WORK/de/keys/age.key"; age-keygen -o "$WORK/de/keys/age.key" 2>/dev/null; }
+lost_slots() { find "$WORK/de" -name slots -exec sh -c 'size=$(stat -c %s "$1"); head -c "$size" /dev/zero >"$1"' _ {} \;; }
+altered() { printf 'XXXX' | dd of="$payload" bs=1 seek=100 conv=notrunc status=none; }
+shortened() { truncate -s 70000 "$payload"; }
+removed() { rm "$payload"; }
+broken 7 "the age identity is another one" other_identity
+broken 7 "the payload's first chunk was altered" altered
+broken 7 "the payload was cut" shortened
+broken 8 "the payload is gone" removed
+stop de >/dev/null
+clean "after the daemon has ended"
+nothing_said=$(find "$WORK/out.d" -mindepth 1)
+expect 10 "the daemon is away" r de package open "$id" --purpose prosecution --justification x --out "$OUT"
+equal "which leaves nothing" "$nothing_said" "$(find "$WORK/out.d" -mindepth 1)"
+serve de
+
+# An approval is used up by the first byte.
+exception=(package open "$id" --purpose public-security --exception threat --justification 'a bomb')
+may 4 daemon "declares a threat" "${exception[@]}" --out "$WORK/out.d/1" --json
+request=$(jq -rs 'last | .message' "$WORK/err" | grep -o '[0-9a-f]\{16\}$')
+expect 0 "somebody else approves it" r de approvals approve "$request"
+unused() { equal "$1: the approval is" approved "$(r de approvals show "$request" --json | jq -r .state)"; }
+before=$(stated | wc -l)
+may 2 daemon "there is no folder above it" "${exception[@]}" --out "$WORK/absent/1"
+unused "no folder"
+mount -o remount,rw "$WORK/small"
+chmod 1777 "$WORK/small"
+may 11 daemon "there is no room" "${exception[@]}" --out "$WORK/small/1"
+unused "no room"
+approved() {
+    may 7 daemon "has lost the key" "${exception[@]}" --out "$WORK/out.d/1"
+    unused "no key"
+}
+ALSO=approved broken 7 "the age identity is another one" other_identity
+equal "no opening was stated" "$before" "$(stated | wc -l)"
+may 0 daemon "opens at last" "${exception[@]}" --out "$WORK/out.d/1"
+equal "the approval is" "done" "$(r de approvals show "$request" --json | jq -r .state)"
+equal "the opening is stated" "$((before + 1)) $WHOLE" "$(stated | wc -l) $(stated | tail -n 1)"
+within 60 "ie is told of it" sh -c "[ \"\$('$BIN' --home '$WORK/ie' receipt list --package $id --json | jq '[.[] | select(.kind == \"access\")] | length')\" = 1 ]"
+may 4 daemon "does not open again with it" "${exception[@]}" --out "$WORK/out.d/2"
+rm -r "$WORK/out.d/1"
+
+# Cut off at any moment, by any signal.
+began=$(now_ms)
+expect 0 "opens the whole" r de package open "$id" --purpose prosecution --justification hearing --out "$OUT" --json
+TAKES=$(($(now_ms) - began))
+diff -r "$WORK/evidence" "$OUT/data/evidence" || fail "what was opened is not what was sent"
+equal "its receipt is the newest" "$(jq -rs 'last | .receipt' "$WORK/out")" "$(r de receipt list --package "$id" --json | jq -r 'max_by(.seq) | .digest')"
+rm -r "$OUT"
+RANDOM=${SEED:=$$}
+echo "  seed $SEED, an opening takes $TAKES ms"
+signals=(INT TERM HUP KILL)
+declare -A numbers=([INT]=2 [TERM]=15 [HUP]=1 [KILL]=9)
+finished=0 ended=0 killed=0
+for turn in $(seq 50); do
+    name=${signals[$((turn % 4))]}
+    before=$(stated | wc -l)
+    code=$(cut "SIG$name" $((RANDOM % (TAKES + TAKES / 10 + 2))) --out "$OUT")
+    if [ "$code" = 0 ]; then
+        finished=$((finished + 1))
+        diff -r "$WORK/evidence" "$OUT/data/evidence" || fail "turn $turn: what was opened is not what was sent"
+        rm -r "$OUT"
+        equal "turn $turn, finished before SIG$name" "$((before + 1)) $WHOLE" "$(stated | wc -l) $(stated | tail -n 1)"
+    elif [ "$name" = KILL ]; then
+        killed=$((killed + 1))
+        [ ! -e "$OUT" ] || rm -r "$OUT" # it was whole
+    else
+        # Before it listens, a signal ends it as any process.
+        [ "$code" = $((128 + ${numbers[$name]})) ] || [ "$code" = -"${numbers[$name]}" ] || fail "turn $turn: SIG$name ended it with $code: $(cat "$WORK/cut")"
+        ended=$((ended + 1))
+        now=$(stated | wc -l)
+        if grep -q 'had left is stated' "$WORK/cut"; then
+            [ "$now" = $((before + 1)) ] || fail "turn $turn: $now openings are stated, before $before: $(cat "$WORK/cut")"
+            [ "$(stated | tail -n 1)" -le "$WHOLE" ] || fail "turn $turn: more was stated than there is"
+        else
+            [ "$now" = "$before" ] || fail "turn $turn: an opening is stated of which nothing was said: $(cat "$WORK/cut")"
+        fi
+        clean "turn $turn, SIG$name"
+    fi
+done
+ok "of 50 openings, $finished finished, $ended were ended and $killed killed"
+expect 0 "the next try removes what a killed one left" r de package open "$id" --purpose prosecution --justification hearing --out "$OUT"
+rm -r "$OUT"
+clean "the next try"
+
+# With --resume, what is whole stays, and is not read again. The daemon is killed under it.
+going=(package open "$id" --purpose prosecution --justification hearing --resume --out "$OUT")
+for turn in 1 2 3 4 5 6; do
+    before=$(stated | wc -l)
+    (sleep "$(printf '%d.%03d' $((TAKES * turn / 7000)) $((TAKES * turn / 7 % 1000)))" && kill -KILL "${PID[de]}") &
+    r de "${going[@]}" >"$WORK/said" 2>&1 && fail "turn $turn: it finished though the daemon was killed" || true
+    wait $! || true
+    kill_hard de
+    kept=0
+    [ ! -d "$OUT.partial" ] || kept=$(find "$OUT.partial" -name '*.bin' -printf '%s\n' | awk '{ all += $1 } END { print all + 0 }')
+    serve de
+    within 60 "turn $turn: what may have left is stated" sh -c "'$BIN' --home '$WORK/de' status >/dev/null; [ $kept = 0 ] || [ \"\$('$BIN' --home '$WORK/de' receipt list --package $id --json | jq '[.[] | select(.kind == \"access\")] | length')\" -gt $before ]"
+    [ "$(stated | wc -l)" -le $((before + 1)) ] || fail "turn $turn: one opening is stated more than once"
+    [ "$kept" = 0 ] || break
+done
+[ "$kept" -gt 0 ] || fail "no turn left anything to go on from"
+[ "$(stated | tail -n 1)" -ge "$kept" ] || fail "$kept bytes were written, and fewer stated"
+# What is not whole, and what is not of the package, goes.
+echo foreign >"$OUT.partial/data/foreign"
+whole=$(find "$OUT.partial" -name '*.bin' | wc -l)
+expect 0 "it goes on" r de "${going[@]}" --json
+diff -r "$WORK/evidence" "$OUT/data/evidence" || fail "what was opened is not what was sent"
+valid_bag "$OUT"
+[ "$whole" -lt 3 ] || [ "$(stated | tail -n 1)" -lt "$WHOLE" ] || fail "$whole files were there, and all was read again"
+equal "nothing else is in it" "" "$(find "$OUT" -name '.rogatory*' -o -name foreign)"
+rm -r "$OUT"
+began=$(stated | wc -l)
+code=$(cut SIGTERM $((TAKES / 2)) --resume --out "$OUT")
+[ "$code" = 0 ] || expect 0 "what was ended goes on too" r de "${going[@]}"
+rm -r "$OUT"
+[ "$(stated | wc -l)" -gt "$began" ] || fail "nothing was stated"
+
+# The end: every opening is stated once, and what is stored is sound.
+expect 0 "the receipts are exported" r de receipt export "$id" --out "$WORK/bundle"
+r de log keys --json | jq -r '.[].vkey' >"$WORK/keys.txt"
+expect 0 "and are judged good offline" "$(dirname "$BIN")/rogatory-audit" verify "$WORK/bundle" --keys "$WORK/keys.txt"
+expect 0 "de destroys the package" r de package purge "$id" --justification over --yes
+stop de
+stop ie
+for side in ie de; do
+    expect 0 "fsck of $side finds nothing" "$BIN" --home "$WORK/$side" fsck
+done
