@@ -6,18 +6,6 @@
 declare -A NET NET_PID
 LINE=
 
-# skip REASON: this machine cannot run the script
-declare -F skip >/dev/null || skip() {
-    printf 'skipped: %s\n' "$*"
-    exit 77
-}
-
-# moment, took MOMENT: milliseconds between, less those in which something waited for a processor where that is known
-declare -F took >/dev/null || {
-    moment() { now_ms; }
-    took() { echo $(($(now_ms) - $1)); }
-}
-
 # line_or_skip: builds the line; skips where it cannot run
 line_or_skip() {
     [ "$(id -u)" -eq 0 ] || skip "network namespaces take root"
@@ -108,9 +96,9 @@ not_serving() {
 # send_timed NAME FILE…: sends and waits for the receipt; MS is how long that took
 send_timed() {
     local began
-    began=$(moment)
+    began=$(now_ms)
     r ie package send --to de "${TERMS[@]}" --wait --json "$@" >"$WORK/out" 2>"$WORK/err" || fail "not sent: $(tail -n 3 "$WORK/err")"
-    MS=$(took "$began")
+    MS=$(($(now_ms) - began))
 }
 
 at_end() {
