@@ -4,6 +4,7 @@
 
 mod approvals;
 mod cases;
+mod clock;
 mod consents;
 mod explained;
 mod held;
@@ -14,6 +15,7 @@ mod peers;
 mod retention;
 pub use approvals::ApprovalView;
 pub use cases::{AssignTeam, CaseView};
+pub use clock::{CertificateView, ClockView, RenewRequest};
 pub use consents::{AskConsent, ConsentView, GrantConsent, RefuseConsent};
 pub use explained::{AdoptPolicy, Explanation, ItemSays, PolicyView, RuleSays, WaitingPolicy};
 pub use held::HeldBack;
@@ -110,6 +112,9 @@ pub struct Status {
     pub certificate_expires: Timestamp,
     /// When the own revocation list ends.
     pub crl_expires: Timestamp,
+    /// The clock, and how sure it is.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub clock: Option<ClockView>,
     /// What the daemon has taken from itself.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub sandbox: Option<SandboxView>,

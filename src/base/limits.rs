@@ -40,6 +40,8 @@ pub const MISSING_RANGES_MAX: usize = 1_024;
 pub const PROGRESS_SEGMENTS: u64 = 16;
 /// Difference between two authorities' clocks, in milliseconds.
 pub const CLOCK_SKEW_MS_MAX: u64 = 5 * 60 * 1_000;
+/// How far the clock may be ahead of the last run at a start before it is in doubt, in milliseconds.
+pub const CLOCK_PAUSE_MS_MAX: u64 = 24 * 60 * 60 * 1_000;
 /// Free text (title, justification, case reference), in bytes of UTF-8.
 pub const TEXT_BYTES_MAX: usize = 4_096;
 /// Offences that a package is about.

@@ -1,6 +1,7 @@
 //! The words that every other module speaks: digests, names, time, canonical JSON, limits.
 
 pub mod bucket;
+pub mod clock;
 pub mod digest;
 pub mod ids;
 pub mod json;

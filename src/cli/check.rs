@@ -11,6 +11,9 @@ use crate::cli::terminal::value;
 use crate::config::Config;
 use crate::config::Fault;
 use crate::config::Home;
+use crate::config::files;
+use crate::daemon::early_papers;
+use crate::net::clock::civil;
 use crate::net::keyring::Keyring;
 
 const EXAMPLES: &str = "\
@@ -73,8 +76,12 @@ fn config(
             return Err(invalid(home, &faults));
         }
     };
+    let (now, chain) = (civil(), files::chain_in_use(&config.identity));
+    let warnings = chain.map(|chain| early_papers(&config, &chain, now));
+    let warnings = warnings.unwrap_or_default();
     let summary = json!({
         "type": "summary",
+        "warnings": warnings,
         "config": config.file,
         "id": config.authority.id,
         "alias": config.authority.alias,
@@ -82,7 +89,13 @@ fn config(
     });
     terminal.show(&summary, |_, _| {
         let (file, authority) = (config.file.display(), &config.authority);
-        format!("ok  {file}  {} ({})\n", authority.id, authority.alias)
+        let mut shown = format!("ok  {file}  {} ({})\n", authority.id, authority.alias);
+        for warning in &warnings {
+            shown.push_str("warning  ");
+            shown.push_str(warning);
+            shown.push('\n');
+        }
+        shown
     });
     Ok(())
 }

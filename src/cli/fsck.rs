@@ -127,17 +127,22 @@ fn summed(report: &Report, repaired: usize, terminal: Terminal) {
             heads,
             destructions,
             unstated,
+            unreadable,
             ..
         } = summary.report;
         let before = match unstated {
             0 => String::new(),
             count => format!(" ({count} of them before this state was restored from a backup)"),
         };
+        let waits = match unreadable {
+            0 => String::new(),
+            count => format!(", {count} unreadable and not yet stated as destroyed"),
+        };
         let size = text::size(*payload_bytes);
         format!(
             "{word}  {statements} statements, {signatures} signatures verified, {unverified} by keys that are not here, \
              {leaves} leaves, {exchanges} exchanges, {payloads} payloads ({size}), {headers} headers, {peers} peers, \
-             {heads} heads, alarms and cosignatures of logs, {destructions} destructions in the journal{before}\n"
+             {heads} heads, alarms and cosignatures of logs, {destructions} destructions in the journal{before}{waits}\n"
         )
     });
 }

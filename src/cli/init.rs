@@ -29,11 +29,11 @@ use crate::identity::Card;
 use crate::identity::CardKeys;
 use crate::identity::card;
 use crate::net::brought::Brought;
+use crate::net::clock::civil;
 use crate::net::keyring;
 use crate::net::keyring::Keyring;
 use crate::net::keyring::KeyringFault;
 use crate::net::pki;
-use crate::net::station::clock;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:
@@ -92,7 +92,7 @@ pub struct Made {
 }
 
 pub(crate) fn run(args: &InitArgs, home: &Home, terminal: Terminal) -> Result<(), Failure> {
-    let now = clock();
+    let now = civil();
     let made = establish(args, home, now)?;
     terminal.show(&made, |made, _| text(made));
     Ok(())

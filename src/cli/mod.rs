@@ -9,7 +9,9 @@ pub mod init;
 
 mod approvals;
 mod case;
+mod cert;
 mod check;
+mod clock;
 mod config;
 mod consent;
 mod demo;
@@ -128,6 +130,10 @@ enum Command {
     #[command(subcommand)]
     Log(log::LogCommand),
     #[command(subcommand)]
+    Clock(clock::ClockCommand),
+    #[command(subcommand)]
+    Cert(cert::CertCommand),
+    #[command(subcommand)]
     Policy(policy::PolicyCommand),
     Fsck(fsck::FsckArgs),
     /// Show the whole of it on this machine: two authorities, a package cut off and resumed, receipts checked with openssl
@@ -212,6 +218,8 @@ fn run(cli: &Cli, terminal: Terminal) -> Result<(), Failure> {
         Command::Transfer(command) => command.run(&call()?),
         Command::Receipt(command) => command.run(&call()?),
         Command::Log(command) => command.run(&call()?),
+        Command::Clock(command) => command.run(&call()?),
+        Command::Cert(command) => command.run(&call()?),
         Command::Policy(command) => command.run(global, terminal),
         Command::Fsck(args) => args.run(global, terminal),
         Command::Demo(args) => args.run(terminal),

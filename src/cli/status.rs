@@ -2,6 +2,7 @@
 
 use crate::api::types::{PeerView, Problem, Status};
 use crate::cli::Call;
+use crate::cli::clock;
 use crate::cli::failure::Failure;
 use crate::cli::text::{self, Cell, Table, Tone};
 
@@ -97,6 +98,9 @@ fn authority(status: &Status) -> Table {
         "revocation list",
         format!("until {}", text::time(status.crl_expires)),
     );
+    if let Some(clock) = &status.clock {
+        table.field("clock", clock::line(clock));
+    }
     if let Some(sandbox) = &status.sandbox {
         table.field(
             "sandbox",

@@ -47,6 +47,7 @@ mod stop;
 mod supervisor;
 mod sweeper;
 mod telemetry;
+mod timekeeping;
 mod views;
 
 use std::collections::HashMap;
@@ -85,6 +86,7 @@ use crate::store::Outgoing;
 use crate::store::PeerState;
 use crate::store::StoreFault;
 
+pub(crate) use papers::early_papers;
 pub use start::{Given, confined, run};
 pub use stop::Stop;
 pub use supervisor::{Judge, say_ready, say_stopping};
@@ -124,6 +126,8 @@ pub(crate) struct Daemon {
     pub(crate) openings: Openings,
     pub(crate) started: Timestamp,
     pub(crate) retention: Retention,
+    /// What is remembered of the clock.
+    pub(crate) timekeeping: tokio::sync::Mutex<timekeeping::Kept>,
     /// One statement about what was handed over at a time, so that their chain does not fork.
     pub(crate) access: tokio::sync::Mutex<()>,
     /// What follows from passing on.

@@ -155,7 +155,7 @@ impl Daemon {
         let row = self.exchange(&xid).await?;
         match (row.direction, row.phase) {
             (Direction::Out, _) => return Err(not_recipient()),
-            (Direction::In, Phase::Held) => self.check_there(&xid)?,
+            (Direction::In, Phase::Held) => self.check_readable(&xid)?,
             (Direction::In, phase) => {
                 let message = format!("the package is {phase}, not held");
                 return Err(ApiFailure::temporary("not-held", message));

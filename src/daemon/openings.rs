@@ -24,7 +24,7 @@ use crate::policy::Action;
 use crate::policy::Permit;
 use crate::policy::instrument;
 use crate::policy::purpose::Purpose;
-use crate::policy::{Denial, Exception, Ground, ReasonCode, Terms};
+use crate::policy::{Denial, Exception, Facts, Ground, ReasonCode, Terms};
 use crate::receipt;
 use crate::receipt::Disclosure;
 use crate::receipt::Reason;
@@ -339,7 +339,18 @@ impl Daemon {
         };
         let facts = self.facts_of_use(exchange, &terms, wish);
         let each = items.iter().map(|(_, terms)| terms.as_ref());
-        let decision = policy::decide_all(&self.station.own.policy, &facts, each);
+        let decision = policy::decide_all(&self.station.own.policy, &facts, each.clone());
+        let latest = Facts {
+            now: self.station.clock.now().latest(),
+            ..facts
+        };
+        let refuses = || policy::decide_all(&self.station.own.policy, &latest, each).is_err();
+        if decision.is_ok() && latest.now > facts.now && refuses() {
+            let message =
+                "by the machine's clock, which is in doubt, the package may not be opened any more";
+            return Err(ApiFailure::temporary("clock-doubtful", message)
+                .next("rogatory clock status says why; rogatory clock confirm ends it"));
+        }
         Ok(decision.map_err(|refused| {
             let (at, denial) = *refused;
             let item = at.and_then(|at| items.get(at)).map(|(item, _)| &item.path);
@@ -363,7 +374,7 @@ impl Daemon {
     pub(super) async fn held(&self, xid: Xid) -> Result<Exchange, ApiFailure> {
         let exchange = self.exchange(&xid).await?;
         match (exchange.direction, exchange.phase) {
-            (Direction::In, Phase::Held) => self.check_there(&xid).map(|()| exchange),
+            (Direction::In, Phase::Held) => self.check_readable(&xid).map(|()| exchange),
             (Direction::Out, _) => Err(not_recipient()),
             (Direction::In, Phase::DestructionSigned | Phase::Destroyed) => {
                 let message = "the package is destroyed: nobody can open it any more";

@@ -30,12 +30,15 @@ struct Written<'a, T> {
 }
 
 impl Daemon {
-    /// The record that the statement of an order names; `None` for other statements.
+    /// The record that the statement of an order, or of a step of the clock, names; `None` for other statements.
     pub(crate) async fn order_of(
         &self,
         stated: &StatementRow,
     ) -> Result<Option<String>, ApiFailure> {
-        if stated.kind != Kind::Order.as_str() {
+        if ![Kind::Order, Kind::ClockStep]
+            .map(Kind::as_str)
+            .contains(&stated.kind.as_str())
+        {
             return Ok(None);
         }
         let subject = read(stated)?.receipt.subject;

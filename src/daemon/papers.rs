@@ -7,6 +7,7 @@ use std::sync::RwLock;
 use rustls_pki_types::CertificateDer;
 
 use crate::base::Timestamp;
+use crate::base::clock::SureTime;
 use crate::config::Config;
 use crate::config::files;
 use crate::daemon::Daemon;
@@ -32,7 +33,9 @@ pub(crate) struct Shown {
     pub(crate) card_number: u64,
     pub(crate) crl: Vec<u8>,
     pub(crate) crl_number: u64,
+    pub(crate) crl_begins: Timestamp,
     pub(crate) crl_expires: Timestamp,
+    pub(crate) certificate_begins: Timestamp,
     pub(crate) certificate_expires: Timestamp,
 }
 
@@ -45,18 +48,30 @@ impl Shown {
         card: &Card,
         note: Vec<u8>,
         crl: Vec<u8>,
-        certificate_expires: Timestamp,
+        (certificate_begins, certificate_expires): (Timestamp, Timestamp),
     ) -> Self {
         let crl_number = revocation::crl_number(&crl).unwrap_or_default();
+        let crl_begins = revocation::crl_this_update(&crl).unwrap_or(certificate_begins);
         let crl_expires = revocation::crl_next_update(&crl).unwrap_or(certificate_expires);
         Self {
             card: note,
             card_number: card.number,
             crl,
             crl_number,
+            crl_begins,
             crl_expires,
+            certificate_begins,
             certificate_expires,
         }
+    }
+
+    /// Those that are not valid yet, and from when on they are.
+    pub(crate) fn early(&self, now: Timestamp) -> impl Iterator<Item = (&'static str, Timestamp)> {
+        let both = [
+            ("own certificate", self.certificate_begins),
+            ("own revocation list", self.crl_begins),
+        ];
+        both.into_iter().filter(move |(_, begins)| *begins > now)
     }
 }
 
@@ -103,53 +118,108 @@ pub(crate) fn read_papers(
     let leaf = chain.first().ok_or("the certificate chain is empty")?;
     let (_, leaf) = x509_parser::parse_x509_certificate(leaf)
         .map_err(|e| format!("the own certificate: {e}"))?;
-    let ends = Timestamp::from_millis(leaf.validity().not_after.timestamp().saturating_mul(1_000));
-    let shown = Shown::new(&card, note, crl, ends);
+    let validity = leaf.validity();
+    let validity = [validity.not_before, validity.not_after];
+    let [begins, ends] = validity.map(revocation::timestamp);
+    let shown = Shown::new(&card, note, crl, (begins, ends));
     Ok((card, shown))
 }
 
-/// Renews the own certificate and revocation list when two thirds of their time are over, where the built-in CA is here.
+/// What a person should know of own papers that are not valid yet by this clock, a sentence each.
+pub(crate) fn early_papers(
+    config: &Config,
+    chain: &[CertificateDer<'static>],
+    now: Timestamp,
+) -> Vec<String> {
+    let Ok((_, shown)) = read_papers(config, chain) else {
+        return Vec::new();
+    };
+    let say = |(what, begins)| {
+        format!(
+            "{what}: valid only from {begins}: compare the clock; rogatory cert renew issues it anew"
+        )
+    };
+    shown.early(now).map(say).collect()
+}
+
+/// Which of the own papers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Which {
+    leaf: bool,
+    crl: bool,
+}
+
+impl Which {
+    pub(crate) const ALL: Self = Self {
+        leaf: true,
+        crl: true,
+    };
+    pub(crate) const NONE: Self = Self {
+        leaf: false,
+        crl: false,
+    };
+
+    /// Those of which two thirds of the time are over, and those that are not valid yet: issued by a clock that was ahead.
+    pub(crate) fn due(shown: &Shown, now: Timestamp) -> Self {
+        let due = |begins: Timestamp, ends: Timestamp, days: i64| {
+            begins > now || ends.millis() - now.millis() < days * DAY_MS / 3
+        };
+        Self {
+            leaf: due(
+                shown.certificate_begins,
+                shown.certificate_expires,
+                LEAF_DAYS,
+            ),
+            crl: due(shown.crl_begins, shown.crl_expires, CRL_DAYS),
+        }
+    }
+}
+
+/// Renews what is due of the own certificate and revocation list, where the built-in CA is here and the clock is sure.
 pub(crate) async fn renew_papers(daemon: &Arc<Daemon>) -> Result<(), String> {
-    let (now, shown) = (daemon.station.clock(), daemon.papers.shown());
-    let due = |end: Timestamp, days: i64| end.millis() - now.millis() < days * DAY_MS / 3;
-    let (leaf, crl) = (
-        due(shown.certificate_expires, LEAF_DAYS),
-        due(shown.crl_expires, CRL_DAYS),
-    );
-    if !(leaf || crl) || !daemon.config.identity.tls_ca_key.exists() {
+    let Ok(sure) = daemon.sure() else {
+        return Ok(());
+    };
+    let which = Which::due(&daemon.papers.shown(), sure.at());
+    if which == Which::NONE || !daemon.config.identity.tls_ca_key.exists() {
         return Ok(());
     }
-    let config = daemon.config.clone();
-    let renewed = tokio::task::spawn_blocking(move || renew(&config, now, &shown, leaf, crl)).await;
-    let (tls, shown) = renewed.map_err(|e| e.to_string())??;
+    renew(daemon, sure, which).await
+}
+
+/// Issues these anew with the built-in CA, and shows them from now on.
+pub(crate) async fn renew(daemon: &Arc<Daemon>, now: SureTime, which: Which) -> Result<(), String> {
+    let (config, shown) = (daemon.config.clone(), daemon.papers.shown());
+    let issued = tokio::task::spawn_blocking(move || issue(&config, now, &shown, which)).await;
+    let (tls, shown) = issued.map_err(|e| e.to_string())??;
     daemon
         .endpoint
         .replace_identity(tls)
         .map_err(|e| e.to_string())?;
     daemon.papers.replace(shown);
     tracing::info!(
-        leaf,
-        crl,
+        leaf = which.leaf,
+        crl = which.crl,
         "own certificate or revocation list renewed; peers get the newest on their next connection"
     );
     Ok(())
 }
 
-fn renew(
+fn issue(
     config: &Config,
-    now: Timestamp,
+    now: SureTime,
     shown: &Shown,
-    leaf: bool,
-    crl: bool,
+    which: Which,
 ) -> Result<(TlsIdentity, Shown), String> {
     let mut keyring =
         Keyring::load(&config.identity, &config.authority.id).map_err(|e| e.to_string())?;
-    if leaf {
+    let now = now.at();
+    if which.leaf {
         keyring
             .renew_leaf(&config.identity, &config.authority.id, now)
             .map_err(|e| e.to_string())?;
     }
-    if crl {
+    if which.crl {
         let revoked = pki::revoked_in(&shown.crl).map_err(|e| e.to_string())?;
         keyring
             .renew_crl(&config.identity, shown.crl_number + 1, now, &revoked)

@@ -9,6 +9,7 @@ use crate::base::{Timestamp, Xid};
 use crate::daemon::Daemon;
 
 const CODE: &str = "destroyed-before-restore";
+const UNSTATED: &str = "destruction-unstated";
 
 fn text(at: Timestamp) -> String {
     format!(
@@ -24,6 +25,27 @@ impl Daemon {
         };
         Err(ApiFailure::missing(CODE, text(at))
             .next("its sender has the receipt; restoring the newest state brings it back here too"))
+    }
+
+    /// Refuses whatever needs the content of a package that was made unreadable, whether that is stated or not.
+    pub(crate) fn check_readable(&self, xid: &Xid) -> Result<(), ApiFailure> {
+        self.check_there(xid)?;
+        self.unstated_fault(xid).map_or(Ok(()), |fault| {
+            Err(ApiFailure::missing(UNSTATED, fault.text)
+                .next("the receipt follows; rogatory status tells what it waits for"))
+        })
+    }
+
+    /// What is said of a package that is unreadable and not yet stated as destroyed, wherever it is listed.
+    pub(crate) fn unstated_fault(&self, xid: &Xid) -> Option<FaultView> {
+        let reason = self.retention.unstated_reason(xid)?;
+        Some(FaultView {
+            code: UNSTATED.to_owned(),
+            text: format!(
+                "the package could no longer be kept ({}) and was made unreadable; that is still to be stated",
+                reason.code
+            ),
+        })
     }
 
     /// What is said of such a package wherever it is listed.
@@ -45,6 +67,14 @@ impl Daemon {
             message,
         };
         let mut problems = Vec::new();
+        let unstated = self.retention.unstated_count();
+        if unstated > 0 {
+            let message = format!(
+                "{unstated} are unreadable after their term, and not yet stated as destroyed: that follows once their senders \
+                 have signed the handover and the clock is sure"
+            );
+            problems.push(warning(UNSTATED, "packages".to_owned(), message));
+        }
         let gone = ledger.all_destroyed_before().count();
         if gone > 0 {
             let message = format!(

@@ -3,14 +3,16 @@
 //! Destroying a package overwrites the key of its age header in place and removes the payload. What is stated is this
 //! daemon's own doing: of copies that were opened or exported it knows nothing.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::api::server::ApiFailure;
 use crate::api::types::{Destruction, DueView};
 use crate::base::Digest;
 use crate::base::Timestamp;
 use crate::base::Xid;
+use crate::base::clock::SureTime;
 use crate::config::Destroy;
 use crate::daemon::Daemon;
 use crate::daemon::chain::Chain;
@@ -19,9 +21,10 @@ use crate::daemon::statements::{Stated, commit_failure, unsigned, who_and_why};
 use crate::identity::statement::Note;
 use crate::policy::{self, Action, Circumstances, Denial, Facts, Permit, Roles, Terms};
 use crate::receipt::{self, Disclosure, Kind, Reason};
-use crate::store::{self, Direction, Exchange, Op, Phase};
+use crate::store::{self, Direction, Exchange, Op, Phase, StoreFault};
 
 const UNSEEN: &str = "cannot see what is due for destruction";
+const NOT_HELD: &str = "not-held";
 /// The clause that is cited when a person orders what no term asks for.
 const BY_ORDER: &str = "order of this authority";
 
@@ -31,6 +34,8 @@ pub(crate) struct Retention {
     due: AtomicU64,
     unreviewed: AtomicU64,
     stale: AtomicBool,
+    /// Packages that are unreadable and not yet stated as destroyed, and why they could no longer be kept.
+    unstated: Mutex<BTreeMap<Xid, Reason>>,
 }
 
 impl Retention {
@@ -42,6 +47,20 @@ impl Retention {
     /// Packages whose review is due, when they were last counted.
     pub(crate) fn unreviewed(&self) -> u64 {
         self.unreviewed.load(Ordering::Relaxed)
+    }
+
+    fn unstated(&self) -> MutexGuard<'_, BTreeMap<Xid, Reason>> {
+        self.unstated.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Packages that are unreadable and not yet stated as destroyed.
+    pub(crate) fn unstated_count(&self) -> usize {
+        self.unstated().len()
+    }
+
+    /// Why this package is unreadable though its destruction is not stated yet.
+    pub(crate) fn unstated_reason(&self, xid: &Xid) -> Option<Reason> {
+        self.unstated().get(xid).cloned()
     }
 
     /// They are to be counted again soon.
@@ -75,7 +94,7 @@ impl Daemon {
         action: Action,
         row: &'a Exchange,
         terms: &'a Terms,
-        actor: &'a str,
+        (actor, now): (&'a str, Timestamp),
     ) -> Result<Facts<'a>, ApiFailure> {
         let hold = self.hold_of(&row.xid).await?;
         Ok(Facts {
@@ -88,7 +107,7 @@ impl Daemon {
             purpose: None,
             terms,
             package: row.body,
-            now: self.station.clock(),
+            now,
             circumstances: Circumstances {
                 hold: hold.map(|hold| hold.until),
                 ..Circumstances::default()
@@ -97,15 +116,20 @@ impl Daemon {
     }
 
     /// Why this package may no longer be kept; `None` while it may.
-    async fn overdue(&self, row: &Exchange, terms: &Terms) -> Result<Option<Denial>, ApiFailure> {
-        let facts = self.facts_of_keeping(Action::Keep, row, terms, "").await?;
+    async fn overdue(
+        &self,
+        row: &Exchange,
+        terms: &Terms,
+        now: Timestamp,
+    ) -> Result<Option<Denial>, ApiFailure> {
+        let facts = self.facts_of_keeping(Action::Keep, row, terms, ("", now));
+        let facts = facts.await?;
         Ok(policy::decide(&self.station.own.policy, &facts).err())
     }
 
     /// The packages that may no longer be kept here, with the reason.
-    pub(crate) async fn due(&self) -> Result<Vec<(Exchange, Denial)>, ApiFailure> {
+    async fn due(&self, now: Timestamp) -> Result<Vec<(Exchange, Denial)>, ApiFailure> {
         let ledger = &self.station.ledger;
-        let now = self.station.clock();
         let (mut due, mut unreviewed) = (Vec::new(), 0);
         let mut after = None;
         loop {
@@ -119,7 +143,7 @@ impl Daemon {
                 };
                 unreviewed += u64::from(self.lacks_review(&row.xid, &terms, now).await?);
                 if terms.usable_until() < now
-                    && let Some(denial) = self.overdue(&row, &terms).await?
+                    && let Some(denial) = self.overdue(&row, &terms, now).await?
                 {
                     due.push((row, denial));
                 }
@@ -152,7 +176,7 @@ impl Daemon {
 
     /// The same, for people.
     pub(crate) async fn due_views(&self) -> Result<Vec<DueView>, ApiFailure> {
-        let due = self.due().await?;
+        let due = self.due(self.station.clock()).await?;
         let view = |(row, denial): &(Exchange, Denial)| {
             Ok(DueView {
                 package: self.package_view(row).map_err(|e| stored(&e))?,
@@ -163,27 +187,44 @@ impl Daemon {
         due.iter().map(view).collect()
     }
 
-    /// Makes unreadable what may no longer be kept, where the configuration says that it is destroyed by itself. Nothing is
-    /// signed: this may be a restored backup, whose log must not go on before peers have told how long it was.
+    /// Reads which packages the last run left unreadable and not yet stated as destroyed.
+    pub(crate) async fn read_unstated(&self) -> Result<(), StoreFault> {
+        let found = self.station.ledger.unstated().await?;
+        *self.retention.unstated() = found.into_iter().map(|it| (it.xid, it.reason)).collect();
+        Ok(())
+    }
+
+    /// Makes unreadable what may no longer be kept, where the configuration says that it is destroyed by itself and the clock is
+    /// sure. Nothing is signed: this may be a restored backup, whose log must not go on before peers have told how long it was.
     pub(crate) async fn shred_due(self: &Arc<Self>) {
-        if self.config.destroy == Destroy::Propose {
+        let Some(now) = self.sure_to_destroy() else {
             return;
-        }
-        match self.due().await {
+        };
+        match self.due(now.at()).await {
             Ok(due) => {
-                for (row, _) in due {
-                    self.shred(&row).await;
+                for (row, denial) in due {
+                    // What cannot be stated is not done.
+                    match self.would_destroy(row.xid, Cause::Due).await {
+                        Ok(_) => self.shred(now, &row, &denial).await,
+                        Err(e) => tell_kept(row.xid, &e),
+                    }
                 }
             }
             Err(e) => tracing::error!("{UNSEEN}: {}", e.0.message),
         }
-        self.shred_unanswered().await;
+        self.shred_unanswered(now).await;
+    }
+
+    /// A time for destroying what may no longer be kept, where that happens by itself.
+    fn sure_to_destroy(&self) -> Option<SureTime> {
+        let is_automatic = self.config.destroy != Destroy::Propose;
+        is_automatic.then(|| self.sure().ok()).flatten()
     }
 
     /// The same for packages whose handover their sender has not signed yet: that they are destroyed can be stated only after
     /// that, and the sender may never come back.
-    async fn shred_unanswered(&self) {
-        let now = self.station.clock();
+    async fn shred_unanswered(&self, sure: SureTime) {
+        let now = sure.at();
         let mut after = None;
         loop {
             let page = match self.station.ledger.due(now, after).await {
@@ -196,8 +237,8 @@ impl Daemon {
                 let Some(terms) = terms else {
                     continue;
                 };
-                match self.overdue(row, &terms).await {
-                    Ok(Some(_)) => self.shred(row).await,
+                match self.overdue(row, &terms, now).await {
+                    Ok(Some(denial)) => self.shred(sure, row, &denial).await,
                     Ok(None) => {}
                     Err(e) => tracing::error!(xid = %row.xid, "{UNSEEN}: {}", e.0.message),
                 }
@@ -209,17 +250,22 @@ impl Daemon {
         }
     }
 
-    /// Overwrites the key of a package and removes its payload, without stating it.
-    async fn shred(&self, row: &Exchange) {
+    /// Overwrites the key of a package and removes its payload, and notes why, without stating it yet.
+    async fn shred(&self, _: SureTime, row: &Exchange, denial: &Denial) {
+        if self.retention.unstated_reason(&row.xid).is_some() {
+            return;
+        }
+        let reason = Reason::from(denial);
         let ops = vec![
             Op::Shred { xid: row.xid },
             Op::Meta {
                 key: store::unreadable_key(&row.xid),
-                value: store::UNSTATED.to_vec(),
+                value: store::unstated(&reason),
             },
         ];
         match self.station.ledger.commit(ops).await {
             Ok(_) => {
+                self.retention.unstated().insert(row.xid, reason);
                 self.delivered(row);
                 self.end_others(&row.xid, None).await;
             }
@@ -229,28 +275,42 @@ impl Daemon {
         }
     }
 
-    /// Destroys what may no longer be kept, where the configuration says that this happens by itself; otherwise counts it.
+    /// Destroys what may no longer be kept, where the configuration says that this happens by itself; otherwise counts it. What is
+    /// unreadable already is stated in any case.
     pub(crate) async fn look_after_retention(self: &Arc<Self>) {
-        let due = match self.due().await {
+        let is_recovering = self.station.ledger.recovering().is_some();
+        let unstated: Vec<_> = self.retention.unstated().keys().copied().collect();
+        for xid in unstated.into_iter().filter(|_| !is_recovering) {
+            self.destroy_due(xid).await;
+        }
+        let due = match self.due(self.station.clock()).await {
             Ok(due) => due,
             Err(e) => return tracing::error!("{UNSEEN}: {}", e.0.message),
         };
-        if self.config.destroy == Destroy::Propose || self.station.ledger.recovering().is_some() {
+        let Some(now) = self.sure_to_destroy().filter(|_| !is_recovering) else {
             return;
-        }
-        self.shred_unanswered().await;
+        };
+        self.shred_unanswered(now).await;
         let mut left = 0;
         for (row, _) in due {
-            let xid = row.xid;
-            match self.destroy(xid, Cause::Due).await {
-                Ok(done) => tracing::info!(%xid, reason = %done.reason, "destroyed"),
-                Err(e) => {
-                    left += 1;
-                    tracing::error!(%xid, "it may no longer be kept, and cannot be destroyed: {}", e.0.message);
-                }
-            }
+            left += u64::from(!self.destroy_due(row.xid).await);
         }
         self.retention.due.store(left, Ordering::Relaxed);
+    }
+
+    async fn destroy_due(self: &Arc<Self>, xid: Xid) -> bool {
+        match self.destroy(xid, Cause::Due).await {
+            Ok(done) => {
+                tracing::info!(%xid, reason = %done.reason, "destroyed");
+                true
+            }
+            // Its sender has not signed the handover yet.
+            Err(e) if e.0.error == NOT_HELD => false,
+            Err(e) => {
+                tell_kept(xid, &e);
+                false
+            }
+        }
     }
 
     /// What destroying this package would be answered, without doing it.
@@ -259,8 +319,9 @@ impl Daemon {
         xid: Xid,
         cause: Cause<'_>,
     ) -> Result<Destruction, ApiFailure> {
+        let now = self.sure()?;
         let (row, chain) = self.destructible(xid).await?;
-        let (permit, reason) = self.may_destroy(&row, &chain, cause).await?;
+        let (permit, reason) = self.may_destroy((&row, &chain), cause, now).await?;
         drop(permit);
         Ok(destruction(&row, reason, None))
     }
@@ -271,8 +332,9 @@ impl Daemon {
         xid: Xid,
         cause: Cause<'_>,
     ) -> Result<Destruction, ApiFailure> {
+        let now = self.sure()?;
         let (row, chain) = self.destructible(xid).await?;
-        drop(self.may_destroy(&row, &chain, cause).await?);
+        drop(self.may_destroy((&row, &chain), cause, now).await?);
         // What has left is stated before that it is destroyed, and reported with the rest.
         self.end_others(&xid, None).await;
         if chain.terms().use_report {
@@ -282,9 +344,10 @@ impl Daemon {
         let _one_at_a_time = self.access.lock().await;
         self.settle_all(&xid).await?;
         let (row, chain) = self.destructible(xid).await?;
-        let (permit, reason) = self.may_destroy(&row, &chain, cause).await?;
+        let (permit, reason) = self.may_destroy((&row, &chain), cause, now).await?;
         let (note, disclosures) = self.destroyed_note(&chain, &reason, cause)?;
-        if !permit.covers(Action::Erase, &row.body, self.station.clock()) {
+        // The clock may have jumped meanwhile.
+        if !permit.covers(Action::Erase, &row.body, self.sure()?.at()) {
             let message = "the permission to destroy it has ended; order it again";
             return Err(ApiFailure::temporary("permit-ended", message));
         }
@@ -299,6 +362,7 @@ impl Daemon {
         ops.extend([Op::calm(xid), Op::Shred { xid }]);
         let committed = self.station.ledger.commit(ops).await;
         committed.map_err(commit_failure)?;
+        self.retention.unstated().remove(&xid);
         self.delivered(&row);
         self.retention.touch();
         self.ring(&row.peer);
@@ -325,7 +389,7 @@ impl Daemon {
             (Direction::In, Phase::DestructionSigned | Phase::Destroyed) => return Err(already()),
             (Direction::In, phase) => {
                 let message = format!("the package is {phase}, not held");
-                return Err(ApiFailure::temporary("not-held", message));
+                return Err(ApiFailure::temporary(NOT_HELD, message));
             }
         }
         let chain = self.chain_of(&row).await?;
@@ -334,33 +398,35 @@ impl Daemon {
 
     async fn may_destroy(
         &self,
-        row: &Exchange,
-        chain: &Chain,
+        (row, chain): (&Exchange, &Chain),
         cause: Cause<'_>,
+        now: SureTime,
     ) -> Result<(Permit, Reason), ApiFailure> {
         let actor = match cause {
             Cause::Due => "",
             Cause::Order { actor, .. } => actor,
         };
         let facts = self
-            .facts_of_keeping(Action::Erase, row, chain.terms(), actor)
+            .facts_of_keeping(Action::Erase, row, chain.terms(), (actor, now.at()))
             .await?;
         let permit = policy::decide(&self.station.own.policy, &facts);
         let permit = permit.map_err(|denial| ApiFailure::denied(&denial))?;
-        let overdue = self.overdue(row, chain.terms()).await?;
+        let overdue = self.overdue(row, chain.terms(), now.at()).await?;
+        let unstated = self.retention.unstated_reason(&row.xid);
         let by_sender = chain
             .shared
             .iter()
             .rev()
             .find_map(|it| it.receipt.reason.clone());
-        let reason = match (overdue, cause) {
+        let reason = match (overdue, cause, unstated) {
             // The sender has ended it itself: its own reason says more than that a day is over.
-            (Some(denial), _) => by_sender.unwrap_or_else(|| Reason::from(&denial)),
-            (None, Cause::Order { .. }) => Reason {
+            (Some(denial), _, _) => by_sender.unwrap_or_else(|| Reason::from(&denial)),
+            (None, _, Some(reason)) => reason,
+            (None, Cause::Order { .. }, None) => Reason {
                 code: "ordered".to_owned(),
                 clause: BY_ORDER.to_owned(),
             },
-            (None, Cause::Due) => {
+            (None, Cause::Due, None) => {
                 let message = "the package may still be kept";
                 return Err(ApiFailure::nothing("not-due", message));
             }
@@ -391,6 +457,11 @@ impl Daemon {
         let note = next.sign(&self.station.own.key).map_err(|e| unsigned(&e))?;
         Ok((note, disclosures))
     }
+}
+
+fn tell_kept(xid: Xid, e: &ApiFailure) {
+    let why = &e.0.message;
+    tracing::error!(%xid, "it may no longer be kept, and cannot be destroyed: {why}");
 }
 
 /// The terms in force of a package that was handed over, as its newest statement repeats them; not verified again.

@@ -22,7 +22,7 @@ use crate::daemon::stop::Stop;
 use crate::daemon::supervisor::Judge;
 use crate::daemon::{
     Daemon, Phase, acceptor, adopted, callback, following, news, people, publisher, routes,
-    supervisor, sweeper,
+    supervisor, sweeper, timekeeping,
 };
 use crate::identity::keys::SecretKey;
 use crate::net::Endpoint;
@@ -35,7 +35,8 @@ use crate::net::outbound::Attempt;
 use crate::net::resolve::Resolver;
 use crate::net::session;
 use crate::net::share::Bounds;
-use crate::net::station::{Station, clock};
+use crate::net::station::Station;
+use crate::policy::PolicySet;
 use crate::receipt::Kind;
 use crate::seal;
 use crate::store::Blobs;
@@ -121,6 +122,10 @@ pub async fn run(config: Config, mut given: Given) -> Result<(), Stop> {
         .reload_peers()
         .await
         .map_err(|e| Stop::Store(e.to_string()))?;
+    let read = daemon.read_unstated().await;
+    read.map_err(|e| Stop::Store(e.to_string()))?;
+    // What cannot be kept now is tried again every second, and until then nothing is sure.
+    drop(daemon.note_clock().await);
     renew_papers(&daemon).await.map_err(Stop::Identity)?;
     // Before anybody can ask for it: a restored backup may hold what was destroyed since.
     daemon.shred_due().await;
@@ -140,6 +145,7 @@ pub async fn run(config: Config, mut given: Given) -> Result<(), Stop> {
     tasks.spawn(news::run(Arc::clone(&daemon), ends.news));
     tasks.spawn(sweeper::run(Arc::clone(&daemon)));
     tasks.spawn(sweeper::look_after_retention(Arc::clone(&daemon)));
+    tasks.spawn(timekeeping::run(Arc::clone(&daemon)));
     tasks.spawn(following::run(Arc::clone(&daemon)));
     tasks.spawn(publisher::run(Arc::clone(&daemon)));
     tasks.spawn(watch_ended(Arc::clone(&daemon), ends.ended));
@@ -176,24 +182,22 @@ async fn assemble(config: Config, given: Given) -> Result<(Arc<Daemon>, Ends), S
     };
     // First of all: a restored state may hold what was destroyed since.
     let (ledger, blobs) = open_store(&config, keyring.log).await?;
+    let started = timekeeping::start(&ledger).await;
+    let (clock, kept) = started.map_err(|e| Stop::Store(e.to_string()))?;
     let endpoint = endpoint(&config, tls, &keyring.reset, given.handed.quic)?;
+    endpoint.set_clock(clock.clone());
+    let started = clock.now().at;
     let resolver = Resolver::new(config.fetcher.as_deref());
     if resolver != Resolver::System && sandbox.seccomp == Layer::Full {
         confine::close_network().map_err(Stop::Listen)?;
     }
     let configured = config.policy();
     let description = configured.description();
-    let policy = adopted::in_force(&ledger, configured, clock()).await?;
-    let own = Own {
-        id: config.authority.id.clone(),
-        key: keyring.receipts,
-        policy,
-        clock_uncertainty_ms: CLOCK_UNCERTAINTY_MS,
-        package_max: config.limits.package_max.min(limits::PAYLOAD_BYTES_MAX),
-    };
+    let policy = adopted::in_force(&ledger, configured, started).await?;
+    let own = own(&config, keyring.receipts, policy);
     let roster = Roster::new(own.id.clone());
     let station = Station::new(own, ledger, blobs, Some(age), card.age.len());
-    let station = station.within(Bounds::from(&config.limits));
+    let station = station.within(Bounds::from(&config.limits)).timed_by(clock);
     station.watch.enable(keyring.witness);
     let (news_to, news) = mpsc::channel(8);
     let (ended_to, ended) = mpsc::channel(64);
@@ -208,7 +212,8 @@ async fn assemble(config: Config, given: Given) -> Result<(Arc<Daemon>, Ends), S
         papers: Papers::new(shown),
         seals: crate::daemon::Seals::default(),
         openings: crate::daemon::Openings::default(),
-        started: clock(),
+        started,
+        timekeeping: tokio::sync::Mutex::new(kept),
         retention: crate::daemon::retention::Retention::default(),
         access: tokio::sync::Mutex::default(),
         onward: following::Following::default(),
@@ -230,6 +235,16 @@ async fn assemble(config: Config, given: Given) -> Result<(Arc<Daemon>, Ends), S
         broken,
     };
     Ok((Arc::new(daemon), ends))
+}
+
+fn own(config: &Config, key: SecretKey, policy: PolicySet) -> Own {
+    Own {
+        id: config.authority.id.clone(),
+        key,
+        policy,
+        clock_uncertainty_ms: CLOCK_UNCERTAINTY_MS,
+        package_max: config.limits.package_max.min(limits::PAYLOAD_BYTES_MAX),
+    }
 }
 
 /// The endpoint, on the socket that was handed over, if it is the configured one, or on a new one.
@@ -372,6 +387,7 @@ async fn drain(daemon: &Daemon, api_stop: tokio::sync::oneshot::Sender<()>, grac
     daemon.endpoint.close(session::CLOSE_GOING, "going away");
     drop(tokio::time::timeout(Duration::from_millis(500), daemon.endpoint.wait_idle()).await);
     daemon.end_all().await;
+    daemon.keep_time().await;
     daemon.station.ledger.close().await;
     tracing::info!("stopped");
 }

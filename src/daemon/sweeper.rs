@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::base::Timestamp;
+use crate::base::clock::SureTime;
 use crate::daemon;
 use crate::daemon::Daemon;
 use crate::daemon::courier::draining;
@@ -94,13 +94,14 @@ async fn sweep(daemon: &Arc<Daemon>) {
     if let Err(e) = daemon.reload_peers().await {
         tracing::error!("cannot read the peers: {e}");
     }
-    if daemon.station.ledger.recovering().is_none() {
-        expire(daemon, now).await;
+    let sure = daemon.sure();
+    if let (Ok(sure), None) = (sure, daemon.station.ledger.recovering()) {
+        expire(daemon, sure).await;
     }
 }
 
 /// States `expired` for what could not be consigned in the configured time, or whose terms have ended.
-async fn expire(daemon: &Daemon, now: Timestamp) {
+async fn expire(daemon: &Daemon, now: SureTime) {
     let ledger = &daemon.station.ledger;
     let mut next = Some(None);
     while let Some(after) = next {
@@ -134,7 +135,8 @@ async fn give_up(daemon: &Daemon, exchange: &Exchange, reason: Reason) {
     daemon.ring(&exchange.peer);
 }
 
-fn over(daemon: &Daemon, exchange: &Exchange, now: Timestamp) -> Option<Reason> {
+fn over(daemon: &Daemon, exchange: &Exchange, now: SureTime) -> Option<Reason> {
+    let now = now.at();
     let retry_for =
         u64::try_from(daemon.config.limits.transfer_retry_for.as_millis()).unwrap_or(u64::MAX);
     if now > exchange.created && now.distance_ms(exchange.created) > retry_for {

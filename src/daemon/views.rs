@@ -134,7 +134,10 @@ impl Daemon {
             len: row.len,
             items: (row.items > 0).then_some(row.items),
             terms,
-            fault: lost.or(ended).or_else(|| row.fault.as_ref().map(fault)),
+            fault: lost
+                .or(ended)
+                .or_else(|| self.unstated_fault(&row.xid))
+                .or_else(|| row.fault.as_ref().map(fault)),
         })
     }
 
@@ -227,6 +230,7 @@ impl Daemon {
         let free = self.station.blobs.free().ok();
         let waiting = self.station.ledger.waiting().await?;
         let log = self.log_status().await?;
+        let clock = self.clock_view().await;
         let mut problems = self.log_problems(&log);
         problems.extend(self.problems(&peers, free, &waiting));
         problems.extend(self.role_problems());
@@ -234,6 +238,7 @@ impl Daemon {
         problems.extend(self.review_problem());
         problems.extend(self.policy_problem().await?);
         problems.extend(self.journal_problems());
+        problems.extend(self.clock_problem());
         problems.sort_by(|a, b| a.severity.cmp(&b.severity));
         Ok(Status {
             problems,
@@ -264,6 +269,7 @@ impl Daemon {
             receive_waited_ms: self.station.paces().receive_waited_ms(),
             certificate_expires: papers.certificate_expires,
             crl_expires: papers.crl_expires,
+            clock: Some(clock),
             sandbox: Some(self.sandbox.view()),
         })
     }
@@ -310,7 +316,9 @@ impl Daemon {
 
     /// Certificates, revocation lists and CAs that have ended or will soon.
     fn paper_problems(&self, peers: &[PeerView]) -> Vec<Problem> {
-        let (now, papers) = (self.station.clock(), self.papers.shown());
+        let (reading, papers) = (self.station.clock.now(), self.papers.shown());
+        // Of two times that can be right, the one that peers may have.
+        let (now, earliest) = (reading.at, reading.at.min(reading.read));
         let mut problems = Vec::new();
         let mut ends = |what: &str, end, warn_ms| ending(&mut problems, now, what, (end, warn_ms));
         ends("own certificate", papers.certificate_expires, WARN_MS);
@@ -318,6 +326,13 @@ impl Daemon {
         if let Some(end) = self.card.cas_end() {
             ends("own CA", end, WARN_CA_MS);
         }
+        problems.extend(papers.early(earliest).map(|(what, begins)| Problem {
+            severity: "error".to_owned(),
+            code: "not-yet-valid".to_owned(),
+            subject: what.to_owned(),
+            message: format!("valid only from {begins}: connections are refused; rogatory cert renew issues it anew"),
+        }));
+        let mut ends = |what: &str, end, warn_ms| ending(&mut problems, now, what, (end, warn_ms));
         let mut missing = Vec::new();
         for peer in peers
             .iter()

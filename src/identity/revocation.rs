@@ -29,6 +29,11 @@ pub fn crl_number(der: &[u8]) -> Option<u64> {
     (number <= limits::JSON_INTEGER_MAX.unsigned_abs()).then_some(number)
 }
 
+/// When a list was issued. Nothing is verified.
+pub fn crl_this_update(der: &[u8]) -> Option<Timestamp> {
+    parse(der).map(|crl| timestamp(crl.last_update()))
+}
+
 /// When a list must be replaced by a newer one. Nothing is verified.
 pub fn crl_next_update(der: &[u8]) -> Option<Timestamp> {
     parse(der)?.next_update().map(timestamp)

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use aws_lc_rs::hmac;
@@ -19,6 +19,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::base::AuthorityId;
 use crate::base::Digest;
 use crate::identity::trust::{Peer, Refusal, Trust};
+use crate::net::clock::Clock;
 use crate::net::fault::{DialFault, Refused};
 use crate::net::seats::{Acquainted, Addresses, Seat};
 use crate::net::tls;
@@ -71,6 +72,7 @@ struct Shared {
     limits: NetLimits,
     key: RwLock<Arc<CertifiedKey>>,
     trust: RwLock<Arc<Trust>>,
+    clock: OnceLock<Clock>,
     transport: Arc<TransportConfig>,
     windows: Arc<Windows>,
     accepting: ServerConfig,
@@ -120,6 +122,7 @@ impl Endpoint {
             limits,
             key: RwLock::new(key),
             trust: RwLock::new(trust),
+            clock: OnceLock::new(),
             transport,
             windows: limits.windows(),
             accepting,
@@ -162,6 +165,12 @@ impl Endpoint {
             .trust
             .write()
             .unwrap_or_else(PoisonError::into_inner) = trust;
+    }
+
+    /// Judges certificates by this clock from the next handshake on, not by the machine's; set once.
+    pub fn set_clock(&self, clock: Clock) {
+        // A second one would be the same.
+        drop(self.shared.clock.set(clock));
     }
 
     /// The next newcomer; `None` once the endpoint is closed. What is beyond the limits is turned away here.
@@ -269,6 +278,7 @@ impl Shared {
         tls::Side {
             key: Arc::clone(&self.key.read().unwrap_or_else(PoisonError::into_inner)),
             trust: self.trust(),
+            clock: self.clock.get().cloned(),
             verdict: verdict.clone(),
         }
     }
@@ -427,6 +437,7 @@ fn base_config(
     let side = tls::Side {
         key: Arc::clone(key),
         trust: Arc::clone(trust),
+        clock: None,
         verdict: Verdict::default(),
     };
     let crypto =

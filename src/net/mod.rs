@@ -2,6 +2,7 @@
 
 mod after;
 pub mod brought;
+pub mod clock;
 mod congestion;
 pub mod control;
 mod datastream;

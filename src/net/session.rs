@@ -43,6 +43,8 @@ use crate::wire::{Frame, Hello};
 pub const VERSION: u64 = 1;
 /// How long the other side may take to say hello.
 const HELLO_WAIT: Duration = Duration::from_secs(10);
+/// How long a connection is kept that ends because of the clocks.
+const HELLO_GRACE: Duration = Duration::from_millis(200);
 /// What a machine without a timer waits for at most, in milliseconds.
 const WAIT_MS_MAX: u64 = 60 * 60 * 1_000;
 /// Close code: we are going away, nothing is wrong.
@@ -117,8 +119,11 @@ pub async fn open(
             ),
         ));
     }
+    station.clock.compare(theirs.now, link.peer.id());
     let now = station.clock();
     if now.distance_ms(theirs.now) > limits::CLOCK_SKEW_MS_MAX {
+        // Our hello gets there first: it may tell the peer that its clock is wrong.
+        tokio::time::sleep(HELLO_GRACE).await;
         link.close(CLOSE_FAULT, "clock-skew");
         let text = format!(
             "its clock says {}, ours {now}: more than 5 minutes apart; set the clock that is wrong",

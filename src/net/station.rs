@@ -16,8 +16,10 @@ use crate::base::Digest;
 use crate::base::Instant;
 use crate::base::Timestamp;
 use crate::base::Xid;
+use crate::base::clock::Judge;
 use crate::base::limits;
 use crate::identity::statement::Note;
+use crate::net::clock::Clock;
 use crate::net::noise::Noise;
 use crate::net::pace::Brake;
 use crate::net::share::{Bounds, Share, Way};
@@ -56,6 +58,8 @@ pub struct Station {
     rejections: Mutex<HashMap<AuthorityId, Allowance>>,
     takeovers: Mutex<HashMap<Xid, Claim>>,
     started: std::time::Instant,
+    /// Tells the time, and how sure it is.
+    pub clock: Clock,
 }
 
 impl fmt::Debug for Station {
@@ -89,7 +93,15 @@ impl Station {
             rejections: Mutex::default(),
             takeovers: Mutex::default(),
             started: std::time::Instant::now(),
+            clock: Clock::start(Judge::new(None, None)),
         }
+    }
+
+    /// With this clock in place of one that remembers nothing.
+    #[must_use]
+    pub fn timed_by(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
     }
 
     /// With these bounds in place of the defaults.
@@ -110,9 +122,9 @@ impl Station {
         u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 
-    /// Civil time.
+    /// The time to go by. It is the machine's as long as that is not in doubt.
     pub fn clock(&self) -> Timestamp {
-        clock()
+        self.clock.now().at
     }
 
     /// Now, and what is known now, for a machine.
@@ -235,15 +247,6 @@ impl Station {
         let held = Held(Arc::new(held));
         Turn { stop, held }
     }
-}
-
-/// Civil time, for the shell.
-#[expect(clippy::disallowed_methods, reason = "the shell reads the clock")]
-pub fn clock() -> Timestamp {
-    let since = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap_or_default();
-    Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
 /// The right to work on an exchange, until a newer stream asks for it.

@@ -11,6 +11,7 @@ use rustls::sign::CertifiedKey;
 
 use crate::base::AuthorityId;
 use crate::identity::trust::Trust;
+use crate::net::clock::Clock;
 use crate::net::verify::{ALPN, OwnCertificate, PeerVerifier, Verdict};
 
 /// The crypto of one connection; classic X25519 is in it only where somebody may use it.
@@ -30,6 +31,8 @@ pub(crate) fn provider(classic: bool) -> Arc<CryptoProvider> {
 pub(crate) struct Side {
     pub(crate) key: Arc<CertifiedKey>,
     pub(crate) trust: Arc<Trust>,
+    /// None: certificates are judged by the machine's clock.
+    pub(crate) clock: Option<Clock>,
     pub(crate) verdict: Verdict,
 }
 
@@ -49,7 +52,7 @@ impl Side {
 
     fn verifier(&self, expected: Option<&AuthorityId>) -> Arc<PeerVerifier> {
         Arc::new(PeerVerifier::new(
-            Arc::clone(&self.trust),
+            (Arc::clone(&self.trust), self.clock.clone()),
             expected.cloned(),
             self.verdict.clone(),
         ))
@@ -139,6 +142,7 @@ mod tests {
         Side {
             key: Arc::new(key),
             trust: Arc::new(Trust::new("a.example".parse().unwrap(), Vec::new())),
+            clock: None,
             verdict: Verdict::default(),
         }
     }

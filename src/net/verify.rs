@@ -21,6 +21,7 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use crate::base::AuthorityId;
 use crate::base::Timestamp;
 use crate::identity::trust::{Peer, PeerSide, Refusal, Trust};
+use crate::net::clock::Clock;
 
 /// The protocol's name in ALPN (RFC 7301).
 pub(crate) const ALPN: &[u8] = b"rogatory/1";
@@ -80,15 +81,21 @@ impl Verdict {
 /// Decides who the other end of one connection is.
 pub(crate) struct PeerVerifier {
     trust: Arc<Trust>,
+    clock: Option<Clock>,
     expected: Option<AuthorityId>,
     verdict: Verdict,
 }
 
 impl PeerVerifier {
     /// For an accepted connection (nobody in particular expected) or a dialled one.
-    pub(crate) fn new(trust: Arc<Trust>, expected: Option<AuthorityId>, verdict: Verdict) -> Self {
+    pub(crate) fn new(
+        (trust, clock): (Arc<Trust>, Option<Clock>),
+        expected: Option<AuthorityId>,
+        verdict: Verdict,
+    ) -> Self {
         Self {
             trust,
+            clock,
             expected,
             verdict,
         }
@@ -102,11 +109,28 @@ impl PeerVerifier {
         now: UnixTime,
     ) -> Result<(), rustls::Error> {
         let seconds = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-        let now = Timestamp::from_millis(seconds.saturating_mul(1_000));
-        let decided = self
-            .trust
-            .authenticate(leaf, intermediates, side, self.expected.as_ref(), now)
-            .and_then(|peer| self.check_key_exchange(peer));
+        let read = Timestamp::from_millis(seconds.saturating_mul(1_000));
+        let authenticate = |now| {
+            let expected = self.expected.as_ref();
+            self.trust
+                .authenticate(leaf, intermediates, side, expected, now)
+        };
+        let now = self.clock.as_ref().map_or(read, |clock| clock.now().at);
+        let decided = authenticate(now).or_else(|refusal| {
+            // A peer whose papers are of the time that a clock in doubt says can be the one that confirms it.
+            let is_early = matches!(refusal, Refusal::NotYetValid { .. });
+            let is_late = matches!(
+                refusal,
+                Refusal::Expired { .. } | Refusal::CrlExpired { .. }
+            );
+            let may_be = is_early && read > now || is_late && read < now;
+            if may_be {
+                authenticate(read)
+            } else {
+                Err(refusal)
+            }
+        });
+        let decided = decided.and_then(|peer| self.check_key_exchange(peer));
         match decided {
             Ok(peer) => {
                 self.verdict.found().peer = Some(peer);

@@ -33,6 +33,7 @@ mod rows;
 mod slots;
 mod sql;
 mod sums;
+mod times;
 mod unopened;
 mod writer;
 
@@ -50,9 +51,10 @@ pub use lists::{CaseRow, Extent};
 pub use op::{Commit, CommitFault, Op};
 pub use opening::StoreFault;
 pub use outgoing::{AHEAD_BYTES_MAX, Ahead, OUTBOX_PAGE, Outgoing};
+pub use replay::{Unstated, unstated};
 pub use rows::{AlarmKind, AlarmRow, CosignedRow, OpeningRow, WitnessedRow};
 pub use rows::{
     DUE, Direction, Exchange, Fault, PeerRow, PeerState, Phase, Reached, StatementRow, TOLD,
-    UNSTATED, WordFault, disclosures_key, order_key, tell_key, unreadable_key,
+    WordFault, disclosures_key, order_key, tell_key, unreadable_key,
 };
 pub use spool::{Spool, SpoolFault, Spooled};

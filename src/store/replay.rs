@@ -14,6 +14,8 @@ use rusqlite::params;
 use crate::base::Digest;
 use crate::base::Timestamp;
 use crate::base::Xid;
+use crate::base::json;
+use crate::receipt::Reason;
 use crate::store::Ledger;
 use crate::store::journal::Entry;
 use crate::store::journal::Journal;
@@ -260,6 +262,30 @@ pub(crate) fn marked(xid: Xid, value: &[u8]) -> Option<Entry> {
     })
 }
 
+/// A package that was made unreadable when it could no longer be kept, before that could be stated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unstated {
+    /// The package.
+    pub xid: Xid,
+    /// Why it could no longer be kept.
+    pub reason: Reason,
+}
+
+const RETENTION: &str = "retention";
+
+/// The value under [`unreadable_key`] of such a package.
+pub fn unstated(reason: &Reason) -> Vec<u8> {
+    [RETENTION.as_bytes(), b" ", &json::canonical(reason)].concat()
+}
+
+/// Reads such a value.
+pub(crate) fn unstated_reason(value: &[u8]) -> Option<Reason> {
+    let text = std::str::from_utf8(value).ok()?;
+    let (word, reason) = text.split_once(' ')?;
+    let reason = serde_json::from_str(reason).ok()?;
+    (word == RETENTION).then_some(reason)
+}
+
 /// Every package with such a mark, by exchange.
 fn marks(db: &Connection) -> Result<Vec<Entry>, StoreFault> {
     let found = reader::rows(db, sql::METAS_BETWEEN, UNREADABLE, |row| {
@@ -288,6 +314,30 @@ impl Ledger {
     /// The packages of which [`Self::destroyed_before`] knows, by id.
     pub fn all_destroyed_before(&self) -> impl Iterator<Item = Xid> {
         self.settled.gone.iter().map(|it| it.xid)
+    }
+
+    /// The packages that are unreadable and not yet stated as destroyed.
+    pub async fn unstated(&self) -> Result<Vec<Unstated>, StoreFault> {
+        self.read(|db| {
+            let marked = reader::rows(db, sql::METAS_BETWEEN, UNREADABLE, |row| {
+                let (key, value): (String, Vec<u8>) = (row.get(0)?, row.get(1)?);
+                let xid = key.strip_prefix(UNREADABLE[0]).map(str::parse);
+                let xid = xid.and_then(Result::ok);
+                Ok(xid.zip(unstated_reason(&value)))
+            })?;
+            let mut unstated = Vec::new();
+            for (xid, reason) in marked.into_iter().flatten() {
+                let xid: Xid = xid;
+                let phase = reader::row(db, sql::EXCHANGE_STATE, [xid.as_bytes()], |row| {
+                    reader::word::<Phase>(row, 1)
+                })?;
+                if matches!(phase, Some(Phase::HandoverSigned | Phase::Held)) {
+                    unstated.push(Unstated { xid, reason });
+                }
+            }
+            Ok(unstated)
+        })
+        .await
     }
 
     /// Whether the journal of destructions had been missing when this ledger was opened, and was written anew.

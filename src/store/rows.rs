@@ -143,13 +143,10 @@ pub const DUE: &[u8] = b"due";
 pub const TOLD: &[u8] = b"told";
 
 /// The named value that says that a package was made unreadable though its row does not say that it is destroyed: its
-/// destruction is still to be stated ([`UNSTATED`]), or was stated in a time that a restored backup does not know.
+/// destruction is still to be stated ([`crate::store::unstated`]), or was stated in a time that a restored backup does not know.
 pub fn unreadable_key(xid: &Xid) -> String {
     format!("unreadable/{xid}")
 }
-
-/// It is still to be stated.
-pub const UNSTATED: &[u8] = b"retention";
 
 words! {
     /// What this authority has decided about a peer.

@@ -136,6 +136,9 @@ pub(crate) const STATEMENT_PUT: &str = "
     INSERT INTO statement (seq, digest, xid, no, kind, issuer, note, at, leaf, r, signatures, sum)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
 pub(crate) const STATEMENT_LAST: &str = "SELECT COALESCE(MAX(seq), 0) FROM statement";
+/// The newest time of a statement of this authority's own after a number, and the last number.
+pub(crate) const STATEMENT_OWN_NEWEST: &str = "
+    SELECT COALESCE(MAX(seq), $1), MAX(CASE WHEN leaf IS NOT NULL THEN at END) FROM statement WHERE seq > $1";
 /// Every statement of an exchange, for whoever checks it.
 pub(crate) const STATEMENTS: &str = "
     SELECT seq, xid, kind, issuer, note, digest, at, leaf, r, signatures

@@ -255,8 +255,8 @@ holds de 'all(.problems[]; .code != "journal-rebuilt" and .code != "destroyed-be
 start ie
 wait_serving ie
 
-# Its time is over: it is destroyed by itself, before anybody is served; a backup of all, the journal
-# included, destroys it again.
+# Its time is over: it is destroyed by itself once the clock is sure; a backup of all, the journal included, destroys it
+# again.
 tomorrow=$(date -u -d '+1 day' +%F)
 TERMS=(--case IE-2026-0117 --instrument EIO --purpose prosecution,trial --retain-until "$tomorrow" --onward prohibited)
 old=$(send ie de "$WORK/sample.txt")
@@ -271,11 +271,15 @@ keys "$WORK/de/state/slots" | sort >"$WORK/keys.before"
 later 3
 serve de
 keys "$WORK/de/state/slots" | sort >"$WORK/keys.after"
+equal "keys that a doubtful clock overwrites" "" "$(comm -23 "$WORK/keys.before" "$WORK/keys.after")"
+confirm de
+keys "$WORK/de/state/slots" | sort >"$WORK/keys.after"
 mapfile -t lost < <(comm -23 "$WORK/keys.before" "$WORK/keys.after")
-equal "keys that are overwritten three days later, before anybody is served" 1 "${#lost[@]}"
+equal "keys that are overwritten at once when it is sure" 1 "${#lost[@]}"
 gone "$WORK/de/state" "${lost[@]}"
 start ie
 wait_serving ie
+confirm ie
 destroyed "$old"
 r de log checkpoint >/dev/null
 within 40 "ie has cosigned the log of de with that" holds de '.size as $size | any(.cosigned[]; .size >= $size)' log status

@@ -94,6 +94,7 @@ stop de
 stop ie
 later 8
 serve de
+confirm de
 shown expired
 may 9 $two "approves nothing a week later" approvals approve "$ID"
 stop de

@@ -156,6 +156,7 @@ answered "$WISH" refused "de is told of that"
 stop de
 later 21
 serve de
+confirm de
 refused consent-expired $officer "opens nothing once its day is over" "${open[@]}" "$WORK/out.d/6"
 stop de
 later

@@ -182,6 +182,8 @@ start ie
 wait_serving ie
 start de
 wait_serving de 30
+confirm ie
+confirm de
 refused review-due "after that day it does not" "${open[@]}" --out "$WORK/no"
 refused review-due "nor is it exported" package export "$id" --age "$WORK/no" --purpose trial --justification archive
 within 20 "the problem is shown" holds de 'any(.problems[]; .code == "review-due")' status

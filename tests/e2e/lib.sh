@@ -296,6 +296,12 @@ later() {
     export LD_PRELOAD=$library FAKETIME=$(printf %+d "$1")d DONT_FAKE_MONOTONIC=1
 }
 
+# confirm NAME: an operator says that the clock is right, which is days after the last run, unless a peer has said so
+confirm() {
+    r "$1" clock confirm >"$WORK/confirmed" 2>&1 || [ $? -eq 9 ] || fail "the clock of $1 is not confirmed: $(cat "$WORK/confirmed")"
+    within 30 "$1 is sure of the time" holds "$1" .sure clock status
+}
+
 # holds NAME FILTER ARGUMENTS…: jq says `true` of what this command of NAME prints with --json. The exit code of `jq -e` would
 # not do: with nothing to read, that of Debian 12 ends with 0.
 holds() {

@@ -13,7 +13,7 @@ use rogatory::config::KeyFiles;
 use rogatory::identity::{Card, Note, PublicKey, Trust};
 use rogatory::net::frames::read_frame;
 use rogatory::net::keyring::Keyring;
-use rogatory::net::{Endpoint, Link, NetLimits, TlsIdentity, station};
+use rogatory::net::{Endpoint, Link, NetLimits, TlsIdentity, clock};
 use rogatory::package::{header, segments};
 use rogatory::policy::{PolicySet, Purpose, Terms};
 use rogatory::receipt::{Disclosure, Party, Pkg, Receipt, Stamp, disclosure};
@@ -201,7 +201,7 @@ pub(crate) fn sealed(recipient: &age::x25519::Recipient) -> (Vec<u8>, Vec<u8>) {
 /// What an issuer adds, now.
 pub(crate) fn stamp() -> Stamp {
     Stamp {
-        t: station::clock(),
+        t: clock::civil(),
         clk: 50,
         pol: PolicySet::new(None).digest(),
         ses: None,
@@ -212,7 +212,7 @@ pub(crate) fn stamp() -> Stamp {
 pub(crate) fn hello() -> Hello {
     Hello {
         versions: vec![1],
-        now: station::clock(),
+        now: clock::civil(),
         card: 1,
         crl: 1,
         peer_card: 1,

@@ -5,11 +5,12 @@ use serde::Deserialize;
 use crate::api::client::{BundleFiles, CallFault, Client, Download, Upload, encode};
 use crate::api::types::{
     AcceptPeer, AddPeer, AnchorView, ApprovalView, AskConsent, AssignTeam, CardView, CaseView,
-    Closed, ConsentView, DestroyRequest, Destruction, DueView, Explanation, Forward, GrantConsent,
-    HoldRequest, HoldView, LogStatus, Mismatch, OnwardView, OpenRequest, Opening, PackageDetail,
-    PackageView, PeerView, Ping, PolicyView, ProofView, ReceiptDetail, ReceiptView, RefuseConsent,
-    Restrict, ReviewRequest, ReviewView, SealFinish, SealGrant, SealMany, SealRequest, Spooled,
-    Status, TransferView, UseReport, Verification, WaitMany, Waited, WaitingPolicy,
+    CertificateView, ClockView, Closed, ConsentView, DestroyRequest, Destruction, DueView,
+    Explanation, Forward, GrantConsent, HoldRequest, HoldView, LogStatus, Mismatch, OnwardView,
+    OpenRequest, Opening, PackageDetail, PackageView, PeerView, Ping, PolicyView, ProofView,
+    ReceiptDetail, ReceiptView, RefuseConsent, RenewRequest, Restrict, ReviewRequest, ReviewView,
+    SealFinish, SealGrant, SealMany, SealRequest, Spooled, Status, TransferView, UseReport,
+    Verification, WaitMany, Waited, WaitingPolicy,
 };
 use crate::base::Digest;
 use crate::policy::{Purpose, Role};
@@ -36,6 +37,29 @@ impl Client {
     /// How the daemon is.
     pub async fn status(&self) -> Result<Status, CallFault> {
         self.get("/v1/status").await
+    }
+
+    /// The clock.
+    pub async fn clock(&self) -> Result<ClockView, CallFault> {
+        self.get("/v1/clock").await
+    }
+
+    /// Says that the machine's clock is right.
+    pub async fn confirm_clock(&self) -> Result<ClockView, CallFault> {
+        self.post("/v1/clock/confirm", &Nothing {}).await
+    }
+
+    /// Own certificate and revocation list.
+    pub async fn certificate(&self) -> Result<CertificateView, CallFault> {
+        self.get("/v1/certificate").await
+    }
+
+    /// Issues both anew.
+    pub async fn renew_certificate(
+        &self,
+        request: &RenewRequest,
+    ) -> Result<CertificateView, CallFault> {
+        self.post("/v1/certificate/renew", request).await
     }
 
     /// The own card.

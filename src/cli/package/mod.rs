@@ -20,7 +20,7 @@ use crate::cli::consent;
 use crate::cli::failure::Failure;
 use crate::cli::terminal::Terminal;
 use crate::cli::{Call, Global};
-use crate::net::station::clock;
+use crate::net::clock::civil;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -169,7 +169,7 @@ fn abroad(call: &Call) -> Result<(), Failure> {
     let sent = call.remote.call(call.remote.client().packages(filter))?;
     let onward = call.remote.call(call.remote.client().passed_on())?;
     call.terminal
-        .show(&abroad::abroad(sent, onward, clock()), |held, color| {
+        .show(&abroad::abroad(sent, onward, civil()), |held, color| {
             abroad::table(held).render(color)
         });
     Ok(())

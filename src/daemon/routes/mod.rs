@@ -2,6 +2,7 @@
 
 mod approvals;
 mod cases;
+mod clock;
 mod consents;
 mod doors;
 mod onward;
@@ -105,7 +106,8 @@ pub(crate) fn routes(daemon: Arc<Daemon>) -> Router {
         .door("/v1/log/checkpoint", WORK, post(receipts::checkpoint))
         .door("/v1/log/keys", ANY, get(receipts::keys))
         .door("/v1/log/proofs/{name}", ANY, get(receipts::proofs));
-    let doors = onward::doors(consents::doors(approvals::doors(retention::doors(doors))));
+    let doors = clock::doors(retention::doors(doors));
+    let doors = onward::doors(consents::doors(approvals::doors(doors)));
     doors.into_router().fallback(unknown).with_state(daemon)
 }
 

@@ -207,7 +207,7 @@ async fn verify_payload(
                 | Phase::Failed
         )
         || matches!(row.phase, Phase::DestructionSigned | Phase::Destroyed)
-        || daemon.check_there(&row.xid).is_err()
+        || daemon.check_readable(&row.xid).is_err()
     {
         return Ok((0, Vec::new()));
     }

@@ -150,6 +150,7 @@ fn one(check: &mut Check<'_>, keys: Option<&SlotKeys>, kept: &Kept) -> Result<()
     let may_be = matches!(row.phase, Phase::HandoverSigned | Phase::Held);
     if let Some(mark) = unreadable.filter(|_| may_be) {
         check.report.unstated += u64::from(replay::marked(row.xid, &mark).is_some());
+        check.report.unreadable += u64::from(replay::unstated_reason(&mark).is_some());
         projected.header = false;
         projected.payload = None;
     }

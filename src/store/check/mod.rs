@@ -94,6 +94,8 @@ pub struct Report {
     pub destructions: u64,
     /// Packages that were destroyed before this state was restored, so that no statement here says so.
     pub unstated: u64,
+    /// Packages that were made unreadable after their term, so that their destruction is still to be stated.
+    pub unreadable: u64,
     /// Peers.
     pub peers: u64,
     /// Heads of others' logs, alarms about them, and cosignatures on the own log.

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use super::*;
+use crate::receipt::Reason;
 use crate::store::journal;
 use crate::store::journal::Entry;
-use crate::store::{UNSTATED, unreadable_key};
+use crate::store::{unreadable_key, unstated};
 
 /// A state with a journal beside it.
 struct Home(tempfile::TempDir);
@@ -133,19 +134,57 @@ async fn a_destruction_is_in_the_journal_when_it_is_answered() {
 }
 
 #[tokio::test]
+async fn what_is_unreadable_is_known_until_it_is_stated() {
+    let home = Home::new();
+    let ledger = home.open();
+    let reason = Reason::technical("retention-ended");
+    for number in 1..=3 {
+        ledger.commit(held(number)).await.unwrap();
+    }
+    for number in 1..=2 {
+        let xid = xid(number);
+        let key = unreadable_key(&xid);
+        let value = unstated(&reason);
+        let ops = vec![Op::Shred { xid }, Op::Meta { key, value }];
+        ledger.commit(ops).await.unwrap();
+    }
+    ledger.commit(destroyed(1)).await.unwrap();
+    for _ in 0..2 {
+        let found = ledger.unstated().await.unwrap();
+        let found: Vec<_> = found.into_iter().map(|it| (it.xid, it.reason)).collect();
+        assert_eq!(found, [(xid(2), reason.clone())]);
+    }
+    ledger.close().await;
+}
+
+#[tokio::test]
+async fn the_newest_own_statement_dates_the_last_run() {
+    let home = Home::new();
+    let ledger = home.open();
+    assert_eq!(ledger.newest_own(0).await.unwrap(), (0, None));
+    ledger.commit(held(1)).await.unwrap();
+    ledger.commit(destroyed(1)).await.unwrap();
+    let (last, newest) = ledger.newest_own(0).await.unwrap();
+    assert_eq!(newest, Some(at(4_000)));
+    assert_eq!(ledger.newest_own(last).await.unwrap(), (last, None));
+    ledger.close().await;
+}
+
+#[tokio::test]
 async fn what_was_destroyed_does_not_come_back_with_an_older_state() {
     let (home, backup) = (Home::new(), Home::new());
     let ledger = home.open();
     for number in 1..=3 {
         ledger.commit(held(number)).await.unwrap();
     }
+    let reason = Reason::technical("retention");
     let signed = vec![
         opened(4, Direction::In, Phase::HandoverSigned),
         header(4),
         // Marked for another reason before.
         Op::Meta {
             key: unreadable_key(&xid(2)),
-            value: UNSTATED.to_vec(),
+            value: unstated(&reason),
         },
     ];
     ledger.commit(signed).await.unwrap();

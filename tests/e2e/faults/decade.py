@@ -171,13 +171,20 @@ class Decade:
             until(pair.SERVING_S * 3, f"{side.name} starts", lambda: control.hit or side.serves(0.2))
             self.figures["starts"] += 1
             if not self.disarmed(side):
+                self.confirm(side)
                 return
             self.killed(side, "starting")
             often /= 2
         control.disarm()
         self.begin_life(side)
         side.wait_serving()
+        self.confirm(side)
         self.figures["starts"] += 1
+
+    def confirm(self, side):
+        """An operator says that the clock is right, where it is days after the last run."""
+        status, said = side.ask("POST", "/v1/clock/confirm", 60)
+        need(status == 200 and said["sure"] or said["error"] == "not-doubtful", f"the clock of {side.name} is not confirmed: {said}")
 
     def begin_life(self, side):
         """Starts it. In a part of its lives, only what it does to keys and payloads counts as a call."""
@@ -454,7 +461,7 @@ class Decade:
             self.figures["destroyed"] += 1
 
     def first_look(self):
-        """Before anybody is served, what is due is unreadable, and nothing else is."""
+        """As soon as the clock is sure, what is due is unreadable, and nothing else is."""
         self.notice()
         received = self.de.packages()
         for one in self.all.values():

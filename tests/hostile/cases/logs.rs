@@ -6,7 +6,7 @@ use std::path::Path;
 use rogatory::base::{Digest, limits};
 use rogatory::identity::note::SignatureLine;
 use rogatory::identity::{KeyName, PublicKey, SecretKey};
-use rogatory::net::station;
+use rogatory::net::clock;
 use rogatory::tlog::{AddCheckpoint, Checkpoint, cosignature};
 
 use super::checkpoints::{SIZE_MAX, add, broken, impostor, submitted};
@@ -73,7 +73,7 @@ async fn cosigned(
     made: &AddCheckpoint,
 ) {
     let (head, _) = Checkpoint::parse(&made.checkpoint).unwrap();
-    let now = u64::try_from(station::clock().millis() / 1_000).unwrap();
+    let now = u64::try_from(clock::civil().millis() / 1_000).unwrap();
     let line = |head: &Checkpoint, seconds: u64| cosignature::cosign(head, seconds, witness);
     let good = line(&head, now);
     let text = good.encode();

@@ -1,0 +1,47 @@
+//! The daemon's time, and how sure it is.
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::Timestamp;
+use crate::base::clock::{Doubt, Past};
+
+/// `GET /v1/clock`, `POST /v1/clock/confirm`
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+pub struct ClockView {
+    /// The time that the daemon goes by.
+    pub at: Timestamp,
+    /// What the machine's clock says.
+    pub read: Timestamp,
+    /// Whether that is believed, so that what cannot be taken back goes on.
+    pub sure: bool,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub doubt: Option<Doubt>,
+    /// The last doubt that is over.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub last: Option<Past>,
+}
+
+/// `POST /v1/certificate/renew`
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct RenewRequest {
+    /// Only what is due.
+    #[serde(default)]
+    pub if_due: bool,
+}
+
+/// `GET /v1/certificate`: own certificate and revocation list.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+pub struct CertificateView {
+    /// When the certificate begins to be valid.
+    pub certificate_begins: Timestamp,
+    /// When it ends.
+    pub certificate_expires: Timestamp,
+    /// The number of the revocation list.
+    pub crl_number: u64,
+    /// When the list begins to be valid.
+    pub crl_begins: Timestamp,
+    /// When it ends.
+    pub crl_expires: Timestamp,
+}

@@ -1,0 +1,114 @@
+//! The machine's clock, as far as it can be believed ([`crate::base::clock`]).
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::base::clock::{Change, Doubt, Judge, Reading, Witness};
+use crate::base::{AuthorityId, Instant, Timestamp, limits};
+
+/// systemd-timesyncd touches this file whenever it has compared the clock with its servers. The kernel's own word,
+/// adjtimex(2), is among the calls that the sandbox refuses.
+const SYNCHRONISED: &str = "/run/systemd/timesync/synchronized";
+/// The service asks its servers at least so often, in milliseconds: 2,048 s, and time for an answer.
+const SYNCHRONISED_EVERY_MS: i64 = 3_600_000;
+/// Files are dated by a tick that may be a little ahead of a reading.
+const TICK_MS: i64 = 1_000;
+
+/// The clock. Clones share it.
+#[derive(Clone)]
+pub struct Clock(Arc<Inner>);
+
+struct Inner {
+    judge: Mutex<Judge>,
+    began: std::time::Instant,
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Clock")
+    }
+}
+
+impl Clock {
+    /// A clock that starts now.
+    #[expect(clippy::disallowed_methods, reason = "the shell reads the clock")]
+    pub fn start(judge: Judge) -> Self {
+        Self(Arc::new(Inner {
+            judge: Mutex::new(judge),
+            began: std::time::Instant::now(),
+        }))
+    }
+
+    fn judge(&self) -> MutexGuard<'_, Judge> {
+        self.0.judge.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn elapsed(&self) -> Instant {
+        Instant(u64::try_from(self.0.began.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// What time it is, and how sure that is.
+    pub fn now(&self) -> Reading {
+        let mut judge = self.judge();
+        judge.read(civil(), self.elapsed())
+    }
+
+    /// A peer's clock said this just now. If that is what a doubtful clock says, too, the clock is right: the peer was told
+    /// the carried time, so one that repeats what it hears confirms nothing.
+    pub(crate) fn compare(&self, theirs: Timestamp, peer: &AuthorityId) {
+        let Reading {
+            at, read, doubt, ..
+        } = self.now();
+        let apart = theirs.distance_ms(read);
+        let agrees = apart <= limits::CLOCK_SKEW_MS_MAX && apart < theirs.distance_ms(at);
+        if doubt.is_some() && agrees {
+            self.confirm(&Witness::Peer(peer.clone()));
+        }
+    }
+
+    /// Asks the machine's time service, if the clock is in doubt.
+    pub fn ask_system(&self) {
+        let Reading { read, doubt, .. } = self.now();
+        let Some(doubt) = doubt else { return };
+        let since = if doubt.at_start {
+            read.plus_millis(-SYNCHRONISED_EVERY_MS)
+        } else {
+            doubt.read
+        };
+        let until = read.plus_millis(TICK_MS);
+        if synchronised_at().is_some_and(|at| (since..=until).contains(&at)) {
+            self.confirm(&Witness::System);
+        }
+    }
+
+    /// Believes the machine's clock from now on, if it was in doubt. Says whether it was.
+    pub fn confirm(&self, by: &Witness) -> bool {
+        let mut judge = self.judge();
+        judge.confirm(civil(), self.elapsed(), by)
+    }
+
+    /// The changes that are not kept yet, the oldest first, and the doubt that there is after them.
+    pub fn changes(&self) -> (Vec<Change>, Option<Doubt>) {
+        self.judge().changes()
+    }
+
+    /// So many of them are durable now.
+    pub fn kept(&self, count: usize) {
+        self.judge().kept(count);
+    }
+}
+
+/// When the time service last compared the clock, by the clock that the file system has.
+fn synchronised_at() -> Option<Timestamp> {
+    let found = rustix::fs::stat(SYNCHRONISED).ok()?;
+    Some(Timestamp::from_millis(found.st_mtime.saturating_mul(1_000)))
+}
+
+/// What the machine's clock says, believed or not.
+#[expect(clippy::disallowed_methods, reason = "the shell reads the clock")]
+pub fn civil() -> Timestamp {
+    let since = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
+    Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
