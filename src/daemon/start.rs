@@ -212,6 +212,7 @@ async fn assemble(config: Config, given: Given) -> Result<(Arc<Daemon>, Ends), S
         papers: Papers::new(shown),
         seals: crate::daemon::Seals::default(),
         openings: crate::daemon::Openings::default(),
+        examinations: crate::daemon::Examinations::default(),
         started,
         timekeeping: tokio::sync::Mutex::new(kept),
         retention: crate::daemon::retention::Retention::default(),

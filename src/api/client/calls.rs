@@ -6,13 +6,12 @@ use crate::api::client::{BundleFiles, CallFault, Client, Download, Upload, encod
 use crate::api::types::{
     AcceptPeer, AddPeer, AnchorView, ApprovalView, AskConsent, AssignTeam, CardView, CaseView,
     CertificateView, ClockView, Closed, ConsentView, DestroyRequest, Destruction, DueView,
-    Explanation, Forward, GrantConsent, HoldRequest, HoldView, LogStatus, Mismatch, OnwardView,
-    OpenRequest, Opening, PackageDetail, PackageView, PeerView, Ping, PolicyView, ProofView,
-    ReceiptDetail, ReceiptView, RefuseConsent, RenewRequest, Restrict, ReviewRequest, ReviewView,
-    SealFinish, SealGrant, SealMany, SealRequest, Spooled, Status, TransferView, UseReport,
-    Verification, WaitMany, Waited, WaitingPolicy,
+    Examination, Explanation, Forward, GrantConsent, HoldRequest, HoldView, LogStatus, Mismatch,
+    OnwardView, OpenRequest, Opening, PackageDetail, PackageView, PeerView, Ping, PolicyView,
+    ProofView, ReceiptDetail, ReceiptView, RefuseConsent, RenewRequest, Restrict, ReviewRequest,
+    ReviewView, SealFinish, SealGrant, SealMany, SealRequest, Spooled, Status, TransferView,
+    UseReport, Verification, WaitMany, Waited, WaitingPolicy,
 };
-use crate::base::Digest;
 use crate::policy::{Purpose, Role};
 
 /// Which packages to list; `None` is all.
@@ -342,8 +341,12 @@ impl Client {
             .await
     }
 
-    /// Has the sender told that what an opening gave is not what was signed.
-    pub async fn report_mismatch(&self, opening: &str, code: &str) -> Result<Digest, CallFault> {
+    /// Reports that what an opening gave is not what was signed; the daemon looks for itself.
+    pub async fn report_mismatch(
+        &self,
+        opening: &str,
+        code: &str,
+    ) -> Result<Examination, CallFault> {
         let mismatch = Mismatch {
             code: code.to_owned(),
         };

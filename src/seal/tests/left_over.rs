@@ -158,5 +158,10 @@ fn names_are_found_in_a_manifest_without_reading_it_whole() {
         &["single.png".to_owned()],
         &Digest::of(b"x"),
     );
-    assert!(matches!(other, Err(UnpackError::ManifestDigest)));
+    assert!(matches!(
+        other,
+        Err(UnpackError::Content(
+            crate::package::ContentFault::ManifestDigest
+        ))
+    ));
 }
