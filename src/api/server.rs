@@ -236,7 +236,7 @@ mod tests {
     async fn groups_come_from_the_kernel() {
         let (here, _there) = UnixStream::pair().unwrap();
         let own = rustix::process::getgroups().unwrap();
-        let mut own: Vec<_> = own.into_iter().map(|group| group.as_raw()).collect();
+        let mut own: Vec<_> = own.into_iter().map(rustix::process::Gid::as_raw).collect();
         let mut found = peer_groups(&here).unwrap();
         own.sort_unstable();
         found.sort_unstable();

@@ -178,8 +178,7 @@ impl Meaning {
         let api = self.path("listen.api", api_default);
         let state_default = self.home.state.clone();
         let state_dir = self.path("state.dir", state_default);
-        let state = state_dir.clone().unwrap_or_default();
-        let identity = self.identity(alias.as_ref(), &state);
+        let identity = self.identity(alias.as_ref(), state_dir.as_deref());
         let limits = self.limits();
         let only_post_quantum = self.value("trust.require_post_quantum", require_post_quantum);
         let handling_max = self.value("policy.handling_max", |text| {

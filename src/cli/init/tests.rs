@@ -85,8 +85,10 @@ fn an_authority_from_nothing() {
     );
     assert_eq!(mode(&made.keys), 0o700);
     for name in listing(&made.keys) {
-        let wanted = if name.ends_with(".pem") { 0o644 } else { 0o600 };
-        assert_eq!(mode(&made.keys.join(&name)), wanted, "{name}");
+        let path = made.keys.join(&name);
+        let public = path.extension().is_some_and(|it| it == "pem");
+        let wanted = if public { 0o644 } else { 0o600 };
+        assert_eq!(mode(&path), wanted, "{name}");
     }
     assert_eq!(mode(&home.state), 0o700);
     assert_eq!(mode(&made.config) & 0o022, 0);

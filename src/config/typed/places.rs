@@ -8,14 +8,18 @@ use crate::base::Alias;
 use crate::config::values::KeyFiles;
 
 impl Meaning {
-    pub(super) fn identity(&mut self, alias: Option<&Alias>, state: &Path) -> Option<KeyFiles> {
+    pub(super) fn identity(
+        &mut self,
+        alias: Option<&Alias>,
+        state: Option<&Path>,
+    ) -> Option<KeyFiles> {
         let folder = self.home.folder().to_owned();
         let keys = self.path("identity.keys", folder.join("keys"))?;
         // Without an alias the configuration is refused anyway; the paths are still judged.
         let alias = alias.map_or("", Alias::as_str);
         let card = folder.join(format!("{alias}.card"));
         let crl = folder.join(format!("{alias}.crl"));
-        let standard = KeyFiles::standard(&keys, card, crl, state);
+        let standard = KeyFiles::standard(&keys, card, crl, state.unwrap_or(&folder));
         let mut file = |name: &str, it: PathBuf| self.path(&format!("identity.{name}"), it);
         let card = file("card", standard.card);
         let crl = file("crl", standard.crl);

@@ -7,18 +7,10 @@ PACKAGES=systemd,systemd-sysv,dbus,libnss-extrausers
 KEPT=${CARGO_TARGET_DIR:-$ROOT/target}/machine/$SUITE
 declare -A LEADER
 
-# skip REASON: ends the script as one that cannot run here
-skip() {
-    echo "$SCRIPT: skipped: $*"
-    trap - EXIT ERR
-    rm -rf "$WORK"
-    exit 77
-}
-
 # can_boot: whether this system can, else the script is skipped
 can_boot() {
     local tool
-    [ "$(id -u)" -eq 0 ] || skip "a machine is booted as root"
+    as_root "boot a machine"
     for tool in mmdebstrap systemd-nspawn nsenter ip; do
         command -v "$tool" >/dev/null || skip "$tool is not here: apt-get install mmdebstrap systemd-container iproute2"
     done
@@ -75,14 +67,14 @@ boot() {
     (
         own_cgroup "rogatory-$$-$name"
         # What the daemon confines itself with is allowed, as on a machine of iron.
-        exec systemd-nspawn --quiet --boot --private-network --register=no --keep-unit --machine="$name" --console=pipe \
+        exec systemd-nspawn --quiet --boot --private-network --register=no --keep-unit --machine="$name-$$" --hostname="$name" --console=pipe \
             --system-call-filter='landlock_create_ruleset landlock_add_rule landlock_restrict_self' \
             --directory="$root" >"$WORK/$name.console.log" 2>&1
     ) &
     PID[$name.machine]=$!
-    within 20 "$name is started" leader "$name"
+    within 60 "$name is started" leader "$name"
     LEADER[$name]=$(leader "$name")
-    within 60 "$name has booted systemd $(in_ "$name" systemctl --version | awk 'NR == 1 { print $2 }')" \
+    within 120 "$name has booted systemd $(in_ "$name" systemctl --version | awk 'NR == 1 { print $2 }')" \
         in_ "$name" systemctl is-active multi-user.target
     # So that a failure is seen with what the units said.
     in_ "$name" journalctl --follow --lines=all --output=short-iso --no-hostname --unit=rogatoryd.service \
@@ -90,9 +82,16 @@ boot() {
     PID[$name.journal]=$!
 }
 
-# leader NAME: the first process of a machine
+# leader NAME: the process that is the first one of a machine, once it is systemd
 leader() {
-    pgrep -P "${PID[$1.machine]}"
+    local pid
+    for pid in $(pgrep -P "${PID[$1.machine]}"); do
+        if [ "$(awk '/^NSpid:/ { print $NF }' "/proc/$pid/status")" = 1 ] && [ "$(cat "/proc/$pid/comm")" = systemd ]; then
+            echo "$pid"
+            return
+        fi
+    done
+    return 1
 }
 
 # in_ NAME COMMAND…: as root in the machine
@@ -130,10 +129,15 @@ show() {
     in_ "$1" systemctl show --property="$2" --value rogatoryd.service
 }
 
-# at_end: the control groups of machines that are gone
+# at_end: ends the machines, and takes away what they leave behind
 at_end() {
-    local folder
-    for folder in /sys/fs/cgroup{,/systemd,/unified}; do
-        find "$folder" -depth -maxdepth 12 -type d -path "*/rogatory-$$-*" -exec rmdir {} + 2>/dev/null || true
+    local group groups
+    mapfile -t groups < <(find /sys/fs/cgroup -depth -type d -path "*/rogatory-$$-*")
+    for group in "${groups[@]}"; do
+        xargs --no-run-if-empty kill -KILL <"$group/cgroup.procs" 2>/dev/null || true
     done
+    for group in "${groups[@]}"; do
+        patient 10 rmdir "$group" || true
+    done
+    rm -rf /run/systemd/nspawn/propagate/*-$$
 }
