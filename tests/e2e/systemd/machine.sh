@@ -7,18 +7,10 @@ PACKAGES=systemd,systemd-sysv,dbus,libnss-extrausers
 KEPT=${CARGO_TARGET_DIR:-$ROOT/target}/machine/$SUITE
 declare -A LEADER
 
-# skip REASON: ends the script as one that cannot run here
-skip() {
-    echo "$SCRIPT: skipped: $*"
-    trap - EXIT ERR
-    rm -rf "$WORK"
-    exit 77
-}
-
 # can_boot: whether this system can, else the script is skipped
 can_boot() {
     local tool
-    [ "$(id -u)" -eq 0 ] || skip "a machine is booted as root"
+    as_root "boot a machine"
     for tool in mmdebstrap systemd-nspawn nsenter ip; do
         command -v "$tool" >/dev/null || skip "$tool is not here: apt-get install mmdebstrap systemd-container iproute2"
     done
@@ -75,7 +67,7 @@ boot() {
     (
         own_cgroup "rogatory-$$-$name"
         # What the daemon confines itself with is allowed, as on a machine of iron.
-        exec systemd-nspawn --quiet --boot --private-network --register=no --keep-unit --machine="$name" --console=pipe \
+        exec systemd-nspawn --quiet --boot --private-network --register=no --keep-unit --machine="$name-$$" --hostname="$name" --console=pipe \
             --system-call-filter='landlock_create_ruleset landlock_add_rule landlock_restrict_self' \
             --directory="$root" >"$WORK/$name.console.log" 2>&1
     ) &
@@ -137,10 +129,15 @@ show() {
     in_ "$1" systemctl show --property="$2" --value rogatoryd.service
 }
 
-# at_end: the control groups of machines that are gone
+# at_end: ends the machines, and takes away what they leave behind
 at_end() {
-    local folder
-    for folder in /sys/fs/cgroup{,/systemd,/unified}; do
-        find "$folder" -depth -maxdepth 12 -type d -path "*/rogatory-$$-*" -exec rmdir {} + 2>/dev/null || true
+    local group groups
+    mapfile -t groups < <(find /sys/fs/cgroup -depth -type d -path "*/rogatory-$$-*")
+    for group in "${groups[@]}"; do
+        xargs --no-run-if-empty kill -KILL <"$group/cgroup.procs" 2>/dev/null || true
     done
+    for group in "${groups[@]}"; do
+        patient 10 rmdir "$group" || true
+    done
+    rm -rf /run/systemd/nspawn/propagate/*-$$
 }
