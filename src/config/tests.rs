@@ -178,12 +178,8 @@ alias = "fr"
     assert_eq!(config.telemetry.level, LogLevel::Debug);
     assert_eq!(config.grace, Duration::from_mins(1));
     assert_eq!(config.congestion, Congestion::Cubic);
-    let classic: Vec<_> = config
-        .classic
-        .iter()
-        .map(crate::base::Alias::as_str)
-        .collect();
-    assert_eq!(classic, ["ie"]);
+    let classic = config.classic.iter().map(crate::base::Alias::as_str);
+    assert!(classic.eq(["ie"]));
 }
 
 #[test]

@@ -6,18 +6,6 @@
 declare -A NET NET_PID
 LINE=
 
-# skip REASON: this machine cannot run the script
-declare -F skip >/dev/null || skip() {
-    printf 'skipped: %s\n' "$*"
-    exit 77
-}
-
-# moment, took MOMENT: milliseconds between, less those in which something waited for a processor where that is known
-declare -F took >/dev/null || {
-    moment() { now_ms; }
-    took() { echo $(($(now_ms) - $1)); }
-}
-
 # line_or_skip: builds the line; skips where it cannot run
 line_or_skip() {
     [ "$(id -u)" -eq 0 ] || skip "network namespaces take root"

@@ -19,14 +19,14 @@ fn check(line: Line, seed: u64) {
     } else {
         line.police
     };
-    let speed = mbit * 1_000_000 / 8;
-    let bytes = (speed * 5).min(24 * MIB);
+    let rate = mbit * 1_000_000 / 8;
+    let bytes = (rate * 5).min(24 * MIB);
     let outcome = Simulation::new(line, seed)
         .add(model(), Duration::ZERO, bytes)
         .run(Duration::from_mins(5))
         .remove(0);
     let time = outcome.time.expect("it arrives");
-    let at_rate = Duration::from_secs(bytes).div_f64(to_f64(speed));
+    let at_rate = Duration::from_secs(bytes).div_f64(to_f64(rate));
     let start = Duration::from_millis(25 * line.rtt_ms);
     assert!(
         time < at_rate.mul_f64(1.5) + start,
@@ -57,7 +57,7 @@ fn share(line: Line, other: Box<dyn line::Control>, seed: u64) -> (u64, u64) {
     let outcomes = Simulation::new(line, seed)
         .add(model(), Duration::from_secs(2), 1 << 40)
         .add(other, Duration::ZERO, 1 << 40)
-        .run(Duration::from_secs(60));
+        .run(Duration::from_mins(1));
     let all: u64 = outcomes.iter().map(|it| it.arrived).sum();
     (outcomes[0].arrived * 100 / all, outcomes[0].dropped)
 }

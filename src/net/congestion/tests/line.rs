@@ -356,7 +356,7 @@ impl Simulation {
             }
         }
         let outcome = |flow: &Flow| Outcome {
-            time: flow.done.map(|done| done - flow.start),
+            time: flow.done.map(|done| done.saturating_sub(flow.start)),
             arrived: flow.arrived,
             dropped: flow.dropped * 1_000 / flow.next.max(1),
         };
@@ -385,7 +385,7 @@ impl Simulation {
             return false;
         }
         let speed = self.line.police as f64 * 1e6 / 8.0;
-        let since = (self.now - self.bucket_at).as_secs_f64();
+        let since = self.now.saturating_sub(self.bucket_at).as_secs_f64();
         self.bucket = (self.bucket + since * speed).min(speed * 0.1);
         self.bucket_at = self.now;
         let full = self.bucket < ON_LINE;
@@ -401,7 +401,7 @@ impl Simulation {
             return None;
         }
         self.free_at = self.free_at.max(self.now);
-        let waiting = (self.free_at - self.now).as_secs_f64() * self.line.speed();
+        let waiting = self.free_at.saturating_sub(self.now).as_secs_f64() * self.line.speed();
         if waiting > self.line.queue_bytes() {
             return None;
         }
@@ -498,7 +498,7 @@ impl Simulation {
         }
         it.control.end_acks(self.now, it.in_flight(), it.limited);
         if let Some(sent) = newest {
-            it.rtt_latest = (self.now - sent).as_secs_f64();
+            it.rtt_latest = self.now.saturating_sub(sent).as_secs_f64();
             if !it.measured {
                 it.measured = true;
                 (it.rtt, it.rtt_var) = (it.rtt_latest, it.rtt_latest / 2.0);
@@ -537,7 +537,7 @@ impl Flow {
         let capacity = (window * 0.002 / self.rtt).clamp(10.0 * packet, 256.0 * packet);
         self.tokens = self.tokens.min(capacity);
         if self.tokens < packet {
-            let rtts = (now - self.filled).as_secs_f64() / self.rtt;
+            let rtts = now.saturating_sub(self.filled).as_secs_f64() / self.rtt;
             self.tokens = (self.tokens + window * 1.25 * rtts).min(capacity);
             self.filled = now;
         }
@@ -575,25 +575,25 @@ impl Flow {
         };
         let delay = self.loss_delay();
         let is_lost = |number: u64, sent: Duration| {
-            largest >= number + 3 || (now - sent).as_secs_f64() >= delay
+            largest >= number + 3 || now.saturating_sub(sent).as_secs_f64() >= delay
         };
-        let lost: Vec<_> = self
+        let overtaken: Vec<_> = self
             .flying
             .range(..largest)
             .filter(|(number, sent)| is_lost(**number, **sent))
             .map(|(number, sent)| (*number, *sent))
             .collect();
-        let (Some(first), Some(last)) = (lost.first(), lost.last()) else {
+        let (Some(first), Some(last)) = (overtaken.first(), overtaken.last()) else {
             return false;
         };
-        let in_row = lost.len() as u64 == last.0 - first.0 + 1;
-        let time = (last.1 - first.1).as_secs_f64();
+        let in_row = overtaken.len() as u64 == last.0 - first.0 + 1;
+        let time = last.1.saturating_sub(first.1).as_secs_f64();
         let persistent = in_row && time > 3.0 * self.probe_timeout();
-        for (number, _) in &lost {
+        for (number, _) in &overtaken {
             self.flying.remove(number);
         }
-        self.left += lost.len() as u64;
-        let bytes = lost.len() as u64 * PACKET;
+        self.left += overtaken.len() as u64;
+        let bytes = overtaken.len() as u64 * PACKET;
         self.control.lost(now, last.1, bytes, persistent);
         true
     }
