@@ -96,9 +96,9 @@ not_serving() {
 # send_timed NAME FILE…: sends and waits for the receipt; MS is how long that took
 send_timed() {
     local began
-    began=$(moment)
+    began=$(now_ms)
     r ie package send --to de "${TERMS[@]}" --wait --json "$@" >"$WORK/out" 2>"$WORK/err" || fail "not sent: $(tail -n 3 "$WORK/err")"
-    MS=$(took "$began")
+    MS=$(($(now_ms) - began))
 }
 
 at_end() {
