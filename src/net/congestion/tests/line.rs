@@ -1,6 +1,7 @@
 //! A line in simulation: a bottleneck with a queue, losses, jitter, a policer; senders that pace, detect losses and
 //! probe as the QUIC library does, and receivers that acknowledge as it does. One seed, one course.
 
+#![cfg(test)]
 #![expect(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
