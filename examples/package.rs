@@ -11,11 +11,9 @@ use std::path::{Path, PathBuf};
 use rogatory::base::AuthorityId;
 use rogatory::base::Digest;
 use rogatory::base::Timestamp;
-use rogatory::package::header;
+use rogatory::package::{Expect, header};
 use rogatory::policy::{Action, Circumstances, Facts, PolicySet, Purpose, Roles, Terms, decide};
-use rogatory::seal::{
-    Expect, Identity, Plaintext, SealPlan, Target, sandbox, seal, unpack, unpack_items,
-};
+use rogatory::seal::{Identity, Plaintext, SealPlan, Target, sandbox, seal, unpack, unpack_items};
 
 type Outcome = Result<(), Box<dyn Error>>;
 

@@ -212,7 +212,7 @@ const PACKET_TIME: Duration = Duration::from_micros(125);
 fn round(model: &mut Model, now: &mut Duration, packets: u64, lost: u64, limited: bool) {
     let sent = *now;
     model.on_sent(sent);
-    *now += Duration::from_millis(50).max(PACKET_TIME * u32::try_from(packets).unwrap());
+    *now += Duration::from_millis(50).max(PACKET_TIME * u32::try_from(packets).expect("few"));
     for _ in lost..packets {
         model.on_ack(*now, sent, PACKET);
     }
