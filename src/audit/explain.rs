@@ -74,17 +74,10 @@ fn statement(path: &str, note: &Note, receipt: &Receipt, keys: &Anchors) -> Expl
         ));
     }
     words.extend(receipt.terms.as_ref().map(terms));
-    words.extend(
-        receipt
-            .purpose
-            .as_ref()
-            .map(|purpose| format!("The purpose was {purpose}.")),
-    );
-    words.extend(
-        receipt
-            .released
-            .map(|bytes| format!("No more than {bytes} bytes have left.")),
-    );
+    let purpose = receipt.purpose.as_ref();
+    words.extend(purpose.map(|purpose| format!("The purpose was {purpose}.")));
+    let released = receipt.released;
+    words.extend(released.map(|bytes| format!("No more than {bytes} bytes have left.")));
     words.extend(consent(receipt));
     words.extend(receipt.reason.as_ref().map(|reason| {
         let clause = if reason.clause.is_empty() {

@@ -115,7 +115,7 @@ impl Ranges {
             .map_or(run.first, |it| it.first.min(run.first));
         let end = joined
             .last()
-            .map_or(run.end(), |it| it.end().max(run.end()));
+            .map_or_else(|| run.end(), |it| it.end().max(run.end()));
         let count = end.saturating_sub(first);
         self.0.splice(from..to.max(from), [Range { first, count }]);
     }

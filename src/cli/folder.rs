@@ -171,6 +171,7 @@ fn check_path(path: &str) -> Result<(), Failure> {
 mod tests {
     use super::*;
 
+    #[expect(clippy::unnecessary_wraps, reason = "as the files of an export come")]
     fn file(path: &str) -> Result<BundleFile, Failure> {
         Ok(BundleFile {
             path: path.to_owned(),

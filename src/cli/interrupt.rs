@@ -80,7 +80,7 @@ impl Interrupts {
         };
         remote.call(raced)?.ok_or_else(|| {
             let text = "the daemon was not waited for any more".to_owned();
-            self.failure(text)
+            self.failure(&text)
                 .unwrap_or_else(|| Failure::failed("interrupted", "interrupted"))
         })
     }
@@ -91,7 +91,7 @@ impl Interrupts {
     }
 
     /// The failure of a command that a signal has ended; none if none came.
-    pub(crate) fn failure(&self, what: String) -> Option<Failure> {
+    pub(crate) fn failure(&self, what: &str) -> Option<Failure> {
         let number = self.seen.load(Ordering::Acquire);
         let (_, name) = SIGNALS.iter().find(|(kind, _)| kind.as_raw() == number)?;
         let mut failure = Failure::failed("interrupted", format!("ended by {name}: {what}"));

@@ -173,9 +173,12 @@ pub fn read<S: Sink>(
     read_passing((from, read_over), expect, withheld, sink)
 }
 
+/// Passes over so many bytes of a reader.
+pub type Pass<R> = fn(&mut R, u64) -> io::Result<()>;
+
 /// The same with a way of passing over bytes that are not to be read, which may end behind the last one.
 pub fn read_passing<R: Read, S: Sink>(
-    (from, pass): (R, fn(&mut R, u64) -> io::Result<()>),
+    (from, pass): (R, Pass<R>),
     expect: &Expect,
     withheld: &[Range<u64>],
     sink: &mut S,

@@ -281,6 +281,10 @@ mod tests {
                 assert_eq!(got, Err(format!("{name}-malformed")), "{bad}");
             }
         }
+    }
+
+    #[test]
+    fn what_is_no_digest_or_list_is_refused_by_name() {
         let digest = "ab".repeat(32);
         for name in ["manifest", "item-root"] {
             for bad in [

@@ -163,15 +163,17 @@ struct Stored(io::Error);
 struct Undecryptable(io::Error);
 
 fn stored(error: io::Error) -> io::Error {
-    match error.kind() {
-        io::ErrorKind::Interrupted => error,
-        kind => io::Error::new(kind, Stored(error)),
+    let kind = error.kind();
+    if kind == io::ErrorKind::Interrupted {
+        error
+    } else {
+        io::Error::new(kind, Stored(error))
     }
 }
 
 /// Says of a failed read whether the stored bytes did not come, or came and do not decrypt.
 fn blamed(error: io::Error) -> io::Error {
-    if error.get_ref().is_some_and(|inner| inner.is::<Stored>()) {
+    if is_of::<Stored>(&error) {
         error
     } else {
         io::Error::new(io::ErrorKind::InvalidData, Undecryptable(error))
@@ -180,9 +182,13 @@ fn blamed(error: io::Error) -> io::Error {
 
 /// Whether a [`Plaintext`] was not read because its sealed bytes do not decrypt. Any other failure is not of the bytes.
 pub fn is_undecryptable(error: &io::Error) -> bool {
+    is_of::<Undecryptable>(error)
+}
+
+fn is_of<T: std::error::Error + 'static>(error: &io::Error) -> bool {
     error
         .get_ref()
-        .is_some_and(|inner| inner.is::<Undecryptable>())
+        .is_some_and(<dyn std::error::Error + Send + Sync>::is::<T>)
 }
 
 /// Header and payload, stored apart, as the one file that age reads.

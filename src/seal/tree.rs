@@ -147,7 +147,7 @@ impl Target {
     /// Removes every file but those that `stays` says are whole.
     fn clear(&mut self, stays: &mut dyn FnMut(&str, File) -> io::Result<bool>) -> io::Result<()> {
         let root = rustix::io::dup(&self.root)?;
-        clear(root, "", stays)
+        clear(&root, "", stays)
     }
 
     /// Finds which of these items an earlier attempt has left whole, and removes everything else.
@@ -276,11 +276,11 @@ fn is_still(
 
 /// Removes beneath a folder every file but its mark and those that stay, and every folder that is empty then.
 fn clear(
-    folder: OwnedFd,
+    folder: &OwnedFd,
     above: &str,
     stays: &mut dyn FnMut(&str, File) -> io::Result<bool>,
 ) -> io::Result<()> {
-    let entries = Dir::read_from(&folder)?;
+    let entries = Dir::read_from(folder)?;
     let names = entries.map(|entry| entry.map(|entry| entry.file_name().to_bytes().to_vec()));
     // Read first: a folder that is left open for each level would be many.
     for name in names.collect::<Result<Vec<_>, _>>()? {
@@ -289,23 +289,23 @@ fn clear(
             continue;
         }
         let name = OsStr::from_bytes(&name);
-        if let Ok(inner) = beneath(&folder, name, FOLDER) {
+        if let Ok(inner) = beneath(folder, name, FOLDER) {
             let path = name.to_str().map(|name| format!("{above}{name}/"));
-            clear(inner, path.as_deref().unwrap_or("?/"), stays)?;
+            clear(&inner, path.as_deref().unwrap_or("?/"), stays)?;
             // It stays where something in it does.
-            match rustix::fs::unlinkat(&folder, name, AtFlags::REMOVEDIR) {
+            match rustix::fs::unlinkat(folder, name, AtFlags::REMOVEDIR) {
                 Ok(()) | Err(Errno::NOTEMPTY | Errno::EXIST) => continue,
                 Err(other) => return Err(other.into()),
             }
         }
         let file = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let path = name.to_str().map(|name| format!("{above}{name}"));
-        let stays = match (path, beneath(&folder, name, file)) {
+        let stays = match (path, beneath(folder, name, file)) {
             (Some(path), Ok(file)) => stays(&path, file.into())?,
             (_, _) => false,
         };
         if !stays {
-            rustix::fs::unlinkat(&folder, name, AtFlags::empty())?;
+            rustix::fs::unlinkat(folder, name, AtFlags::empty())?;
         }
     }
     Ok(())

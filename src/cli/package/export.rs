@@ -65,7 +65,7 @@ impl ExportArgs {
                 let receipt = closed.and_then(|it| it.receipt);
                 let stated = receipt.map_or("", |_| "; what had left, still encrypted, is stated");
                 interrupts
-                    .failure(format!("nothing was kept{stated}"))
+                    .failure(&format!("nothing was kept{stated}"))
                     .map_or(failure, |it| it.next("give the command again"))
             })
         })?;

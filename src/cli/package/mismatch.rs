@@ -44,7 +44,10 @@ fn examination(call: &Call, opening: &Opening, code: &str) -> Result<Examination
                 said = true;
             }
             Examination::Running => {}
-            over => return Ok(over),
+            over @ (Examination::Mismatch { .. }
+            | Examination::Good
+            | Examination::Altered { .. }
+            | Examination::Unreadable { .. }) => return Ok(over),
         }
     }
 }
@@ -147,13 +150,13 @@ mod tests {
 
     #[test]
     fn what_the_daemon_finds_decides() {
-        let text = || "why".to_owned();
         type Row = (
             fn() -> UnpackError,
             Result<Examination, Failure>,
             u8,
             &'static str,
         );
+        let text = || "why".to_owned();
         let item: fn() -> UnpackError = || ContentFault::Item("x".to_owned()).into();
         let table: [Row; 10] = [
             (item, Ok(mismatch()), 7, "content-mismatch"),

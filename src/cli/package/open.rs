@@ -105,7 +105,7 @@ impl OpenArgs {
         });
         let closed = close(&call, &opening);
         let unpacked = unpacked.map_err(|failure| {
-            let interrupted = interrupts.failure(self.what_stays(&closed));
+            let interrupted = interrupts.failure(&self.what_stays(&closed));
             interrupted.map_or(failure, |interrupted| interrupted.next(self.again()))
         })?;
         let summary = Summary {

@@ -48,7 +48,7 @@ async fn lists() {
                 let page = ledger.exchanges(direction, phase, limit, after);
                 let (rows, more) = page.await.unwrap().into_parts();
                 next = more.map(Some);
-                assert!(rows.len() as u32 <= limit.max(1));
+                assert!(rows.len() <= limit.max(1) as usize);
                 all.extend(ids(&rows));
             }
             assert_eq!(all, expected, "{direction:?} {phase:?} {limit}");

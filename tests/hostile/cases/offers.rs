@@ -477,7 +477,7 @@ pub(crate) fn particulars(attacker: &Attacker) -> Vec<Case> {
         parcel.receipt.sd.clear();
         parcel.receipt = parcel.receipt.disclosing(all);
         let list = raw(17, &serde_json::to_vec(&texts(all)).unwrap());
-        Case::bytes(Scene::Offered, what, &format!("rejected:{want}"), list).of(parcel)
+        Case::bytes(Scene::Offered, what, format!("rejected:{want}"), list).of(parcel)
     };
     let mut cases: Vec<_> = table
         .into_iter()
