@@ -172,7 +172,7 @@ async fn an_approval_is_of_one_policy_and_used_once() {
     let request = |verb: &str, subject: String, state: &str, expires: Timestamp| {
         serde_json::json!({
             "id": id, "verb": verb, "subject": subject, "request": {}, "asked_by": "a.murphy",
-            "uid": 1_000, "at": now(), "expires": expires, "state": state,
+            "caller": {"uid": 1_000, "gid": 1_000, "groups": []}, "at": now(), "expires": expires, "state": state,
         })
     };
     let subject = || wanted.digest().to_string();
