@@ -1,6 +1,6 @@
 //! Seals files into a package and unpacks it again without a daemon, for checks with other tools: `tests/bagit.sh`.
 //!
-//! `package seal DIR PATH…` writes `DIR/key.txt` (a fresh age identity), `DIR/package.age` and `DIR/manifest.sha256`;
+//! `package seal DIR PATH…` writes `DIR/key.txt` (a fresh age identity), `DIR/package.age` and `DIR/expect.json`;
 //! `package open DIR OUT [ITEM…]` unpacks it into the new folder OUT. Both print time, rate and the most memory that was resident.
 
 use std::error::Error;
@@ -66,10 +66,11 @@ fn seal_into(dir: &Path, paths: &[&str]) -> Result<u64, Box<dyn Error>> {
     fs::create_dir_all(dir)?;
     fs::write(dir.join("key.txt"), identity.to_file(now()).as_bytes())?;
     let (from, to) = parties()?;
+    let case = "2026-17".to_owned();
     let plan = SealPlan {
-        from,
-        to,
-        case: "2026-17".to_owned(),
+        from: from.clone(),
+        to: to.clone(),
+        case: case.clone(),
         request: None,
         title: None,
         terms: terms()?,
@@ -81,27 +82,34 @@ fn seal_into(dir: &Path, paths: &[&str]) -> Result<u64, Box<dyn Error>> {
     let inputs: Vec<PathBuf> = paths.iter().map(PathBuf::from).collect();
     let out = BufWriter::new(File::create_new(dir.join("package.age"))?);
     let sealed = seal(&inputs, plan, out, &mut |_| ())?;
-    fs::write(
-        dir.join("manifest.sha256"),
-        sealed.manifest_digest.to_string(),
-    )?;
+    let expect = Expect {
+        from,
+        to,
+        terms: terms()?,
+        item_terms: Vec::new(),
+        manifest: sealed.manifest_digest,
+        item_root: sealed.item_root,
+        case,
+        request: None,
+        title: None,
+        passed_on: false,
+    };
+    fs::write(dir.join("expect.json"), serde_json::to_vec(&expect)?)?;
     Ok(sealed.plaintext_bytes)
 }
 
 fn open_into(dir: &Path, out: &Path, items: &[&str]) -> Result<u64, Box<dyn Error>> {
     let identity = Identity::from_file(&fs::read_to_string(dir.join("key.txt"))?)?;
-    let digest = fs::read_to_string(dir.join("manifest.sha256"))?;
-    let (from, to) = parties()?;
-    let terms = terms()?;
+    let expect: Expect = serde_json::from_slice(&fs::read(dir.join("expect.json"))?)?;
     let facts = Facts {
         action: Action::Open,
-        own: &to,
-        from: &from,
-        to: &to,
+        own: &expect.to,
+        from: &expect.from,
+        to: &expect.to,
         actor: "tester",
         roles: Roles::ALL,
         purpose: Some(&Purpose::Prosecution),
-        terms: &terms,
+        terms: &expect.terms,
         package: Digest::of(b""),
         now: now(),
         circumstances: Circumstances::default(),
@@ -117,14 +125,6 @@ fn open_into(dir: &Path, out: &Path, items: &[&str]) -> Result<u64, Box<dyn Erro
     };
     let mut plaintext = Plaintext::open(&permit, header, payload, &identity)?;
     sandbox(out.parent().unwrap_or_else(|| Path::new(".")))?;
-    let manifest_digest = Digest::parse(&digest).ok_or("manifest.sha256 holds no digest")?;
-    let expect = Expect {
-        from,
-        to,
-        terms,
-        item_terms: Vec::new(),
-        manifest_digest,
-    };
     let target = Target::create(out)?;
     let unpacked = if items.is_empty() {
         unpack(&mut plaintext, target, &expect)?
