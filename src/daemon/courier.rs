@@ -1,8 +1,6 @@
 //! Takes mail to one peer: several exchanges at once, again and again until it is handed over or its time is over.
 
-use std::collections::HashMap;
-use std::collections::HashSet;
-use std::collections::VecDeque;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,15 +15,9 @@ use crate::daemon::Phase;
 use crate::daemon::mailbox::Mailbox;
 use crate::net::outbound::Attempt;
 use crate::net::session::Session;
-use crate::store::Exchange;
-use crate::store::Fault;
-use crate::store::OUTBOX_PAGE;
-use crate::store::Op;
-use crate::store::Outgoing;
-use crate::store::PeerState;
 use crate::store::Phase as Stage;
-use crate::store::StoreFault;
 use crate::store::durable::STORAGE_FULL;
+use crate::store::{Exchange, Fault, OUTBOX_PAGE, Op, Outgoing, PeerState, StoreFault};
 use crate::transfer::Outcome;
 
 /// Exchanges with one peer at once; what the peer serves, less some air.
