@@ -163,17 +163,15 @@ struct Stored(io::Error);
 struct Undecryptable(io::Error);
 
 fn stored(error: io::Error) -> io::Error {
-    let kind = error.kind();
-    if kind == io::ErrorKind::Interrupted {
-        error
-    } else {
-        io::Error::new(kind, Stored(error))
+    if error.kind() == io::ErrorKind::Interrupted {
+        return error;
     }
+    io::Error::new(error.kind(), Stored(error))
 }
 
 /// Says of a failed read whether the stored bytes did not come, or came and do not decrypt.
 fn blamed(error: io::Error) -> io::Error {
-    if is_of::<Stored>(&error) {
+    if matches!(error.get_ref(), Some(inner) if inner.is::<Stored>()) {
         error
     } else {
         io::Error::new(io::ErrorKind::InvalidData, Undecryptable(error))
@@ -182,13 +180,7 @@ fn blamed(error: io::Error) -> io::Error {
 
 /// Whether a [`Plaintext`] was not read because its sealed bytes do not decrypt. Any other failure is not of the bytes.
 pub fn is_undecryptable(error: &io::Error) -> bool {
-    is_of::<Undecryptable>(error)
-}
-
-fn is_of<T: std::error::Error + 'static>(error: &io::Error) -> bool {
-    error
-        .get_ref()
-        .is_some_and(<dyn std::error::Error + Send + Sync>::is::<T>)
+    matches!(error.get_ref(), Some(inner) if inner.is::<Undecryptable>())
 }
 
 /// Header and payload, stored apart, as the one file that age reads.

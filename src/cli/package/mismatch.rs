@@ -38,16 +38,13 @@ fn examination(call: &Call, opening: &Opening, code: &str) -> Result<Examination
     let mut said = false;
     loop {
         let report = client.report_mismatch(&opening.opening, code);
-        match call.remote.call_unlimited(report)? {
-            Examination::Running if !said => {
-                call.terminal.note("the package is not as it must be; the daemon looks for itself, which takes as long as opening and goes on without this command");
-                said = true;
-            }
-            Examination::Running => {}
-            over @ (Examination::Mismatch { .. }
-            | Examination::Good
-            | Examination::Altered { .. }
-            | Examination::Unreadable { .. }) => return Ok(over),
+        let examined = call.remote.call_unlimited(report)?;
+        if examined != Examination::Running {
+            return Ok(examined);
+        }
+        if !said {
+            call.terminal.note("the package is not as it must be; the daemon looks for itself, which takes as long as opening and goes on without this command");
+            said = true;
         }
     }
 }
@@ -148,14 +145,15 @@ mod tests {
         }
     }
 
+    type Row = (
+        fn() -> UnpackError,
+        Result<Examination, Failure>,
+        u8,
+        &'static str,
+    );
+
     #[test]
     fn what_the_daemon_finds_decides() {
-        type Row = (
-            fn() -> UnpackError,
-            Result<Examination, Failure>,
-            u8,
-            &'static str,
-        );
         let text = || "why".to_owned();
         let item: fn() -> UnpackError = || ContentFault::Item("x".to_owned()).into();
         let table: [Row; 10] = [

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use quinn::{RecvStream, SendStream};
+use rogatory::base::limits;
 use rogatory::net::Link;
 use rogatory::wire::{DataHead, Frame};
 use tokio::task::JoinSet;
@@ -86,7 +87,7 @@ pub(crate) async fn silent_streams(attacker: &Attacker) -> Result {
     }
     let count = open.len();
     link.close(0, "over");
-    (count <= 128)
+    (count <= limits::PEER_EXCHANGES_MAX as usize)
         .then_some(())
         .ok_or_else(|| format!("{count} streams are open at once"))
 }

@@ -226,7 +226,9 @@ async fn a_daemon_stands_all_that_a_peer_can_say() {
         "cases {cases}, violations {}, RSS grown by {grown} KiB from {before} KiB (at most by {peak} KiB from {cold} KiB), honest exchanges done {delivered}",
         wrong.len()
     );
-    wrong.iter().for_each(|why| println!("violation: {why}"));
+    for why in &wrong {
+        println!("violation: {why}");
+    }
     assert!(
         cases >= 300 && delivered >= 2,
         "{cases} cases, {delivered} honest"
