@@ -40,8 +40,8 @@ nothing() {
     clean "$what"
 }
 
-# cut SIGNAL DELAY_MS ARGUMENTS…: opens, sends the signal after so long, prints the exit code
-cut() {
+# signalled SIGNAL DELAY_MS ARGUMENTS…: opens, sends the signal after so long, prints the exit code
+signalled() {
     python3 - "$1" "$2" "$WORK/cut" "$BIN" --home "$WORK/de" package open "$id" --purpose prosecution --justification hearing "${@:3}" <<'PY'
 import signal, subprocess, sys, time
 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -187,9 +187,11 @@ late=0 # what the one before, if it was killed, may have stated since
 for turn in $(seq 50); do
     name=${signals[$((turn % 4))]}
     before=$(stated)
-    code=$(cut "SIG$name" $((RANDOM % (TAKES + TAKES / 10 + 2))) --out "$OUT")
+    delay=$((RANDOM % TAKES))
+    code=$(signalled "SIG$name" "$delay" --out "$OUT")
     if [ "$code" = 0 ]; then
         finished=$((finished + 1))
+        TAKES=$((delay > 40 ? delay : 40)) # it takes no longer than that
         diff -r "$WORK/evidence" "$OUT/data/evidence" || fail "turn $turn: what was opened is not what was sent"
         rm -r "$OUT"
         now=$(stated)
@@ -209,8 +211,9 @@ for turn in $(seq 50); do
         else
             [ "$now" -le $((before + late)) ] || fail "turn $turn: an opening is stated of which nothing was said: $(cat "$WORK/cut")"
         fi
-        clean "turn $turn, SIG$name"
-        late=0
+        # One that did not come so far has removed nothing of what the one before left.
+        [ "$code" -lt 0 ] || clean "turn $turn, SIG$name"
+        [ "$code" -lt 0 ] || late=0
     fi
 done
 [ -z "$(released | awk -v whole="$WHOLE" '$1 < 1 || $1 > whole + 65536')" ] || fail "more was stated than there is, or nothing"
@@ -226,7 +229,8 @@ for turn in 1 2 3 4 5 6; do
     (sleep "$(printf '%d.%03d' $((TAKES * turn / 7000)) $((TAKES * turn / 7 % 1000)))" && kill -KILL "${PID[de]}") &
     r de "${going[@]}" >"$WORK/said" 2>&1 && fail "turn $turn: it finished though the daemon was killed" || true
     wait $! || true
-    kill_hard de
+    wait "${PID[de]}" || true
+    unset "PID[de]"
     kept=0
     [ ! -d "$OUT.partial" ] || kept=$(find "$OUT.partial" -name '*.bin' -printf '%s\n' | awk '{ all += $1 } END { print all + 0 }')
     serve de
@@ -246,7 +250,7 @@ valid_bag "$OUT"
 equal "nothing else is in it" "" "$(find "$OUT" -name '.rogatory*' -o -name foreign)"
 rm -r "$OUT"
 began=$(stated)
-code=$(cut SIGTERM $((TAKES / 2)) --resume --out "$OUT")
+code=$(signalled SIGTERM $((TAKES / 2)) --resume --out "$OUT")
 [ "$code" = 0 ] || expect 0 "what was ended goes on too" r de "${going[@]}"
 rm -r "$OUT"
 [ "$(stated)" -gt "$began" ] || fail "nothing was stated"
