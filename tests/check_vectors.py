@@ -397,8 +397,41 @@ def check_proofs(keys):
         check(f"{what}: cosignature", good)
 
 
+def tar_block(kind, prefix, name, size, mtime):
+    """A header block, as docs/protocol section 5.1 lists its fields."""
+    fields = [(name, 100), (b"0000644", 8), (b"0000000", 8), (b"0000000", 8), (b"%011o" % size, 12), (b"%011o" % mtime, 12),
+              (b" " * 8, 8), (kind, 1), (b"", 100), (b"ustar\x0000", 8), (b"", 64), (b"0000000", 8), (b"0000000", 8), (prefix, 155), (b"", 12)]
+    block = b"".join(text.ljust(length, b"\0") for text, length in fields)
+    return block[:148] + b"%06o\0 " % sum(block) + block[156:]
+
+
+def tar_head(path, size, mtime):
+    """The bytes before the content of an entry, from the page alone."""
+    prefix, name, records = "", path, b""
+    if len(path) > 100 or not path.isascii():
+        splits = [at for at, c in enumerate(path) if c == "/" and 0 < at <= 155 and 0 < len(path) - at - 1 <= 100]
+        if path.isascii() and splits:
+            prefix, name = path[: splits[0]], path[splits[0] + 1 :]
+        else:
+            name = "".join(c if c.isascii() else "_" for c in path)[:100]
+            records += pax_record(b"path", path.encode())
+    if size >= 8 << 30:
+        records += pax_record(b"size", b"%d" % size)
+    pax = b""
+    if records:
+        pax = tar_block(b"x", b"", b"././@PaxHeader", len(records), 0) + records + bytes(-len(records) % 512)
+    return pax + tar_block(b"0", prefix.encode(), name.encode(), 0 if size >= 8 << 30 else size, mtime)
+
+
+def pax_record(key, value):
+    length = next(n for n in range(1, 2000) if n == len(b"%d %s=%s\n" % (n, key, value)))
+    return b"%d %s=%s\n" % (length, key, value)
+
+
 def check_tar_heads():
     for entry in listed("tar-heads.json"):
+        built = tar_head(entry["path"], entry["size"], entry["mtime"])
+        same(f"tar head: {entry['what']}: bytes", entry["bytes"], built.hex())
         with tarfile.open(fileobj=io.BytesIO(bytes.fromhex(entry["bytes"]) + bytes(1024))) as tar:
             head = tar.next()
             got = (head.name, head.size, head.mtime, head.mode, head.uid, head.gid)
@@ -433,6 +466,11 @@ def check_tar(summary, tar_bytes, manifest_json, manifest):
     with tarfile.open(fileobj=io.BytesIO(tar_bytes)) as tar:
         files = {head.name: tar.extractfile(head).read() for head in tar}
     items = [f"data/{item['path']}" for item in manifest["items"]]
+    at = 1024
+    for item in manifest["items"]:
+        at += len(tar_head(f"data/{item['path']}", item["size"], 0))
+        same(f"item {item['path']}: offset", item["offset"], at)
+        at += item["size"] + -item["size"] % 512
     tags = ["bag-info.txt", "manifest-sha256.txt", "rogatory/manifest.json", "tagmanifest-sha256.txt", "rogatory/index"]
     same("tar: entries in order", ["bagit.txt", *items, *tags], list(files))
     for name in ["bagit.txt", *tags]:

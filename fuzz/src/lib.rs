@@ -21,9 +21,11 @@ use rogatory::identity::TrustedPeer;
 use rogatory::identity::card;
 use rogatory::identity::revocation;
 use rogatory::identity::statement::Note;
+use rogatory::package::Expect;
 use rogatory::package::Manifest;
 use rogatory::package::PathSet;
 use rogatory::package::bag;
+use rogatory::package::content;
 use rogatory::package::header;
 use rogatory::package::media;
 use rogatory::package::path::ItemPath;
@@ -173,7 +175,9 @@ pub fn tape(bytes: &[u8]) {
             return;
         };
         let head = entry.head();
-        assert_eq!(&before[..head.len()], head, "one spelling");
+        assert_eq!(before.len() - rest.len(), head.len(), "one length");
+        let again = tape::Entry::read(&mut &head[..]).expect("ours is read");
+        assert_eq!(again, Some(entry.clone()), "one meaning");
         let content = usize::try_from(entry.size).unwrap_or(usize::MAX);
         let Some(after) = rest.get(content..) else {
             return;
@@ -184,6 +188,47 @@ pub fn tape(bytes: &[u8]) {
         }
     }
 }
+
+/// A whole package; and one whose manifest these bytes are.
+pub fn content(bytes: &[u8]) {
+    let expect = |manifest: &[u8]| Expect {
+        from: "bfj.example.de".parse().expect("an authority"),
+        to: "mla.example.ie".parse().expect("an authority"),
+        terms: serde_json::from_str(TERMS).expect("terms"),
+        item_terms: Vec::new(),
+        manifest: Digest::of(manifest),
+        item_root: Digest::of(b""),
+        case: "C-1".to_owned(),
+        request: None,
+        title: None,
+        passed_on: false,
+    };
+    let judge = |tar: &[u8], expect: &Expect| {
+        let read = content::read(tar, expect, &[], &mut content::Nowhere);
+        match read {
+            Err(content::Halt::Content(fault)) => assert!(!fault.code().is_empty()),
+            Err(other) => panic!("memory can be read: {other}"),
+            Ok(read) => assert!(read.items > 0, "a package has an item"),
+        }
+    };
+    judge(bytes, &expect(b"{}"));
+    let mut tar = Vec::new();
+    for (path, text) in [
+        (bag::DECLARATION, bag::DECLARATION_TEXT.as_bytes()),
+        (bag::INFO, b""),
+        (bag::PAYLOAD_MANIFEST, b""),
+        (bag::MANIFEST, bytes),
+    ] {
+        let size = text.len() as u64;
+        let path = path.to_owned();
+        tar.extend(tape::Entry { path, size, mtime: 0 }.head());
+        tar.extend(text);
+        tar.resize(tar.len().next_multiple_of(512), 0);
+    }
+    judge(&tar, &expect(bytes));
+}
+
+const TERMS: &str = r#"{"instrument":"EIO","onward":"prohibited","purposes":["prosecution"],"retain_until":"2031-12-31","use_report":false}"#;
 
 /// Paths of items, one a line.
 pub fn path(bytes: &[u8]) {

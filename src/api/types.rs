@@ -19,7 +19,7 @@ pub use explained::{AdoptPolicy, Explanation, ItemSays, PolicyView, RuleSays, Wa
 pub use held::HeldBack;
 pub use log::{AlarmView, CosignedView, LogStatus, ProofView, RecoveringView};
 pub use onward::{Forward, OnwardView};
-pub use opened::{Closed, Mismatch, OpenRequest, Opening};
+pub use opened::{Closed, Examination, Mismatch, OpenRequest, Opening};
 pub use peers::{AcceptPeer, AddPeer, CardView, FaultView, PeerView, Ping};
 pub use retention::{
     DestroyRequest, Destruction, DueView, HoldRequest, HoldView, Restrict, ReviewRequest,

@@ -28,6 +28,10 @@ pub const HEADER_STANZAS_MAX: usize = 8;
 pub const MANIFEST_BYTES_MAX: u64 = 64 << 20;
 /// Items in one package.
 pub const ITEMS_MAX: usize = 1_000_000;
+/// Files and folders in one package.
+pub const PATHS_MAX: usize = 1_500_000;
+/// One item of a manifest, as JSON: its texts at their limits, escaped, take less.
+pub const ITEM_JSON_BYTES_MAX: u64 = 4 << 20;
 /// A path inside a package.
 pub const ITEM_PATH_BYTES_MAX: usize = 1_024;
 /// Payload that lives in the ledger and follows its offer unasked.
@@ -46,6 +50,10 @@ pub const TEXT_BYTES_MAX: usize = 4_096;
 pub const OFFENCES_MAX: usize = 16;
 /// The name of one offence.
 pub const OFFENCE_BYTES_MAX: usize = 256;
+/// Persons that are named beside a dispatch.
+pub const PERSONS_MAX: usize = 64;
+/// The name of one of them.
+pub const PERSON_BYTES_MAX: usize = 256;
 /// Selectively disclosed values beside one statement.
 pub const DISCLOSURES_MAX: usize = 64;
 /// Items and folders of one package under terms of their own.

@@ -85,6 +85,11 @@ impl Interrupts {
         })
     }
 
+    /// Whether one came.
+    pub(crate) fn is_heard(&self) -> bool {
+        self.seen.load(Ordering::Acquire) != 0
+    }
+
     /// The failure of a command that a signal has ended; none if none came.
     pub(crate) fn failure(&self, what: String) -> Option<Failure> {
         let number = self.seen.load(Ordering::Acquire);

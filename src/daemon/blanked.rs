@@ -4,11 +4,13 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::sync::Arc;
 
-/// A plaintext without what lies in some ranges of it, at the places where it lay.
+/// A plaintext without what lies in some ranges of it, at the places where it lay. Those ranges are not read, so they stay sealed.
 pub(crate) struct Blanked<R> {
     from: R,
     at: u64,
-    /// In order, not overlapping.
+    /// Whether `from` stands elsewhere, because a range was passed over.
+    behind: bool,
+    /// In order, not overlapping, within the plaintext.
     withheld: Arc<[Range<u64>]>,
 }
 
@@ -18,30 +20,51 @@ impl<R> Blanked<R> {
         Self {
             from,
             at: 0,
+            behind: false,
             withheld,
         }
     }
 }
 
-impl<R: Read> Read for Blanked<R> {
+impl<R: Read + Seek> Read for Blanked<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let read = self.from.read(into)?;
-        let (start, end) = (self.at, self.at + read as u64);
-        for range in self.withheld.iter() {
-            let (from, to) = (range.start.max(start), range.end.min(end));
-            if from < to {
-                let place = |at: u64| usize::try_from(at - start).unwrap_or(read);
-                into[place(from)..place(to)].fill(0);
+        let at = self.at;
+        let next = self.withheld.iter().find(|range| at < range.end);
+        let (end, is_withheld) = match next {
+            Some(range) if range.start <= at => (range.end, true),
+            Some(range) => (range.start, false),
+            None => (u64::MAX, false),
+        };
+        let most = usize::try_from(end - at).map_or(into.len(), |most| most.min(into.len()));
+        let into = &mut into[..most];
+        let read = if is_withheld {
+            into.fill(0);
+            self.behind = true;
+            most
+        } else {
+            if self.behind {
+                self.from.seek(SeekFrom::Start(at))?;
+                self.behind = false;
             }
-        }
-        self.at = end;
+            self.from.read(into)?
+        };
+        self.at += read as u64;
         Ok(read)
     }
 }
 
 impl<R: Seek> Seek for Blanked<R> {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let to = match to {
+            SeekFrom::Current(by) => SeekFrom::Start(
+                self.at
+                    .checked_add_signed(by)
+                    .ok_or(io::ErrorKind::InvalidInput)?,
+            ),
+            other @ (SeekFrom::Start(_) | SeekFrom::End(_)) => other,
+        };
         self.at = self.from.seek(to)?;
+        self.behind = false;
         Ok(self.at)
     }
 }
@@ -50,17 +73,37 @@ impl<R: Seek> Seek for Blanked<R> {
 mod tests {
     use super::*;
 
+    /// Fails where it is read in these ranges.
+    struct Sealed(io::Cursor<Vec<u8>>, Vec<Range<u64>>);
+
+    impl Read for Sealed {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            let at = self.0.position();
+            let read = self.0.read(into)?;
+            let touches = |range: &Range<u64>| range.start < at + read as u64 && at < range.end;
+            assert!(!self.1.iter().any(touches), "{at} was read");
+            Ok(read)
+        }
+    }
+
+    impl Seek for Sealed {
+        fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+            self.0.seek(to)
+        }
+    }
+
     #[test]
-    fn what_is_withheld_is_zeros_however_it_is_read() {
+    fn what_is_withheld_is_zeros_however_it_is_read_and_stays_sealed() {
         let whole: Vec<u8> = (1..=100).collect();
-        let withheld: Arc<[Range<u64>]> = [0..3, 10..20, 20..21, 90..200].into();
+        let withheld = [0..3, 10..20, 20..21, 90..100];
         let mut want = whole.clone();
         for range in [0..3, 10..21, 90..100] {
             want[range].fill(0);
         }
         for start in 0..100_usize {
             for step in [1, 7, 100] {
-                let mut blanked = Blanked::new(io::Cursor::new(&whole), Arc::clone(&withheld));
+                let sealed = Sealed(io::Cursor::new(whole.clone()), withheld.to_vec());
+                let mut blanked = Blanked::new(sealed, withheld.clone().into());
                 let to = SeekFrom::Start(start as u64);
                 assert_eq!(blanked.seek(to).unwrap(), start as u64);
                 let (mut got, mut piece) = (Vec::new(), vec![0; step]);

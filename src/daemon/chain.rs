@@ -12,10 +12,10 @@ use crate::daemon::openings::altered;
 use crate::daemon::routes::stored;
 use crate::identity::keys::PublicKey;
 use crate::identity::statement::Note;
-use crate::package::ItemTerms;
+use crate::package::{Expect, ItemTerms};
 use crate::policy::{Consent, Consented, Purpose, Restriction, Terms};
-use crate::receipt::{self, Disclosure, Kind, Receipt, disclosure, items};
-use crate::store::{Direction, Exchange, StatementRow};
+use crate::receipt::{self, Kind, Particulars, Receipt};
+use crate::store::{Direction, Exchange, Phase, StatementRow};
 
 /// The statements that say what a package is bound by. There is a limit to how many of them there can be.
 const BINDING: &[Kind] = &[
@@ -60,6 +60,8 @@ pub(crate) struct Chain {
     pub(crate) manifest: Manifested,
     /// Items under terms of their own, within those of the manifest.
     pub(crate) items: Vec<ItemTerms>,
+    /// Everything else that is disclosed beside the dispatch.
+    pub(crate) beside: Particulars,
     /// Whether whoever sent it had it from another authority, whose terms bind it too.
     pub(crate) is_passed_on: bool,
     /// The handover, then changed restrictions, oldest first; none before the handover.
@@ -131,6 +133,22 @@ impl Chain {
         Cow::Owned(terms)
     }
 
+    /// What the content of the package must be.
+    pub(crate) fn expect(&self) -> Expect {
+        Expect {
+            from: self.manifest.from.clone(),
+            to: self.manifest.to.clone(),
+            terms: self.manifest.terms.clone(),
+            item_terms: self.items.clone(),
+            manifest: self.beside.manifest,
+            item_root: self.beside.item_root,
+            case: self.beside.case.clone(),
+            request: self.beside.request.clone(),
+            title: self.beside.title.clone(),
+            passed_on: self.is_passed_on,
+        }
+    }
+
     /// What the next statement that both sides hold follows.
     pub(crate) fn last(&self) -> Result<&Signed, ApiFailure> {
         self.shared.last().ok_or_else(|| altered("handover"))
@@ -196,45 +214,43 @@ impl Daemon {
         })
     }
 
-    /// The dispatch that this one passes on, by the key of whoever sealed the package.
-    fn origin(
+    /// Verifies the dispatch that was passed on, by the key of whoever sealed the package.
+    fn verify_origin(
         &self,
-        dispatch: &Receipt,
-        disclosed: &[Disclosure],
+        note: &Note,
+        origin: &Receipt,
         passed_on_by: &PublicKey,
-    ) -> Result<Option<Receipt>, ApiFailure> {
+    ) -> Result<(), ApiFailure> {
         let altered = || altered("dispatch of the first sender");
-        let origin = receipt::onward::origin(dispatch, disclosed).map_err(|_| altered())?;
-        let Some((note, receipt)) = origin else {
-            return Ok(None);
-        };
-        let first = receipt.from.as_ref().ok_or_else(altered)?;
+        let first = origin.from.as_ref().ok_or_else(altered)?;
         let first = self.roster.by_id(&first.id).ok_or_else(altered)?;
-        receipt::verify(
-            &note,
-            &receipt,
-            &first.card.keys.receipts,
-            passed_on_by,
-            true,
-        )
-        .map_err(|_| altered())?;
-        Ok(Some(receipt))
+        let key = &first.card.keys.receipts;
+        receipt::verify(note, origin, key, passed_on_by, true).map_err(|_| altered())
     }
 
     /// The statements that bind this package.
     pub(crate) async fn chain_of(&self, row: &Exchange) -> Result<Chain, ApiFailure> {
+        if row.phase == Phase::Refused {
+            let message = "the package was rejected: nothing of it is here";
+            return Err(ApiFailure::missing("not-taken", message)
+                .next("rogatory receipt list --package ID shows why"));
+        }
         let follows = Kind::Access.profile().follows;
         let read = self.station.ledger.chain(&row.xid, BINDING, follows).await;
         let (rows, newest) = read.map_err(|e| stored(&e))?;
         let keys = self.parties(row).ok_or_else(|| altered("peer"))?;
         let dispatch = sealed(row, &rows, &keys)?;
-        let disclosed = disclosure::check_against(&dispatch.receipt.sd, &row.disclosures);
-        let disclosed = disclosed.map_err(|_| altered("disclosures"))?;
-        let origin = self.origin(&dispatch.receipt, &disclosed, &keys.0)?;
-        let first = origin.as_ref().unwrap_or(&dispatch.receipt);
-        let manifest = Manifested::of(first).ok_or_else(|| altered("terms"))?;
-        let items = items::item_terms(&dispatch.receipt, origin.as_ref(), &disclosed);
-        let items = items.map_err(|_| altered("terms of items"))?;
+        let beside = Particulars::read(&dispatch.receipt, &row.disclosures);
+        let mut beside = beside.map_err(|_| altered("disclosures"))?;
+        let is_passed_on = beside.origin.is_some();
+        let manifest = match beside.origin.take() {
+            Some((note, origin)) => {
+                self.verify_origin(&note, &origin, &keys.0)?;
+                Manifested::of(&origin)
+            }
+            None => Manifested::of(&dispatch.receipt),
+        };
+        let manifest = manifest.ok_or_else(|| altered("terms"))?;
         let sealed = dispatch.receipt.terms.clone();
         let shared = shared(&rows, &keys)?;
         let in_force = shared.last().and_then(|it| it.receipt.terms.as_ref());
@@ -249,8 +265,9 @@ impl Daemon {
         let mut chain = Chain {
             sealed: sealed.ok_or_else(|| altered("terms"))?,
             manifest,
-            items,
-            is_passed_on: origin.is_some(),
+            items: std::mem::take(&mut beside.item_terms),
+            beside,
+            is_passed_on,
             shared,
             accessed,
             consents: Vec::new(),

@@ -6,14 +6,18 @@ use crate::api::types::{Grounds, SealFinish, SealRequest};
 use crate::base::limits;
 use crate::package::item_terms::{self, ItemTerms, ItemTermsFault};
 use crate::policy::Restriction;
-use crate::receipt::{Disclosure, disclosure};
+use crate::receipt::{Disclosure, disclosure, particulars};
 use crate::seal;
 use crate::store::Exchange;
 
+/// Two digests, disclosed, in the frame that they travel in; generously.
+const DIGESTS_BYTES: usize = 512;
+
 fn text_ok(what: &str, text: &str, bytes_max: usize) -> Result<(), ApiFailure> {
-    if text.trim().is_empty() || text.len() > bytes_max || text.chars().any(char::is_control) {
-        let message =
-            format!("{what} must be 1 to {bytes_max} bytes of text without control characters");
+    if !particulars::is_text(text, bytes_max) {
+        let message = format!(
+            "{what} must be 1 to {bytes_max} bytes of text without control or invisible characters"
+        );
         return Err(ApiFailure::usage("bad-text", message));
     }
     Ok(())
@@ -57,7 +61,9 @@ pub(super) fn check_request(request: &SealRequest) -> Result<(), ApiFailure> {
         size: far,
         terms: it.terms.clone(),
     });
-    check_length(&of_items(&longest.collect::<Vec<_>>()))
+    let mut all = of_texts(request);
+    all.push(of_items(&longest.collect::<Vec<_>>()));
+    check_lengths(&all)
 }
 
 /// What can be said of items before it is known where they lie.
@@ -76,15 +82,29 @@ fn of_items(items: &[ItemTerms]) -> Disclosure {
     Disclosure::new(seal::random(), disclosure::ITEM_TERMS, items)
 }
 
-fn check_length(items: &Disclosure) -> Result<(), ApiFailure> {
-    let (length, most) = (items.encode().len(), limits::DISCLOSURE_BYTES_MAX);
-    if length <= most {
-        return Ok(());
+/// Whether all of it can travel beside an offer, where digests go along.
+fn check_lengths(all: &[Disclosure]) -> Result<(), ApiFailure> {
+    let most = limits::DISCLOSURE_BYTES_MAX;
+    let lengths = || all.iter().map(|it| (it.name.as_str(), it.encode().len()));
+    let long = lengths().find(|(_, length)| *length > most);
+    if let Some((disclosure::ITEM_TERMS, length)) = long {
+        let message = format!(
+            "what is to be said of items under terms of their own takes {length} bytes, at most {most} are allowed: name folders in place of their files, or send some as a package of their own"
+        );
+        return Err(ApiFailure::usage("item-terms-too-long", message));
     }
-    let message = format!(
-        "what is to be said of items under terms of their own takes {length} bytes, at most {most} are allowed: name folders in place of their files, or send some as a package of their own"
-    );
-    Err(ApiFailure::usage("item-terms-too-long", message))
+    if let Some((name, length)) = long {
+        let message =
+            format!("{name} takes {length} bytes as it travels, at most {most} are allowed");
+        return Err(ApiFailure::usage("disclosure-too-long", message));
+    }
+    // Quotes and a comma each.
+    let travels: usize = lengths().map(|(_, length)| length + 3).sum();
+    if travels + DIGESTS_BYTES > limits::FRAME_BYTES_MAX {
+        let message = "what is said of the package beside its offer is too long together: shorten the texts, or name folders in place of files";
+        return Err(ApiFailure::usage("disclosures-too-long", message));
+    }
+    Ok(())
 }
 
 /// Whether the items that were sealed under terms of their own are those that were asked for, and stand as they must.
@@ -108,12 +128,23 @@ pub(super) fn check_finish(
 
 /// Everything of which the dispatch holds a digest.
 pub(super) fn disclosures(request: &SealRequest, finish: &SealFinish) -> Vec<Disclosure> {
+    let mut all = of_texts(request);
+    for (name, digest) in [
+        (disclosure::MANIFEST, finish.manifest),
+        (disclosure::ITEM_ROOT, finish.item_root),
+    ] {
+        all.push(Disclosure::new(seal::random(), name, digest.to_string()));
+    }
+    if !finish.item_terms.is_empty() {
+        all.push(of_items(&finish.item_terms));
+    }
+    all
+}
+
+/// What is known before anything is sealed.
+fn of_texts(request: &SealRequest) -> Vec<Disclosure> {
     let salted = |name, value: serde_json::Value| Disclosure::new(seal::random(), name, value);
-    let mut all = vec![
-        salted(disclosure::MANIFEST, finish.manifest.to_string().into()),
-        salted(disclosure::ITEM_ROOT, finish.item_root.to_string().into()),
-        salted(disclosure::CASE, request.case.as_str().into()),
-    ];
+    let mut all = vec![salted(disclosure::CASE, request.case.as_str().into())];
     for (name, text) in [
         (disclosure::REQUEST, &request.request),
         (disclosure::TITLE, &request.title),
@@ -127,9 +158,6 @@ pub(super) fn disclosures(request: &SealRequest, finish: &SealFinish) -> Vec<Dis
             disclosure::OFFENCES,
             request.offences.clone().into(),
         ));
-    }
-    if !finish.item_terms.is_empty() {
-        all.push(of_items(&finish.item_terms));
     }
     all
 }

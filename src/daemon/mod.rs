@@ -16,6 +16,7 @@ mod consents;
 mod content;
 mod courier;
 mod decisions;
+mod examinations;
 mod following;
 mod grounds;
 mod holds;
@@ -64,6 +65,7 @@ use crate::base::Timestamp;
 use crate::config::Config;
 use crate::daemon::confine::Applied;
 use crate::daemon::courier::Courier;
+use crate::daemon::examinations::Examinations;
 use crate::daemon::mailbox::Mailbox;
 use crate::daemon::openings::Openings;
 use crate::daemon::papers::Papers;
@@ -122,6 +124,7 @@ pub(crate) struct Daemon {
     pub(crate) papers: Papers,
     pub(crate) seals: Seals,
     pub(crate) openings: Openings,
+    pub(crate) examinations: Examinations,
     pub(crate) started: Timestamp,
     pub(crate) retention: Retention,
     /// One statement about what was handed over at a time, so that their chain does not fork.

@@ -4,7 +4,7 @@
 //! Such a statement follows what both sides hold, not the receiver's own record of openings; it is marked in the same commit as
 //! to be told, and the courier tells it until the sender has acknowledged it.
 
-use crate::api::server::{ApiFailure, Caller};
+use crate::api::server::ApiFailure;
 use crate::base::AuthorityId;
 use crate::base::Digest;
 use crate::base::Timestamp;
@@ -12,7 +12,7 @@ use crate::base::Xid;
 use crate::daemon::Daemon;
 use crate::daemon::statements::{Stated, commit_failure, unsigned};
 use crate::identity::statement::Note;
-use crate::policy::{Code, Purpose};
+use crate::policy::Purpose;
 use crate::receipt::{Disclosure, Kind, Reason, Used};
 use crate::store::{self, Exchange, Op};
 
@@ -95,29 +95,5 @@ impl Daemon {
         committed.map_err(commit_failure)?;
         self.ring(&row.peer);
         Ok(note.digest())
-    }
-
-    /// States that what an opening gave is not what was signed, as the person who unpacked it found; the opening ends.
-    pub(crate) async fn mismatch(
-        &self,
-        caller: &Caller,
-        opening: &str,
-        code: &str,
-    ) -> Result<Digest, ApiFailure> {
-        if !Code::is_well_formed(code) {
-            let message = "what does not match is named by one word";
-            return Err(ApiFailure::usage("bad-code", message));
-        }
-        let xid: Xid = self.openings.of(opening, caller, self.station.clock())?;
-        let row = self.exchange(&xid).await?;
-        let notice = Notice {
-            reason: Some(Reason::technical(code)),
-            ..Notice::of(Kind::ContentMismatch)
-        };
-        let receipt = self.notify(&row, notice, Vec::new()).await?;
-        // What has left of it is stated too, now or with the next look at openings.
-        drop(self.close(caller, opening).await);
-        tracing::error!(%xid, code, "a package is not what its sender has signed; the sender is told");
-        Ok(receipt)
     }
 }

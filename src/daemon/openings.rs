@@ -25,8 +25,6 @@ use crate::policy::Permit;
 use crate::policy::instrument;
 use crate::policy::purpose::Purpose;
 use crate::policy::{Denial, Exception, Ground, ReasonCode, Terms};
-use crate::receipt;
-use crate::receipt::Disclosure;
 use crate::receipt::Reason;
 use crate::store::Direction;
 use crate::store::Exchange;
@@ -136,16 +134,6 @@ impl Openings {
         self.held().remove(&held.release.name());
     }
 
-    /// The package of an opening.
-    pub(crate) fn of(
-        &self,
-        name: &str,
-        caller: &Caller,
-        now: Timestamp,
-    ) -> Result<Xid, ApiFailure> {
-        self.find(name, caller, now).map(|held| held.xid)
-    }
-
     fn select(&self, which: impl Fn(&Held) -> bool) -> Vec<Held> {
         let held = self.held();
         held.values().filter(|it| which(it)).cloned().collect()
@@ -190,7 +178,6 @@ impl Daemon {
         let purpose = check_request(request)?;
         let exchange = self.held(xid).await?;
         let chain = self.chain_of(&exchange).await?;
-        let manifest = manifest_digest(&exchange)?;
         let approved = match request.exception {
             Some(_) => self.approved_exception(caller, &xid, request).await?,
             None => None,
@@ -207,16 +194,13 @@ impl Daemon {
         };
         self.can_state()?;
         let held = asked.held(permit, caller, request);
+        let manifest = chain.beside.manifest;
         let opened_bytes = self.feasible(&held, &exchange, &manifest).await?;
         let opening = self.keep(held)?;
         Ok(Opening {
             opening,
             id: xid,
-            from: chain.manifest.from,
-            to: chain.manifest.to,
-            terms: chain.manifest.terms,
-            item_terms: chain.items,
-            manifest,
+            expect: chain.expect(),
             plaintext_bytes: segments::plaintext_bytes(exchange.len),
             opened_bytes,
         })
@@ -384,18 +368,6 @@ pub(crate) fn altered(what: &str) -> ApiFailure {
         "ledger-altered",
         format!("the {what} of this package in the ledger is missing or damaged"),
     )
-}
-
-fn manifest_digest(exchange: &Exchange) -> Result<crate::base::Digest, ApiFailure> {
-    let disclosed: Result<Vec<_>, _> = exchange
-        .disclosures
-        .iter()
-        .map(|text| Disclosure::parse(text))
-        .collect();
-    let disclosed = disclosed.map_err(|_| altered("disclosures"))?;
-    receipt::disclosure::text(&disclosed, "manifest")
-        .and_then(crate::base::Digest::parse)
-        .ok_or_else(|| altered("manifest digest"))
 }
 
 /// The purpose that is asked for, if the rest of the request is in order too.

@@ -208,6 +208,7 @@ async fn assemble(config: Config, given: Given) -> Result<(Arc<Daemon>, Ends), S
         papers: Papers::new(shown),
         seals: crate::daemon::Seals::default(),
         openings: crate::daemon::Openings::default(),
+        examinations: crate::daemon::Examinations::default(),
         started: clock(),
         retention: crate::daemon::retention::Retention::default(),
         access: tokio::sync::Mutex::default(),

@@ -8,6 +8,7 @@ use std::io::{self, Write};
 
 use crate::base::Digest;
 use crate::base::Hasher;
+use crate::base::Timestamp;
 use crate::package::manifest::Item;
 use crate::package::manifest::Manifest;
 use crate::package::tape;
@@ -89,9 +90,92 @@ impl Write for Measure {
 
 /// Writes `manifest-sha256.txt`: one line an item, in the order of the manifest.
 pub fn write_payload_manifest(items: &[Item], to: &mut impl Write) -> io::Result<()> {
-    items
-        .iter()
-        .try_for_each(|item| writeln!(to, "{}  {PAYLOAD}{}", item.sha256, item.path))
+    items.iter().try_for_each(|item| write_line(item, to))
+}
+
+fn write_line(item: &Item, to: &mut impl Write) -> io::Result<()> {
+    writeln!(to, "{}  {PAYLOAD}{}", item.sha256, item.path)
+}
+
+/// What the tag files say of the items, which are taken one at a time and not kept.
+#[derive(Debug, Clone)]
+pub struct Tally {
+    items: u64,
+    bytes: u64,
+    /// Where the entry after the last item begins.
+    end: u64,
+    /// `manifest-sha256.txt`.
+    lines: Measure,
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self {
+            items: 0,
+            bytes: 0,
+            end: first_item(),
+            lines: Measure::default(),
+        }
+    }
+}
+
+impl Tally {
+    /// Takes the next item.
+    ///
+    /// # Panics
+    /// Never: writing to a [`Measure`] does not fail.
+    pub fn add(&mut self, item: &Item) {
+        write_line(item, &mut self.lines).expect("a measure takes every byte");
+        self.items += 1;
+        self.bytes = self.bytes.saturating_add(item.size);
+        self.end = item.offset.saturating_add(tape::padded(item.size));
+    }
+
+    /// How many items were taken.
+    pub const fn items(&self) -> u64 {
+        self.items
+    }
+
+    /// The tag files that go with these items in a manifest that was sealed then and is written so.
+    pub fn tags(self, created: Timestamp, json: Measure) -> Tags {
+        let info = format!(
+            "Bagging-Date: {}\nPayload-Oxum: {}.{}\n",
+            created.date(),
+            self.bytes,
+            self.items
+        );
+        let (payload_manifest_bytes, manifest_bytes) = (self.lines.bytes(), json.bytes());
+        let manifest_offset = self.end
+            + entry_bytes(info.len() as u64)
+            + entry_bytes(payload_manifest_bytes)
+            + tape::BLOCK;
+        let index = index_text(manifest_offset, manifest_bytes);
+        let (payload_manifest_digest, manifest_digest) = (self.lines.digest(), json.digest());
+        let tag_manifest = [
+            (Digest::of(info.as_bytes()), INFO),
+            (Digest::of(DECLARATION_TEXT.as_bytes()), DECLARATION),
+            (payload_manifest_digest, PAYLOAD_MANIFEST),
+            (Digest::of(index.as_bytes()), INDEX),
+            (manifest_digest, MANIFEST),
+        ]
+        .map(|(digest, name)| format!("{digest}  {name}\n"))
+        .concat();
+        let tar_bytes = manifest_offset
+            + tape::padded(manifest_bytes)
+            + entry_bytes(tag_manifest.len() as u64)
+            + INDEX_TAIL_BYTES;
+        Tags {
+            info,
+            payload_manifest_bytes,
+            payload_manifest_digest,
+            manifest_bytes,
+            manifest_digest,
+            manifest_offset,
+            tag_manifest,
+            index,
+            tar_bytes,
+        }
+    }
 }
 
 /// The tag files of a package and where they lie.
@@ -123,52 +207,12 @@ impl Tags {
     /// # Panics
     /// Never: writing to a [`Measure`] does not fail.
     pub fn of(manifest: &Manifest) -> Self {
-        let whole = "a measure takes every byte";
-        let (mut payload_manifest, mut json) = (Measure::default(), Measure::default());
-        write_payload_manifest(&manifest.items, &mut payload_manifest).expect(whole);
-        manifest.write(&mut json).expect(whole);
-        let info = format!(
-            "Bagging-Date: {}\nPayload-Oxum: {}.{}\n",
-            manifest.created.date(),
-            manifest.payload_bytes(),
-            manifest.items.len()
-        );
-        let after_items = manifest
-            .items
-            .last()
-            .map_or_else(first_item, |last| last.offset + tape::padded(last.size));
-        let (payload_manifest_bytes, manifest_bytes) = (payload_manifest.bytes(), json.bytes());
-        let info_bytes = info.len() as u64;
-        let manifest_offset = after_items
-            + entry_bytes(info_bytes)
-            + entry_bytes(payload_manifest_bytes)
-            + tape::BLOCK;
-        let index = index_text(manifest_offset, manifest_bytes);
-        let (payload_manifest_digest, manifest_digest) = (payload_manifest.digest(), json.digest());
-        let tag_manifest = [
-            (Digest::of(info.as_bytes()), INFO),
-            (Digest::of(DECLARATION_TEXT.as_bytes()), DECLARATION),
-            (payload_manifest_digest, PAYLOAD_MANIFEST),
-            (Digest::of(index.as_bytes()), INDEX),
-            (manifest_digest, MANIFEST),
-        ]
-        .map(|(digest, name)| format!("{digest}  {name}\n"))
-        .concat();
-        let tar_bytes = manifest_offset
-            + tape::padded(manifest_bytes)
-            + entry_bytes(tag_manifest.len() as u64)
-            + INDEX_TAIL_BYTES;
-        Self {
-            info,
-            payload_manifest_bytes,
-            payload_manifest_digest,
-            manifest_bytes,
-            manifest_digest,
-            manifest_offset,
-            tag_manifest,
-            index,
-            tar_bytes,
-        }
+        let (mut tally, mut json) = (Tally::default(), Measure::default());
+        manifest.items.iter().for_each(|item| tally.add(item));
+        manifest
+            .write(&mut json)
+            .expect("a measure takes every byte");
+        tally.tags(manifest.created, json)
     }
 }
 

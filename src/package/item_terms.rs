@@ -172,12 +172,58 @@ pub fn locate(
 
 /// Whether the manifest says of each item what this list says, and the list says it of the right bytes.
 pub fn agrees(manifest: &Manifest, all: &[ItemTerms]) -> bool {
-    let of = |item: &Item| {
-        let found = all.iter().find(|it| item.path.is_within(it.path.as_str()));
-        found.map(|it| &it.terms) == item.terms.as_deref()
-    };
-    let wanted = all.iter().map(|it| (it.path.clone(), it.terms.clone()));
-    manifest.items.iter().all(of) && locate(manifest, wanted).is_ok_and(|found| found == all)
+    let mut agreement = Agreement::new(all);
+    manifest.items.iter().all(|item| agreement.add(item)) && agreement.finish()
+}
+
+/// Whether a manifest says of each item what a list says, and the list says it of the right bytes; items are taken one at a time.
+#[derive(Debug)]
+pub struct Agreement<'a> {
+    /// Each with the entries of its items, and whether another item has followed them.
+    all: Vec<(&'a ItemTerms, Option<Range<u64>>, bool)>,
+}
+
+impl<'a> Agreement<'a> {
+    /// Before the first item.
+    pub fn new(all: &'a [ItemTerms]) -> Self {
+        let all = all.iter().map(|it| (it, None, false)).collect();
+        Self { all }
+    }
+
+    /// Whether the next item is under the terms that the list has for it, if any.
+    pub fn add(&mut self, item: &Item) -> bool {
+        let bytes = head(item)..end(item);
+        let mut listed = None;
+        for (one, span, is_over) in &mut self.all {
+            if !item.path.is_within(one.path.as_str()) {
+                *is_over |= span.is_some();
+                continue;
+            }
+            if *is_over {
+                return false;
+            }
+            listed = listed.or(Some(&one.terms));
+            let start = span.as_ref().map_or(bytes.start, |span| span.start);
+            *span = Some(start..bytes.end);
+        }
+        listed == item.terms.as_deref()
+    }
+
+    /// Whether each of the list has had its items, and names their bytes.
+    pub fn finish(self) -> bool {
+        let mut all = self.all.into_iter();
+        all.all(|(one, span, _)| span == Some(one.bytes()))
+    }
+}
+
+fn head(item: &Item) -> u64 {
+    let name = format!("{}{}", bag::PAYLOAD, item.path);
+    item.offset
+        .saturating_sub(tape::head_length(&name, item.size))
+}
+
+fn end(item: &Item) -> u64 {
+    item.offset.saturating_add(tape::padded(item.size))
 }
 
 /// The entries of one item, or of all in a folder: they must lie side by side.
@@ -190,11 +236,6 @@ fn span(items: &[Item], path: &ItemPath) -> Result<Range<u64>, ItemTermsFault> {
     if after.iter().any(is_in) {
         return Err(ItemTermsFault::Scattered(path.to_string()));
     }
-    let head = |item: &Item| {
-        let name = format!("{}{}", bag::PAYLOAD, item.path);
-        item.offset - tape::head_length(&name, item.size)
-    };
-    let end = |item: &Item| item.offset + tape::padded(item.size);
     match inside {
         [only] => Ok(head(only)..end(only)),
         [first, .., last] => Ok(head(first)..end(last)),

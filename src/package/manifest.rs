@@ -238,10 +238,15 @@ fn short(field: &'static str, value: &str) -> Result<(), ManifestFault> {
 }
 
 fn check_text(field: &'static str, value: &str, limit: usize) -> Result<(), ManifestFault> {
-    if value.is_empty() || value.len() > limit || path::has_deceptive_character(value) {
+    if !is_text(value, limit) {
         return Err(ManifestFault::Text { field, limit });
     }
     Ok(())
+}
+
+/// Whether this is text for people: not empty, of at most so many bytes, without control, format or bidirectional characters.
+pub fn is_text(value: &str, limit: usize) -> bool {
+    !value.is_empty() && value.len() <= limit && !path::has_deceptive_character(value)
 }
 
 /// The manifest, version 1.
@@ -345,27 +350,10 @@ impl Manifest {
         if self.items.len() > limits::ITEMS_MAX {
             return Err(ManifestFault::TooLarge);
         }
-        let mut paths = PathSet::new();
-        let mut at = bag::first_item();
+        let (mut paths, mut layout) = (PathSet::new(), Layout::default());
         for item in &self.items {
-            item.check()?;
-            if let Some(terms) = &item.terms {
-                terms.check()?;
-                if !item_terms::is_stricter(terms, &self.terms) {
-                    return Err(ManifestFault::ItemTerms(item.path.to_string()));
-                }
-            }
+            layout.add(item, &self.terms)?;
             paths.insert(&item.path)?;
-            if item.size > limits::PAYLOAD_BYTES_MAX || at > limits::PAYLOAD_BYTES_MAX {
-                return Err(ManifestFault::TooLarge);
-            }
-            if item.offset != bag::content_offset(at, item.path.as_str(), item.size) {
-                return Err(ManifestFault::Offset(item.path.to_string()));
-            }
-            at = item.offset + tape::padded(item.size);
-        }
-        if at > limits::PAYLOAD_BYTES_MAX {
-            return Err(ManifestFault::TooLarge);
         }
         Ok(())
     }
@@ -389,6 +377,44 @@ impl Manifest {
     /// The bytes of all items together.
     pub fn payload_bytes(&self) -> u64 {
         self.items.iter().map(|item| item.size).sum()
+    }
+}
+
+/// Where the next item lies; items are checked one at a time and not kept.
+#[derive(Debug, Clone)]
+pub struct Layout {
+    at: u64,
+}
+
+impl Default for Layout {
+    fn default() -> Self {
+        Self {
+            at: bag::first_item(),
+        }
+    }
+}
+
+impl Layout {
+    /// Checks the next item of a package under these terms: its texts, its own terms, its length and place.
+    pub fn add(&mut self, item: &Item, package: &Terms) -> Result<(), ManifestFault> {
+        item.check()?;
+        if let Some(terms) = &item.terms {
+            terms.check()?;
+            if !item_terms::is_stricter(terms, package) {
+                return Err(ManifestFault::ItemTerms(item.path.to_string()));
+            }
+        }
+        if item.size > limits::PAYLOAD_BYTES_MAX {
+            return Err(ManifestFault::TooLarge);
+        }
+        if item.offset != bag::content_offset(self.at, item.path.as_str(), item.size) {
+            return Err(ManifestFault::Offset(item.path.to_string()));
+        }
+        self.at = item.offset + tape::padded(item.size);
+        if self.at > limits::PAYLOAD_BYTES_MAX {
+            return Err(ManifestFault::TooLarge);
+        }
+        Ok(())
     }
 }
 

@@ -1,7 +1,6 @@
 //! What an item of a package may be called, so that every system that unpacks it agrees on the name.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::fmt;
 use std::str::FromStr;
 
@@ -10,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use unicode_normalization::{UnicodeNormalization as _, is_nfc};
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory as _};
 
+use crate::base::Hasher;
 use crate::base::limits;
 
 /// Why a path cannot name an item.
@@ -67,6 +67,9 @@ pub enum PathRule {
     /// One item's file is another item's folder.
     #[error("one item is a file where another has a folder of the same name")]
     FileAndFolder,
+    /// More files and folders than [`limits::PATHS_MAX`].
+    #[error("with it the package has more than 1,500,000 files and folders; send it as several")]
+    TooMany,
 }
 
 fn fault(path: &str, rule: PathRule) -> PathFault {
@@ -212,9 +215,10 @@ enum Kind {
     Folder,
 }
 
-/// The paths of one package: unique after normalisation and case folding, and none both file and folder.
+/// The paths of one package: unique after normalisation and case folding, and none both file and folder. Of each it keeps 16
+/// bytes of a digest, so that its memory is bounded by [`limits::PATHS_MAX`] and not by what names a sender makes up.
 #[derive(Debug, Default)]
-pub struct PathSet(HashMap<String, Kind>);
+pub struct PathSet(HashMap<[u8; 16], Kind>);
 
 impl PathSet {
     /// No path.
@@ -225,29 +229,34 @@ impl PathSet {
     /// Adds the path of a file, unless it collides with one that is there.
     pub fn insert(&mut self, path: &ItemPath) -> Result<(), PathFault> {
         let folded: String = path.0.nfd().default_case_fold().nfc().collect();
-        for (at, _) in folded.match_indices('/') {
-            match self.0.get(&folded[..at]) {
-                Some(Kind::Folder) => {}
-                Some(Kind::File) => return Err(fault(&path.0, PathRule::FileAndFolder)),
-                None => {
-                    self.0.insert(folded[..at].to_owned(), Kind::Folder);
+        let mut hasher = Hasher::new();
+        for part in folded.split_inclusive('/') {
+            let (name, kind) = match part.strip_suffix('/') {
+                Some(above) => (above, Kind::Folder),
+                None => (part, Kind::File),
+            };
+            hasher.update(name.as_bytes());
+            let key = short(&hasher);
+            match (self.0.get(&key), kind) {
+                (None, _) if self.0.len() >= limits::PATHS_MAX => {
+                    return Err(fault(&path.0, PathRule::TooMany));
                 }
+                (None, _) => drop(self.0.insert(key, kind)),
+                (Some(Kind::Folder), Kind::Folder) => {}
+                (Some(Kind::File), Kind::File) => return Err(fault(&path.0, PathRule::Collision)),
+                (Some(_), _) => return Err(fault(&path.0, PathRule::FileAndFolder)),
             }
+            hasher.update(b"/");
         }
-        match self.0.entry(folded) {
-            Entry::Vacant(free) => {
-                free.insert(Kind::File);
-                Ok(())
-            }
-            Entry::Occupied(taken) => Err(fault(
-                &path.0,
-                match taken.get() {
-                    Kind::File => PathRule::Collision,
-                    Kind::Folder => PathRule::FileAndFolder,
-                },
-            )),
-        }
+        Ok(())
     }
+}
+
+/// The first half of the digest of what was taken so far.
+fn short(hasher: &Hasher) -> [u8; 16] {
+    let mut half = [0; 16];
+    half.copy_from_slice(&hasher.clone().finish().as_bytes()[..16]);
+    half
 }
 
 #[cfg(test)]

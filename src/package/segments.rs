@@ -1,5 +1,7 @@
 //! The payload of a package as segments of 1 MiB: how many, how long, and the root over their hashes (RFC 6962 §2.1).
 
+use std::io::{self, Read};
+
 use crate::base::Digest;
 use crate::base::limits::SEGMENT_BYTES;
 use crate::tlog;
@@ -35,6 +37,24 @@ pub fn root_of(hashes: impl IntoIterator<Item = Digest>) -> Digest {
         root.append(hash);
     }
     root.root()
+}
+
+/// The root over the segments of what is read to its end, and how long that is; one segment in memory.
+pub fn read_root(mut from: impl Read) -> io::Result<(Digest, u64)> {
+    let (mut root, mut len) = (ListRoot::new(), 0);
+    let mut segment = Vec::new();
+    loop {
+        segment.clear();
+        let read = from
+            .by_ref()
+            .take(SEGMENT_BYTES)
+            .read_to_end(&mut segment)?;
+        if read == 0 {
+            return Ok((root.root(), len));
+        }
+        root.append(segment_hash(&segment));
+        len += read as u64;
+    }
 }
 
 /// Plaintext bytes of an age payload of this length: 16 bytes of nonce, then chunks of 64 KiB with 16 bytes of tag.

@@ -1,10 +1,12 @@
 //! The tar of a package (POSIX ustar with pax `path` and `size` where ustar cannot hold them): one way to write an entry, and a
-//! reader that takes only what this module would have written.
+//! reader that takes what this module would have written, and little else.
 //!
 //! Tar readers disagree about odd archives, and the disagreement has been used to show one file to a checker and another to a
-//! user. So an entry is read, encoded again, and compared byte for byte: there is nothing left to disagree about.
+//! user. So an entry is read, encoded again, and compared: name, kind, length and place of each file have one spelling. Left free
+//! is only what no reader takes any of these from (see [`Entry::read`]), so that archives of other writers pass.
 
 use std::io::{self, Read};
+use std::ops::Range;
 
 use crate::base::limits;
 
@@ -19,13 +21,21 @@ const OCTAL_11_MAX: u64 = 0o777_7777_7777;
 const PAX_BYTES_MAX: u64 = 2 * BLOCK + BLOCK;
 const BLOCK_LEN: usize = 512;
 const PAX_NAME: &str = "././@PaxHeader";
+/// What stands for a character that is not ASCII, in the name that readers without pax see.
+const NOT_ASCII: u8 = b'_';
+/// The checksum of a header block.
+const SUM: Range<usize> = 148..156;
+/// Device numbers, which a regular file does not have.
+const DEVICE: Range<usize> = 329..345;
+/// In the block before pax records: name, mode and ids; time; names of owner and group, device numbers and prefix.
+const PAX_FREE: [Range<usize>; 3] = [0..124, 136..148, 265..500];
 
 /// Why bytes are not the tar of a package.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TapeFault {
-    /// Reading failed, or the bytes end too early.
-    #[error("the archive cannot be read on: {0}")]
-    Read(#[from] io::Error),
+    /// The bytes end before the archive does.
+    #[error("the archive is cut off: it ends before its end blocks")]
+    Cut,
     /// Another kind of entry than a regular file: link, device, folder.
     #[error("the archive has an entry of type {0:?}; only regular files are allowed")]
     EntryType(char),
@@ -41,6 +51,17 @@ pub enum TapeFault {
     /// Bytes other than zero between two entries, or one lone zero block.
     #[error("the archive has stray bytes between entries")]
     Padding,
+}
+
+/// Why an entry was not read: the archive is at fault, or whatever it is read from.
+#[derive(Debug, thiserror::Error)]
+pub enum TapeError {
+    /// The archive.
+    #[error(transparent)]
+    Fault(#[from] TapeFault),
+    /// Its bytes did not come.
+    #[error("the archive cannot be read on: {0}")]
+    Source(#[from] io::Error),
 }
 
 /// One regular file of a tar.
@@ -95,15 +116,17 @@ impl Entry {
 
     /// Reads the blocks before the next content; `None` at the end of the archive. The caller reads the content and
     /// [`read_padding`] before it calls again.
-    pub fn read(from: &mut impl Read) -> Result<Option<Self>, TapeFault> {
-        let mut raw = read_block(from)?;
+    ///
+    /// Free are, in the block before pax records, everything but its type, length, magic and checksum; after pax records with a
+    /// path, which printable character other than `/` stands for one that is not ASCII; device numbers, as zeros or as NUL; and
+    /// how many zeros a checksum begins with.
+    pub fn read(from: &mut impl Read) -> Result<Option<Self>, TapeError> {
+        let mut raw = vec![0; BLOCK_LEN];
+        fill(from, &mut raw)?;
         if raw.iter().all(|byte| *byte == 0) {
-            let second = read_block(from)?;
-            return second
-                .iter()
-                .all(|byte| *byte == 0)
-                .then_some(None)
-                .ok_or(TapeFault::Padding);
+            fill(from, &mut raw)?;
+            let ends = raw.iter().all(|byte| *byte == 0);
+            return ends.then_some(None).ok_or(TapeFault::Padding.into());
         }
         let (mut path, mut size) = (None, None);
         if raw[156] == b'x' {
@@ -111,14 +134,14 @@ impl Entry {
                 .filter(|len| (1..=PAX_BYTES_MAX).contains(len))
                 .ok_or(TapeFault::Pax)?;
             let len = usize::try_from(len).map_err(|_| TapeFault::Pax)?;
-            raw.resize(BLOCK_LEN + len.next_multiple_of(BLOCK_LEN), 0);
-            from.read_exact(&mut raw[BLOCK_LEN..])?;
+            let padded = BLOCK_LEN + len.next_multiple_of(BLOCK_LEN);
+            raw.resize(padded + BLOCK_LEN, 0);
+            fill(from, &mut raw[BLOCK_LEN..])?;
             (path, size) = read_pax(&raw[BLOCK_LEN..BLOCK_LEN + len]).ok_or(TapeFault::Pax)?;
-            raw.extend(read_block(from)?);
         }
         let main = &raw[raw.len() - BLOCK_LEN..];
         if main[156] != b'0' {
-            return Err(TapeFault::EntryType(main[156].into()));
+            return Err(TapeFault::EntryType(main[156].into()).into());
         }
         let entry = Self {
             path: path.unwrap_or_else(|| joined_name(main)),
@@ -128,38 +151,83 @@ impl Entry {
             mtime: octal(&main[136..147]).ok_or_else(|| TapeFault::NotOurs(joined_name(main)))?,
         };
         if entry.size > limits::PAYLOAD_BYTES_MAX {
-            return Err(TapeFault::TooLarge(entry.size));
+            return Err(TapeFault::TooLarge(entry.size).into());
         }
-        if entry.head() == raw {
+        let wanted = entry.head();
+        if raw.len() == wanted.len() && is_spelled(&mut raw, &wanted, &entry.path) {
             Ok(Some(entry))
         } else {
-            Err(TapeFault::NotOurs(entry.path))
+            Err(TapeFault::NotOurs(entry.path).into())
         }
     }
+}
+
+/// Whether these blocks are the wanted ones, but for what is free.
+fn is_spelled(raw: &mut [u8], wanted: &[u8], path: &str) -> bool {
+    let main = wanted.len() - BLOCK_LEN;
+    if !is_summed(&raw[main..]) || main > 0 && !is_summed(&raw[..BLOCK_LEN]) {
+        return false;
+    }
+    if main > 0 {
+        raw[SUM].copy_from_slice(&wanted[SUM]);
+        for free in PAX_FREE {
+            raw[free.clone()].copy_from_slice(&wanted[free]);
+        }
+    }
+    let (block, wanted_block) = (&mut raw[main..], &wanted[main..]);
+    block[SUM].copy_from_slice(&wanted_block[SUM]);
+    if block[DEVICE].iter().all(|byte| *byte == 0) {
+        block[DEVICE].copy_from_slice(&wanted_block[DEVICE]);
+    }
+    if ustar_name(path).is_none() {
+        for (found, wanted) in block.iter_mut().zip(path.chars().take(100)) {
+            if !wanted.is_ascii() && found.is_ascii_graphic() && *found != b'/' {
+                *found = NOT_ASCII;
+            }
+        }
+    }
+    raw == wanted
+}
+
+/// Whether the checksum of a header block is right: six or seven octal digits, then NUL and spaces.
+fn is_summed(block: &[u8]) -> bool {
+    let sum: u64 = block.iter().map(|byte| u64::from(*byte)).sum();
+    let field = &block[SUM];
+    let spaces = u64::from(b' ') * field.len() as u64;
+    let sum = sum - field.iter().map(|byte| u64::from(*byte)).sum::<u64>() + spaces;
+    let digits = field.iter().position(|byte| matches!(byte, 0 | b' '));
+    let digits = digits.filter(|digits| matches!(digits, 6 | 7));
+    let ends = |digits: &usize| field[*digits..].iter().all(|byte| matches!(byte, 0 | b' '));
+    let digits = digits.filter(ends);
+    digits.and_then(|digits| octal(&field[..digits])) == Some(sum)
 }
 
 /// Reads the zeros after a content of `len` bytes.
-pub fn read_padding(from: &mut impl Read, len: u64) -> Result<(), TapeFault> {
-    let mut zeros = Vec::with_capacity(BLOCK_LEN);
-    let wanted = padded(len) - len;
-    let found = from.take(wanted).read_to_end(&mut zeros)?;
-    if found as u64 != wanted {
-        return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
-    }
+pub fn read_padding(from: &mut impl Read, len: u64) -> Result<(), TapeError> {
+    let mut zeros = [0; BLOCK_LEN];
+    let wanted = usize::try_from(padded(len) - len).unwrap_or(BLOCK_LEN);
+    fill(from, &mut zeros[..wanted])?;
     if zeros.iter().all(|byte| *byte == 0) {
         Ok(())
     } else {
-        Err(TapeFault::Padding)
+        Err(TapeFault::Padding.into())
     }
 }
 
-fn read_block(from: &mut impl Read) -> Result<Vec<u8>, TapeFault> {
-    let mut block = vec![0; BLOCK_LEN];
-    from.read_exact(&mut block)?;
-    Ok(block)
+/// Reads so many bytes. A source that ends before is an archive that is cut off.
+pub(super) fn fill(from: &mut impl Read, mut into: &mut [u8]) -> Result<(), TapeError> {
+    while !into.is_empty() {
+        match from.read(into) {
+            Ok(0) => return Err(TapeFault::Cut.into()),
+            Ok(read) => into = &mut into[read..],
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+    Ok(())
 }
 
-/// Eleven octal digits.
+/// A number in octal digits alone, at most 11 of them.
 fn octal(digits: &[u8]) -> Option<u64> {
     digits.iter().try_fold(0, |value, digit| match digit {
         b'0'..=b'7' => Some(value * 8 + u64::from(digit - b'0')),
@@ -201,7 +269,7 @@ fn ustar_name(path: &str) -> Option<(&str, &str)> {
 /// What a reader without pax support sees as the name.
 fn stand_in(path: &str) -> String {
     path.chars()
-        .map(|c| if c.is_ascii() { c } else { '_' })
+        .map(|c| if c.is_ascii() { c } else { NOT_ASCII.into() })
         .take(100)
         .collect()
 }
@@ -432,6 +500,72 @@ mod tests {
             pax[at..at + is.len()].copy_from_slice(is);
             assert!(read_back(&pax).is_err(), "{is:?}");
             pax = kept;
+        }
+    }
+
+    #[test]
+    fn what_other_writers_do_otherwise_is_taken() {
+        type Change = fn(&mut [u8]);
+        let free: [(&str, Change); 4] = [
+            ("no device numbers", |b| b[329..345].fill(0)),
+            ("question marks", |b| {
+                b[..100]
+                    .iter_mut()
+                    .filter(|it| **it == b'_')
+                    .for_each(|it| *it = b'?');
+            }),
+            ("a checksum of seven digits", |b| {
+                b.copy_within(148..154, 149);
+                b[148] = b'0';
+                b[155] = 0;
+            }),
+            ("a checksum and two spaces", |b| b[154..156].fill(b' ')),
+        ];
+        for wanted in entries() {
+            for (what, change) in free {
+                let is_sum = what.contains("checksum");
+                let mut head = rechecked(wanted.head(), |b| {
+                    if !is_sum {
+                        change(b);
+                    }
+                });
+                if is_sum {
+                    let main = head.len() - 512;
+                    change(&mut head[main..]);
+                }
+                assert_eq!(read_back(&head), Ok(Some(wanted.clone())), "{what}");
+            }
+        }
+        let wanted = entry("data/ü", 9 << 30, 7);
+        let mut head = wanted.head();
+        head[..100].fill(0);
+        head[..9].copy_from_slice(b"PaxHeader");
+        head[100..107].copy_from_slice(b"0000000");
+        head[136..147].copy_from_slice(b"15000000000");
+        head[329..345].fill(0);
+        let mut first = rechecked(head[..512].to_vec(), |_| ());
+        first.extend_from_slice(&head[512..]);
+        assert_eq!(read_back(&first), Ok(Some(wanted)));
+    }
+
+    #[test]
+    fn no_other_name_is_shown_to_readers_without_pax() {
+        let head = entry("data/ü", 5, 6).head();
+        for (what, name) in [
+            ("another", &b"data/x_"[..]),
+            ("a longer one", b"data/__"),
+            ("a shorter one", b"data/"),
+            ("a folder", b"data//"),
+            ("a control", b"data/\x1b"),
+            ("a space", b"data/ "),
+            ("bytes", b"data/\xff"),
+        ] {
+            let other = rechecked(head.clone(), |b| {
+                b[..100].fill(0);
+                b[..name.len()].copy_from_slice(name);
+            });
+            let fault = read_back(&other).unwrap_err();
+            assert!(fault.contains("not written"), "{what}: {fault}");
         }
     }
 

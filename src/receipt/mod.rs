@@ -2,7 +2,8 @@
 //!
 //! [`kind`] says of each kind who issues it, whether the other side signs too and what it may follow; [`body`] is what a
 //! receipt holds, and which fields a kind needs; [`chain`] reads, signs, verifies and links them; [`disclosure`] is what
-//! travels beside a receipt and is in it only as a salted digest, [`items`] what that says of single items; [`onward`] is what ties what is passed on to its first sender.
+//! travels beside a receipt and is in it only as a salted digest, [`items`] what that says of single items, and [`particulars`] all that stands beside a dispatch, each value of its type;
+//! [`onward`] is what ties what is passed on to its first sender.
 
 pub mod body;
 pub mod chain;
@@ -11,6 +12,7 @@ mod fault;
 pub mod items;
 pub mod kind;
 pub mod onward;
+pub mod particulars;
 pub mod parts;
 
 pub use body::{Receipt, Stamp};
@@ -20,6 +22,7 @@ pub use fault::ReceiptFault;
 pub use items::ItemsFault;
 pub use kind::{Issuer, Kind, Profile};
 pub use onward::OnwardFault;
+pub use particulars::{Particulars, ParticularsFault};
 pub use parts::{Head, Party, Pkg, Reason, Used};
 
 #[cfg(test)]

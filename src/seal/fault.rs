@@ -3,14 +3,15 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::base::AuthorityId;
+use crate::package::content::{ContentFault, Halt};
 use crate::package::header::HeaderFault;
 use crate::package::item_terms::ItemTermsFault;
 use crate::package::manifest::ManifestFault;
 use crate::package::path::PathFault;
-use crate::package::tape::TapeFault;
+use crate::package::tape::TapeError;
 use crate::policy::Action;
 use crate::seal::identity::IdentityFault;
+use crate::seal::plaintext;
 
 /// Why a package was not sealed, or its header or payload not opened.
 #[derive(Debug, thiserror::Error)]
@@ -110,9 +111,19 @@ pub enum SealError {
     Permit(Action),
 }
 
+impl SealError {
+    /// Whether sealed bytes that came do not decrypt.
+    pub fn is_undecryptable(&self) -> bool {
+        matches!(self, Self::Payload(e) if plaintext::is_undecryptable(e))
+    }
+}
+
 /// Why a plaintext was not unpacked. Nothing stays on disk.
 #[derive(Debug, thiserror::Error)]
 pub enum UnpackError {
+    /// The sender's: the content is not what was signed.
+    #[error("{0}")]
+    Content(#[from] ContentFault),
     /// The target cannot be the name of a new folder.
     #[error("{}: not the name of a new folder", .0.display())]
     Out(PathBuf),
@@ -139,124 +150,26 @@ pub enum UnpackError {
         /// Why.
         source: io::Error,
     },
-    /// The plaintext cannot be read or does not decrypt.
+    /// The plaintext does not come to its end; why, whoever decrypts it knows.
     #[error("the package cannot be read on: {0}")]
     Read(io::Error),
-    /// Not the tar of a package.
-    #[error("the package is malformed: {0}")]
-    Tape(#[from] TapeFault),
-    /// An entry whose name no item may have, or two of one name.
-    #[error("the package is malformed: {0}")]
-    Path(#[from] PathFault),
-    /// The entries are not those of a package, in their order.
-    #[error("the package is malformed: {wanted} expected, {found} found")]
-    Order {
-        /// What must come.
-        wanted: &'static str,
-        /// What came.
-        found: String,
-    },
-    /// More items or bytes than a package may have.
-    #[error("the package holds more than a package may hold ({0})")]
-    TooLarge(&'static str),
-    /// Bytes after the end.
-    #[error("the package is malformed: bytes follow its end")]
-    Trailing,
-    /// The manifest is not the one that the receipt names.
-    #[error("the manifest is not the one that the sender's receipt names: content mismatch")]
-    ManifestDigest,
-    /// The manifest is none.
-    #[error("the package is malformed: {0}")]
-    Manifest(#[from] ManifestFault),
-    /// The manifest names another sender or receiver.
-    #[error(
-        "the manifest is for an exchange from {from} to {to}, not for this one: content mismatch"
-    )]
-    Parties {
-        /// The sender that it names.
-        from: AuthorityId,
-        /// The receiver that it names.
-        to: AuthorityId,
-    },
-    /// The manifest's terms are not those of the receipt.
-    #[error("the terms in the manifest are not those of the sender's receipt: content mismatch")]
-    Terms,
-    /// Other items are under terms of their own than the sender has disclosed, or under other ones.
-    #[error(
-        "the terms of items in the manifest are not those that the sender has disclosed: content mismatch"
-    )]
-    ItemTerms,
-    /// An item differs from the manifest in name, length or digest, or is missing or extra.
-    #[error("item {0:?} is not as the manifest has it: content mismatch")]
-    Item(String),
-    /// A tag file of the bag does not follow from the manifest.
-    #[error("{0} does not agree with the manifest: content mismatch")]
-    Tag(&'static str),
     /// Items asked for that the package does not have.
     #[error("the package has no item {0}")]
     NoSuchItem(String),
 }
 
-impl UnpackError {
-    /// What of the package does not match what was signed, in one word; `None` where the package is not at fault.
-    pub const fn mismatch(&self) -> Option<&'static str> {
-        if !self.is_content_mismatch() {
-            return None;
+impl From<Halt<Self>> for UnpackError {
+    fn from(halt: Halt<Self>) -> Self {
+        match halt {
+            Halt::Content(fault) => Self::Content(fault),
+            Halt::Source(error) => Self::Read(error),
+            Halt::Sink(fault) => fault,
         }
-        Some(match self {
-            Self::ManifestDigest => "manifest-digest",
-            Self::Manifest(_) => "manifest",
-            Self::Parties { .. } => "manifest-parties",
-            Self::Terms => "manifest-terms",
-            Self::ItemTerms => "manifest-item-terms",
-            Self::Item(_) => "item",
-            Self::Tag(_) => "tag-file",
-            Self::Tape(_)
-            | Self::Path(_)
-            | Self::Order { .. }
-            | Self::TooLarge(_)
-            | Self::Trailing
-            | Self::Out(_)
-            | Self::Exists(_)
-            | Self::PartialExists(_)
-            | Self::PartialBusy(_)
-            | Self::NoSpace { .. }
-            | Self::Write { .. }
-            | Self::Read(_)
-            | Self::NoSuchItem(_) => "tar",
-        })
     }
+}
 
-    /// Whether the package itself is at fault: what was received does not match what was signed.
-    pub const fn is_content_mismatch(&self) -> bool {
-        match self {
-            Self::Tape(TapeFault::Read(_))
-            | Self::Out(_)
-            | Self::Exists(_)
-            | Self::PartialExists(_)
-            | Self::PartialBusy(_)
-            | Self::NoSpace { .. }
-            | Self::Write { .. }
-            | Self::Read(_)
-            | Self::NoSuchItem(_) => false,
-            Self::Tape(
-                TapeFault::EntryType(_)
-                | TapeFault::Pax
-                | TapeFault::TooLarge(_)
-                | TapeFault::NotOurs(_)
-                | TapeFault::Padding,
-            )
-            | Self::Path(_)
-            | Self::Order { .. }
-            | Self::TooLarge(_)
-            | Self::Trailing
-            | Self::ManifestDigest
-            | Self::Manifest(_)
-            | Self::Parties { .. }
-            | Self::Terms
-            | Self::ItemTerms
-            | Self::Item(_)
-            | Self::Tag(_) => true,
-        }
+impl From<TapeError> for UnpackError {
+    fn from(error: TapeError) -> Self {
+        Halt::from(error).into()
     }
 }

@@ -23,14 +23,14 @@ pub use fault::{SealError, UnpackError};
 pub use identity::{Identity, IdentityFault, check_recipient};
 pub use inputs::{Survey, survey};
 pub use names::find_items;
-pub use plaintext::{Plaintext, check_header};
+pub use plaintext::{Plaintext, check_header, is_undecryptable};
 pub use plan::{SealPlan, Sealed};
 pub use random::random;
 pub use rewrap::rewrap;
 pub use sandbox::{Sandbox, SandboxFault, sandbox};
 pub use sealing::{SMALL_BYTES_MAX, seal, seal_small};
 pub use tree::Target;
-pub use unpack::{Expect, Unpacked, unpack, unpack_items, unpack_rest};
+pub use unpack::{Unpacked, find_manifest, unpack, unpack_items, unpack_rest};
 
 #[cfg(test)]
 mod tests;

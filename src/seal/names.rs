@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::base::{Digest, Hasher};
-use crate::package::ItemPath;
+use crate::package::{ContentFault, ItemPath};
 use crate::seal::fault::UnpackError;
 use crate::seal::unpack;
 
@@ -34,9 +34,9 @@ pub fn find_items(
     let mut json = serde_json::Deserializer::from_reader(&mut reader);
     let read = search.deserialize(&mut json).and_then(|()| json.end());
     // What JSON does not stop at is of no use to anybody.
-    read.map_err(|_| UnpackError::ManifestDigest)?;
+    read.map_err(|_| ContentFault::ManifestDigest)?;
     if reader.into_inner().hasher.finish() != *manifest {
-        return Err(UnpackError::ManifestDigest);
+        return Err(ContentFault::ManifestDigest.into());
     }
     search.result()
 }

@@ -27,7 +27,8 @@ pub fn check_header(
     let file = Joined::new(header.to_vec(), Cursor::new(first_chunk))?;
     let mut plaintext = unwrap(file, &identity.0)?;
     let mut first = [0; 1];
-    plaintext.read(&mut first).map_err(SealError::Payload)?;
+    let read = plaintext.read(&mut first);
+    read.map_err(|e| SealError::Payload(blamed(e)))?;
     Ok(())
 }
 
@@ -51,7 +52,7 @@ fn unwrap<R: Read>(
             DecryptError::NoMatchingKeys => SealError::NotForUs,
             DecryptError::InvalidMac => SealError::Mac,
             DecryptError::UnknownFormat => HeaderFault::Version.into(),
-            DecryptError::Io(e) => SealError::Payload(e),
+            DecryptError::Io(e) => SealError::Payload(blamed(e)),
             DecryptError::DecryptionFailed
             | DecryptError::ExcessiveWork { .. }
             | DecryptError::InvalidHeader
@@ -101,7 +102,7 @@ impl<R: Read + Seek> Plaintext<R> {
         let mut file = Joined::new(header, payload)?;
         let sealed = file.payload_len().map_err(SealError::Payload)?;
         let len = plaintext_len(sealed)
-            .ok_or_else(|| SealError::Payload(io::ErrorKind::UnexpectedEof.into()))?;
+            .ok_or_else(|| SealError::Payload(blamed(io::ErrorKind::UnexpectedEof.into())))?;
         let stream = unwrap(file, &identity.0)?;
         Ok(Self { stream, len, at: 0 })
     }
@@ -127,7 +128,7 @@ fn plaintext_len(payload: u64) -> Option<u64> {
 
 impl<R: Read + Seek> Read for Plaintext<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.stream.read(buffer)?;
+        let read = self.stream.read(buffer).map_err(blamed)?;
         self.at += read as u64;
         Ok(read)
     }
@@ -144,10 +145,44 @@ impl<R: Read + Seek> Seek for Plaintext<R> {
             .filter(|target| *target <= self.len)
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "outside the plaintext"))?;
         if target != self.at {
-            self.at = self.stream.seek(SeekFrom::Start(target))?;
+            let sought = self.stream.seek(SeekFrom::Start(target));
+            self.at = sought.map_err(blamed)?;
         }
         Ok(self.at)
     }
+}
+
+/// The stored payload cannot be read: our own disk's doing.
+#[derive(Debug, thiserror::Error)]
+#[error("the stored payload cannot be read: {0}")]
+struct Stored(io::Error);
+
+/// The payload was read, and does not decrypt.
+#[derive(Debug, thiserror::Error)]
+#[error("the sealed bytes do not decrypt: {0}")]
+struct Undecryptable(io::Error);
+
+fn stored(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::Interrupted => error,
+        kind => io::Error::new(kind, Stored(error)),
+    }
+}
+
+/// Says of a failed read whether the stored bytes did not come, or came and do not decrypt.
+fn blamed(error: io::Error) -> io::Error {
+    if error.get_ref().is_some_and(|inner| inner.is::<Stored>()) {
+        error
+    } else {
+        io::Error::new(io::ErrorKind::InvalidData, Undecryptable(error))
+    }
+}
+
+/// Whether a [`Plaintext`] was not read because its sealed bytes do not decrypt. Any other failure is not of the bytes.
+pub fn is_undecryptable(error: &io::Error) -> bool {
+    error
+        .get_ref()
+        .is_some_and(|inner| inner.is::<Undecryptable>())
 }
 
 /// Header and payload, stored apart, as the one file that age reads.
@@ -174,8 +209,8 @@ impl<R> Joined<R> {
 
 impl<R: Seek> Joined<R> {
     fn payload_len(&mut self) -> io::Result<u64> {
-        let len = self.payload.seek(SeekFrom::End(0))?;
-        self.payload.seek(SeekFrom::Start(0))?;
+        let len = self.payload.seek(SeekFrom::End(0)).map_err(stored)?;
+        self.payload.seek(SeekFrom::Start(0)).map_err(stored)?;
         Ok(len)
     }
 }
@@ -187,7 +222,7 @@ impl<R: Read> Read for Joined<R> {
             .and_then(|at| self.header.get(at..));
         let read = match in_header {
             Some(mut rest) if !rest.is_empty() => rest.read(buffer)?,
-            Some(_) | None => self.payload.read(buffer)?,
+            Some(_) | None => self.payload.read(buffer).map_err(stored)?,
         };
         self.at += read as u64;
         Ok(read)
@@ -201,11 +236,12 @@ impl<R: Read + Seek> Seek for Joined<R> {
             SeekFrom::Current(0) => return Ok(self.at),
             SeekFrom::Start(at) => Some(at),
             SeekFrom::Current(by) => self.at.checked_add_signed(by),
-            SeekFrom::End(_) => Some(header + self.payload.seek(to)?),
+            SeekFrom::End(_) => Some(header + self.payload.seek(to).map_err(stored)?),
         };
         let target = target.ok_or(io::ErrorKind::InvalidInput)?;
         self.payload
-            .seek(SeekFrom::Start(target.saturating_sub(header)))?;
+            .seek(SeekFrom::Start(target.saturating_sub(header)))
+            .map_err(stored)?;
         self.at = target;
         Ok(target)
     }

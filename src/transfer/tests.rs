@@ -74,6 +74,20 @@ fn case() -> Disclosure {
     Disclosure::new([7; 16], disclosure::CASE, "DE/2026/000042")
 }
 
+/// What is disclosed beside every dispatch.
+fn beside() -> Vec<Disclosure> {
+    let digest = |name, of: &[u8]| Disclosure::new([8; 16], name, Digest::of(of).to_string());
+    vec![
+        case(),
+        digest(disclosure::MANIFEST, b"manifest"),
+        digest(disclosure::ITEM_ROOT, b"items"),
+    ]
+}
+
+fn texts() -> Vec<String> {
+    beside().iter().map(Disclosure::encode).collect()
+}
+
 fn len(inline: bool) -> u64 {
     if inline {
         4_096
@@ -103,7 +117,7 @@ fn dispatch(inline: bool) -> Receipt {
         Pkg::new(Digest::of(b"body"), Digest::of(HEADER), len(inline)),
         terms,
     )
-    .disclosing(&[case()])
+    .disclosing(&beside())
     .stamped(&stamp)
 }
 
@@ -141,7 +155,7 @@ fn consignment(dispatch: &Note, inline: bool) -> Consignment {
     Consignment {
         xid: Xid::from_bytes([9; 16]),
         dispatch: dispatch.clone(),
-        disclosures: vec![case().encode()],
+        disclosures: texts(),
         header: Some(Zeroizing::new(HEADER.to_vec())),
         segments: if inline { 1 } else { SEGMENTS },
         inline,
@@ -176,7 +190,7 @@ fn frame(kind: FrameKind) -> Frame {
         FrameKind::Knows => Frame::Knows(vec![0; 32]),
         FrameKind::Gossip => Frame::Gossip(b"note".to_vec()),
         FrameKind::Offer => Frame::Offer(signed(&dispatch(false)).bytes().to_vec()),
-        FrameKind::Disclosures => Frame::Disclosures(vec![case().encode()]),
+        FrameKind::Disclosures => Frame::Disclosures(texts()),
         FrameKind::Accept => Frame::Accept {
             missing: Ranges::all(1),
         },

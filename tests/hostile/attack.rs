@@ -66,7 +66,21 @@ pub(crate) fn case() -> Disclosure {
 }
 
 pub(crate) fn disclosures() -> Vec<u8> {
-    Frame::Disclosures(vec![case().encode()]).encode()
+    Frame::Disclosures(texts(&beside())).encode()
+}
+
+/// What every offer discloses.
+pub(crate) fn beside() -> Vec<Disclosure> {
+    let digest = |name, of: &str| Disclosure::new([7; 16], name, of.repeat(32));
+    vec![
+        case(),
+        digest(disclosure::MANIFEST, "ab"),
+        digest(disclosure::ITEM_ROOT, "cd"),
+    ]
+}
+
+pub(crate) fn texts(all: &[Disclosure]) -> Vec<String> {
+    all.iter().map(Disclosure::encode).collect()
 }
 
 /// A frame of any kind and length.
@@ -154,7 +168,7 @@ impl Attacker {
         );
         let xid = self.draw(&parties.0);
         let receipt = Receipt::dispatch(xid, parties.0, parties.1, pkg, terms)
-            .disclosing(&[case()])
+            .disclosing(&beside())
             .stamped(&stamp());
         Parcel {
             receipt,

@@ -68,7 +68,13 @@ impl World {
     /// The payload is durable: sign and commit the dispatch.
     pub(crate) fn dispatch(&mut self, node: usize, parcel: usize, xid: Xid) {
         let sent = self.sent[parcel].parcel.clone();
-        let disclosed = Disclosure::new(self.chance.bytes(), disclosure::CASE, "DE/2026/000042");
+        let digest = "ab".repeat(32);
+        let disclosed = [
+            (disclosure::CASE, "DE/2026/000042"),
+            (disclosure::MANIFEST, &digest),
+            (disclosure::ITEM_ROOT, &digest),
+        ];
+        let disclosed = disclosed.map(|(name, it)| Disclosure::new(self.chance.bytes(), name, it));
         let today = self.nodes[node].clock(self.begins, 0).date();
         let mut terms = Terms::new(
             "EIO".parse().expect("an instrument"),
@@ -88,7 +94,7 @@ impl World {
             Pkg::new(sent.body(), hdr, len),
             terms,
         )
-        .disclosing(std::slice::from_ref(&disclosed))
+        .disclosing(&disclosed)
         .stamped(&self.stamp(node));
         let note = match receipt.sign(&own.key) {
             Ok(note) => note,
@@ -104,7 +110,7 @@ impl World {
             body: sent.body(),
             segments,
             inline: sent.is_inline(),
-            disclosures: vec![disclosed.encode()],
+            disclosures: disclosed.iter().map(Disclosure::encode).collect(),
             dispatch: None,
             have: Ranges::empty(),
             attempts: 0,

@@ -5,13 +5,13 @@ use serde::Deserialize;
 use crate::api::client::{BundleFiles, CallFault, Client, Download, Upload, encode};
 use crate::api::types::{
     AcceptPeer, AddPeer, AnchorView, ApprovalView, AskConsent, AssignTeam, CardView, CaseView,
-    Closed, ConsentView, DestroyRequest, Destruction, DueView, Explanation, Forward, GrantConsent,
-    HoldRequest, HoldView, LogStatus, Mismatch, OnwardView, OpenRequest, Opening, PackageDetail,
-    PackageView, PeerView, Ping, PolicyView, ProofView, ReceiptDetail, ReceiptView, RefuseConsent,
-    Restrict, ReviewRequest, ReviewView, SealFinish, SealGrant, SealMany, SealRequest, Spooled,
-    Status, TransferView, UseReport, Verification, WaitMany, Waited, WaitingPolicy,
+    Closed, ConsentView, DestroyRequest, Destruction, DueView, Examination, Explanation, Forward,
+    GrantConsent, HoldRequest, HoldView, LogStatus, Mismatch, OnwardView, OpenRequest, Opening,
+    PackageDetail, PackageView, PeerView, Ping, PolicyView, ProofView, ReceiptDetail, ReceiptView,
+    RefuseConsent, Restrict, ReviewRequest, ReviewView, SealFinish, SealGrant, SealMany,
+    SealRequest, Spooled, Status, TransferView, UseReport, Verification, WaitMany, Waited,
+    WaitingPolicy,
 };
-use crate::base::Digest;
 use crate::policy::{Purpose, Role};
 
 /// Which packages to list; `None` is all.
@@ -318,8 +318,12 @@ impl Client {
             .await
     }
 
-    /// Has the sender told that what an opening gave is not what was signed.
-    pub async fn report_mismatch(&self, opening: &str, code: &str) -> Result<Digest, CallFault> {
+    /// Reports that what an opening gave is not what was signed; the daemon looks for itself.
+    pub async fn report_mismatch(
+        &self,
+        opening: &str,
+        code: &str,
+    ) -> Result<Examination, CallFault> {
         let mismatch = Mismatch {
             code: code.to_owned(),
         };

@@ -250,15 +250,22 @@ fn plaintext_is_read_by_ranges() {
     let opening = Opening {
         opening: "o/1".to_owned(),
         id: "00112233445566778899aabbccddeeff".parse().unwrap(),
-        from: "a.example".parse().unwrap(),
-        to: "b.example".parse().unwrap(),
-        terms: crate::policy::Terms::new(
-            "EIO".parse().unwrap(),
-            [crate::policy::Purpose::Prosecution],
-            "2031-12-31".parse().unwrap(),
-        ),
-        item_terms: Vec::new(),
-        manifest: Digest::of(b""),
+        expect: crate::package::Expect {
+            from: "a.example".parse().unwrap(),
+            to: "b.example".parse().unwrap(),
+            terms: crate::policy::Terms::new(
+                "EIO".parse().unwrap(),
+                [crate::policy::Purpose::Prosecution],
+                "2031-12-31".parse().unwrap(),
+            ),
+            item_terms: Vec::new(),
+            manifest: Digest::of(b""),
+            item_root: Digest::of(b""),
+            case: "C-1".to_owned(),
+            request: None,
+            title: None,
+            passed_on: false,
+        },
         plaintext_bytes: PLAINTEXT_BYTES as u64,
         opened_bytes: 0,
     };

@@ -2,10 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::{AuthorityId, Digest, Xid};
-use crate::package::ItemTerms;
+use crate::base::{Digest, Xid};
+use crate::package::Expect;
 use crate::policy::Ground;
-use crate::policy::terms::Terms;
 
 /// `POST /v1/packages/{id}/openings`
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -29,12 +28,42 @@ pub struct OpenRequest {
     pub export: bool,
 }
 
-/// `POST /v1/openings/{opening}/mismatch`: what was read is not what was signed; the sender is told.
+/// `POST /v1/openings/{opening}/mismatch`: what was read is not what was signed. The daemon examines the package for itself, and
+/// answers with an [`Examination`] as of some seconds later; the same call again asks how far it is.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mismatch {
     /// What does not match, in one word.
     pub code: String,
+}
+
+/// How the daemon's own examination of a package stands that was reported not to be what its sender signed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Examination {
+    /// It is under way; it goes on whether anybody asks or not.
+    Running,
+    /// The package is not what its sender signed: that is stated, and the sender is told.
+    Mismatch {
+        /// What does not match, in one word.
+        code: String,
+        /// The same in a sentence.
+        text: String,
+        /// SHA-256 of the bytes of the statement.
+        receipt: Digest,
+    },
+    /// It is what its sender signed: nothing is stated.
+    Good,
+    /// What is stored here is not what was received: nothing is stated, the sender is not at fault.
+    Altered {
+        /// In a sentence.
+        text: String,
+    },
+    /// Nothing can be said of it, and nothing is stated.
+    Unreadable {
+        /// Why.
+        text: String,
+    },
 }
 
 /// The permitted opening; its plaintext is read at `GET /v1/openings/{opening}/plaintext`, with `Range` or whole, or its age file at
@@ -45,17 +74,9 @@ pub struct Opening {
     pub opening: String,
     /// The package.
     pub id: Xid,
-    /// The sending authority, as signed.
-    pub from: AuthorityId,
-    /// The receiving authority, as signed.
-    pub to: AuthorityId,
-    /// The terms, as signed in the dispatch.
-    pub terms: Terms,
-    /// Items under terms of their own, as disclosed beside the dispatch.
-    #[serde(skip_serializing_if = "Vec::is_empty", default)]
-    pub item_terms: Vec<ItemTerms>,
-    /// SHA-256 of the manifest, as disclosed beside the dispatch.
-    pub manifest: Digest,
+    /// What its content must be, as signed in the dispatch and disclosed beside it.
+    #[serde(flatten)]
+    pub expect: Expect,
     /// Plaintext bytes.
     pub plaintext_bytes: u64,
     /// Bytes that it is for: of the items that were named, or all.

@@ -5,6 +5,7 @@ mod each;
 mod export;
 mod forward;
 mod items;
+mod mismatch;
 mod open;
 mod retention;
 mod send;

@@ -16,12 +16,15 @@ use crate::cli::Global;
 use crate::cli::failure::Failure;
 use crate::cli::folder;
 use crate::cli::interrupt::{self, Interrupts};
+use crate::cli::package::mismatch;
 use crate::cli::progress::{Progress, Unit};
 use crate::cli::terminal::Terminal;
 use crate::cli::text;
 use crate::policy::{Ground, Purpose};
-use crate::seal::{self, Expect, Sandbox, Target, UnpackError, Unpacked};
+use crate::seal::{self, Sandbox, Target, UnpackError, Unpacked};
 
+/// From this length on a package is judged by its manifest, which lies at its end, before all of it is read.
+const MANIFEST_FIRST_BYTES: u64 = 16 << 20;
 /// How long the end of an opening is waited for.
 const CLOSING: Duration = Duration::from_secs(10);
 
@@ -73,7 +76,7 @@ impl OpenArgs {
         let call = Call::confined(global, terminal, || confine(&self.out, terminal))?;
         let interrupts = Interrupts::hear(&call.remote, ignored)?;
         // Before anything is asked for: what cannot be written need not be opened.
-        let mut target = Target::create(&self.out).map_err(|e| unpack_failure(&e))?;
+        let mut target = Target::create(&self.out).map_err(|e| mismatch::local(&e))?;
         if self.resume {
             target.keep();
         }
@@ -89,22 +92,21 @@ impl OpenArgs {
         let asked = client.open_package(&self.id, &request);
         let opening = interrupts.call(&call.remote, asked)?;
         let unpacked = self.unpack(&call, &opening, (target, &interrupts));
-        if let Some(code) = unpacked.as_ref().err().and_then(Broke::mismatch) {
-            // What is wrong is not kept for another try.
-            drop(Target::create(&self.out));
-            // What was found is said below in any case.
-            drop(
-                call.remote
-                    .call(client.report_mismatch(&opening.opening, code)),
-            );
-        }
+        let unpacked = unpacked.map_err(|broke| match broke {
+            Broke::Unpacking(_) if interrupts.is_heard() => Failure::failed("interrupted", ""),
+            Broke::Unpacking(fault) => {
+                if matches!(fault, UnpackError::Content(_)) {
+                    // What is wrong is not kept for another try.
+                    drop(Target::create(&self.out));
+                }
+                mismatch::settled(&call, &opening, &fault)
+            }
+            Broke::Asking(failure) => failure,
+        });
         let closed = close(&call, &opening);
-        let unpacked = unpacked.map_err(|broke| {
+        let unpacked = unpacked.map_err(|failure| {
             let interrupted = interrupts.failure(self.what_stays(&closed));
-            interrupted.map_or_else(
-                || broke.failure(&call, opening.id),
-                |failure| failure.next(self.again()),
-            )
+            interrupted.map_or(failure, |interrupted| interrupted.next(self.again()))
         })?;
         let summary = Summary {
             r#type: "summary",
@@ -150,13 +152,7 @@ impl OpenArgs {
         opening: &Opening,
         (mut target, interrupts): (Target, &Interrupts),
     ) -> Result<Unpacked, Broke> {
-        let expect = Expect {
-            from: opening.from.clone(),
-            to: opening.to.clone(),
-            terms: opening.terms.clone(),
-            item_terms: opening.item_terms.clone(),
-            manifest_digest: opening.manifest,
-        };
+        let expect = &opening.expect;
         let resumes = target.claim(&format!("{} {}", opening.id, self.items.is_empty()))?;
         if !resumes
             && target
@@ -167,9 +163,14 @@ impl OpenArgs {
             return Err(UnpackError::NoSpace { path }.into());
         }
         let progress = Progress::start(call.terminal, "opening", Unit::Bytes, opening.opened_bytes);
+        let (client, runtime) = (call.remote.client().clone(), call.remote.runtime().clone());
+        let mut ranged = RemotePlaintext::new(client, runtime, opening, interrupts.stop());
         if self.items.is_empty() && !resumes {
+            if opening.plaintext_bytes > MANIFEST_FIRST_BYTES {
+                on_thread(|| seal::find_manifest(&mut ranged, expect))??;
+            }
             let asked = call.remote.client().plaintext(&opening.opening);
-            let download = interrupts.call(&call.remote, asked)?;
+            let download = interrupts.call(&call.remote, asked).map_err(refused)?;
             let reader = {
                 let _runtime = call.remote.runtime().enter();
                 download.into_reader(interrupts.stop())
@@ -179,10 +180,8 @@ impl OpenArgs {
                 done: 0,
                 progress,
             };
-            return Ok(on_thread(|| seal::unpack(counted, target, &expect))??);
+            return Ok(on_thread(|| seal::unpack(counted, target, expect))??);
         }
-        let (client, runtime) = (call.remote.client().clone(), call.remote.runtime().clone());
-        let ranged = RemotePlaintext::new(client, runtime, opening, interrupts.stop());
         let mut counted = Counted {
             from: ranged,
             done: 0,
@@ -190,9 +189,9 @@ impl OpenArgs {
         };
         let unpacked = on_thread(|| {
             if self.items.is_empty() {
-                seal::unpack_rest(&mut counted, target, &expect)
+                seal::unpack_rest(&mut counted, target, expect)
             } else {
-                seal::unpack_items(&mut counted, &self.items, target, &expect)
+                seal::unpack_items(&mut counted, &self.items, target, expect)
             }
         });
         Ok(unpacked??)
@@ -225,22 +224,12 @@ impl From<Failure> for Broke {
     }
 }
 
-impl Broke {
-    fn mismatch(&self) -> Option<&'static str> {
-        match self {
-            Self::Unpacking(fault) => fault.mismatch(),
-            Self::Asking(_) => None,
-        }
-    }
-
-    fn failure(self, call: &Call, id: Xid) -> Failure {
-        match self {
-            Self::Unpacking(fault) => {
-                let damage = matches!(fault, UnpackError::Read(_)).then(|| damage(call, id));
-                damage.flatten().unwrap_or_else(|| unpack_failure(&fault))
-            }
-            Self::Asking(failure) => failure,
-        }
+/// Why the plaintext is not given. That it does not decrypt is reported, so that the daemon finds out why.
+fn refused(failure: Failure) -> Broke {
+    if failure.error == "cannot-decrypt" {
+        Broke::Unpacking(UnpackError::Read(io::Error::other(failure)))
+    } else {
+        Broke::Asking(failure)
     }
 }
 
@@ -289,51 +278,6 @@ impl<R: Read> Read for Counted<R> {
     }
 }
 
-/// Why a package could not be read to its end, where what is stored here is not what was received any more: that is not its
-/// sender's doing.
-fn damage(call: &Call, id: Xid) -> Option<Failure> {
-    let id = id.to_string();
-    let verified = call.remote.client().verify_package(&id);
-    let verified = call.remote.call(verified).ok().filter(|it| !it.ok)?;
-    let text = format!(
-        "what is stored here of the package was altered: {}",
-        verified.faults.join("; ")
-    );
-    let next = "nothing was kept; restore the payload from a backup, and look at the disk: rogatory package verify ID";
-    Some(Failure::verification("payload-altered", text).next(next))
-}
-
-fn unpack_failure(fault: &UnpackError) -> Failure {
-    let text = fault.to_string();
-    if fault.is_content_mismatch() {
-        return Failure::verification("content-mismatch", text)
-            .next("nothing was kept; the sender is told by a signed statement, keep the package as evidence of it");
-    }
-    match fault {
-        UnpackError::NoSpace { .. } => Failure::storage("disk-full", text),
-        UnpackError::NoSuchItem(_) => Failure::absent("no-such-item", text),
-        UnpackError::Out(_) | UnpackError::Exists(_) | UnpackError::PartialExists(_) => {
-            Failure::usage("target-exists", text)
-        }
-        UnpackError::PartialBusy(_) => Failure::temporary("target-busy", text)
-            .next("wait until it has ended, or name another folder"),
-        UnpackError::Write { .. }
-        | UnpackError::Read(_)
-        | UnpackError::Tape(_)
-        | UnpackError::Path(_)
-        | UnpackError::Order { .. }
-        | UnpackError::TooLarge(_)
-        | UnpackError::Trailing
-        | UnpackError::ManifestDigest
-        | UnpackError::Manifest(_)
-        | UnpackError::Parties { .. }
-        | UnpackError::Terms
-        | UnpackError::ItemTerms
-        | UnpackError::Item(_)
-        | UnpackError::Tag(_) => Failure::failed("not-unpacked", text),
-    }
-}
-
 fn summary_text(summary: &Summary<'_>) -> String {
     let text = format!(
         "{} in {}, {}, every digest right",
@@ -347,26 +291,6 @@ fn summary_text(summary: &Summary<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn faults_have_their_exit_codes() {
-        for (fault, code) in [
-            (UnpackError::ManifestDigest, 7),
-            (UnpackError::Item("x".to_owned()), 7),
-            (UnpackError::Trailing, 7),
-            (
-                UnpackError::NoSpace {
-                    path: "x".to_owned(),
-                },
-                11,
-            ),
-            (UnpackError::NoSuchItem("x".to_owned()), 8),
-            (UnpackError::Exists(PathBuf::from("x")), 2),
-            (UnpackError::Read(io::ErrorKind::UnexpectedEof.into()), 1),
-        ] {
-            assert_eq!(unpack_failure(&fault).code, code, "{fault}");
-        }
-    }
 
     #[test]
     fn the_summary_of_an_opening() {

@@ -16,8 +16,8 @@ use tokio::sync::mpsc;
 
 use crate::api::server::{ApiFailure, Caller};
 use crate::api::types::{
-    Closed, Explanation, Mismatch, OpenRequest, Opening, PackageDetail, PackageView, TransferView,
-    Verification,
+    Closed, Examination, Explanation, Mismatch, OpenRequest, Opening, PackageDetail, PackageView,
+    TransferView, Verification,
 };
 use crate::base::Cursor;
 use crate::base::Digest;
@@ -307,8 +307,9 @@ pub(super) async fn mismatch(
     ConnectInfo(caller): ConnectInfo<Caller>,
     Path(name): Path<String>,
     Json(wish): Json<Mismatch>,
-) -> Answer<Digest> {
-    daemon.mismatch(&caller, &name, &wish.code).await.map(Json)
+) -> Answer<Examination> {
+    let examined = daemon.report_mismatch(&caller, &name, &wish.code);
+    examined.await.map(Json)
 }
 
 pub(super) async fn plaintext(

@@ -3,7 +3,6 @@
 use super::Next;
 use super::Receiver;
 use crate::base::limits;
-use crate::package::ItemTerms;
 use crate::package::segments;
 use crate::policy;
 use crate::policy::Action;
@@ -11,12 +10,10 @@ use crate::policy::Circumstances;
 use crate::policy::Facts;
 use crate::policy::Roles;
 use crate::receipt::Kind;
+use crate::receipt::Particulars;
 use crate::receipt::Pkg;
 use crate::receipt::Reason;
-use crate::receipt::Receipt;
 use crate::receipt::disclosure;
-use crate::receipt::items;
-use crate::receipt::onward;
 use crate::transfer::checks::Signed;
 use crate::transfer::checks::unexpected_kind;
 use crate::transfer::reception::{Admission, Known, ReceiverCommit, ReceiverOutput, Standing};
@@ -137,9 +134,9 @@ impl Receiver {
             .terms
             .clone()
             .ok_or_else(|| Fault::new("missing-field", "a dispatch has terms"))?;
-        let items = match disclosed_items(&offer.dispatch.receipt, &disclosures) {
-            Ok(items) => items,
-            Err(code) => return self.reject(now, offer, Reason::technical(code)),
+        let beside = match Particulars::read(&offer.dispatch.receipt, &disclosures) {
+            Ok(beside) => beside,
+            Err(fault) => return self.reject(now, offer, Reason::technical(&fault.code())),
         };
         let facts = Facts {
             action: Action::Admit,
@@ -154,7 +151,7 @@ impl Receiver {
             now: now.clock,
             circumstances: Circumstances::default(),
         };
-        let each = items.iter().map(|item| &item.terms);
+        let each = beside.item_terms.iter().map(|item| &item.terms);
         match policy::decide_all(&self.own.policy, &facts, each) {
             Ok(permit) => {
                 let xid = offer
@@ -189,15 +186,4 @@ impl Receiver {
         };
         Ok(self.commit(commit, then, State::Closing(Outcome::Ended)))
     }
-}
-
-/// The items under terms of their own; or what is wrong with them.
-fn disclosed_items(
-    dispatch: &Receipt,
-    disclosures: &[String],
-) -> Result<Vec<ItemTerms>, &'static str> {
-    let read = disclosure::check_against(&dispatch.sd, disclosures).map_err(|e| e.code())?;
-    let origin = onward::origin(dispatch, &read).map_err(|e| e.code())?;
-    let origin = origin.as_ref().map(|(_, first)| first);
-    items::item_terms(dispatch, origin, &read).map_err(|e| e.code())
 }

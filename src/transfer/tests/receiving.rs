@@ -26,7 +26,7 @@ fn fed(inputs: Vec<ReceiverInput>) -> (String, Vec<ReceiverOutput>) {
 fn offered(note: &[u8]) -> Vec<ReceiverInput> {
     vec![
         ReceiverInput::Frame(Frame::Offer(note.to_vec())),
-        ReceiverInput::Frame(Frame::Disclosures(vec![case().encode()])),
+        ReceiverInput::Frame(Frame::Disclosures(texts())),
         ReceiverInput::Known(None),
     ]
 }

@@ -53,6 +53,7 @@ fn every(attacker: &Attacker) -> Vec<Case> {
         offers::values(attacker),
         offers::notes(attacker),
         offers::disclosed(attacker),
+        offers::particulars(attacker),
         offers::refused(attacker),
         onward::offered(attacker),
         onward::items(attacker),

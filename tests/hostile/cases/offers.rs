@@ -5,7 +5,7 @@ use rogatory::identity::{Context, Note, SecretKey};
 use rogatory::receipt::{Disclosure, Receipt};
 use serde_json::{Value, json};
 
-use crate::attack::{Attacker, case, disclosures, minutes, raw};
+use crate::attack::{Attacker, beside, case, disclosures, minutes, raw, texts};
 use crate::broken;
 use crate::script::{Case, Say, Scene};
 
@@ -441,6 +441,60 @@ pub(crate) fn disclosed(attacker: &Attacker) -> Vec<Case> {
         "unexpected-frame",
         move |_| vec![Say::Bytes(twice.clone()), Say::Bytes(twice.clone())],
     ));
+    cases
+}
+
+/// Disclosures that are signed for and not what their names stand for: each is refused with a signed reason.
+pub(crate) fn particulars(attacker: &Attacker) -> Vec<Case> {
+    let text = json!("text");
+    let mut table = vec![
+        ("no-such-name", text.clone(), "disclosure-unexpected"),
+        ("actor", text.clone(), "disclosure-unexpected"),
+        ("receipt", text.clone(), "disclosure-unexpected"),
+        ("manifest", text.clone(), "manifest-malformed"),
+        ("manifest", json!("AB".repeat(32)), "manifest-malformed"),
+        ("item-root", json!("ab".repeat(31)), "item-root-malformed"),
+        ("offences", text, "offences-malformed"),
+        ("offences", json!(vec!["x"; 17]), "offences-malformed"),
+        ("persons", json!([7]), "persons-malformed"),
+        ("request", Value::Null, "request-malformed"),
+        ("necessity", json!("a\u{200b}b"), "necessity-malformed"),
+    ];
+    for bad in [
+        Value::Null,
+        json!(1),
+        json!(["C-1"]),
+        json!(""),
+        json!("a\u{1b}[2J"),
+        json!("a\0"),
+        json!("a\u{202e}b"),
+        json!("x".repeat(4_097)),
+    ] {
+        table.push(("case", bad, "case-malformed"));
+    }
+    let rejected = |what: String, want: &str, all: &[Disclosure]| {
+        let mut parcel = attacker.honest();
+        parcel.receipt.sd.clear();
+        parcel.receipt = parcel.receipt.disclosing(all);
+        let list = raw(17, &serde_json::to_vec(&texts(all)).unwrap());
+        Case::bytes(Scene::Offered, what, &format!("rejected:{want}"), list).of(parcel)
+    };
+    let mut cases: Vec<_> = table
+        .into_iter()
+        .map(|(name, value, want)| {
+            let mut all = beside();
+            all.retain(|it| it.name != name);
+            let what = format!("{name} disclosed as {value:.60}");
+            all.push(Disclosure::new([9; 16], name, value));
+            rejected(what, want, &all)
+        })
+        .collect();
+    for left_out in beside() {
+        let mut all = beside();
+        all.retain(|it| it.name != left_out.name);
+        let what = format!("{} not disclosed", left_out.name);
+        cases.push(rejected(what, &format!("{}-missing", left_out.name), &all));
+    }
     cases
 }
 

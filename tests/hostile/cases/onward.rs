@@ -8,7 +8,7 @@ use rogatory::receipt::{Disclosure, Kind, Party, Receipt, disclosure};
 use rogatory::wire::Frame;
 use serde_json::{Value, json};
 
-use crate::attack::{Attacker, Parcel, case, raw, stamp};
+use crate::attack::{self, Attacker, Parcel, raw, stamp, texts};
 use crate::script::{Case, Say, Scene, Stage};
 
 /// An authority of which the victim has never heard.
@@ -44,8 +44,9 @@ fn passing_on(
     });
     let along = Disclosure::new([5; 16], disclosure::ORIGIN, text);
     parcel.receipt = parcel.receipt.disclosing(std::slice::from_ref(&along));
-    let both = [case().encode(), along.encode()];
-    let list = raw(17, &serde_json::to_vec(&both).unwrap());
+    let mut all = attack::beside();
+    all.push(along);
+    let list = raw(17, &serde_json::to_vec(&texts(&all)).unwrap());
     Case::bytes(Scene::Offered, name, want, list).of(parcel)
 }
 
@@ -64,11 +65,8 @@ fn of_items(
     }
     let said = said.map(|value| Disclosure::new([6; 16], disclosure::ITEM_TERMS, value));
     parcel.receipt = parcel.receipt.disclosing(said.as_slice());
-    let all: Vec<_> = std::iter::once(case())
-        .chain(said)
-        .map(|it| it.encode())
-        .collect();
-    let list = raw(17, &serde_json::to_vec(&all).unwrap());
+    let all: Vec<_> = attack::beside().into_iter().chain(said).collect();
+    let list = raw(17, &serde_json::to_vec(&texts(&all)).unwrap());
     Case::bytes(Scene::Offered, name, want, list).of(parcel)
 }
 
