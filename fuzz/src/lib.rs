@@ -215,13 +215,20 @@ pub fn content(bytes: &[u8]) {
     let mut tar = Vec::new();
     for (path, text) in [
         (bag::DECLARATION, bag::DECLARATION_TEXT.as_bytes()),
-        (bag::INFO, b""),
-        (bag::PAYLOAD_MANIFEST, b""),
+        (bag::INFO, &b""[..]),
+        (bag::PAYLOAD_MANIFEST, &b""[..]),
         (bag::MANIFEST, bytes),
     ] {
         let size = text.len() as u64;
         let path = path.to_owned();
-        tar.extend(tape::Entry { path, size, mtime: 0 }.head());
+        tar.extend(
+            tape::Entry {
+                path,
+                size,
+                mtime: 0,
+            }
+            .head(),
+        );
         tar.extend(text);
         tar.resize(tar.len().next_multiple_of(512), 0);
     }
