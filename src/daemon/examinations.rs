@@ -227,7 +227,7 @@ impl Daemon {
         let (daemon, handle) = (Arc::clone(self), Handle::current());
         let judging = tokio::task::spawn_blocking(move || {
             let may = |stored: &Stored| daemon.may_go_on(&handle, stored);
-            let verdict = stored.content(&daemon.station.identity, payload, &may);
+            let verdict = stored.content(daemon.station.identity.as_ref(), payload, &may);
             match verdict {
                 // Whose fault it is depends on whether these are the bytes that the sender sent.
                 Verdict::Mismatch(fault) => stored.is_as_signed(fault, again, &may),
@@ -263,7 +263,7 @@ impl Stored {
     /// Judges the content by what its sender has signed and disclosed.
     fn content(
         &self,
-        identity: &Option<seal::Identity>,
+        identity: Option<&seal::Identity>,
         payload: impl Read + Seek,
         may: &dyn Fn(&Self) -> io::Result<()>,
     ) -> Verdict {

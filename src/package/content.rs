@@ -170,12 +170,13 @@ pub fn read<S: Sink>(
     fn read_over(from: &mut impl Read, bytes: u64) -> io::Result<()> {
         io::copy(&mut from.take(bytes), &mut io::sink()).map(drop)
     }
-    read_passing((from, read_over), expect, withheld, sink)
+    read_passing(from, read_over, expect, withheld, sink)
 }
 
 /// The same with a way of passing over bytes that are not to be read, which may end behind the last one.
 pub fn read_passing<R: Read, S: Sink>(
-    (from, pass): (R, fn(&mut R, u64) -> io::Result<()>),
+    from: R,
+    pass: fn(&mut R, u64) -> io::Result<()>,
     expect: &Expect,
     withheld: &[Range<u64>],
     sink: &mut S,

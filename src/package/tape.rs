@@ -126,7 +126,9 @@ impl Entry {
         if raw.iter().all(|byte| *byte == 0) {
             fill(from, &mut raw)?;
             let ends = raw.iter().all(|byte| *byte == 0);
-            return ends.then_some(None).ok_or(TapeFault::Padding.into());
+            return ends
+                .then_some(None)
+                .ok_or_else(|| TapeFault::Padding.into());
         }
         let (mut path, mut size) = (None, None);
         if raw[156] == b'x' {

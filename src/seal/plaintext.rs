@@ -163,15 +163,15 @@ struct Stored(io::Error);
 struct Undecryptable(io::Error);
 
 fn stored(error: io::Error) -> io::Error {
-    match error.kind() {
-        io::ErrorKind::Interrupted => error,
-        kind => io::Error::new(kind, Stored(error)),
+    if error.kind() == io::ErrorKind::Interrupted {
+        return error;
     }
+    io::Error::new(error.kind(), Stored(error))
 }
 
 /// Says of a failed read whether the stored bytes did not come, or came and do not decrypt.
 fn blamed(error: io::Error) -> io::Error {
-    if error.get_ref().is_some_and(|inner| inner.is::<Stored>()) {
+    if matches!(error.get_ref(), Some(inner) if inner.is::<Stored>()) {
         error
     } else {
         io::Error::new(io::ErrorKind::InvalidData, Undecryptable(error))
@@ -180,9 +180,7 @@ fn blamed(error: io::Error) -> io::Error {
 
 /// Whether a [`Plaintext`] was not read because its sealed bytes do not decrypt. Any other failure is not of the bytes.
 pub fn is_undecryptable(error: &io::Error) -> bool {
-    error
-        .get_ref()
-        .is_some_and(|inner| inner.is::<Undecryptable>())
+    matches!(error.get_ref(), Some(inner) if inner.is::<Undecryptable>())
 }
 
 /// Header and payload, stored apart, as the one file that age reads.

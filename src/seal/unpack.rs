@@ -49,7 +49,7 @@ pub fn unpack_rest(
     target.check_left_over(items.map(|item| (format!("{}{}", bag::PAYLOAD, item.path), item)))?;
     seek(plaintext, SeekFrom::Start(0))?;
     let mut files = Files { target, open: None };
-    let read = content::read_passing((plaintext, pass_over), expect, &[], &mut files)?;
+    let read = content::read_passing(plaintext, pass_over, expect, &[], &mut files)?;
     files.finish(read)
 }
 

@@ -38,13 +38,13 @@ fn examination(call: &Call, opening: &Opening, code: &str) -> Result<Examination
     let mut said = false;
     loop {
         let report = client.report_mismatch(&opening.opening, code);
-        match call.remote.call_unlimited(report)? {
-            Examination::Running if !said => {
-                call.terminal.note("the package is not as it must be; the daemon looks for itself, which takes as long as opening and goes on without this command");
-                said = true;
-            }
-            Examination::Running => {}
-            over => return Ok(over),
+        let examined = call.remote.call_unlimited(report)?;
+        if examined != Examination::Running {
+            return Ok(examined);
+        }
+        if !said {
+            call.terminal.note("the package is not as it must be; the daemon looks for itself, which takes as long as opening and goes on without this command");
+            said = true;
         }
     }
 }
