@@ -281,6 +281,10 @@ mod tests {
                 assert_eq!(got, Err(format!("{name}-malformed")), "{bad}");
             }
         }
+    }
+
+    #[test]
+    fn digests_and_lists_that_are_none_are_refused_by_name() {
         let digest = "ab".repeat(32);
         for name in ["manifest", "item-root"] {
             for bad in [

@@ -145,15 +145,16 @@ mod tests {
         }
     }
 
+    type Row = (
+        fn() -> UnpackError,
+        Result<Examination, Failure>,
+        u8,
+        &'static str,
+    );
+
     #[test]
     fn what_the_daemon_finds_decides() {
         let text = || "why".to_owned();
-        type Row = (
-            fn() -> UnpackError,
-            Result<Examination, Failure>,
-            u8,
-            &'static str,
-        );
         let item: fn() -> UnpackError = || ContentFault::Item("x".to_owned()).into();
         let table: [Row; 10] = [
             (item, Ok(mismatch()), 7, "content-mismatch"),

@@ -199,7 +199,7 @@ fn a_lying_manifest_is_the_senders_fault() {
         ("manifest", |m| m.items.clear()),
         ("manifest", |m| m.items[1].custody.clear()),
         ("manifest", |m| {
-            m.items[0].media_type = "\u{1b}[2J".to_owned()
+            m.items[0].media_type = "\u{1b}[2J".to_owned();
         }),
         ("manifest", |m| m.v = 2),
     ];
@@ -216,6 +216,12 @@ fn a_lying_manifest_is_the_senders_fault() {
         };
         check(&sealer, &broken);
     }
+}
+
+#[test]
+fn a_manifest_of_another_spelling_is_the_senders_fault() {
+    let sealer = Sealer::new();
+    let package = package(&sealer);
     let spelled = |json: &str| {
         let mut whole = entries(&sealer.tar(&package));
         whole[6] = entry(bag::MANIFEST, json.as_bytes(), 5);
@@ -276,10 +282,10 @@ fn what_is_disclosed_and_not_in_the_manifest_is_the_senders_fault() {
         ("item-root", |e| e.item_root = Digest::of(b"")),
         ("manifest-digest", |e| e.manifest = Digest::of(b"")),
         ("manifest-parties", |e| {
-            e.from = "x.example.ie".parse().unwrap()
+            e.from = "x.example.ie".parse().unwrap();
         }),
         ("manifest-parties", |e| {
-            e.to = "x.example.ie".parse().unwrap()
+            e.to = "x.example.ie".parse().unwrap();
         }),
         ("manifest-terms", |e| e.terms.use_report = true),
         ("manifest-item-terms", |e| {

@@ -279,7 +279,7 @@ fn a_plaintext_that_is_not_as_the_receipt_and_manifest_have_it_leaves_nothing() 
     for cut in (0..tar.len()).step_by(256) {
         check_unpack(&sealer, &tar[..cut], &expect, ("cut", "cut off"));
     }
-    let mut other = whole.clone();
+    let mut other = whole;
     other[0] = entry("bagit.txt", bag::DECLARATION_TEXT.as_bytes(), 5);
     unpack(&other.concat()[..], &sealer.path("time"), &expect).expect("a tag file has any time");
     unpack(&tar[..], &sealer.path("out"), &expect).unwrap();
