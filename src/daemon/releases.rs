@@ -450,7 +450,7 @@ mod tests {
 
     #[test]
     fn what_is_withheld_does_not_count_as_released() {
-        let one = std::slice::from_ref::<std::ops::Range<u64>>;
+        let one = std::slice::from_ref::<Range<u64>>;
         for (range, withheld, want) in [
             (0..10, &[][..], &[(0, 10)][..]),
             (0..10, one(&(2..4)), &[(0, 2), (4, 6)]),
