@@ -288,9 +288,12 @@ rm -rf "$WORK/de/state"
 cp -a "$WORK/backup" "$WORK/de/state"
 cp -a "$WORK/journal" "$journal"
 serve de
+confirm de
 gone "$WORK/de/state" "${lost[@]}"
 within 20 "the restored state is known to be too old, and signs nothing" holds de '.recovering != null' log status
-may 11 $officer "opens nothing of it" package open "$old" --purpose trial --justification x --out "$WORK/out.d/5"
+may 8 $officer "opens nothing of it" package open "$old" --purpose trial --justification x --out "$WORK/out.d/5" --json
+equal "because it is unreadable, which cannot be stated" destruction-unstated "$(jq -rs 'last | .error' "$WORK/err")"
+holds de 'any(.problems[]; .code == "destruction-unstated")' status || fail "status does not say so"
 equal "the receipt of its destruction stays with ie" destroyed "$(state ie "$old")"
 stop de
 stop ie

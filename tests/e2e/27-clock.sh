@@ -193,7 +193,7 @@ says 'own certificate: valid only from' "but it warns of the certificate"
 start de
 wait_serving de
 holds de '[.problems[].code] | contains(["clock-behind", "not-yet-valid"])' status || fail "status does not show both"
-expect 5 "no connection comes up" r ie peer ping de
+expect 6 "ie refuses a certificate of the future" r ie peer ping de
 confirm de
 within 60 "the papers are replaced" holds de 'all(.problems[]; .code != "not-yet-valid")' status
 within 60 "ie and de meet again" r ie peer ping de

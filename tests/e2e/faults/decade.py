@@ -223,7 +223,9 @@ class Decade:
         """Both have each other's newest revocation list, as operators see to it, and are connected."""
         if (self.today - self.contact).days > LIST_DAYS:
             for side, other in ((self.ie, self.de), (self.de, self.ie)):
-                self.run(side, "peer", "add", os.path.join(other.home, f"{other.name}.card"))
+                card = os.path.join(other.home, f"{other.name}.card")
+                crl = os.path.join(other.home, "state/renewed", f"{other.name}.crl")
+                self.run(side, "peer", "add", card, "--crl", crl)
         until(90, "ie and de meet", lambda: self.ie.reaches("de"), 0.2)
         self.contact = self.today
 
