@@ -96,7 +96,7 @@ async fn hear(session: &Session, said: Said) -> Result<Heard, Attempt> {
     let station = &session.station;
     let Said { note, xid, words } = said;
     // One at a time: two that follow the same statement must not both be answered.
-    let _turn = station.take_over(xid).await;
+    let turn = station.take_over(xid).await;
     let exchange = station.ledger.exchange(&xid).await;
     let exchange = exchange.map_err(|e| store_fault(&e))?;
     let Some(exchange) = exchange.filter(|row| row.peer == *session.peer_id()) else {
@@ -151,7 +151,7 @@ async fn hear(session: &Session, said: Said) -> Result<Heard, Attempt> {
         }));
         (ops, Frame::Done)
     };
-    match station.ledger.commit(ops).await {
+    match station.ledger.commit_holding(ops, turn.held()).await {
         Ok(_) => Ok(Ok((Some(xid), answer))),
         Err(fault @ (CommitFault::Full | CommitFault::Recovering)) => {
             Ok(Ok((None, Frame::Later(later(&fault)))))
@@ -415,7 +415,7 @@ async fn answered(
         (kind, Frame::Done) if kind != Kind::Destroyed => Ok(None),
         (Kind::Destroyed, Frame::Receipt(bytes)) => {
             // Stricter terms may have come while the answer was on its way: what was read before does not know them.
-            let _turn = station.take_over(exchange.xid).await;
+            let turn = station.take_over(exchange.xid).await;
             let now = station.ledger.exchange(&exchange.xid).await;
             let now = now.map_err(|e| store_fault(&e))?;
             let exchange = &now.ok_or_else(|| Attempt::Local(unknown()))?;
@@ -427,7 +427,7 @@ async fn answered(
             let ends = (&[Phase::DestructionSigned][..], Phase::Destroyed);
             let mut ops = step(session, exchange, (Kind::Destroyed, &both), ends);
             ops.push(Op::calm(exchange.xid));
-            station.ledger.commit(ops).await?;
+            station.ledger.commit_holding(ops, turn.held()).await?;
             Ok(Some(Outcome::Ended))
         }
         (_, other) => {

@@ -15,9 +15,10 @@ use crate::net::headercheck;
 use crate::net::inbox::Arrival;
 use crate::net::incoming::{Recording, known, row, store_fault};
 use crate::net::intake::Intake;
-use crate::net::intake::IntakeFault;
 use crate::net::intake::Taken;
 use crate::net::intake::discard_payload;
+use crate::net::intake::flush;
+use crate::net::intake::intake_fault;
 use crate::net::onward;
 use crate::net::outbound::Attempt;
 use crate::net::pace::Brake;
@@ -97,7 +98,8 @@ impl Work {
     async fn leave(self, session: &Session, settled: bool) {
         session.inbox.release(self.xid, settled);
         if let Some(intake) = self.intake {
-            intake.abandon(&session.station, self.xid).await;
+            let kept = self.turn.held();
+            intake.abandon(&session.station, self.xid, kept).await;
         }
         drop(self.admitted);
     }
@@ -190,6 +192,7 @@ impl Running<'_> {
         let Some(Work {
             intake: Some(intake),
             xid,
+            turn,
             ..
         }) = &mut self.work
         else {
@@ -210,7 +213,9 @@ impl Running<'_> {
                 intake.have.insert(segment);
                 let (have, listed) = (intake.have.clone(), intake.listed());
                 if let Some(due) = intake.due_progress() {
-                    self.flushes.spawn(flush(intake.sync(), station, xid, due));
+                    let kept = turn.held();
+                    let sync = intake.sync();
+                    self.flushes.spawn(flush(sync, station, (xid, due), kept));
                 }
                 if listed {
                     self.feed(ReceiverInput::Stored(have));
@@ -265,6 +270,8 @@ impl Running<'_> {
     async fn look_up(&mut self, xid: Xid) -> Result<ReceiverInput, Attempt> {
         let station = Arc::clone(self.station());
         let turn = station.take_over(xid).await;
+        // What became of the last commit may not be known then, and the payload not be touched that it names.
+        station.ledger.check()?;
         let meter = station.meter(xid);
         meter.slow_by(Brake::receiving(&station, &self.session.share));
         let active = meter.begin(station.instant());
@@ -319,7 +326,7 @@ impl Running<'_> {
         let Some(admitted) = admitted.map_err(|e| store_fault(&e))? else {
             return Ok(no_room("quota"));
         };
-        let intake = match Intake::open(&station, share, &exchange, kept).await {
+        let intake = match Intake::open(&station, share, &exchange, kept.clone()).await {
             Ok(intake) => intake,
             Err(e) if e.is_full() => return Ok(no_room(STORAGE_FULL)),
             Err(e) => return Err(intake_fault(&e)),
@@ -332,7 +339,7 @@ impl Running<'_> {
                 false,
             );
             let ops = vec![Op::Open(Box::new(exchange.clone())), dispatch];
-            match station.ledger.commit(ops).await {
+            match station.ledger.commit_holding(ops, kept).await {
                 Ok(_) => {}
                 Err(CommitFault::Full) => return Ok(no_room(STORAGE_FULL)),
                 Err(fault) => return Err(fault.into()),
@@ -433,7 +440,8 @@ impl Running<'_> {
             },
         };
         let (to, ops) = recording.ops(commit)?;
-        match station.ledger.commit(ops).await {
+        let kept = work.turn.held();
+        match station.ledger.commit_holding(ops, kept).await {
             Ok(_) => self.phase = Some(to),
             Err(CommitFault::Full) => return Ok(no_room(STORAGE_FULL)),
             Err(CommitFault::Recovering) => return Ok(no_room("recovering")),
@@ -458,18 +466,6 @@ impl Running<'_> {
     }
 }
 
-/// Makes segments durable, then records them: a kill before that makes the sender send them again.
-async fn flush(
-    sync: impl Future<Output = Result<(), IntakeFault>>,
-    station: Arc<Station>,
-    xid: Xid,
-    have: Ranges,
-) -> Result<(), Attempt> {
-    sync.await.map_err(|e| intake_fault(&e))?;
-    station.ledger.commit(vec![Op::Have { xid, have }]).await?;
-    Ok(())
-}
-
 async fn next_arrival(arrivals: Option<&mut mpsc::Receiver<Arrival>>) -> Option<Arrival> {
     match arrivals {
         Some(arrivals) => arrivals.recv().await,
@@ -488,12 +484,4 @@ async fn stopped(stop: Option<tokio_util::sync::CancellationToken>) {
 fn no_room(code: &str) -> ReceiverInput {
     let code = code.to_owned();
     ReceiverInput::NoRoom { code }
-}
-
-fn intake_fault(e: &IntakeFault) -> Attempt {
-    if e.is_broken() {
-        Attempt::Broken(e.to_string())
-    } else {
-        Attempt::Local(Fault::new("payload-unwritable", e.to_string()))
-    }
 }

@@ -12,9 +12,11 @@ use tokio::task::JoinSet;
 
 use crate::base::Digest;
 use crate::base::Ranges;
+use crate::base::Xid;
 use crate::base::limits;
 use crate::net::datastream::{list, payload, small_list, small_payload};
 use crate::net::inbox::Arrival;
+use crate::net::outbound::Attempt;
 use crate::net::share::Share;
 use crate::net::station::Held;
 use crate::net::station::Meter;
@@ -22,6 +24,7 @@ use crate::net::station::Station;
 use crate::store::DiskFault;
 use crate::store::Exchange;
 use crate::store::Incoming;
+use crate::store::Op;
 use crate::store::SegmentFault;
 use crate::transfer::Fault;
 use crate::wire::DataHead;
@@ -275,28 +278,21 @@ impl Intake {
     }
 
     /// The attempt is over: flushes what was written and records it, so that the next goes on from there.
-    pub(crate) async fn abandon(mut self, station: &Station, xid: crate::base::Xid) {
+    pub(crate) async fn abandon(mut self, station: &Arc<Station>, xid: Xid, kept: Held) {
         self.tasks.shutdown().await;
         if matches!(self.place, Place::Memory { .. }) || self.have.len() == self.recorded {
             return;
         }
         let have = self.have.clone();
-        if self.sync().await.is_ok() {
-            // If it cannot be recorded, these segments are sent again.
-            drop(
-                station
-                    .ledger
-                    .commit(vec![crate::store::Op::Have { xid, have }])
-                    .await,
-            );
-        }
+        // If it cannot be recorded, these segments are sent again.
+        drop(flush(self.sync(), Arc::clone(station), (xid, have), kept).await);
     }
 
     /// Drops payload and list.
     pub(crate) async fn discard(
         mut self,
         station: &Arc<Station>,
-        xid: crate::base::Xid,
+        xid: Xid,
         kept: Held,
     ) -> Result<(), IntakeFault> {
         self.tasks.shutdown().await;
@@ -307,7 +303,7 @@ impl Intake {
 /// Drops payload and list of an exchange that is no longer received.
 pub(crate) async fn discard_payload(
     station: &Arc<Station>,
-    xid: crate::base::Xid,
+    xid: Xid,
     kept: Held,
 ) -> Result<(), IntakeFault> {
     let station = Arc::clone(station);
@@ -317,6 +313,28 @@ pub(crate) async fn discard_payload(
         removed
     });
     Ok(joined(removed.await)??)
+}
+
+/// Makes segments durable, then records them: a kill before that makes the sender send them again.
+pub(crate) async fn flush(
+    sync: impl Future<Output = Result<(), IntakeFault>>,
+    station: Arc<Station>,
+    (xid, have): (Xid, Ranges),
+    kept: Held,
+) -> Result<(), Attempt> {
+    sync.await.map_err(|e| intake_fault(&e))?;
+    let ops = vec![Op::Have { xid, have }];
+    station.ledger.commit_holding(ops, kept).await?;
+    Ok(())
+}
+
+/// What ends the attempt because of it.
+pub(crate) fn intake_fault(e: &IntakeFault) -> Attempt {
+    if e.is_broken() {
+        Attempt::Broken(e.to_string())
+    } else {
+        Attempt::Local(Fault::new("payload-unwritable", e.to_string()))
+    }
 }
 
 fn joined<T>(outcome: Result<T, tokio::task::JoinError>) -> Result<T, IntakeFault> {
@@ -331,7 +349,6 @@ mod tests {
 
     use super::*;
     use crate::base::Timestamp;
-    use crate::base::Xid;
     use crate::identity::keys::{KeyName, Role, SecretKey};
     use crate::policy::PolicySet;
     use crate::store::Blobs;
@@ -407,5 +424,33 @@ mod tests {
         drop(thread);
         let turn = timeout(Duration::from_secs(20), next).await;
         assert!(turn.is_ok(), "the thread has ended");
+    }
+
+    /// Nor is it while a commit is under way: it may name the complete payload, which an attempt that did not see it would
+    /// take back for a part.
+    #[tokio::test]
+    async fn an_exchange_is_not_free_before_its_last_commit_is_seen() {
+        let dir = tempfile::tempdir().unwrap();
+        let station = station(dir.path());
+        let exchange = exchange(Xid::from_bytes([7; 16]));
+        let xid = exchange.xid;
+        let turn = station.take_over(xid).await;
+        // Somebody else writes: the ledger has to wait.
+        let other = rusqlite::Connection::open(dir.path().join("ledger.db")).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let ops = vec![Op::Open(Box::new(exchange))];
+        let commit = station.ledger.commit_holding(ops, turn.held());
+        let soon = timeout(Duration::from_millis(100), commit).await;
+        assert!(soon.is_err(), "it is under way");
+        drop(turn);
+        let next = station.take_over(xid);
+        tokio::pin!(next);
+        let soon = timeout(Duration::from_millis(100), &mut next).await;
+        assert!(soon.is_err(), "nobody waits for it, but it will be made");
+        other.execute_batch("ROLLBACK").unwrap();
+        let turn = timeout(Duration::from_secs(20), next).await;
+        assert!(turn.is_ok(), "it is made");
+        let seen = station.ledger.exchange(&xid).await.unwrap();
+        assert!(seen.is_some(), "and the next attempt sees it");
     }
 }

@@ -257,13 +257,13 @@ pub(crate) struct Turn {
     held: Held,
 }
 
-/// Keeps an exchange from the next stream that asks for it. Whatever still works on the exchange's files has one: a thread
-/// goes on after the task that began it was dropped.
+/// Keeps an exchange from the next stream that asks for it. Whatever still works on the exchange has one: a thread goes on with
+/// its files, and the ledger with a commit, after the task that began it was dropped.
 #[derive(Debug, Clone)]
 pub(crate) struct Held(#[expect(dead_code, reason = "held, not used")] Arc<OwnedMutexGuard<()>>);
 
 impl Turn {
-    /// For the threads that work on the exchange's files.
+    /// For the threads that work on the exchange's files, and for its commits.
     pub(crate) fn held(&self) -> Held {
         self.held.clone()
     }

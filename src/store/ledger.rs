@@ -156,6 +156,16 @@ impl Ledger {
     ///
     /// Dropping the future does not take the changes back once they are queued.
     pub async fn commit(&self, ops: Vec<Op>) -> Result<Commit, CommitFault> {
+        self.commit_holding(ops, ()).await
+    }
+
+    /// The same, and lets go of what is held only once these changes are made or never will be, even where whoever asked for
+    /// them has gone. If the ledger breaks, nobody knows which of both: [`Self::check`] fails before it is let go of.
+    pub async fn commit_holding(
+        &self,
+        ops: Vec<Op>,
+        held: impl Send + 'static,
+    ) -> Result<Commit, CommitFault> {
         let signs = |op: &Op| matches!(op, Op::Statement { logged: true, .. });
         if self.recovering.borrow().is_some() && ops.iter().any(signs) {
             return Err(CommitFault::Recovering);
@@ -166,7 +176,13 @@ impl Ledger {
         let room = Arc::clone(&self.room).acquire_many_owned(weight).await;
         let room = room.map_err(|_| self.ended())?;
         let (answer, answered) = oneshot::channel();
-        let batch = Batch { ops, room, answer };
+        let held = Box::new(held);
+        let batch = Batch {
+            ops,
+            room,
+            answer,
+            held,
+        };
         self.ask(Work::Batch(batch), answered).await
     }
 
@@ -199,6 +215,14 @@ impl Ledger {
         if self.work.send(Work::Close(done)).await.is_ok() {
             // An error means that the writer ended by itself, which is what was wanted.
             drop(ended.await);
+        }
+    }
+
+    /// Fails for ever once the disk has failed: what became of the last changes is known at the next start.
+    pub(crate) fn check(&self) -> Result<(), CommitFault> {
+        match self.broken.borrow().clone() {
+            None => Ok(()),
+            Some(why) => Err(CommitFault::Broken(why)),
         }
     }
 

@@ -68,11 +68,12 @@ pub(crate) enum Work {
     Close(oneshot::Sender<()>),
 }
 
-/// One caller's changes, the memory they were granted, and whom to tell.
+/// One caller's changes, the memory they were granted, whom to tell, and what must not be let go of before.
 pub(crate) struct Batch {
     pub(crate) ops: Vec<Op>,
     pub(crate) room: OwnedSemaphorePermit,
     pub(crate) answer: Answer<Commit>,
+    pub(crate) held: Box<dyn Send>,
 }
 
 /// What the thread lets others see.
@@ -204,10 +205,13 @@ impl Writer {
         let mut answers = Vec::with_capacity(batches.len());
         let mut rooms = Vec::with_capacity(batches.len());
         let mut todo = Vec::with_capacity(batches.len());
-        for Batch { ops, room, answer } in batches {
-            answers.push(answer);
-            rooms.push(room);
-            todo.push(ops);
+        // Let go of at the end: a ledger that breaks says so first.
+        let mut kept = Vec::with_capacity(batches.len());
+        for batch in batches {
+            answers.push(batch.answer);
+            rooms.push(batch.room);
+            todo.push(batch.ops);
+            kept.push(batch.held);
         }
         let outcome = self.with_reserve(|writer| writer.commit(&todo));
         drop(rooms);

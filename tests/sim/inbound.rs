@@ -476,7 +476,7 @@ impl World {
             }
             let stored = Self::dispatch_of(&row);
             task.waits = true;
-            return self.commit(node, Reply::Task(task.id), stored);
+            return self.commit_holding(node, xid, Reply::Task(task.id), stored);
         }
         let recorded = &row.have;
         if have != *recorded {
@@ -581,12 +581,12 @@ impl World {
             it.then = Some(Then::Moved { to, discard });
         }
         if early {
-            self.commit(node, Reply::Nobody, ops);
+            self.commit_holding(node, xid, Reply::Nobody, ops);
             self.feed(node, task, ReceiverInput::Committed);
             return;
         }
         task.waits = true;
-        self.commit(node, Reply::Task(task.id), ops);
+        self.commit_holding(node, xid, Reply::Task(task.id), ops);
     }
 
     fn moved_on(

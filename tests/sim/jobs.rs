@@ -364,7 +364,7 @@ impl World {
             self.flush_file(node, inode, "flushes segments")?;
         }
         let op = Op::Have(job.xid, have.clone());
-        self.commit(node, Reply::Nobody, vec![op]);
+        self.commit_holding(node, job.xid, Reply::Nobody, vec![op]);
         if let Some(task) = task {
             self.say(node, *task, Taken::Flushed);
         }

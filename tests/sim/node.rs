@@ -64,12 +64,21 @@ pub(crate) enum Reply {
     Nobody,
 }
 
+/// One caller's changes.
+#[derive(Clone)]
+pub(crate) struct Batch {
+    pub(crate) reply: Reply,
+    /// The exchange that is not free before they are made, and under which number they hold it.
+    pub(crate) holds: Option<(Xid, u32)>,
+    pub(crate) ops: Vec<Op>,
+}
+
 /// What a process holds in memory.
 #[derive(Default)]
 pub(crate) struct Live {
     pub(crate) tasks: BTreeMap<u32, Task>,
-    pub(crate) queue: Vec<(Reply, Vec<Op>)>,
-    pub(crate) writing: Vec<(Reply, Vec<Op>)>,
+    pub(crate) queue: Vec<Batch>,
+    pub(crate) writing: Vec<Batch>,
     pub(crate) couriers: BTreeMap<usize, Courier>,
     pub(crate) turns: BTreeMap<Xid, Turn>,
     pub(crate) streams: BTreeMap<u32, InStream>,
@@ -98,6 +107,7 @@ pub(crate) struct Courier {
 pub(crate) struct Turn {
     pub(crate) newest: u32,
     pub(crate) task: Option<u32>,
+    /// Threads and commits that go on without it.
     pub(crate) jobs: BTreeSet<u32>,
     pub(crate) waiting: VecDeque<u32>,
 }

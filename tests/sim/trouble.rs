@@ -146,7 +146,7 @@ impl World {
         let at = self.at(node);
         self.nodes[node].up = false;
         let live = std::mem::take(&mut self.nodes[node].live);
-        let unmade = live.writing.iter().any(|(_, ops)| !ops.is_empty());
+        let unmade = live.writing.iter().any(|batch| !batch.ops.is_empty());
         if unmade {
             // A commit under way has happened or it has not.
             if self.chance.one_in(2) {

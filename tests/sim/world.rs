@@ -10,7 +10,7 @@ use crate::checks::Checks;
 use crate::figures::Figures;
 use crate::jobs::Job;
 use crate::ledger::{Op, Unmade};
-use crate::node::{Answer, At, Item, Node, Reply, Taken};
+use crate::node::{Answer, At, Batch, Item, Node, Reply, Taken};
 use crate::plant::Plant;
 use crate::scene::{FAULTS_UNTIL_MS, Mischief, PEACE_MS, Scene};
 use crate::trace::Trace;
@@ -345,7 +345,22 @@ impl World {
 
     /// Queues changes for the ledger.
     pub(crate) fn commit(&mut self, node: usize, reply: Reply, ops: Vec<Op>) {
-        self.nodes[node].live.queue.push((reply, ops));
+        let holds = None;
+        let batch = Batch { reply, holds, ops };
+        self.nodes[node].live.queue.push(batch);
+        self.write_group(node);
+    }
+
+    /// Queues changes for the ledger; the exchange is not free before they are made or never will be.
+    pub(crate) fn commit_holding(&mut self, node: usize, xid: Xid, reply: Reply, ops: Vec<Op>) {
+        let holds = (self.plant != Some(Plant::TurnWithoutCommits)).then(|| (xid, self.number()));
+        let live = &mut self.nodes[node].live;
+        if let Some((_, id)) = holds
+            && let Some(turn) = live.turns.get_mut(&xid)
+        {
+            turn.jobs.insert(id);
+        }
+        live.queue.push(Batch { reply, holds, ops });
         self.write_group(node);
     }
 
@@ -366,12 +381,12 @@ impl World {
         let results = if room {
             self.make(at.node, &group)
         } else {
-            let full = |(reply, _): &(Reply, _)| (*reply, Err(Unmade::Full));
+            let full = |batch: &Batch| (batch.reply, Err(Unmade::Full));
             group.iter().map(full).collect()
         };
         // The changes are made; what is in `writing` keeps the next group back until these are answered.
-        for (_, ops) in &mut self.nodes[at.node].live.writing {
-            ops.clear();
+        for batch in &mut self.nodes[at.node].live.writing {
+            batch.ops.clear();
         }
         let wait = self.disk_ms(at.node);
         self.after(wait, Event::Answered(at, results));
@@ -382,7 +397,7 @@ impl World {
     pub(crate) fn make(
         &mut self,
         node: usize,
-        group: &[(Reply, Vec<Op>)],
+        group: &[Batch],
     ) -> Vec<(Reply, Result<(), Unmade>)> {
         self.figures.groups += 1;
         self.checks.dirty = true;
@@ -390,8 +405,8 @@ impl World {
         let mut results = Vec::new();
         let before = self.nodes[node].ledger.size();
         self.plant_before_group(node);
-        for (reply, ops) in group {
-            let ops = self.planted_ops(ops);
+        for batch in group {
+            let ops = self.planted_ops(&batch.ops);
             let made = self.nodes[node]
                 .ledger
                 .commit(&ops, &name, &mut self.chance);
@@ -399,7 +414,7 @@ impl World {
                 self.now,
                 format_args!("n{node} {} changes {made:?}", ops.len()),
             );
-            results.push((*reply, made));
+            results.push((batch.reply, made));
         }
         let size = self.nodes[node].ledger.size();
         if size > before && !self.nodes[node].live.checkpoint_due && self.nodes[node].up {
@@ -411,7 +426,7 @@ impl World {
     }
 
     fn answered(&mut self, node: usize, results: Vec<(Reply, Result<(), Unmade>)>) -> Alive {
-        self.nodes[node].live.writing.clear();
+        let made = std::mem::take(&mut self.nodes[node].live.writing);
         for (reply, result) in results {
             self.effect(node, "hears that a commit is done")?;
             match reply {
@@ -425,6 +440,9 @@ impl World {
                 }
                 Reply::Checkpoint | Reply::Nobody => {}
             }
+        }
+        for (xid, id) in made.into_iter().filter_map(|batch| batch.holds) {
+            self.release(node, &xid, None, Some(id));
         }
         self.write_group(node);
         Ok(())

@@ -96,6 +96,15 @@ async fn a_full_disk_is_waited_out() {
     ledger.close().await;
 }
 
+/// Tells, when it is let go of, whether the ledger is known to be broken.
+struct Kept(Ledger, std::sync::mpsc::Sender<bool>);
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.1.send(self.0.check().is_err()).unwrap();
+    }
+}
+
 #[tokio::test]
 async fn after_any_other_failure_nothing_is_written() {
     let dir = tempfile::tempdir().unwrap();
@@ -113,11 +122,17 @@ async fn after_any_other_failure_nothing_is_written() {
         key: "k".to_owned(),
         value: Vec::new(),
     };
+    let (tell, told) = std::sync::mpsc::channel();
+    let kept = Kept(ledger.clone(), tell);
     let both = tokio::join!(
-        ledger.commit(vec![statement(1, b"2", true)]),
+        ledger.commit_holding(vec![statement(1, b"2", true)], kept),
         ledger.commit(vec![meta()])
     );
     assert!(broken(both.0) && broken(both.1));
+    assert!(
+        told.recv().unwrap(),
+        "it is broken before anything is let go of"
+    );
     let why = waiting.await.unwrap();
     assert!(why.contains("no such table"), "{why}");
     db.execute_batch("ALTER TABLE elsewhere RENAME TO leaf")
