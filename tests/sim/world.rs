@@ -353,14 +353,13 @@ impl World {
 
     /// Queues changes for the ledger; the exchange is not free before they are made or never will be.
     pub(crate) fn commit_holding(&mut self, node: usize, xid: Xid, reply: Reply, ops: Vec<Op>) {
-        let id = self.number();
+        let holds = (self.plant != Some(Plant::TurnWithoutCommits)).then(|| (xid, self.number()));
         let live = &mut self.nodes[node].live;
-        if self.plant != Some(Plant::TurnWithoutCommits)
+        if let Some((_, id)) = holds
             && let Some(turn) = live.turns.get_mut(&xid)
         {
             turn.jobs.insert(id);
         }
-        let holds = Some((xid, id));
         live.queue.push(Batch { reply, holds, ops });
         self.write_group(node);
     }
