@@ -137,7 +137,7 @@ pub enum UnpackError {
     #[error("{}: another opening is writing there", .0.display())]
     PartialBusy(PathBuf),
     /// The target's file system is full.
-    #[error("{path}: no space left; nothing was kept, make room and try again")]
+    #[error("{path}: no space left; make room and try again")]
     NoSpace {
         /// What was being written.
         path: String,

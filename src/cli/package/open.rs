@@ -106,7 +106,10 @@ impl OpenArgs {
         let closed = close(&call, &opening);
         let unpacked = unpacked.map_err(|failure| {
             let interrupted = interrupts.failure(&self.what_stays(&closed));
-            interrupted.map_or(failure, |interrupted| interrupted.next(self.again()))
+            match interrupted {
+                Some(interrupted) => interrupted.next(self.again()),
+                None => self.with_rest(failure),
+            }
         })?;
         let summary = Summary {
             r#type: "summary",
@@ -138,6 +141,16 @@ impl OpenArgs {
         }
     }
 
+    /// Says of a failure what it leaves decrypted on the disk.
+    fn with_rest(&self, mut failure: Failure) -> Failure {
+        let partial = folder::partial(&self.out);
+        if self.resume && partial.exists() {
+            let stays = "what is whole stays, decrypted, in";
+            failure.message = format!("{}; {stays} {}", failure.message, partial.display());
+        }
+        failure
+    }
+
     fn again(&self) -> &'static str {
         if self.resume {
             "give the command again: it goes on from there; or remove that folder"
@@ -153,7 +166,9 @@ impl OpenArgs {
         (mut target, interrupts): (Target, &Interrupts),
     ) -> Result<Unpacked, Broke> {
         let expect = &opening.expect;
-        let resumes = target.claim(&format!("{} {}", opening.id, self.items.is_empty()))?;
+        let (id, whole, purpose) = (opening.id, self.items.is_empty(), self.purpose);
+        // What left for another purpose is not taken over: its statement says what it was for.
+        let resumes = target.claim(&format!("{id} {whole} {purpose} {:?}", self.exception))?;
         if !resumes
             && target
                 .room()
