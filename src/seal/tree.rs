@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fd::OwnedFd;
 use rustix::fs::{
-    AtFlags, Dir, FlockOperation, Mode, OFlags, RenameFlags, ResolveFlags, Timespec, Timestamps,
+    AtFlags, Dir, FileType, FlockOperation, Mode, OFlags, RenameFlags, ResolveFlags, Timespec,
+    Timestamps,
 };
 use rustix::io::Errno;
 
@@ -87,7 +88,13 @@ impl Target {
         };
         let open = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
         let mark = if is_left_over {
-            beneath(&root, MARK, open).map_err(foreign)?
+            let mark = beneath(&root, MARK, open | OFlags::NONBLOCK).map_err(foreign)?;
+            if !is_private(&root, FileType::Directory).map_err(failed)?
+                || !is_private(&mark, FileType::RegularFile).map_err(failed)?
+            {
+                return Err(UnpackError::PartialExists(path));
+            }
+            mark
         } else {
             let made = beneath(&root, MARK, open | OFlags::CREATE | OFlags::EXCL);
             made.map_err(failed)?
@@ -272,6 +279,16 @@ fn is_still(
         Err(Errno::NOENT) => Ok(false),
         Err(other) => Err(other),
     }
+}
+
+/// Whether it is of this kind, and nobody else can have made it or can change it.
+fn is_private(file: &OwnedFd, kind: FileType) -> rustix::io::Result<bool> {
+    let stat = rustix::fs::fstat(file)?;
+    let is_own = stat.st_uid == rustix::process::geteuid().as_raw();
+    let is_closed = !Mode::from_raw_mode(stat.st_mode).intersects(Mode::RWXG | Mode::RWXO);
+    let is_kind = FileType::from_raw_mode(stat.st_mode) == kind;
+    let has_one_name = kind == FileType::Directory || stat.st_nlink == 1;
+    Ok(is_own && is_closed && is_kind && has_one_name)
 }
 
 /// Removes beneath a folder every file but its mark and those that stay, and every folder that is empty then.

@@ -87,23 +87,27 @@ pub(super) fn follow_instructions(stage: &Stage, bundle: &Path) -> Result<u64, F
         }
         let output = stage.output(Command::new("sh").args(["-c", command]).current_dir(bundle))?;
         let said = String::from_utf8_lossy(&output.stdout);
-        let signature = command.starts_with("openssl ");
-        if !output.status.success()
-            || (signature && !said.contains("Signature Verified Successfully"))
-        {
+        good += count(said.matches("Signature Verified Successfully"));
+        if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
             let text = format!("{command}: {}: {}", output.status, said.trim_end());
             return Err(Failure::verification("not-verified", text));
         }
-        good += u64::from(signature);
     }
-    if good == 0 {
-        return Err(Failure::verification(
-            "not-verified",
-            format!("{} names no signature to check", path.display()),
-        ));
+    let signatures = fs::read_dir(bundle.join("signatures"));
+    let signatures = count(signatures.map_err(|e| differs(bundle, &e.to_string()))?);
+    if good == 0 || good != signatures {
+        let text = format!(
+            "by {}, {good} of {signatures} signatures are good",
+            path.display()
+        );
+        return Err(Failure::verification("not-verified", text));
     }
     Ok(good)
+}
+
+fn count(all: impl Iterator) -> u64 {
+    u64::try_from(all.count()).unwrap_or(u64::MAX)
 }
 
 /// The indented lines that begin with one of the programs.
@@ -112,7 +116,7 @@ fn commands(text: &str) -> impl Iterator<Item = &str> {
         .filter(|line| line.starts_with("  "))
         .map(str::trim)
         .filter(|line| {
-            ["openssl ", "sha256sum ", "python3 "]
+            ["(set -e; ", "sha256sum ", "python3 "]
                 .iter()
                 .any(|program| line.starts_with(program))
         })
@@ -148,13 +152,13 @@ mod tests {
 
     #[test]
     fn commands_are_taken_as_they_stand() {
-        let text = "Run these:\n\n   sha256sum -c manifest-sha256.txt\n\nopenssl is a program\n   openssl pkeyutl -verify\n   rm -rf x\n";
+        let text = "Run these:\n\n   sha256sum -c manifest-sha256.txt\n\npython3 is a program\n   (set -e; openssl pkeyutl -verify)\n   rm -rf x\n";
         let found: Vec<_> = commands(text).collect();
         assert_eq!(
             found,
             [
                 "sha256sum -c manifest-sha256.txt",
-                "openssl pkeyutl -verify"
+                "(set -e; openssl pkeyutl -verify)"
             ]
         );
     }

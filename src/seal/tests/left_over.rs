@@ -135,6 +135,51 @@ fn two_do_not_fill_one_folder() {
 }
 
 #[test]
+fn what_others_can_have_made_or_can_change_is_not_taken_over() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let sealer = Sealer::new();
+    let out = sealer.path("out");
+    let (partial, mark) = (sealer.path("out.partial"), tree_mark(&sealer));
+    let plant = |folder: u32, file: u32| {
+        fs::create_dir(&partial).unwrap();
+        fs::write(&mark, "x").unwrap();
+        fs::set_permissions(&partial, fs::Permissions::from_mode(folder)).unwrap();
+        fs::set_permissions(&mark, fs::Permissions::from_mode(file)).unwrap();
+    };
+    let refused = |what: &str| {
+        let fault = Target::create(&out).map(drop).unwrap_err();
+        let is_foreign = matches!(fault, UnpackError::PartialExists(_));
+        assert!(is_foreign, "{what}: {fault}");
+        fs::remove_dir_all(&partial).unwrap();
+    };
+    plant(0o777, 0o600);
+    refused("a folder that all can write");
+    plant(0o700, 0o666);
+    refused("a mark that all can write");
+    plant(0o700, 0o600);
+    fs::hard_link(&mark, sealer.path("precious")).unwrap();
+    refused("a mark with a second name");
+    assert_eq!(fs::read(sealer.path("precious")).unwrap(), b"x");
+    plant(0o700, 0o600);
+    fs::remove_file(&mark).unwrap();
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        &mark,
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
+        0,
+    )
+    .unwrap();
+    refused("a pipe for a mark");
+    plant(0o700, 0o600);
+    drop(Target::create(&out).unwrap());
+}
+
+fn tree_mark(sealer: &Sealer) -> PathBuf {
+    sealer.path("out.partial").join(".rogatory-opening")
+}
+
+#[test]
 fn names_are_found_in_a_manifest_without_reading_it_whole() {
     let sealer = Sealer::new();
     let package = sealer.seal(&sealer.dossier()).unwrap();
