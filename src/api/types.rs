@@ -400,6 +400,9 @@ pub struct ReceiptView {
     /// The ETSI EN 319 522 event, where there is one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub event: Option<String>,
+    /// The most bytes that have left, of an opening.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub released: Option<u64>,
 }
 
 /// `GET /v1/receipts/{seq}`

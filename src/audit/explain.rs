@@ -177,7 +177,9 @@ fn stated(receipt: &Receipt) -> String {
         Kind::Approval => "a second person approved or rejected what takes two",
         Kind::Order => "a person ordered a hold, its end, a review, or the team of a case",
         Kind::CardAdopted => "an authority accepted the card of another",
-        Kind::ClockStep => "an authority's clock was set",
+        Kind::ClockStep => {
+            "an authority no longer goes by its machine's clock, or goes by it again"
+        }
         Kind::KeyAnnounce => "an authority's keys came into use",
         Kind::PolicyAdopted => "a policy came into force",
         Kind::Recovered => "an authority works again on a restored ledger",

@@ -204,7 +204,7 @@ impl Log {
             Outcome::Bad
         } else if quorum > witnesses.len() {
             self.missing.insert(format!(
-                "keys of {quorum} witnesses: {} are given",
+                "the keys of {quorum} witnesses (given: {})",
                 witnesses.len()
             ));
             Outcome::Unjudged

@@ -122,7 +122,7 @@ pub fn intact(files: &Files) -> Vec<Fault> {
                 "it is in the manifest and not in the folder",
             )),
             Some(content) if Digest::of(content) != digest => {
-                let meaning = "it is not the file that was exported: its SHA-256 is another than in the manifest";
+                let meaning = "its SHA-256 is not the one in the manifest: this file or the manifest was changed";
                 faults.push(Fault::new(path, "file-changed", meaning));
             }
             Some(_) => {}

@@ -1,7 +1,7 @@
 //! Whether the machine's clock can be believed.
 //!
-//! A time that was sure is carried on by a clock that nobody can set, the monotonic one. The machine's clock is followed
-//! while it agrees with the carried time to [`limits::CLOCK_SKEW_MS_MAX`]. At a start nobody knows how long the daemon was down,
+//! A time that was sure is carried on, for a day, by a clock that nobody can set, the monotonic one. The machine's clock is followed
+//! while it agrees with the carried time to [`limits::CLOCK_SKEW_MS_MAX`], so that it cannot creep away in small steps either. At a start nobody knows how long the daemon was down,
 //! so the clock may also be ahead of the last run by [`limits::CLOCK_PAUSE_MS_MAX`]. A clock that does not agree is in doubt: the
 //! carried time goes on in its place, until the clock agrees again or somebody confirms it. So a statement is never dated by
 //! a clock in doubt, and time never falls behind the newest own statement.
@@ -17,6 +17,9 @@ use crate::base::time::{Instant, Timestamp};
 
 /// Changes that wait to be kept or stated at most. A clock that jumps more often is broken, and the first ones tell it.
 pub const CHANGES_MAX: usize = 16;
+
+/// So long a sure time is carried on before the clock, which still agrees with it, gives another one, in milliseconds.
+const CARRIED_MS: u64 = 24 * 3_600_000;
 
 /// A moment by a clock that is not in doubt. Whatever cannot be taken back asks for one: destroying, expiring, renewing. Only
 /// [`Reading::sure`] makes it.
@@ -246,7 +249,10 @@ impl Judge {
     }
 
     fn follow(&mut self, read: Timestamp, now: Instant, by: &Witness) {
-        self.sure = Some((read, now));
+        let is_old = |(_, since): (_, Instant)| now.0.saturating_sub(since.0) >= CARRIED_MS;
+        if !self.was_sure || self.doubt.is_some() || self.sure.is_none_or(is_old) {
+            self.sure = Some((read, now));
+        }
         self.ahead_ms = limits::CLOCK_SKEW_MS_MAX;
         self.told = self.told.max(read);
         self.was_sure = true;
@@ -407,6 +413,25 @@ mod tests {
             judge.read(at(9 + (turn % 2) * 400 * DAY), Instant(9));
         }
         assert_eq!(kept(&mut judge).len(), CHANGES_MAX);
+    }
+
+    #[test]
+    fn a_clock_that_creeps_away_is_noticed() {
+        for step in [4 * MINUTE, -4 * MINUTE] {
+            let mut judge = Judge::new(Some(base()), None);
+            let mut read = |turn: i64| {
+                let reading = judge.read(at(turn * step), Instant(turn.unsigned_abs()));
+                reading.doubt.is_some()
+            };
+            assert_eq!([read(0), read(1), read(2)], [false, false, true], "{step}");
+        }
+        // Such a step a day is within what clocks do.
+        let mut judge = Judge::new(Some(base()), None);
+        for day in 0..100 {
+            let now = Instant(u64::try_from(day * DAY).unwrap());
+            let reading = judge.read(at(day * (DAY + MINUTE)), now);
+            assert_eq!(reading.doubt, None, "day {day}");
+        }
     }
 
     #[test]

@@ -209,38 +209,47 @@ fn verdicts(judgement: &Judgement) -> String {
         );
     }
     let cosigned = &judgement.cosigned;
-    let named = |outcome: Outcome, what: &str| format!("{}  {what}", outcome.as_str());
-    table.field(
-        "files",
-        named(judgement.files, "each is the one that was exported"),
-    );
-    table.field(
-        "signatures",
-        named(judgement.signatures, "by the keys you gave"),
-    );
-    table.field(
-        "steps",
-        named(judgement.steps, "each receipt follows the one before it"),
-    );
-    table.field(
-        "included",
-        named(
-            judgement.included,
-            "in the log of the authority that exported them",
+    for (question, outcome, claim) in [
+        (
+            "files",
+            judgement.files,
+            "each is the one that the manifest lists",
         ),
-    );
+        (
+            "signatures",
+            judgement.signatures,
+            "each receipt is signed by whom it must be, by the keys you gave",
+        ),
+        (
+            "steps",
+            judgement.steps,
+            "each receipt follows one that is here",
+        ),
+        (
+            "included",
+            judgement.included,
+            "each receipt of the authority that exported them is in its log",
+        ),
+    ] {
+        let answer = match outcome {
+            Outcome::Good => format!("good  {claim}"),
+            Outcome::Bad => format!("bad  it does not hold that {claim}"),
+            Outcome::Unjudged => format!("unjudged  whether {claim}"),
+        };
+        table.field(question, answer);
+    }
     let count = format!(
         "by {} of {} witnesses, {} demanded",
         cosigned.k, cosigned.n, cosigned.quorum
     );
     // Nobody was demanded and nobody cosigned: that is not wrong, but "good" would say too much.
     let nobody = judgement.witnessed == Outcome::Good && cosigned.k == 0;
-    let witnessed = if nobody {
-        format!("none  {count}")
+    let word = if nobody {
+        "none"
     } else {
-        named(judgement.witnessed, &count)
+        judgement.witnessed.as_str()
     };
-    table.field("cosigned", witnessed);
+    table.field("cosigned", format!("{word}  {count}"));
     table.render(false)
 }
 

@@ -5,6 +5,7 @@ use clap::Subcommand;
 use crate::api::types::ClockView;
 use crate::cli::Call;
 use crate::cli::failure::Failure;
+use crate::cli::hint;
 use crate::cli::text::{self, Table};
 
 const EXAMPLES: &str = "\
@@ -55,7 +56,7 @@ fn table(clock: &ClockView) -> Table {
         table.field("in doubt since", text::time(doubt.since));
         table.field("because", doubt.to_string());
         let waits = "destroying, expiring and renewing; set the clock, or if it is right: rogatory clock confirm";
-        table.field("waits", waits);
+        table.field("waits", hint::here(waits));
     }
     table
 }

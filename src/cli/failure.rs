@@ -3,6 +3,8 @@
 use serde_json::Value;
 use serde_json::json;
 
+use crate::cli::hint;
+
 /// A command's failure. Exit codes are stable: 1 failed · 2 usage · 3 configuration · 4 refused by policy or law · 5 temporary ·
 /// 6 trust · 7 verification · 8 no such object · 9 nothing to do · 10 daemon not running · 11 storage · 12 timed out, work goes on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -70,7 +72,7 @@ impl Failure {
             "code": self.code,
             "error": self.error,
             "message": self.message,
-            "next": self.next,
+            "next": self.next.as_deref().map(hint::here),
             "type": "error",
         });
         if let Some(details) = &self.details {

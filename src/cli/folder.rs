@@ -9,6 +9,7 @@ use rustix::fs::{CWD, RenameFlags, renameat_with, syncfs};
 
 use crate::api::types::BundleFile;
 use crate::cli::failure::Failure;
+use crate::seal::UnpackError;
 
 /// Refuses a target that is there, before any work is done for it.
 pub(crate) fn must_not_exist(target: &Path) -> Result<(), Failure> {
@@ -35,7 +36,10 @@ fn unwritable(path: &Path, error: &io::Error) -> Failure {
     } else if kind == io::ErrorKind::NotFound {
         Failure::usage("no-such-folder", text)
     } else if kind == io::ErrorKind::StorageFull {
-        Failure::storage("disk-full", text)
+        let full = UnpackError::NoSpace {
+            path: path.display().to_string(),
+        };
+        Failure::storage("disk-full", full.to_string())
     } else {
         Failure::failed("unwritable", text)
     }

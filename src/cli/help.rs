@@ -53,7 +53,7 @@ const EXIT_CODES: [ExitCode; 14] = {
         code(12, "timed out waiting; the work goes on"),
         code(
             128,
-            "and its number: ended by a signal, once what was half done is cleaned up",
+            "+ N: ended by signal N, once what was half done is cleaned up",
         ),
     ]
 };

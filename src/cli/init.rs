@@ -19,6 +19,7 @@ use crate::base::Alias;
 use crate::base::AuthorityId;
 use crate::base::Timestamp;
 use crate::cli::failure::Failure;
+use crate::cli::hint::quoted;
 use crate::cli::terminal::Terminal;
 use crate::config::Config;
 use crate::config::Country;
@@ -391,17 +392,6 @@ fn not_made(fault: KeyringFault) -> Failure {
         KeyringFault::Secret(_) | KeyringFault::Pki(_) | KeyringFault::NoCaKey(_) => {
             Failure::failed("keys-not-made", fault.to_string())
         }
-    }
-}
-
-/// A path as a word of a shell command.
-fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |c: char| c.is_alphanumeric() || "/._-+,=@:".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        text
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Signals that end a command: heard while something that was begun is to be cleaned up.
+//! Signals that end a command: heard while something that was begun is to be cleaned up. A second one ends it at once.
 
 use std::fs;
 use std::future::Future;
@@ -28,6 +28,16 @@ pub(crate) fn ignored() -> u64 {
         .unwrap_or(0)
 }
 
+/// Ends the process as the second signal asks, whatever it still does.
+#[expect(
+    clippy::disallowed_methods,
+    clippy::exit,
+    reason = "main may be waiting for what does not end"
+)]
+fn end_at_once(number: i32) {
+    std::process::exit(128 + number);
+}
+
 /// What hears of signals.
 pub(crate) struct Interrupts {
     seen: Arc<AtomicI32>,
@@ -51,8 +61,10 @@ impl Interrupts {
             })?;
             let (seen, say) = (Arc::clone(&seen), Arc::<watch::Sender<bool>>::clone(&say));
             remote.runtime().spawn(async move {
-                if heard.recv().await.is_some() {
-                    seen.store(number, Ordering::Release);
+                while heard.recv().await.is_some() {
+                    if seen.swap(number, Ordering::AcqRel) != 0 {
+                        end_at_once(number);
+                    }
                     say.send_replace(true);
                 }
             });

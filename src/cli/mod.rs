@@ -19,6 +19,7 @@ mod fetcher;
 mod folder;
 mod fsck;
 mod help;
+mod hint;
 mod input;
 mod interrupt;
 mod log;
@@ -163,6 +164,11 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         (false, false) => Talk::Normal,
     };
     let terminal = Terminal::new(reader, talk, plain);
+    hint::remember([
+        ("config", cli.global.config.as_deref()),
+        ("home", cli.global.home.as_deref()),
+        ("socket", cli.global.socket.as_deref()),
+    ]);
     match run(&cli, terminal) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {

@@ -132,9 +132,17 @@ pub(crate) fn list(receipts: &[ReceiptView]) -> Table {
         "leaf",
     ]);
     for receipt in receipts {
-        let kind = match &receipt.reason {
-            Some(reason) => Cell::new(format!("{}: {reason}", receipt.kind), Tone::Warn),
-            None => Cell::new(&receipt.kind, Tone::Strong),
+        let released = receipt.released.map(text::size);
+        let kind = match (&receipt.reason, released) {
+            (Some(reason), None) => Cell::new(format!("{}: {reason}", receipt.kind), Tone::Warn),
+            (Some(reason), Some(released)) => Cell::new(
+                format!("{}: {reason}, {released}", receipt.kind),
+                Tone::Warn,
+            ),
+            (None, Some(released)) => {
+                Cell::new(format!("{}: {released}", receipt.kind), Tone::Strong)
+            }
+            (None, None) => Cell::new(&receipt.kind, Tone::Strong),
         };
         table.row([
             receipt.seq.into(),
@@ -179,6 +187,7 @@ fn show(detail: &ReceiptDetail, color: bool) -> String {
     );
     table.field("time", text::time(receipt.t));
     table.field_if("reason", receipt.reason.as_deref());
+    table.field_if("released", receipt.released.map(text::size));
     table.field_if("ETSI event", receipt.event.as_deref());
     table.field("SHA-256", receipt.digest);
     table.field_if("log leaf", receipt.leaf);

@@ -4,6 +4,7 @@ use crate::api::types::{PeerView, Problem, Status};
 use crate::cli::Call;
 use crate::cli::clock;
 use crate::cli::failure::Failure;
+use crate::cli::hint;
 use crate::cli::text::{self, Cell, Table, Tone};
 
 pub(crate) const EXAMPLES: &str = "\
@@ -49,7 +50,7 @@ fn problems(problems: &[Problem]) -> Table {
         table.row([
             Cell::new(&problem.severity, tone),
             Cell::new(&problem.subject, Tone::Strong),
-            (&problem.message).into(),
+            hint::here(&problem.message).into(),
         ]);
     }
     table

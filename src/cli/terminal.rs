@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::cli::failure::Failure;
+use crate::cli::hint;
 use crate::cli::text::{Table, Tone, escape, escape_json, escape_lines};
 
 /// Whom the output is for.
@@ -80,7 +81,7 @@ impl Terminal {
     /// A remark beside the result, on standard error.
     pub(crate) fn note(self, text: &str) {
         if self.talk != Talk::Quiet && !self.json() {
-            err(&format!("{}\n", escape(text)));
+            err(&format!("{}\n", escape(&hint::here(text))));
         }
     }
 
@@ -137,7 +138,7 @@ fn failure_text(failure: &Failure, color: bool) -> String {
     let mut text = format!(
         "{}: {}\n",
         Tone::Bad.paint(word, color),
-        escape_lines(&failure.message)
+        escape_lines(&hint::here(&failure.message))
     );
     let mut table = Table::new();
     if let Some(Value::Object(details)) = failure.details.as_deref() {
@@ -148,7 +149,7 @@ fn failure_text(failure: &Failure, color: bool) -> String {
             );
         }
     }
-    table.field_if("  next", failure.next.as_deref());
+    table.field_if("  next", failure.next.as_deref().map(hint::here).as_deref());
     text.push_str(&table.render(color));
     text
 }

@@ -21,6 +21,8 @@ use crate::store::Exchange;
 
 /// Plaintext read and streamed at a time.
 const PIECE_BYTES: usize = 256 << 10;
+/// In such steps it is said how much an opening of items is for.
+const ITEMS_STEP_BYTES: u64 = 1 << 20;
 
 /// A readable and seekable source of payload bytes.
 pub(crate) trait Source: Read + Seek + Send {}
@@ -29,7 +31,7 @@ impl<T: Read + Seek + Send> Source for T {}
 
 impl Daemon {
     /// Whether an opening can be done at all: header and payload are here and, for plaintext, the first chunk decrypts and the
-    /// items that are named are there. Returns the bytes that it is for; nothing leaves.
+    /// items that are named are there. Returns the bytes that it is for, at most; nothing leaves.
     pub(super) async fn feasible(
         &self,
         held: &Held,
@@ -67,9 +69,13 @@ impl Daemon {
                 return Ok(bytes);
             }
             match seal::find_items(&mut plaintext, names, &manifest) {
-                Ok(found) => Ok(found),
+                // How long an item is to the byte, nobody learns before what has left is counted.
+                Ok(found) => Ok(found
+                    .checked_next_multiple_of(ITEMS_STEP_BYTES)
+                    .map_or(bytes, |most| most.min(bytes))),
                 Err(e @ seal::UnpackError::NoSuchItem(_)) => {
-                    Err(ApiFailure::missing("no-such-item", e.to_string()))
+                    Err(ApiFailure::missing("no-such-item", e.to_string())
+                        .next("name an item as its sender named it; opened whole, the package has all of them"))
                 }
                 // Whoever unpacks it finds the same, and says what it is.
                 Err(_) => Ok(bytes),
@@ -88,6 +94,10 @@ impl Daemon {
         range: Range<u64>,
     ) -> Result<Pieces, ApiFailure> {
         let (held, exchange) = self.permitted(caller, name, Action::Open).await?;
+        if range.start > 0 && range.start >= held.release.total {
+            let message = format!("the plaintext ends at {}", held.release.total);
+            return Err(ApiFailure::usage("bad-range", message));
+        }
         let header = self.header(&held.xid).await?;
         let payload = self.payload(&exchange).await?;
         let (to, from) = mpsc::channel(4);

@@ -41,15 +41,23 @@ const BUFFER_BYTES: usize = 256 << 10;
 
 /// Examinations under way and of late.
 pub(crate) struct Examinations {
-    all: Mutex<HashMap<Xid, One>>,
+    /// By the opening that they were reported from.
+    all: Mutex<HashMap<String, One>>,
     turn: Semaphore,
 }
 
-/// The examination of a package, and the opening that it was reported from.
+/// The examination of a package, as far as it is not withheld from who has reported.
 struct One {
-    opening: String,
+    xid: Xid,
+    withheld: Arc<[Range<u64>]>,
     caller: Caller,
     state: watch::Receiver<Examination>,
+}
+
+impl One {
+    fn is_running(&self) -> bool {
+        matches!(*self.state.borrow(), Examination::Running)
+    }
 }
 
 impl Default for Examinations {
@@ -65,34 +73,35 @@ impl Examinations {
     /// The examination that answers this report; if none does, one to be made.
     fn join(
         &self,
-        xid: Xid,
+        held: &Held,
         (opening, caller): (&str, &Caller),
     ) -> Result<watch::Receiver<Examination>, watch::Sender<Examination>> {
         let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(one) = all.get(&xid) {
-            let is_running = matches!(*one.state.borrow(), Examination::Running);
-            if is_running || one.opening == opening {
-                return Ok(one.state.clone());
-            }
-        }
-        if all.len() >= REMEMBERED_MAX {
-            all.retain(|_, one| matches!(*one.state.borrow(), Examination::Running));
-        }
-        let (to, state) = watch::channel(Examination::Running);
-        let one = One {
-            opening: opening.to_owned(),
-            caller: caller.clone(),
-            state,
+        let is_same = |it: &&One| (it.xid, &it.withheld) == (held.xid, &held.withheld);
+        let running = all.values().find(|it| is_same(it) && it.is_running());
+        let (state, to) = if let Some(one) = running {
+            (one.state.clone(), None)
+        } else {
+            let (to, state) = watch::channel(Examination::Running);
+            (state, Some(to))
         };
-        all.insert(xid, one);
-        Err(to)
+        let one = One {
+            xid: held.xid,
+            withheld: Arc::clone(&held.withheld),
+            caller: caller.clone(),
+            state: state.clone(),
+        };
+        if all.len() >= REMEMBERED_MAX {
+            all.retain(|_, one| one.is_running());
+        }
+        all.insert(opening.to_owned(), one);
+        to.map_or(Ok(state), Err)
     }
 
-    /// The examination that this caller had begun from this opening, which may have ended meanwhile.
+    /// The examination that answered this caller when it reported from this opening, which may have ended meanwhile.
     fn of(&self, opening: &str, caller: &Caller) -> Option<watch::Receiver<Examination>> {
         let all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut begun = all.values();
-        let one = begun.find(|one| one.opening == opening && one.caller == *caller)?;
+        let one = all.get(opening).filter(|one| one.caller == *caller)?;
         Some(one.state.clone())
     }
 }
@@ -152,7 +161,7 @@ impl Daemon {
             return Err(ApiFailure::usage("no-age-identity", message));
         }
         let xid = row.xid;
-        let to = match self.examinations.join(xid, (opening, caller)) {
+        let to = match self.examinations.join(&held, (opening, caller)) {
             Ok(state) => return Ok(state),
             Err(to) => to,
         };

@@ -32,6 +32,8 @@ use crate::store::Phase;
 
 /// Openings at once.
 const OPENINGS_MAX: usize = 64;
+/// And of one account, so that nobody can use them all up.
+const OPENINGS_OF_ONE_MAX: usize = 16;
 
 /// The reason of an opening that stands on a consent of the sender.
 const CONSENT: &str = "consent";
@@ -330,8 +332,7 @@ impl Daemon {
         };
         let refuses = || policy::decide_all(&self.station.own.policy, &latest, each).is_err();
         if decision.is_ok() && latest.now > facts.now && refuses() {
-            let message =
-                "by the machine's clock, which is in doubt, the package may not be opened any more";
+            let message = "the machine's clock is in doubt, and if it is right, the package may no longer be opened";
             return Err(ApiFailure::temporary("clock-doubtful", message)
                 .next("rogatory clock status says why; rogatory clock confirm ends it"));
         }
@@ -345,11 +346,17 @@ impl Daemon {
     fn keep(&self, opening: Held) -> Result<String, ApiFailure> {
         let name = opening.release.name();
         let mut held = self.openings.held();
+        let is_own = |it: &&Held| it.caller.uid == opening.caller.uid;
+        let too_many = |count, whose| {
+            let message = format!("{count} openings{whose} are under way already");
+            Err(ApiFailure::temporary("too-many-openings", message)
+                .next("end one of them, or wait: one that nobody reads ends by itself"))
+        };
         if held.len() >= OPENINGS_MAX {
-            return Err(ApiFailure::temporary(
-                "too-many-openings",
-                format!("{OPENINGS_MAX} openings are under way already"),
-            ));
+            return too_many(OPENINGS_MAX, "");
+        }
+        if held.values().filter(is_own).count() >= OPENINGS_OF_ONE_MAX {
+            return too_many(OPENINGS_OF_ONE_MAX, " of this account");
         }
         held.insert(name.clone(), opening);
         Ok(name)

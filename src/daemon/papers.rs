@@ -136,7 +136,7 @@ pub(crate) fn early_papers(
     };
     let say = |(what, begins)| {
         format!(
-            "{what}: valid only from {begins}: compare the clock; rogatory cert renew issues it anew"
+            "{what}: valid only from {begins}: set the machine's clock; once it is right, the daemon issues it anew"
         )
     };
     shown.early(now).map(say).collect()

@@ -36,6 +36,8 @@ const STEP_BYTES: u64 = 64 << 20;
 const RUNS_MAX: usize = 64;
 /// How long an opening lasts under which nothing is asked for.
 const IDLE: Duration = Duration::from_mins(5);
+/// And one of which somebody has begun to read, and does not go on.
+const STALLED: Duration = Duration::from_mins(30);
 /// What both sides hold of a package that was handed over.
 const SHARED: &[Kind] = &[Kind::Handover, Kind::RestrictionChanged];
 /// Attempts to state an opening while its sender's statements come in.
@@ -86,6 +88,7 @@ struct Left {
     stage: Stage,
     /// Whether it is in the ledger.
     is_kept: bool,
+    /// What has been asked for; of that, what is withheld has not left.
     ranges: Ranges,
     /// What is durable: no more will have left.
     bound: u64,
@@ -138,10 +141,11 @@ impl Release {
         self.is_over.load(Ordering::Acquire)
     }
 
-    /// Whether nobody has asked for anything for long.
+    /// Whether nobody has asked for anything, or read anything, for long.
     pub(super) fn is_idle(&self) -> bool {
         let touched = *self.touched.lock().unwrap_or_else(PoisonError::into_inner);
-        self.streams.load(Ordering::Acquire) == 0 && touched.elapsed() > IDLE
+        let is_read = self.streams.load(Ordering::Acquire) > 0;
+        touched.elapsed() > if is_read { STALLED } else { IDLE }
     }
 
     pub(super) fn touch(&self) {
@@ -156,18 +160,20 @@ fn run(range: Range<u64>) -> Run {
     }
 }
 
-/// This part without what is withheld.
-fn without(range: &Range<u64>, withheld: &[Range<u64>]) -> Ranges {
+/// These parts without what is withheld.
+fn without(ranges: &Ranges, withheld: &[Range<u64>]) -> Ranges {
     let mut left = Ranges::empty();
-    let mut at = range.start;
-    for hidden in withheld {
-        let (start, end) = (hidden.start.max(at), hidden.end.min(range.end));
-        if start < end {
-            left.add(run(at..start));
-            at = end;
+    for range in ranges.runs() {
+        let mut at = range.first;
+        for hidden in withheld {
+            let (start, end) = (hidden.start.max(at), hidden.end.min(range.end()));
+            if start < end {
+                left.add(run(at..start));
+                at = end;
+            }
         }
+        left.add(run(at..range.end()));
     }
-    left.add(run(at..range.end));
     left
 }
 
@@ -246,8 +252,10 @@ impl Daemon {
         if left.stage != Stage::Begun || held.permit.until() < self.station.clock() {
             return Err(ended());
         }
-        let parts = without(&range, &held.withheld);
-        let most = left.ranges.len().saturating_add(parts.len());
+        let mut ranges = left.ranges.clone();
+        ranges.add(run(range));
+        ranges.coarsen(RUNS_MAX);
+        let most = without(&ranges, &held.withheld).len();
         if most > left.bound && left.bound < release.total {
             let bound = most.saturating_add(STEP_BYTES).min(release.total);
             let raise = Op::OpeningRaise {
@@ -258,10 +266,7 @@ impl Daemon {
             raised.map_err(io::Error::other)?;
             left.bound = bound;
         }
-        for part in parts.runs() {
-            left.ranges.add(*part);
-        }
-        left.ranges.coarsen(RUNS_MAX);
+        left.ranges = ranges;
         drop(left);
         release.touch();
         Ok(())
@@ -282,7 +287,8 @@ impl Daemon {
         if let Some(closed) = &left.closed {
             return Ok(closed.clone());
         }
-        let released = left.ranges.len();
+        let ranges = without(&left.ranges, &held.withheld);
+        let released = ranges.len();
         let receipt = match (left.is_kept, released) {
             (false, _) => None,
             (true, 0) => {
@@ -298,7 +304,7 @@ impl Daemon {
                     xid: release.xid,
                     record: &release.record,
                     released,
-                    ranges: Some(&left.ranges),
+                    ranges: (ranges.runs().len() <= RUNS_MAX).then_some(&ranges),
                 };
                 Some(self.state_release(&stated).await?)
             }
@@ -451,16 +457,37 @@ mod tests {
     #[test]
     fn what_is_withheld_does_not_count_as_released() {
         let one = std::slice::from_ref::<Range<u64>>;
-        for (range, withheld, want) in [
-            (0..10, &[][..], &[(0, 10)][..]),
-            (0..10, one(&(2..4)), &[(0, 2), (4, 6)]),
-            (3..10, &[0..4, 4..5, 9..20], &[(5, 4)]),
-            (3..10, &[0..3, 10..12], &[(3, 7)]),
-            (3..10, one(&(0..20)), &[]),
+        let runs = |of: &[(u64, u64)]| {
+            let of = of.iter().map(|run| Run::from(*run)).collect();
+            Ranges::from_runs(of).unwrap()
+        };
+        for (asked, withheld, want) in [
+            (&[(0, 10)][..], &[][..], &[(0, 10)][..]),
+            (&[(0, 10)], one(&(2..4)), &[(0, 2), (4, 6)]),
+            (&[(3, 7)], &[0..4, 4..5, 9..20], &[(5, 4)]),
+            (&[(3, 7)], &[0..3, 10..12], &[(3, 7)]),
+            (&[(3, 7)], one(&(0..20)), &[]),
+            (&[(0, 3), (5, 5)], one(&(2..6)), &[(0, 2), (6, 4)]),
         ] {
-            let want = want.iter().map(|run| Run::from(*run)).collect();
-            let got = without(&range, withheld);
-            assert_eq!(Some(got), Ranges::from_runs(want), "{range:?} {withheld:?}");
+            let got = without(&runs(asked), withheld);
+            assert_eq!(got, runs(want), "{asked:?} {withheld:?}");
         }
+    }
+
+    #[test]
+    fn a_gap_that_is_closed_holds_nothing_withheld() {
+        let mut asked = Ranges::empty();
+        for first in (0..1_000).step_by(4) {
+            asked.add(run(first..first + 1));
+        }
+        asked.coarsen(RUNS_MAX);
+        let got = without(&asked, &[1..4, 500..503]);
+        assert!(got.runs().iter().all(|it| it.end() <= 1 || it.first >= 4));
+        assert!(
+            got.runs()
+                .iter()
+                .all(|it| it.end() <= 500 || it.first >= 503)
+        );
+        assert!(asked.runs().len() == RUNS_MAX && got.len() == asked.len() - 6);
     }
 }

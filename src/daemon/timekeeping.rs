@@ -96,7 +96,7 @@ impl Daemon {
     /// A time for what cannot be taken back.
     pub(crate) fn sure(&self) -> Result<SureTime, ApiFailure> {
         self.station.clock.now().sure().ok_or_else(|| {
-            let message = "the machine's clock is in doubt: what cannot be taken back waits";
+            let message = "the machine's clock is in doubt: until it is right or confirmed, nothing is destroyed, expired or renewed";
             ApiFailure::temporary("clock-doubtful", message)
                 .next("rogatory clock status says why; rogatory clock confirm ends it")
         })
@@ -248,8 +248,8 @@ impl Daemon {
             code: doubt.code().to_owned(),
             subject: "clock".to_owned(),
             message: format!(
-                "the machine's clock is in doubt since {}: {doubt}; it says {} now, and {} is gone by: nothing is destroyed, expired \
-                 or renewed; set the clock, or if it is right: rogatory clock confirm",
+                "the machine's clock is in doubt since {}: {doubt}; it says {} now, and the daemon goes by {}: nothing is destroyed, \
+                 expired or renewed; set the clock, or if it is right: rogatory clock confirm",
                 doubt.since, now.read, now.at
             ),
         })

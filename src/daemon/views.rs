@@ -330,7 +330,7 @@ impl Daemon {
             severity: "error".to_owned(),
             code: "not-yet-valid".to_owned(),
             subject: what.to_owned(),
-            message: format!("valid only from {begins}: connections are refused; rogatory cert renew issues it anew"),
+            message: format!("valid only from {begins}: connections are refused; set the machine's clock: once it is right and not in doubt, it is issued anew by itself"),
         }));
         let mut ends = |what: &str, end, warn_ms| ending(&mut problems, now, what, (end, warn_ms));
         let mut missing = Vec::new();
@@ -466,5 +466,6 @@ pub(crate) fn receipt_view(row: &StatementRow) -> ReceiptView {
             .and_then(|receipt| receipt.reason.as_ref())
             .map(|reason| reason.code.clone()),
         event: event.map(str::to_owned),
+        released: receipt.as_ref().and_then(|receipt| receipt.released),
     }
 }

@@ -1,5 +1,6 @@
 //! The machine's clock, as far as it can be believed ([`crate::base::clock`]).
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -20,7 +21,25 @@ pub struct Clock(Arc<Inner>);
 
 struct Inner {
     judge: Mutex<Judge>,
+    asked: Mutex<Asked>,
     began: std::time::Instant,
+}
+
+/// The peers whose clocks were compared during a doubt. One that is asked again could try one time after the other.
+#[derive(Default)]
+struct Asked {
+    doubt: Option<Doubt>,
+    peers: BTreeSet<AuthorityId>,
+}
+
+impl Asked {
+    /// Whether this peer is asked for the first time in this doubt.
+    fn is_first(&mut self, doubt: Doubt, peer: &AuthorityId) -> bool {
+        if self.doubt != Some(doubt) {
+            (self.doubt, self.peers) = (Some(doubt), BTreeSet::new());
+        }
+        self.peers.insert(peer.clone())
+    }
 }
 
 impl fmt::Debug for Clock {
@@ -35,6 +54,7 @@ impl Clock {
     pub fn start(judge: Judge) -> Self {
         Self(Arc::new(Inner {
             judge: Mutex::new(judge),
+            asked: Mutex::default(),
             began: std::time::Instant::now(),
         }))
     }
@@ -54,14 +74,17 @@ impl Clock {
     }
 
     /// A peer's clock said this just now. If that is what a doubtful clock says, too, the clock is right: the peer was told
-    /// the carried time, so one that repeats what it hears confirms nothing.
+    /// the carried time, so one that repeats what it hears confirms nothing, and each is heard once in a doubt.
     pub(crate) fn compare(&self, theirs: Timestamp, peer: &AuthorityId) {
         let Reading {
             at, read, doubt, ..
         } = self.now();
+        let Some(doubt) = doubt else { return };
+        let mut asked = self.0.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_first = asked.is_first(doubt, peer);
         let apart = theirs.distance_ms(read);
         let agrees = apart <= limits::CLOCK_SKEW_MS_MAX && apart < theirs.distance_ms(at);
-        if doubt.is_some() && agrees {
+        if is_first && agrees {
             self.confirm(&Witness::Peer(peer.clone()));
         }
     }

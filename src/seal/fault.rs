@@ -153,8 +153,8 @@ pub enum UnpackError {
     /// The plaintext does not come to its end; why, whoever decrypts it knows.
     #[error("the package cannot be read on: {0}")]
     Read(io::Error),
-    /// Items asked for that the package does not have.
-    #[error("the package has no item {0}")]
+    /// An item asked for that the package does not have.
+    #[error("the package has no item {0:?}")]
     NoSuchItem(String),
 }
 

@@ -11,9 +11,6 @@ use crate::package::{ContentFault, ItemPath};
 use crate::seal::fault::UnpackError;
 use crate::seal::unpack;
 
-/// Paths that are named when one was asked for that does not exist.
-const ITEMS_NAMED: usize = 10;
-
 /// The bytes of the items that these names stand for: of the item itself, or of all in a folder.
 ///
 /// # Errors
@@ -59,8 +56,6 @@ pub(super) struct Search<'n> {
     names: &'n [String],
     found: Vec<bool>,
     bytes: u64,
-    some: Vec<ItemPath>,
-    total: u64,
 }
 
 impl<'n> Search<'n> {
@@ -69,17 +64,11 @@ impl<'n> Search<'n> {
             names,
             found: vec![false; names.len()],
             bytes: 0,
-            some: Vec::new(),
-            total: 0,
         }
     }
 
     /// Looks at one item; whether it is looked for.
     pub(super) fn look(&mut self, path: &ItemPath, size: u64) -> bool {
-        self.total += 1;
-        if self.some.len() < ITEMS_NAMED {
-            self.some.push(path.clone());
-        }
         let mut wanted = false;
         for (name, found) in self.names.iter().zip(&mut self.found) {
             let is_it = path.is_within(name);
@@ -92,24 +81,13 @@ impl<'n> Search<'n> {
         wanted
     }
 
-    /// The bytes of what was found, if that is all that was looked for.
+    /// The bytes of what was found, if that is all that was looked for. What else there is, nobody learns from a name.
     pub(super) fn result(&self) -> Result<u64, UnpackError> {
         let mut pairs = self.names.iter().zip(&self.found);
-        let Some((missing, _)) = pairs.find(|(_, found)| !**found) else {
-            return Ok(self.bytes);
-        };
-        let some = self.some.iter().map(|path| format!("{:?}", path.as_str()));
-        let some: Vec<_> = some.collect();
-        let total = self.total;
-        let more = if total > some.len() as u64 {
-            format!(", … ({total} in all)")
-        } else {
-            String::new()
-        };
-        let has = some.join(", ") + &more;
-        Err(UnpackError::NoSuchItem(format!(
-            "{missing:?}; it has {has}"
-        )))
+        match pairs.find(|(_, found)| !**found) {
+            Some((missing, _)) => Err(UnpackError::NoSuchItem(missing.clone())),
+            None => Ok(self.bytes),
+        }
     }
 }
 

@@ -1,8 +1,11 @@
 //! A case as data: how far the exchange has come, what is said then, and what must come of it.
 
+use std::collections::BTreeSet;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use quinn::{RecvStream, SendStream};
+use rogatory::base::Xid;
 use rogatory::identity::Note;
 use rogatory::net::Link;
 use rogatory::net::frames::{FrameFault, read_frame};
@@ -143,6 +146,9 @@ const SAID: Duration = Duration::from_secs(10);
 
 /// What is said to offers beyond the rate.
 pub(crate) const TOO_MANY: &str = "later:rate";
+
+/// What was really handed over, by any attacker.
+pub(crate) static HANDED_OVER: Mutex<BTreeSet<Xid>> = Mutex::new(BTreeSet::new());
 
 /// One exchange stream.
 pub(crate) struct Talk {
@@ -342,6 +348,7 @@ async fn proceed(
         if end != "done" {
             return Err(end);
         }
+        HANDED_OVER.lock().unwrap().insert(parcel.xid());
     }
     Ok(())
 }

@@ -79,7 +79,7 @@ pub struct Opening {
     pub expect: Expect,
     /// Plaintext bytes.
     pub plaintext_bytes: u64,
-    /// Bytes that it is for: of the items that were named, or all.
+    /// The most bytes that it is for: of the items that were named, up to the next MiB, or all.
     pub opened_bytes: u64,
 }
 

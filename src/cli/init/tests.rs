@@ -273,18 +273,6 @@ fn places_apart_are_written_into_the_configuration() {
 }
 
 #[test]
-fn words_of_a_shell() {
-    for (path, word) in [
-        ("./ie", "./ie"),
-        ("a b", "'a b'"),
-        ("it's", r"'it'\''s'"),
-        ("", "''"),
-    ] {
-        assert_eq!(quoted(Path::new(path)), word);
-    }
-}
-
-#[test]
 fn what_was_made_can_be_shown() {
     let root = tempfile::tempdir().unwrap();
     let home = Home::at(root.path());

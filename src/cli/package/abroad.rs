@@ -37,6 +37,8 @@ fn passed_on(sent: &[PackageView], onward: Vec<OnwardView>, now: Timestamp) -> V
         let last = package.terms.retain_until;
         package.terms = it.terms.ending(last);
         package.updated = it.at;
+        // That one is of the way to whoever passed it on.
+        package.fault = None;
         Some(Abroad {
             overdue: now > package.terms.retain_until.end_of_day(),
             package,

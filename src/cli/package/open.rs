@@ -52,7 +52,7 @@ pub(crate) struct OpenArgs {
     /// DIR.partial. Without it nothing is left
     #[arg(long)]
     resume: bool,
-    /// Only these items; the rest is not even decrypted
+    /// Only these items, or all in these folders; the rest is not even decrypted
     #[arg(long = "item", value_name = "PATH", num_args = 1..)]
     items: Vec<String>,
 }
@@ -193,6 +193,7 @@ impl OpenArgs {
             let counted = Counted {
                 from: reader,
                 done: 0,
+                skips: false,
                 progress,
             };
             return Ok(on_thread(|| seal::unpack(counted, target, expect))??);
@@ -200,6 +201,7 @@ impl OpenArgs {
         let mut counted = Counted {
             from: ranged,
             done: 0,
+            skips: self.items.is_empty(),
             progress,
         };
         let unpacked = on_thread(|| {
@@ -273,7 +275,11 @@ fn on_thread<T: Send>(parse: impl FnOnce() -> T + Send) -> Result<T, Failure> {
 
 impl<R: Seek> Seek for Counted<R> {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        self.from.seek(to)
+        let at = self.from.seek(to)?;
+        if self.skips {
+            self.done = at;
+        }
+        Ok(at)
     }
 }
 
@@ -281,6 +287,8 @@ impl<R: Seek> Seek for Counted<R> {
 struct Counted<R> {
     from: R,
     done: u64,
+    /// Whether what is passed over is here already, and counts as read.
+    skips: bool,
     progress: Progress,
 }
 

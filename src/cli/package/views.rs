@@ -156,9 +156,9 @@ fn stricter(package: &Terms, item: &Terms) -> String {
     }
     let added = item.restrictions.iter();
     let added = added.filter(|it| !package.restrictions.contains(it));
-    words.extend(added.map(ToString::to_string));
+    words.extend(added.map(|it| format!("restriction {it}")));
     if item.handling != package.handling {
-        words.extend(item.handling.map(|it| it.to_string()));
+        words.extend(item.handling.map(|it| format!("handling {it}")));
     }
     if item.onward != package.onward {
         words.push(format!("onward {}", item.onward));

@@ -3,6 +3,7 @@
 use crate::api::types::WaitingPolicy;
 use crate::cli::Call;
 use crate::cli::failure::Failure;
+use crate::cli::hint;
 use crate::cli::policy::show;
 use crate::cli::text::{Cell, Table, Tone};
 
@@ -21,7 +22,7 @@ pub(super) fn run(call: &Call) -> Result<(), Failure> {
 fn table(waiting: &WaitingPolicy) -> Table {
     let mut table = Table::new();
     table.field("policy", Cell::new(waiting.pol.to_string(), Tone::Strong));
-    table.field("in force", format!("no: {}", waiting.message));
+    table.field("in force", format!("no: {}", hint::here(&waiting.message)));
     show::describe(&mut table, &waiting.description);
     table
 }

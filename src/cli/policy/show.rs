@@ -6,6 +6,7 @@ use serde::Deserialize;
 use crate::api::types::PolicyView;
 use crate::cli::Call;
 use crate::cli::failure::Failure;
+use crate::cli::hint;
 use crate::cli::text::{self, Cell, Table, Tone};
 
 const EXAMPLES: &str = "\
@@ -64,7 +65,7 @@ fn table(view: &PolicyView) -> Table {
     table.field("in force", if view.in_force { "yes" } else { "no" });
     table.field("adopted", text::time(view.adopted));
     if let Some(waiting) = &view.waiting {
-        let configured = format!("policy {}; {}", waiting.pol, waiting.message);
+        let configured = format!("policy {}; {}", waiting.pol, hint::here(&waiting.message));
         table.field("configured", Cell::new(configured, Tone::Warn));
     }
     describe(&mut table, &view.description);

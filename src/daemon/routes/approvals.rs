@@ -30,7 +30,7 @@ pub(crate) const fn roles_for(verb: Verb) -> Roles {
 /// The calls of this file. Who may decide depends on what was asked for.
 pub(super) fn doors(doors: Doors) -> Doors {
     doors
-        .door("/v1/approvals", ANY, get(list))
+        .queried("/v1/approvals", ANY, get(list))
         .door("/v1/approvals/{id}", ANY, get(show))
         .door("/v1/approvals/{id}/approve", WORK, post(approve))
         .door("/v1/approvals/{id}/reject", WORK, post(reject))

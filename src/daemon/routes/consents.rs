@@ -16,7 +16,7 @@ use crate::daemon::routes::{Answer, Shared};
 pub(super) fn doors(doors: Doors) -> Doors {
     doors
         .door("/v1/packages/{id}/ask", EVIDENCE, post(ask))
-        .door("/v1/consents", RECORDS, get(list))
+        .queried("/v1/consents", RECORDS, get(list))
         .door("/v1/consents/{id}", RECORDS, get(show))
         .door("/v1/consents/{id}/grant", EVIDENCE, post(grant))
         .door("/v1/consents/{id}/refuse", EVIDENCE, post(refuse))

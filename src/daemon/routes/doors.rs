@@ -47,24 +47,45 @@ impl Doors {
         }
     }
 
-    /// A call for people of these roles.
+    /// A call for people of these roles, which has no query: one that it does not know is refused, as in a call that has some.
     pub(super) fn door(self, path: &str, roles: Roles, to: MethodRouter<Arc<Daemon>>) -> Self {
+        self.queried(path, roles, to.route_layer(middleware::from_fn(no_query)))
+    }
+
+    /// A call for people of these roles, which reads its query.
+    pub(super) fn queried(self, path: &str, roles: Roles, to: MethodRouter<Arc<Daemon>>) -> Self {
         let door = Door {
             daemon: Arc::clone(&self.daemon),
             roles,
         };
-        let to = to.route_layer(middleware::from_fn_with_state(door, guard));
-        self.decided(path, to)
+        self.add(
+            path,
+            to.route_layer(middleware::from_fn_with_state(door, guard)),
+        )
     }
 
     /// A call that asks the policy itself, which knows the roles: its refusals are more than those of a door.
-    pub(super) fn decided(mut self, path: &str, to: MethodRouter<Arc<Daemon>>) -> Self {
+    pub(super) fn decided(self, path: &str, to: MethodRouter<Arc<Daemon>>) -> Self {
+        self.add(path, to.route_layer(middleware::from_fn(no_query)))
+    }
+
+    fn add(mut self, path: &str, to: MethodRouter<Arc<Daemon>>) -> Self {
         self.router = self.router.route(path, to);
         self
     }
 
     pub(super) fn into_router(self) -> Router<Arc<Daemon>> {
         self.router
+    }
+}
+
+async fn no_query(request: Request, next: Next) -> Response {
+    match request.uri().query() {
+        None | Some("") => next.run(request).await,
+        Some(query) => {
+            let message = format!("this call has no query: {query:?} is not understood");
+            ApiFailure::usage("bad-query", message).into_response()
+        }
     }
 }
 

@@ -59,18 +59,18 @@ pub(crate) fn routes(daemon: Arc<Daemon>) -> Router {
             put(sending::spool).layer(DefaultBodyLimit::disable()),
         )
         .door("/v1/seals/{grant}/finish", EVIDENCE, post(sending::finish))
-        .door(
+        .queried(
             "/v1/seals/{grant}/whole",
             EVIDENCE,
             put(sending::whole).layer(whole),
         )
-        .door("/v1/packages", RECORDS, get(packages::list))
+        .queried("/v1/packages", RECORDS, get(packages::list))
         .door("/v1/packages/wait", RECORDS, post(waiting::wait_all))
         .door("/v1/packages/{id}", RECORDS, get(packages::show))
-        .door("/v1/packages/{id}/wait", RECORDS, get(packages::wait))
+        .queried("/v1/packages/{id}/wait", RECORDS, get(packages::wait))
         .door("/v1/packages/{id}/verify", ANY, post(packages::verify))
         .decided("/v1/packages/{id}/openings", post(packages::open))
-        .door(
+        .queried(
             "/v1/packages/{id}/decision",
             RECORDS,
             get(packages::explain),
@@ -93,19 +93,19 @@ pub(crate) fn routes(daemon: Arc<Daemon>) -> Router {
             EVIDENCE,
             get(packages::exported),
         )
-        .door("/v1/cases", RECORDS, get(cases::list))
+        .queried("/v1/cases", RECORDS, get(cases::list))
         .door("/v1/packages/{id}/team", SUPERVISION, post(cases::assign))
         .door("/v1/policy", ANY, get(policies::current))
         .door("/v1/policy", POLICY, post(policies::adopt))
         .door("/v1/policy/{digest}", ANY, get(policies::show))
-        .door("/v1/transfers", ANY, get(packages::transfers))
+        .queried("/v1/transfers", ANY, get(packages::transfers))
         .door("/v1/transfers/{id}", ANY, get(packages::transfer))
-        .door("/v1/receipts", RECORDS, get(receipts::list))
+        .queried("/v1/receipts", RECORDS, get(receipts::list))
         .door("/v1/receipts/{seq}", RECORDS, get(receipts::show))
         .door("/v1/log", ANY, get(receipts::log))
         .door("/v1/log/checkpoint", WORK, post(receipts::checkpoint))
         .door("/v1/log/keys", ANY, get(receipts::keys))
-        .door("/v1/log/proofs/{name}", ANY, get(receipts::proofs));
+        .queried("/v1/log/proofs/{name}", ANY, get(receipts::proofs));
     let doors = clock::doors(retention::doors(doors));
     let doors = onward::doors(consents::doors(approvals::doors(doors)));
     doors.into_router().fallback(unknown).with_state(daemon)

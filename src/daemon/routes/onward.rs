@@ -15,7 +15,7 @@ use crate::daemon::routes::{Answer, Shared};
 /// The calls of this file. Who may pass a package on, policy decides.
 pub(super) fn doors(doors: Doors) -> Doors {
     doors
-        .door("/v1/onward", RECORDS, get(list))
+        .queried("/v1/onward", RECORDS, get(list))
         .decided("/v1/packages/{id}/forward", post(forward))
 }
 

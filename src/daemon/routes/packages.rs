@@ -62,11 +62,16 @@ pub(super) async fn list(
 }
 
 async fn rows(daemon: &Daemon, filter: Filter) -> Result<Page<Exchange>, ApiFailure> {
-    let word = |e: crate::store::WordFault| ApiFailure::usage("bad-filter", e.to_string());
     let direction = filter.direction.map(|text| text.parse::<Direction>());
-    let direction = direction.transpose().map_err(word)?;
+    let direction = direction.transpose().map_err(|e| {
+        ApiFailure::usage("bad-filter", e.to_string()).next("it is one of: in, out")
+    })?;
     let phase = filter.state.map(|text| text.parse::<Phase>());
-    let phase = phase.transpose().map_err(word)?;
+    let phase = phase.transpose().map_err(|e| {
+        let all: Vec<_> = Phase::ALL.iter().map(|it| it.as_str()).collect();
+        let next = format!("it is one of: {}", all.join(", "));
+        ApiFailure::usage("bad-filter", e.to_string()).next(next)
+    })?;
     let part = Part::new(filter.limit, filter.after);
     let ledger = &daemon.station.ledger;
     let page = ledger.exchanges(direction, phase, part.limit, part.after);

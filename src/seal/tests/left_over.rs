@@ -193,7 +193,7 @@ fn names_are_found_in_a_manifest_without_reading_it_whole() {
     assert_eq!(find(&["dossier/mail", "single.png"]).unwrap(), 70_015);
     let absent = find(&["single.png", "dossier/mai"]).unwrap_err();
     assert!(
-        matches!(&absent, UnpackError::NoSuchItem(it) if it.starts_with("\"dossier/mai\"; it has")),
+        matches!(&absent, UnpackError::NoSuchItem(it) if it == "dossier/mai"),
         "{absent}"
     );
     let other = find_items(

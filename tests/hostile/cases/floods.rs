@@ -61,12 +61,19 @@ pub(crate) async fn connections(attacker: &Attacker) -> Result {
         tokio::time::sleep(Duration::from_millis(100)).await;
         refused = dialled.iter().filter(is_refused).count();
     }
+    let ends = dialled
+        .iter()
+        .map(|(link, ..)| match link.connection.close_reason() {
+            Some(why) => closed(&why),
+            None => "open".to_owned(),
+        });
+    let ends = ends.collect::<Vec<_>>();
     for (link, ..) in &dialled {
         link.close(0, "over");
     }
     (refused >= 8)
         .then_some(())
-        .ok_or_else(|| format!("{refused} of 12 are refused"))
+        .ok_or_else(|| format!("{refused} of 12 are refused: {ends:?}"))
 }
 
 /// 1,000 exchange streams on which nothing is said.
