@@ -105,13 +105,46 @@ equal "nor by an account that may not write there: openings stated" 1 "$(stated)
 
 # The names, the terms, the words.
 nothing 8 "there is no such item" --item evidence/absent.bin --out "$OUT"
-says 'no-such-item' "it is said which there are"
+says 'no-such-item' "it is said"
+! grep -q exhibit- "$WORK/out" "$WORK/err" || fail "a name that was not asked for is told"
 nothing 8 "one of the items is not there" --item evidence/exhibit-1.bin --item evidence/exhibit-1 --out "$OUT"
 denied=$(r de receipt list --package "$id" --json | jq '[.[] | select(.kind == "access-denied")] | length')
 expect 4 "another purpose" r de package open "$id" --purpose civil-claim --justification x --out "$OUT"
 equal "that is stated as a refusal" $((denied + 1)) "$(r de receipt list --package "$id" --json | jq '[.[] | select(.kind == "access-denied")] | length')"
 clean "a refused opening"
 expect 2 "no justification" r de package open "$id" --purpose prosecution --justification ' ' --out "$OUT"
+
+# Calls as no command makes them: none states anything.
+before=$(stated)
+WORK=$WORK BIN=$BIN python3 -B - "$ROOT/tests/e2e" "$WORK/de/api.sock" "$id" <<'PY' || fail "a call was answered wrongly"
+import json
+import sys
+tests, path, id = sys.argv[1:]
+sys.path.insert(0, tests)
+sys.argv = ["long.py", path]
+from long import Api
+api = Api()
+wish = {"purpose": "prosecution", "justification": "hearing"}
+def refused(method, path, error, headers={}, body=None):
+    api.request(method, path, body, headers)
+    answer = api.getresponse()
+    text = answer.read().decode()
+    assert answer.status >= 400 and f'"{error}"' in text, f"{method} {path}: {answer.status} {text}"
+for path in ("/v1/peers", "/v1/log", "/v1/status", f"/v1/packages/{id}"):
+    refused("GET", f"{path}?limit=1", "bad-query")
+made = [api.good("POST", f"/v1/packages/{id}/openings", wish) for _ in range(16)]
+json_kind = {"Content-Type": "application/json"}
+refused("POST", f"/v1/packages/{id}/openings", "too-many-openings", json_kind, json.dumps(wish))
+one = f"/v1/openings/{made[0]['opening']}"
+end = made[0]["plaintext_bytes"]
+for value in (f"bytes={end}-{end + 9}", f"bytes={2**63}-{2**63 + 1}", "bytes=5-", "bytes=9-5"):
+    refused("GET", f"{one}/plaintext", "bad-range", {"Range": value})
+items = api.good("DELETE", one) and api.good("POST", f"/v1/packages/{id}/openings", {**wish, "items": ["evidence/exhibit-3.bin"]})
+assert items["opened_bytes"] == 2 << 20, items
+for it in made[1:] + [items]:
+    assert api.good("DELETE", f"/v1/openings/{it['opening']}") == {"released": 0}
+PY
+equal "calls under which nothing leaves: openings stated" "$before" "$(stated)"
 
 # The keys and the bytes, each as it was afterwards.
 # broken CODE WHAT COMMAND…: while the command has changed something of de's

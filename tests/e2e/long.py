@@ -1,4 +1,4 @@
-"""Many calls of the local API for 26-long.sh: `long.py SOCKET FUNCTION ARGUMENTS…`."""
+"""Calls of the local API; many of them for 26-long.sh: `long.py SOCKET FUNCTION ARGUMENTS…`."""
 
 import base64
 import http.client
@@ -162,16 +162,17 @@ def lists(count):
         print(f"        {path}: {len(whole)}")
 
 
-function, arguments = sys.argv[2], sys.argv[3:]
-if function == "send":
-    send(int(arguments[0]), arguments[1])
-elif function == "queue":
-    send(int(arguments[0]), arguments[1], first_case=500_000)
-elif function == "refused":
-    refused(arguments[0], int(arguments[1]))
-elif function == "wishes":
-    wishes(int(arguments[0]))
-elif function == "lists":
-    lists(int(arguments[0]))
-else:
-    sys.exit(f"{function} is no function of this")
+if __name__ == "__main__":
+    function, arguments = sys.argv[2], sys.argv[3:]
+    if function == "send":
+        send(int(arguments[0]), arguments[1])
+    elif function == "queue":
+        send(int(arguments[0]), arguments[1], first_case=500_000)
+    elif function == "refused":
+        refused(arguments[0], int(arguments[1]))
+    elif function == "wishes":
+        wishes(int(arguments[0]))
+    elif function == "lists":
+        lists(int(arguments[0]))
+    else:
+        sys.exit(f"{function} is no function of this")
