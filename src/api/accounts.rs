@@ -48,18 +48,18 @@ pub struct Asked {
     pub groups: BTreeSet<String>,
 }
 
-/// What is known of them, and the number that stands for nobody.
+/// The known accounts and groups, and the number that stands for nobody.
 static REMEMBERED: OnceLock<(Accounts, u32)> = OnceLock::new();
 static NOBODY: Accounts = Accounts {
     users: Vec::new(),
     groups: Vec::new(),
 };
-/// What Linux takes where nothing else is set.
+/// The number that Linux takes where nothing else is set.
 const UNNUMBERED: u32 = 65_534;
 
 impl Accounts {
-    /// What the name service (nsswitch.conf(5)) says of those that are asked for, then all others that `/etc/passwd` and
-    /// `/etc/group` have. What cannot be read has no entries.
+    /// Reads from the name service (nsswitch.conf(5)) those that are asked for, then all others that `/etc/passwd` and
+    /// `/etc/group` have. A source that cannot be read has no entries.
     pub fn read(asked: &Asked) -> Self {
         let group = name_service("group", &asked.groups);
         let members: BTreeSet<_> = Self::parse("", &group)

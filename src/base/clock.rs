@@ -124,12 +124,12 @@ impl Change {
     }
 }
 
-/// What time it is.
+/// One reading of the time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reading {
     /// The time to go by.
     pub at: Timestamp,
-    /// What the machine's clock says.
+    /// The reading of the machine's clock.
     pub read: Timestamp,
     /// Why that is not believed, if it is not.
     pub doubt: Option<Doubt>,
@@ -186,7 +186,7 @@ impl Judge {
         }
     }
 
-    /// What time it is, when the machine's clock says `read` and the monotonic one `now`.
+    /// Tells the time, when the machine's clock says `read` and the monotonic one `now`.
     pub fn read(&mut self, read: Timestamp, now: Instant) -> Reading {
         match self.expected(now).filter(|it| !self.agrees(read, *it)) {
             None => self.follow(read, now, &Witness::Clock),

@@ -200,7 +200,7 @@ pub const RESTRICTIONS_CHANGED_MAX: usize = 64;
 pub const ROLE_HOLDERS_MAX: usize = 256;
 /// The name of an account or group, in bytes.
 pub const ACCOUNT_NAME_BYTES_MAX: usize = 128;
-/// What is read of passwd(5) or group(5), or of one answer of the name service, in bytes.
+/// Bytes that are read of passwd(5) or group(5), or of one answer of the name service.
 pub const ACCOUNTS_BYTES_MAX: u64 = 16 << 20;
 /// Members of groups that the name service is asked for; others have no login name here.
 pub const ACCOUNTS_MEMBERS_MAX: usize = 4_096;

@@ -38,7 +38,7 @@ fn end_at_once(number: i32) {
     std::process::exit(128 + number);
 }
 
-/// What hears of signals.
+/// The signals heard since a command began.
 pub(crate) struct Interrupts {
     seen: Arc<AtomicI32>,
     stop: Stop,
@@ -72,7 +72,7 @@ impl Interrupts {
         Ok(Self { seen, stop })
     }
 
-    /// What stops reading.
+    /// Returns the `Stop` that ends reading.
     pub(crate) fn stop(&self) -> Stop {
         self.stop.clone()
     }

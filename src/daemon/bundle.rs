@@ -142,7 +142,7 @@ impl Export {
             .await
     }
 
-    /// What there was when the checkpoint was signed; what came later is for a later export.
+    /// Writes the receipts that there were when the checkpoint was signed; later ones are for a later export.
     async fn receipts(&mut self) -> Result<(), Stop> {
         let digits = self.extent.count.to_string().len().max(2);
         let mut number = 0_u64;

@@ -133,7 +133,7 @@ impl Chain {
         Cow::Owned(terms)
     }
 
-    /// What the content of the package must be.
+    /// The expected content of the package.
     pub(crate) fn expect(&self) -> Expect {
         Expect {
             from: self.manifest.from.clone(),

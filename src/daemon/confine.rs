@@ -113,8 +113,8 @@ const ALWAYS: &[&str] = &[
 ];
 
 impl Rights {
-    /// What the daemon needs with this configuration: to read configuration, card and keys; to write its state, where
-    /// certificate and list are renewed too; to make its socket.
+    /// The rights that the daemon needs with this configuration: to read configuration, card and keys; to write its state,
+    /// where certificate and list are renewed too; to make its socket.
     pub fn of(config: &Config) -> Self {
         let identity = &config.identity;
         let mut rights = Self {

@@ -299,7 +299,7 @@ impl Courier {
         Ok(())
     }
 
-    /// What is under way or waits here, and need not be read again.
+    /// The exchanges that are under way or wait here, and need not be read again.
     fn known(&self) -> HashSet<Xid> {
         let waiting = self.urgent.iter().chain(&self.bulk);
         let waiting = waiting.map(|outgoing| outgoing.exchange.xid);

@@ -106,7 +106,7 @@ impl Examinations {
     }
 }
 
-/// What was found in the stored package.
+/// The finding about the stored package.
 enum Verdict {
     Good,
     /// The sender's fault.
@@ -117,7 +117,7 @@ enum Verdict {
     Unknown(String),
 }
 
-/// What is examined.
+/// The package under examination.
 struct Stored {
     held: Held,
     row: Exchange,

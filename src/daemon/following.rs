@@ -25,9 +25,9 @@ use crate::store::{self, Exchange, Phase, StatementRow};
 
 /// How often everything is looked at that was passed on, whatever was heard.
 const LOOK_EVERY: Duration = Duration::from_hours(1);
-/// What a third authority has signed of what was passed on, once both have.
+/// The kinds of statement that a third authority has signed of what was passed on, once both have.
 const FINAL: &[Kind] = &[Kind::Handover, Kind::Destroyed];
-/// What says that a package was passed on.
+/// The kind of statement that says that a package was passed on.
 const ONWARD: &[Kind] = &[Kind::Onward];
 /// Who changes the terms of what was passed on, where its sender has changed them.
 const BY_ITSELF: &str = "rogatory";

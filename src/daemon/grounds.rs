@@ -141,7 +141,7 @@ pub(super) fn disclosures(request: &SealRequest, finish: &SealFinish) -> Vec<Dis
     all
 }
 
-/// What is known before anything is sealed.
+/// The disclosures that are known before anything is sealed.
 fn of_texts(request: &SealRequest) -> Vec<Disclosure> {
     let salted = |name, value: serde_json::Value| Disclosure::new(seal::random(), name, value);
     let mut all = vec![salted(disclosure::CASE, request.case.as_str().into())];

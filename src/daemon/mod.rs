@@ -129,7 +129,7 @@ pub(crate) struct Daemon {
     pub(crate) examinations: Examinations,
     pub(crate) started: Timestamp,
     pub(crate) retention: Retention,
-    /// What is remembered of the clock.
+    /// The facts remembered of the clock.
     pub(crate) timekeeping: tokio::sync::Mutex<timekeeping::Kept>,
     /// One statement about what was handed over at a time, so that their chain does not fork.
     pub(crate) access: tokio::sync::Mutex<()>,

@@ -1,5 +1,5 @@
-//! What a sender is told of its package by itself: an opening under a declared exception, content that is not what it signed, what was done
-//! with it, that it was passed on, and a wish for its consent.
+//! The statements about its package that a sender is told automatically: an opening under a declared exception, content that is
+//! not what it signed, what was done with it, that it was passed on, and a wish for its consent.
 //!
 //! Such a statement follows what both sides hold, not the receiver's own record of openings; it is marked in the same commit as
 //! to be told, and the courier tells it until the sender has acknowledged it.

@@ -46,7 +46,7 @@ pub(super) struct Held {
     pub(super) xid: Xid,
     /// The bytes of items under terms of their own for which it is not permitted; in order.
     pub(super) withheld: Arc<[Range<u64>]>,
-    /// What leaves under it.
+    /// The bytes that leave under it.
     pub(super) release: Arc<Release>,
 }
 

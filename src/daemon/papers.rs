@@ -125,7 +125,7 @@ pub(crate) fn read_papers(
     Ok((card, shown))
 }
 
-/// What a person should know of own papers that are not valid yet by this clock, a sentence each.
+/// Tells a person of own papers that are not valid yet by this clock, a sentence each.
 pub(crate) fn early_papers(
     config: &Config,
     chain: &[CertificateDer<'static>],

@@ -1,7 +1,8 @@
-//! What leaves under an opening. No byte leaves before it is durable that bytes begin to, and no more than is durable; when the
-//! opening is over, what has left is stated. An opening under which nothing has left is not stated, and uses no approval up.
+//! The bytes that leave under an opening. No byte leaves before it is durable that bytes begin to, and no more than is durable;
+//! when the opening is over, what has left is stated. An opening under which nothing has left is not stated, and uses no
+//! approval up.
 //!
-//! Whoever needs more than one of these takes them in this order: the approvals, the statements about access, what has left.
+//! A task with more than one of these locks takes them in this order: the approvals, the statements about access, what has left.
 
 use std::io;
 use std::ops::Range;
@@ -38,12 +39,12 @@ const RUNS_MAX: usize = 64;
 const IDLE: Duration = Duration::from_mins(5);
 /// And one of which somebody has begun to read, and does not go on.
 const STALLED: Duration = Duration::from_mins(30);
-/// What both sides hold of a package that was handed over.
+/// The kinds of statement that both sides hold of a package that was handed over.
 const SHARED: &[Kind] = &[Kind::Handover, Kind::RestrictionChanged];
 /// Attempts to state an opening while its sender's statements come in.
 const ATTEMPTS_MAX: usize = 8;
 
-/// What is to be stated of an opening.
+/// The facts to state of an opening.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Record {
     pub(super) purpose: Purpose,
@@ -88,15 +89,15 @@ struct Left {
     stage: Stage,
     /// Whether it is in the ledger.
     is_kept: bool,
-    /// What has been asked for; of that, what is withheld has not left.
+    /// The bytes that have been asked for; of those, the withheld ones have not left.
     ranges: Ranges,
-    /// What is durable: no more will have left.
+    /// The durable bound: no more bytes will have left.
     bound: u64,
-    /// What came of it.
+    /// The outcome of the opening.
     closed: Option<Closed>,
 }
 
-/// What leaves under one opening.
+/// The bytes that leave under one opening.
 pub(super) struct Release {
     id: [u8; 16],
     xid: Xid,

@@ -36,7 +36,7 @@ impl Daemon {
         })
     }
 
-    /// What is said of a package that is unreadable and not yet stated as destroyed, wherever it is listed.
+    /// The fault shown of a package that is unreadable and not yet stated as destroyed, wherever it is listed.
     pub(crate) fn unstated_fault(&self, xid: &Xid) -> Option<FaultView> {
         let reason = self.retention.unstated_reason(xid)?;
         Some(FaultView {

@@ -16,7 +16,7 @@ const PAGE: u32 = 1_000;
 /// Statements that are named as not sound.
 const NAMED_MAX: usize = 16;
 
-/// What was read so far, as far as others may follow it: of openings, of which there may be many, only the newest.
+/// The statements read so far, as far as others may follow them: of openings, of which there may be many, only the newest.
 struct Reading {
     keys: (PublicKey, PublicKey),
     followed: HashMap<Digest, (Receipt, Note)>,
@@ -58,7 +58,7 @@ fn may_be_followed(kind: Kind) -> bool {
 }
 
 impl Daemon {
-    /// What is wrong with the statements of this package; nothing where all are sound.
+    /// The faults in the statements of this package; none where all are sound.
     pub(crate) async fn unsound(&self, row: &Exchange) -> Result<Vec<String>, ApiFailure> {
         let unknown = || ApiFailure::trust("unknown-peer", "the peer's keys are not known");
         let mut reading = Reading {

@@ -30,7 +30,7 @@ const COMPLAIN_EVERY: u32 = 60;
 /// Nothing is stated of the clock before the daemon has run so long.
 const STATE_AFTER_MS: u64 = 10_000;
 
-/// What is remembered of the clock from run to run.
+/// The facts remembered of the clock from run to run.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Kept {
     /// A sure time; of statements up to number `seq` it is the newest that counts.
@@ -38,7 +38,7 @@ pub(crate) struct Kept {
     seq: i64,
     /// The doubt that is not over.
     doubt: Option<Doubt>,
-    /// What is still to be stated.
+    /// The changes still to be stated.
     unstated: Vec<Change>,
     /// The last one that is over.
     last: Option<Past>,
@@ -239,7 +239,7 @@ impl Daemon {
         Ok(self.clock_view().await)
     }
 
-    /// That the clock is in doubt, and what waits for it.
+    /// Reports that the clock is in doubt, and what waits for it.
     pub(crate) fn clock_problem(&self) -> Option<Problem> {
         let now = self.station.clock.now();
         let doubt = now.doubt?;

@@ -200,7 +200,7 @@ fn unknown() -> Fault {
     )
 }
 
-/// What both sides may follow of a package that was handed over: so much, and no more, may come after it.
+/// The kinds of statement of a handed-over package that both sides may follow: so much, and no more, may come after it.
 const SHARED: &[Kind] = &[
     Kind::Dispatch,
     Kind::Handover,

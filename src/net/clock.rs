@@ -67,7 +67,7 @@ impl Clock {
         Instant(u64::try_from(self.0.began.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
 
-    /// What time it is, and how sure that is.
+    /// Tells the time, and how sure it is.
     pub fn now(&self) -> Reading {
         let mut judge = self.judge();
         judge.read(civil(), self.elapsed())
@@ -127,7 +127,7 @@ fn synchronised_at() -> Option<Timestamp> {
     Some(Timestamp::from_millis(found.st_mtime.saturating_mul(1_000)))
 }
 
-/// What the machine's clock says, believed or not.
+/// The reading of the machine's clock, believed or not.
 #[expect(clippy::disallowed_methods, reason = "the shell reads the clock")]
 pub fn civil() -> Timestamp {
     let since = std::time::SystemTime::now()

@@ -24,7 +24,7 @@ pub(crate) fn store_fault(e: &StoreFault) -> Attempt {
     Attempt::Local(Fault::new("store", e.to_string()))
 }
 
-/// What a delivery leads to.
+/// The kinds of statement that a delivery leads to.
 pub(crate) const DELIVERY: &[Kind] = &[
     Kind::Dispatch,
     Kind::Rejected,

@@ -328,7 +328,7 @@ pub(crate) async fn flush(
     Ok(())
 }
 
-/// What ends the attempt because of it.
+/// The error that ends the attempt because of it.
 pub(crate) fn intake_fault(e: &IntakeFault) -> Attempt {
     if e.is_broken() {
         Attempt::Broken(e.to_string())

@@ -97,7 +97,7 @@ fn write_line(item: &Item, to: &mut impl Write) -> io::Result<()> {
     writeln!(to, "{}  {PAYLOAD}{}", item.sha256, item.path)
 }
 
-/// What the tag files say of the items, which are taken one at a time and not kept.
+/// The values that the tag files give for the items, which are taken one at a time and not kept.
 #[derive(Debug, Clone)]
 pub struct Tally {
     items: u64,

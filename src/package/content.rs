@@ -1,4 +1,4 @@
-//! What lies in a package, read once from its first byte to its last and judged by what its sender has signed and disclosed.
+//! The content of a package, read once from its first byte to its last and judged by what its sender has signed and disclosed.
 //!
 //! One piece of code judges, wherever it runs: the command line that unpacks, and the daemon before it states that a package is
 //! not what its sender said. It reads a stream and writes to a [`Sink`]; it opens nothing and seeks nowhere. Items are not kept:
@@ -31,7 +31,7 @@ const BUFFER_BYTES: usize = 256 << 10;
 /// Small tag files: `bag-info.txt`, `tagmanifest-sha256.txt`.
 const TAG_BYTES_MAX: u64 = 4 << 10;
 
-/// What the dispatch of a package and the disclosures beside it say of its content.
+/// The content of a package as its dispatch and the disclosures beside it state it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Expect {
     /// The sender.

@@ -21,7 +21,7 @@ const OCTAL_11_MAX: u64 = 0o777_7777_7777;
 const PAX_BYTES_MAX: u64 = 2 * BLOCK + BLOCK;
 const BLOCK_LEN: usize = 512;
 const PAX_NAME: &str = "././@PaxHeader";
-/// What stands for a character that is not ASCII, in the name that readers without pax see.
+/// The byte that stands for a character that is not ASCII, in the name that readers without pax see.
 const NOT_ASCII: u8 = b'_';
 /// The checksum of a header block.
 const SUM: Range<usize> = 148..156;

@@ -1,5 +1,5 @@
-//! What a sender discloses beside its offer, each value of its type: what an offer lacks, or says in another form, is rejected
-//! before anything of it is taken.
+//! The values that a sender discloses beside its offer, each of its type: what an offer lacks, or says in another form, is
+//! rejected before anything of it is taken.
 
 use serde::Deserialize as _;
 use serde_json::Value;
@@ -14,7 +14,7 @@ use crate::receipt::disclosure::{self, Disclosure, DisclosureFault};
 use crate::receipt::items::{self, ItemsFault};
 use crate::receipt::onward::{self, OnwardFault};
 
-/// What is disclosed beside a dispatch.
+/// The values disclosed beside a dispatch.
 #[derive(Debug)]
 pub struct Particulars {
     /// SHA-256 of the manifest.
@@ -216,7 +216,7 @@ mod tests {
         Party::of(&SecretKey::from_seed(name, &[seed; 32]).public())
     }
 
-    /// What every offer needs, and one more or another.
+    /// Reads the values that every offer needs, with one added or replaced.
     fn with(name: &str, value: Value) -> Result<Particulars, String> {
         let mut all = vec![
             ("manifest", json!("ab".repeat(32))),

@@ -25,7 +25,7 @@ const FOLDER: OFlags = OFlags::DIRECTORY
     .union(OFlags::RDONLY)
     .union(OFlags::CLOEXEC);
 
-/// What marks the folder under way as one of an opening: locked by the process that fills it, it names the package.
+/// The file that marks the folder under way as one of an opening: locked by the process that fills it, it names the package.
 const MARK: &str = ".rogatory-opening";
 /// The longest mark that is read.
 const MARK_BYTES_MAX: u64 = 256;

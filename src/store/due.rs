@@ -1,4 +1,4 @@
-//! What is to be looked at by now. The day is a column of its own, so that what is not due yet costs nothing.
+//! The packages to be looked at by now. The day is a column of its own, so that what is not due yet costs nothing.
 
 use rusqlite::params;
 

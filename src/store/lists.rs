@@ -27,7 +27,7 @@ use crate::store::sql;
 pub struct CaseRow {
     /// The authority that names it so.
     pub peer: AuthorityId,
-    /// What it is called.
+    /// The name of the case.
     pub case: String,
     /// How many packages there are.
     pub packages: u64,

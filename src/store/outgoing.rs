@@ -23,7 +23,7 @@ use crate::store::sql;
 /// Payloads up to so many bytes are read ahead.
 pub const AHEAD_BYTES_MAX: u64 = 32 << 10;
 
-/// What is read of an outbox at once, besides what the reader knows.
+/// Exchanges that are read of an outbox at once, besides those that the reader knows.
 pub const OUTBOX_PAGE: usize = 64;
 
 /// An exchange that is to be sent.
@@ -57,9 +57,9 @@ const STAGES: &[(Direction, Phase)] = &[
 ];
 
 impl Ledger {
-    /// What is to be sent to a peer now: its time of the next try is not in the future. At least [`OUTBOX_PAGE`] of each stage
-    /// where there are as many, the furthest first, each oldest first, without those that are `known`; what has ended here
-    /// without delivery is among it until the peer has been told.
+    /// The exchanges to be sent to a peer now: their time of the next try is not in the future. At least [`OUTBOX_PAGE`] of each
+    /// stage where there are as many, the furthest first, each oldest first, without those that are `known`; what has ended here
+    /// without delivery is among them until the peer has been told.
     /// With `after`, only what nothing was sent of yet and was begun after that.
     pub async fn outbox_due(
         &self,
@@ -97,7 +97,7 @@ impl Ledger {
             .await
     }
 
-    /// What is urgent and to be sent to a peer now, oldest first, at least [`OUTBOX_PAGE`] where there are as many, without
+    /// The urgent exchanges to be sent to a peer now, oldest first, at least [`OUTBOX_PAGE`] where there are as many, without
     /// those that are `known`.
     pub async fn outbox_urgent(
         &self,

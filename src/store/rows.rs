@@ -328,7 +328,7 @@ pub struct OpeningRow {
     pub began: Timestamp,
     /// No more bytes than this have left.
     pub bound: u64,
-    /// What is to be stated of it, in the caller's own form.
+    /// The facts to state of it, in the caller's own form.
     pub record: Vec<u8>,
 }
 

@@ -348,7 +348,7 @@ pub(crate) const EXCHANGES_WAY_PHASE: &str = exchanges!(
     "WHERE no IN (SELECT no FROM exchange WHERE no < $1 AND direction = $2 AND phase = $3 \
      ORDER BY no DESC LIMIT $4) ORDER BY no DESC"
 );
-/// What is to be sent, and what is being received.
+/// The exchanges to be sent, and those being received.
 pub(crate) const UNDER_WAY: &str = exchanges!(
     ", urgent, no",
     "WHERE no IN (SELECT no FROM exchange WHERE \

@@ -1,4 +1,4 @@
-//! What nobody has opened yet, and what is being opened.
+//! The packages that nobody has opened yet, and the openings under way.
 
 use rusqlite::params;
 

@@ -74,7 +74,7 @@ fn case() -> Disclosure {
     Disclosure::new([7; 16], disclosure::CASE, "DE/2026/000042")
 }
 
-/// What is disclosed beside every dispatch.
+/// The disclosures beside every dispatch.
 fn beside() -> Vec<Disclosure> {
     let digest = |name, of: &[u8]| Disclosure::new([8; 16], name, Digest::of(of).to_string());
     vec![

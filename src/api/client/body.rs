@@ -170,7 +170,7 @@ impl fmt::Debug for UploadWriter {
 pub struct Stop(watch::Receiver<bool>);
 
 impl Stop {
-    /// What says so, and what hears it.
+    /// Returns the sender that says so, and the `Stop` that hears it.
     pub fn new() -> (watch::Sender<bool>, Self) {
         let (say, hear) = watch::channel(false);
         (say, Self(hear))

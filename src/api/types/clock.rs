@@ -10,7 +10,7 @@ use crate::base::clock::{Doubt, Past};
 pub struct ClockView {
     /// The time that the daemon goes by.
     pub at: Timestamp,
-    /// What the machine's clock says.
+    /// The reading of the machine's clock.
     pub read: Timestamp,
     /// Whether that is believed, so that what cannot be taken back goes on.
     pub sure: bool,

@@ -45,7 +45,7 @@ pub enum Examination {
     Running,
     /// The package is not what its sender signed: that is stated, and the sender is told.
     Mismatch {
-        /// What does not match, in one word.
+        /// Names what does not match, in one word.
         code: String,
         /// The same in a sentence.
         text: String,
@@ -54,7 +54,7 @@ pub enum Examination {
     },
     /// It is what its sender signed: nothing is stated.
     Good,
-    /// What is stored here is not what was received: nothing is stated, the sender is not at fault.
+    /// The bytes stored here are not those that were received: nothing is stated, the sender is not at fault.
     Altered {
         /// In a sentence.
         text: String,
@@ -74,7 +74,7 @@ pub struct Opening {
     pub opening: String,
     /// The package.
     pub id: Xid,
-    /// What its content must be, as signed in the dispatch and disclosed beside it.
+    /// The expected content, as signed in the dispatch and disclosed beside it.
     #[serde(flatten)]
     pub expect: Expect,
     /// Plaintext bytes.

@@ -113,7 +113,7 @@ impl ExportArgs {
         Ok(done)
     }
 
-    /// What permits to take away what was received; nothing is needed for what was sent from here.
+    /// The opening that permits to take away a received package; a package sent from here needs none.
     fn opening(&self, call: &Call, interrupts: &Interrupts) -> Result<Option<Opening>, Failure> {
         let Some(purpose) = self.purpose else {
             return Ok(None);

@@ -5,7 +5,7 @@ use crate::cli::Call;
 use crate::cli::failure::Failure;
 use crate::seal::UnpackError;
 
-/// What to do about a package that is not what its sender signed.
+/// The advice for a package that is not what its sender signed.
 const KEPT: &str = "nothing was kept; the sender is told by a signed statement, keep the package as evidence of it";
 
 /// Why this opening has ended. What the sender may be to blame for is reported, and the daemon's own finding counts; a report that
@@ -17,7 +17,7 @@ pub(super) fn settled(call: &Call, opening: &Opening, fault: &UnpackError) -> Fa
     }
 }
 
-/// What is reported. A plaintext that breaks off may have done so because its sealed bytes do not decrypt.
+/// The code to report. A plaintext that breaks off may have done so because its sealed bytes do not decrypt.
 fn code(fault: &UnpackError) -> Option<&'static str> {
     match fault {
         UnpackError::Content(fault) => Some(fault.code()),
@@ -83,7 +83,7 @@ fn found(fault: &UnpackError, examined: Result<Examination, Failure>) -> Failure
     }
 }
 
-/// What has nothing to do with the package.
+/// The failure for a fault that has nothing to do with the package.
 pub(super) fn local(fault: &UnpackError) -> Failure {
     let text = fault.to_string();
     match fault {

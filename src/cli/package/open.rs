@@ -124,7 +124,7 @@ impl OpenArgs {
         Ok(())
     }
 
-    /// What is left of an opening that was ended.
+    /// Says what is left of an opening that was ended.
     fn what_stays(&self, closed: &Closed) -> String {
         let left = if self.resume {
             let partial = folder::partial(&self.out);

@@ -9,7 +9,7 @@ use crate::base::{Cursor, Digest, Page, Timestamp, json, limits};
 use crate::config::Verb;
 use crate::store::{Ledger, Op, StoreFault};
 
-/// What the ledger keys of all requests are below.
+/// The bound that the ledger keys of all requests are below.
 const BELOW: &str = "approval0";
 
 /// What is kept of a request.

@@ -444,7 +444,7 @@ impl Model {
         before.max(newest)
     }
 
-    /// What the path holds without a queue.
+    /// The bytes that the path holds without a queue.
     fn bdp(&self) -> u64 {
         if self.min_rtt == Duration::MAX {
             return self.initial;

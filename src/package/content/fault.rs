@@ -7,7 +7,7 @@ use crate::package::manifest::ManifestFault;
 use crate::package::path::PathFault;
 use crate::package::tape::{TapeError, TapeFault};
 
-/// What is wrong with the content of a package. All of it is the doing of whoever sealed it: the bytes are authenticated by age
+/// A fault in the content of a package. Any such fault is the doing of whoever sealed it: the bytes are authenticated by age
 /// and signed for by the sender, so nothing on the way can have caused it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ContentFault {
@@ -23,9 +23,9 @@ pub enum ContentFault {
     /// The entries are not those of a package, in their order.
     #[error("the package is malformed: {wanted} expected, {found} found")]
     Order {
-        /// What must come.
+        /// The expected value.
         wanted: &'static str,
-        /// What came.
+        /// The value found.
         found: String,
     },
     /// More items or bytes than a package may have.
@@ -75,7 +75,7 @@ impl ContentFault {
         Self::Order { wanted, found }
     }
 
-    /// What does not match what was signed, in one word: the reason of a `content-mismatch`.
+    /// Names what does not match what was signed, in one word: the reason of a `content-mismatch`.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Undecryptable => "payload",

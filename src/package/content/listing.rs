@@ -19,7 +19,7 @@ use crate::package::manifest::{Item, Layout, Manifest, ManifestFault};
 use crate::package::segments::ListRoot;
 use crate::tlog;
 
-/// What follows from a manifest.
+/// The values that follow from a manifest.
 pub(super) struct Listed {
     pub(super) tags: Tags,
     pub(super) items: u64,
@@ -86,7 +86,7 @@ struct Listing<'a, F> {
     tally: Tally,
     root: ListRoot,
     agreement: Agreement<'a>,
-    /// What was read, written again.
+    /// The JSON that was read, written again.
     json: Measure,
     /// Why it stopped, where JSON is not to blame.
     halted: Option<ContentFault>,
@@ -123,7 +123,7 @@ impl<F: FnMut(&Item) -> Result<(), ContentFault>> Listing<'_, F> {
 /// The fields of a manifest, in order.
 struct Head<'a, 'b, F>(&'a mut Listing<'b, F>);
 
-/// What was read of them.
+/// The values read of those fields.
 #[derive(Default)]
 struct Fields {
     case: Option<String>,

@@ -7,7 +7,7 @@ use crate::package::content::{self, ContentFault, Halt, Nowhere};
 
 const CHUNK: usize = (64 << 10) + 16;
 
-/// What an age file holds besides its header: nonce and chunks.
+/// The header of an age file of this plaintext, and the rest: nonce and chunks.
 fn sealed(sealer: &Sealer, plaintext: &[u8]) -> (Vec<u8>, Vec<u8>) {
     let recipient = sealer.identity.0.to_public();
     let recipient: &dyn age::Recipient = &recipient;

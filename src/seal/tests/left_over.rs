@@ -1,4 +1,4 @@
-//! What an attempt has left, and the next one.
+//! The remains of an attempt, and the next attempt.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! What is found by its day, and that finding it looks at nothing else.
+//! The packages found by their day; finding them looks at nothing else.
 
 use rusqlite::Connection;
 
