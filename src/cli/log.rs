@@ -86,8 +86,7 @@ impl LogCommand {
             }
             Self::Keys => {
                 let anchors = call.remote.call(client.anchors())?;
-                call.terminal
-                    .show(&anchors, |anchors, color| keys(anchors).render(color));
+                call.terminal.show(&anchors, |anchors, _| keys(anchors));
             }
         }
         Ok(())
@@ -184,15 +183,18 @@ fn proved(proofs: &[ProofView], whole: bool, color: bool) -> String {
     table.render(color)
 }
 
-fn keys(anchors: &[AnchorView]) -> Table {
-    let mut table = Table::headed(&["authority", "role", "state", "verifier key"]);
+/// A file of keys, as `rogatory-audit` reads it.
+fn keys(anchors: &[AnchorView]) -> String {
+    let mut text = String::new();
+    let mut whose = None;
     for anchor in anchors {
-        table.row([
-            anchor.id.as_str().into(),
-            (&anchor.role).into(),
-            (&anchor.state).into(),
-            (&anchor.vkey).into(),
-        ]);
+        let this = (&anchor.id, &anchor.state);
+        if whose != Some(this) {
+            text.push_str(&format!("# {}, {}\n", this.0, this.1));
+            whose = Some(this);
+        }
+        text.push_str(&anchor.vkey);
+        text.push('\n');
     }
-    table
+    text::escape_lines(&text)
 }

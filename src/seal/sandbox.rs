@@ -55,7 +55,10 @@ pub fn sandbox(out_parent: &Path) -> Result<Sandbox, SandboxFault> {
     };
     let beneath = PathFd::new(folder).map_err(|e| SandboxFault::Folder {
         path: folder.to_owned(),
-        why: e.to_string(),
+        why: match std::error::Error::source(&e) {
+            Some(why) => why.to_string(),
+            None => e.to_string(),
+        },
     })?;
     let status = Ruleset::default()
         .handle_access(AccessFs::from_all(KERNEL))

@@ -27,6 +27,11 @@ const WINDOW_MAX: u64 = 64 << 20;
 const SENT_MAX: usize = 16_384;
 /// The shortest round trip is looked for again when nothing near it was seen for this long.
 const MIN_RTT_EXPIRY: Duration = Duration::from_secs(5);
+/// After each probe that found nothing it waits twice as long, so often at most. A probe makes the queue overflow, and flows
+/// that take each loss for congestion need seconds to recover from it.
+const WAIT_DOUBLED_MAX: u32 = 3;
+/// So much of what was lost at is used between probes, in percent: the rest is for others.
+const HEADROOM: u64 = 80;
 /// How long the window stays small for it.
 const PROBE_RTT: Duration = Duration::from_millis(200);
 
@@ -97,6 +102,8 @@ pub(super) struct Model {
     best: u64,
     flat: u32,
     grown: u64,
+    /// Probes in a row that found nothing.
+    fruitless: u32,
 }
 
 impl Model {
@@ -136,6 +143,7 @@ impl Model {
             best: 0,
             flat: 0,
             grown: 0,
+            fruitless: 0,
         }
     }
 
@@ -308,15 +316,18 @@ impl Model {
                 }
             }
             Mode::Drain => {
-                if in_flight <= bdp.min(percent(self.ceiling, 85)) || rounds > 2 {
-                    // Between two and three seconds, so that flows do not probe in step.
+                if in_flight <= bdp.min(percent(self.ceiling, HEADROOM)) || rounds > 2 {
+                    // Between two and three seconds at first, so that flows do not probe in step.
                     let spread = self.delivered.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 54;
-                    self.wait = Duration::from_millis(spread.saturating_add(2_000));
+                    let wait = Duration::from_millis(spread.saturating_add(2_000));
+                    self.wait = wait.saturating_mul(self.patience());
                     self.enter(Mode::Cruise, now);
                 }
             }
             Mode::Cruise => {
-                if full_round && (age > self.wait || rounds > 62) {
+                if full_round
+                    && (age > self.wait || rounds > u64::from(self.patience()).saturating_mul(62))
+                {
                     self.enter(Mode::Refill, now);
                     self.short_ceiling = u64::MAX;
                 }
@@ -330,7 +341,17 @@ impl Model {
                     (self.best, self.flat, self.grown) = (self.rate(), 0, 0);
                 }
             }
-            Mode::Probe => self.probe(now, full_round, congested),
+            Mode::Probe => {
+                self.probe(now, full_round, congested);
+                if self.mode == Mode::Drain {
+                    let found = self.grown > 0;
+                    self.fruitless = if found {
+                        0
+                    } else {
+                        self.fruitless.saturating_add(1)
+                    };
+                }
+            }
             Mode::ProbeRtt => {
                 if age > PROBE_RTT.max(self.min_rtt) && rounds > 1 {
                     self.min_rtt = self.mode_rtt;
@@ -344,6 +365,11 @@ impl Model {
         if stale && matches!(self.mode, Mode::Cruise) {
             self.enter(Mode::ProbeRtt, now);
         }
+    }
+
+    /// How many times as long as at first it waits before it probes.
+    fn patience(&self) -> u32 {
+        1 << self.fruitless.min(WAIT_DOUBLED_MAX)
     }
 
     /// Goes on with more while it brings more, until too much is lost.
@@ -397,10 +423,10 @@ impl Model {
                 self.window.saturating_add(acked).min(most)
             }
             Mode::Drain => percent(self.bdp(), 90).min(self.ceiling),
-            Mode::Cruise => paced(97, self.rtt).min(percent(self.ceiling, 85)),
+            Mode::Cruise => paced(95, self.rtt).min(percent(self.ceiling, HEADROOM)),
             Mode::Refill => paced(100, self.rtt).min(self.ceiling),
             Mode::Probe => {
-                let gain = self.grown.min(3).saturating_mul(25).saturating_add(125);
+                let gain = self.grown.min(3).saturating_mul(25).saturating_add(115);
                 percent(volume(self.rate(), self.mode_rtt), gain)
                     .saturating_add(slack)
                     .min(self.ceiling)

@@ -163,7 +163,8 @@ fn a_share_beside_cubic() {
             ..Line::new(rtt, mbit)
         };
         let (share, dropped) = share(line, cubic(), seed);
-        assert!((30..=70).contains(&share), "{line:?}: {share} %");
+        // By the kernel's Cubic, whose packets come in bursts, it is some percent more.
+        assert!((30..=62).contains(&share), "{line:?}: {share} %");
         assert!(dropped <= 50, "{line:?}: {dropped} of 1000 dropped");
     }
     for (rtt, mbit, seed) in [(20, 50, 1), (100, 50, 2), (45, 30, 303), (130, 40, 404)] {
