@@ -250,7 +250,8 @@ impl Judge {
 
     fn follow(&mut self, read: Timestamp, now: Instant, by: &Witness) {
         let is_old = |(_, since): (_, Instant)| now.0.saturating_sub(since.0) >= CARRIED_MS;
-        if !self.was_sure || self.doubt.is_some() || self.sure.is_none_or(is_old) {
+        // A clock that comes back by itself is compared with the same time as before, however often it does.
+        if !self.was_sure || *by != Witness::Clock || self.sure.is_none_or(is_old) {
             self.sure = Some((read, now));
         }
         self.ahead_ms = limits::CLOCK_SKEW_MS_MAX;
@@ -425,6 +426,14 @@ mod tests {
             };
             assert_eq!([read(0), read(1), read(2)], [false, false, true], "{step}");
         }
+        // Nor by jumping further, and back to what just agrees.
+        let mut judge = Judge::new(Some(base()), None);
+        let mut read = |minutes: i64, now| {
+            let reading = judge.read(at(minutes * MINUTE), Instant(now));
+            reading.doubt.is_some()
+        };
+        let doubts = [read(0, 0), read(6, 1), read(5, 2), read(11, 3), read(10, 4)];
+        assert_eq!(doubts, [false, true, false, true, true]);
         // Such a step a day is within what clocks do.
         let mut judge = Judge::new(Some(base()), None);
         for day in 0..100 {

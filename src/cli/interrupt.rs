@@ -1,13 +1,16 @@
-//! Signals that end a command: heard while something that was begun is to be cleaned up. A second one ends it at once.
+//! Signals that end a command: heard while something that was begun is to be cleaned up. A person who gives a second one ends it
+//! at once.
 
 use std::fs;
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::api::client::{CallFault, Stop};
 use crate::cli::failure::Failure;
@@ -18,6 +21,9 @@ const SIGNALS: [(Signal, &str); 3] = [
     (Signal::INT, "SIGINT"),
     (Signal::TERM, "SIGTERM"),
 ];
+
+/// At the end of a session several signals come at once, and are one.
+const TOGETHER: Duration = Duration::from_secs(1);
 
 /// The signals that this process was started to ignore, as the kernel has them: bit n − 1 for signal n. To be asked before a sandbox
 /// hides it.
@@ -50,6 +56,7 @@ impl Interrupts {
         let _runtime = remote.runtime().enter();
         let (say, stop) = Stop::new();
         let seen = Arc::new(AtomicI32::new(0));
+        let first = Arc::new(OnceLock::new());
         let say = Arc::new(say);
         for (kind, _) in SIGNALS {
             let number = kind.as_raw();
@@ -60,11 +67,14 @@ impl Interrupts {
                 Failure::failed("no-signals", format!("signals cannot be heard: {e}"))
             })?;
             let (seen, say) = (Arc::clone(&seen), Arc::<watch::Sender<bool>>::clone(&say));
+            let first = Arc::clone(&first);
             remote.runtime().spawn(async move {
                 while heard.recv().await.is_some() {
-                    if seen.swap(number, Ordering::AcqRel) != 0 {
+                    let first = *first.get_or_init(Instant::now);
+                    if first.elapsed() > TOGETHER && kind != Signal::HUP {
                         end_at_once(number);
                     }
+                    seen.store(number, Ordering::Release);
                     say.send_replace(true);
                 }
             });

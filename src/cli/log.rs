@@ -183,15 +183,19 @@ fn proved(proofs: &[ProofView], whole: bool, color: bool) -> String {
     table.render(color)
 }
 
-/// A file of keys, as `rogatory-audit` reads it.
+/// A file of keys, as `rogatory-audit` reads it: keys of peers that are not accepted are comments.
 fn keys(anchors: &[AnchorView]) -> String {
     let mut text = String::new();
     let mut whose = None;
     for anchor in anchors {
         let this = (&anchor.id, &anchor.state);
         if whose != Some(this) {
-            text.push_str(&format!("# {}, {}\n", this.0, this.1));
+            text.extend(["# ", anchor.id.as_str(), ", ", &anchor.state, "\n"]);
             whose = Some(this);
+        }
+        // Nobody has said yet, or says any more, that such a key is that authority's.
+        if !matches!(anchor.state.as_str(), "own" | "accepted") {
+            text.push_str("# ");
         }
         text.push_str(&anchor.vkey);
         text.push('\n');

@@ -138,7 +138,7 @@ fn failure_text(failure: &Failure, color: bool) -> String {
     let mut text = format!(
         "{}: {}\n",
         Tone::Bad.paint(word, color),
-        escape_lines(&hint::here(&failure.message))
+        escape_lines(&failure.message)
     );
     let mut table = Table::new();
     if let Some(Value::Object(details)) = failure.details.as_deref() {

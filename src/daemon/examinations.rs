@@ -35,6 +35,8 @@ use crate::store::Exchange;
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// Between two looks at whether the package may still be read.
 const LOOK_BYTES: u64 = 16 << 20;
+/// Reports of one account that are examined or wait for that.
+const WAITING_MAX: usize = 4;
 /// Examinations whose end is remembered.
 const REMEMBERED_MAX: usize = 64;
 const BUFFER_BYTES: usize = 256 << 10;
@@ -102,7 +104,16 @@ impl Examinations {
     fn of(&self, opening: &str, caller: &Caller) -> Option<watch::Receiver<Examination>> {
         let all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
         let one = all.get(opening).filter(|one| one.caller == *caller)?;
-        Some(one.state.clone())
+        // One that could not be made says nothing of the package: it may be made again.
+        let is_made = !matches!(*one.state.borrow(), Examination::Unreadable { .. });
+        is_made.then(|| one.state.clone())
+    }
+
+    /// How many of this account's reports wait for their answer.
+    fn waiting(&self, caller: &Caller) -> usize {
+        let all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = all.values().filter(|one| one.caller.uid == caller.uid);
+        own.filter(|one| one.is_running()).count()
     }
 }
 
@@ -159,6 +170,11 @@ impl Daemon {
         if self.station.identity.is_none() {
             let message = "this daemon holds no age identity, so it cannot look for itself: nothing is stated on somebody's word alone";
             return Err(ApiFailure::usage("no-age-identity", message));
+        }
+        if self.examinations.waiting(caller) >= WAITING_MAX {
+            let message = format!("{WAITING_MAX} reports of this account are examined already");
+            return Err(ApiFailure::temporary("too-many-reports", message)
+                .next("report it again when one of them is answered"));
         }
         let xid = row.xid;
         let to = match self.examinations.join(&held, (opening, caller)) {

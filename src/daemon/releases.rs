@@ -255,7 +255,9 @@ impl Daemon {
         }
         let mut ranges = left.ranges.clone();
         ranges.add(run(range));
-        ranges.coarsen(RUNS_MAX);
+        // What is withheld splits some of them again.
+        let runs_max = RUNS_MAX.saturating_sub(held.withheld.len());
+        ranges.coarsen(runs_max.max(1));
         let most = without(&ranges, &held.withheld).len();
         if most > left.bound && left.bound < release.total {
             let bound = most.saturating_add(STEP_BYTES).min(release.total);
@@ -305,7 +307,7 @@ impl Daemon {
                     xid: release.xid,
                     record: &release.record,
                     released,
-                    ranges: (ranges.runs().len() <= RUNS_MAX).then_some(&ranges),
+                    ranges: Some(&ranges),
                 };
                 Some(self.state_release(&stated).await?)
             }

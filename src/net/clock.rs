@@ -29,14 +29,21 @@ struct Inner {
 #[derive(Default)]
 struct Asked {
     doubt: Option<Doubt>,
+    /// How far the machine's clock was ahead of the monotonic one then, in milliseconds.
+    ahead_ms: i64,
     peers: BTreeSet<AuthorityId>,
 }
 
 impl Asked {
-    /// Whether this peer is asked for the first time in this doubt.
-    fn is_first(&mut self, doubt: Doubt, peer: &AuthorityId) -> bool {
-        if self.doubt != Some(doubt) {
-            (self.doubt, self.peers) = (Some(doubt), BTreeSet::new());
+    /// Whether this peer is asked for the first time in this doubt, of a clock that nobody has set since.
+    fn is_first(&mut self, doubt: Doubt, ahead_ms: i64, peer: &AuthorityId) -> bool {
+        let moved = ahead_ms.abs_diff(self.ahead_ms) > limits::CLOCK_SKEW_MS_MAX;
+        if self.doubt != Some(doubt) || moved {
+            *self = Self {
+                doubt: Some(doubt),
+                ahead_ms,
+                peers: BTreeSet::new(),
+            };
         }
         self.peers.insert(peer.clone())
     }
@@ -81,7 +88,9 @@ impl Clock {
         } = self.now();
         let Some(doubt) = doubt else { return };
         let mut asked = self.0.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_first = asked.is_first(doubt, peer);
+        let elapsed = i64::try_from(self.elapsed().0).unwrap_or(i64::MAX);
+        let ahead_ms = read.millis().saturating_sub(elapsed);
+        let is_first = asked.is_first(doubt, ahead_ms, peer);
         let apart = theirs.distance_ms(read);
         let agrees = apart <= limits::CLOCK_SKEW_MS_MAX && apart < theirs.distance_ms(at);
         if is_first && agrees {
@@ -134,4 +143,28 @@ pub fn civil() -> Timestamp {
         .duration_since(std::time::UNIX_EPOCH)
         .unwrap_or_default();
     Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_is_asked_once_until_the_clock_is_set() {
+        let doubt = Doubt {
+            since: Timestamp::from_millis(0),
+            read: Timestamp::from_millis(9),
+            at_start: true,
+        };
+        let [ie, de] = ["mla.example.ie", "bfj.example.de"].map(|id| id.parse().unwrap());
+        let mut asked = Asked::default();
+        assert!(asked.is_first(doubt, 5, &ie) && asked.is_first(doubt, 6, &de));
+        assert!(!asked.is_first(doubt, 7, &ie) && !asked.is_first(doubt, 299_000, &de));
+        assert!(asked.is_first(doubt, 900_000, &ie) && !asked.is_first(doubt, 900_001, &ie));
+        let later = Doubt {
+            at_start: false,
+            ..doubt
+        };
+        assert!(asked.is_first(later, 900_000, &ie));
+    }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{ConnectInfo, Request, State};
+use axum::http::Method;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
@@ -70,6 +71,7 @@ impl Doors {
     }
 
     fn add(mut self, path: &str, to: MethodRouter<Arc<Daemon>>) -> Self {
+        let to = to.route_layer(middleware::from_fn(to_the_end));
         self.router = self.router.route(path, to);
         self
     }
@@ -77,6 +79,16 @@ impl Doors {
     pub(super) fn into_router(self) -> Router<Arc<Daemon>> {
         self.router
     }
+}
+
+/// Carries a call that changes something to its end, also when the caller has gone: otherwise it could stop between a commit and
+/// what has to follow in memory.
+async fn to_the_end(request: Request, next: Next) -> Response {
+    if request.method() == Method::GET {
+        return next.run(request).await;
+    }
+    let answer = tokio::spawn(next.run(request)).await;
+    answer.unwrap_or_else(|e| ApiFailure::failed("internal", e.to_string()).into_response())
 }
 
 async fn no_query(request: Request, next: Next) -> Response {
