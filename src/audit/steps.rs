@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::audit::anchors::Anchors;
 use crate::audit::folder::Files;
 use crate::audit::verdict::Fault;
 use crate::base::Digest;
@@ -50,8 +51,7 @@ impl Read {
     }
 }
 
-/// Each receipt but the dispatch follows one that is there; disclosures are those that were signed; no log shows two heads
-/// of one size.
+/// Each receipt but the dispatch follows one that is there; disclosures are those that were signed.
 pub(crate) fn check(files: &Files, receipts: &[Read], faults: &mut Vec<Fault>) {
     let by_text: BTreeMap<Digest, &Read> = receipts
         .iter()
@@ -92,7 +92,6 @@ pub(crate) fn check(files: &Files, receipts: &[Read], faults: &mut Vec<Fault>) {
     if let Some(dispatch) = dispatches.first() {
         disclosures(files, &dispatch.receipt.sd, faults);
     }
-    heads(files, receipts, faults);
 }
 
 fn disclosures(files: &Files, sd: &[Digest], faults: &mut Vec<Fault>) {
@@ -116,8 +115,9 @@ fn disclosures(files: &Files, sd: &[Digest], faults: &mut Vec<Fault>) {
     }
 }
 
-/// Heads of one log and one size must have one root, wherever they are named: two are the proof of a fork.
-fn heads(files: &Files, receipts: &[Read], faults: &mut Vec<Fault>) {
+/// Heads of one log and one size must have one root, wherever they are named: two are the proof of a fork. What nobody has signed
+/// proves nothing: only receipts with good signatures, and checkpoints that the log has signed, are compared.
+pub(crate) fn heads(files: &Files, signed: &[&Read], anchors: &Anchors, faults: &mut Vec<Fault>) {
     let mut seen: BTreeMap<(String, u64), (Digest, String)> = BTreeMap::new();
     let mut add = |origin: &str, size: u64, root: Digest, path: &str| {
         let before = seen
@@ -131,7 +131,7 @@ fn heads(files: &Files, receipts: &[Read], faults: &mut Vec<Fault>) {
             faults.push(Fault::new(path, "log-forked", meaning));
         }
     };
-    for read in receipts {
+    for read in signed {
         for head in &read.receipt.heads {
             add(&head.origin, head.size, head.root, &read.path);
         }
@@ -144,8 +144,10 @@ fn heads(files: &Files, receipts: &[Read], faults: &mut Vec<Fault>) {
         } else {
             Some(content.clone())
         };
-        let head = note.and_then(|note| Checkpoint::parse(&note).ok());
-        if let Some((head, _)) = head {
+        let Some(note) = note else { continue };
+        let origin = Checkpoint::parse(&note).map(|(head, _)| head.origin);
+        let mut keys = origin.iter().flat_map(|origin| anchors.named(origin));
+        if let Some(head) = keys.find_map(|key| Checkpoint::open(&note, key).ok()) {
             add(&head.origin, head.size, head.root, path);
         }
     }

@@ -28,7 +28,8 @@ pub fn verify(files: &Files, anchors: &Anchors, quorum: usize) -> Judgement {
     keys(files, &mut faults);
     let parsed = faults.len() == before;
     let before = faults.len();
-    let judged = signatures(&receipts, anchors, &mut faults, &mut missing);
+    let signed = signatures(&receipts, anchors, &mut faults, &mut missing);
+    let judged = !receipts.is_empty() && missing.is_empty();
     let signatures = match (parsed && faults.len() == before, judged) {
         (false, _) => Outcome::Bad,
         (true, false) => Outcome::Unjudged,
@@ -36,6 +37,7 @@ pub fn verify(files: &Files, anchors: &Anchors, quorum: usize) -> Judgement {
     };
     let before = faults.len();
     steps::check(files, &receipts, &mut faults);
+    steps::heads(files, &signed, anchors, &mut faults);
     let steps = outcome(&faults, before);
     let steps = if parsed || steps == Outcome::Bad {
         steps
@@ -260,13 +262,14 @@ fn pem_path(key: &PublicKey) -> String {
 }
 
 /// Verifies every signature by the given keys; whether all of them could be judged.
-fn signatures(
-    receipts: &[Read],
+/// Judges the signatures; the receipts of which all are good.
+fn signatures<'a>(
+    receipts: &'a [Read],
     anchors: &Anchors,
     faults: &mut Vec<Fault>,
     missing: &mut BTreeSet<String>,
-) -> bool {
-    let mut judged = !receipts.is_empty();
+) -> Vec<&'a Read> {
+    let mut signed = Vec::new();
     for read in receipts {
         let mut key = |party: Option<&Party>| {
             let party = party?;
@@ -282,13 +285,13 @@ fn signatures(
             key(read.receipt.to.as_ref()),
         );
         let (Some(from), Some(to)) = (from, to) else {
-            judged = false;
             continue;
         };
         let complete = read.note.signatures().len() > 1;
-        if let Err(e) = receipt::verify(&read.note, &read.receipt, from, to, complete) {
-            faults.push(Fault::new(&read.path, e.code(), e.to_string()));
+        match receipt::verify(&read.note, &read.receipt, from, to, complete) {
+            Ok(()) => signed.push(read),
+            Err(e) => faults.push(Fault::new(&read.path, e.code(), e.to_string())),
         }
     }
-    judged
+    signed
 }

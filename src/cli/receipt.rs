@@ -120,6 +120,11 @@ impl ExportArgs {
     }
 }
 
+/// The bytes that have left under an opening: no more than these.
+fn at_most(bytes: u64) -> String {
+    format!("at most {}", text::size(bytes))
+}
+
 /// The timeline of statements.
 pub(crate) fn list(receipts: &[ReceiptView]) -> Table {
     let mut table = Table::headed(&[
@@ -132,7 +137,7 @@ pub(crate) fn list(receipts: &[ReceiptView]) -> Table {
         "leaf",
     ]);
     for receipt in receipts {
-        let released = receipt.released.map(text::size);
+        let released = receipt.released.map(at_most);
         let kind = match (&receipt.reason, released) {
             (Some(reason), None) => Cell::new(format!("{}: {reason}", receipt.kind), Tone::Warn),
             (Some(reason), Some(released)) => Cell::new(
@@ -187,7 +192,7 @@ fn show(detail: &ReceiptDetail, color: bool) -> String {
     );
     table.field("time", text::time(receipt.t));
     table.field_if("reason", receipt.reason.as_deref());
-    table.field_if("released", receipt.released.map(text::size));
+    table.field_if("released", receipt.released.map(at_most));
     table.field_if("ETSI event", receipt.event.as_deref());
     table.field("SHA-256", receipt.digest);
     table.field_if("log leaf", receipt.leaf);

@@ -10,6 +10,7 @@ use crate::api::client::{CallFault, Client};
 use crate::api::types::{ApiError, DenialView};
 use crate::cli::Global;
 use crate::cli::failure::Failure;
+use crate::cli::hint::quoted;
 use crate::config::Home;
 
 /// The daemon behind the socket that the global options name.
@@ -162,7 +163,7 @@ pub(crate) fn environment() -> impl Iterator<Item = (String, String)> {
 }
 
 fn start_hint(global: &Global) -> String {
-    let option = |name: &str, path: &Path| format!("rogatory serve --{name} {}", path.display());
+    let option = |name: &str, path: &Path| format!("rogatory serve --{name} {}", quoted(path));
     let command = match (&global.config, &global.home) {
         (Some(config), _) => option("config", config),
         (None, Some(home)) => option("home", home),

@@ -23,7 +23,7 @@ pub enum Sandbox {
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxFault {
     /// The folder above the target cannot be opened.
-    #[error("{}: cannot be opened: {why}", .path.display())]
+    #[error("the folder {} cannot be used: {why}", .path.display())]
     Folder {
         /// The folder.
         path: PathBuf,

@@ -70,7 +70,7 @@ words! {
     /// Out: dispatched → consigned → delivered → closed ⇄ restriction-signed → destroyed; or rejected, failed, expired,
     /// withdrawn.
     /// In: receiving → consigned → handover-signed → held → destruction-signed → destroyed; or refused, failed, lapsed.
-    Phase, "phase of an exchange" {
+    Phase, "state of a package" {
         /// Out: `dispatch` is signed, the receiver has not signed anything.
         Dispatched = "dispatched",
         /// Both ways: `consigned` is signed by both; the header is on its way.

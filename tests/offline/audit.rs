@@ -91,6 +91,7 @@ fn a_bundle_proves_what_it_proves_and_no_byte_more() {
     }
     assert!(good.receipts.len() >= 7, "{good:#?}");
     println!("{}", every_byte(&bundle));
+    accused_of_nothing(&bundle);
     every_file(&bundle);
     println!("{}", repaired_manifest(&bundle));
     keys(&bundle);
@@ -130,6 +131,40 @@ fn every_byte(bundle: &Bundle) -> String {
     }
     let count = bundle.files.len();
     format!("rogatory-audit: {changed} changes of {bytes} bytes in {count} files: all refused")
+}
+
+/// A changed byte is nobody's fork: roots that no good signature stands for are not compared.
+fn accused_of_nothing(bundle: &Bundle) {
+    let mut tried = 0;
+    for (path, content) in &bundle.files {
+        let text = String::from_utf8_lossy(content);
+        let roots: Vec<usize> = if path.ends_with(".tlog-proof") || path == "log/checkpoint" {
+            // The third line of a checkpoint, which follows its origin and size.
+            let begin = text.find("/log\n").expect("an origin");
+            let lines = text[begin..]
+                .match_indices('\n')
+                .map(|(at, _)| begin + at + 1);
+            lines.skip(1).take(1).collect()
+        } else {
+            text.match_indices("\"root\":\"")
+                .map(|(at, found)| at + found.len())
+                .collect()
+        };
+        for at in roots {
+            let mut files = bundle.files.clone();
+            let byte = &mut files.get_mut(path).expect("a file")[at];
+            *byte = if *byte == b'0' { b'1' } else { b'0' };
+            let judged = bundle.judge(&files);
+            assert!(!judged.faults.is_empty(), "{path}, byte {at}");
+            let fork = judged
+                .faults
+                .iter()
+                .find(|fault| fault.rule == "log-forked");
+            assert_eq!(fork, None, "{path}, byte {at}");
+            tried += 1;
+        }
+    }
+    assert!(tried > 10, "{tried} roots");
 }
 
 /// Every file removed, renamed, and one added in every folder.

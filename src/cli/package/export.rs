@@ -60,7 +60,7 @@ impl ExportArgs {
         let bytes = folder::write_file_new(&self.age, |file| {
             let opening = self.opening(call, &interrupts)?;
             let written = self.write(call, &interrupts, (file, opening.as_ref()));
-            let closed = opening.map(|it| open::close(call, &it));
+            let closed = opening.and_then(|it| open::close(call, &it));
             written.map_err(|failure| {
                 let receipt = closed.and_then(|it| it.receipt);
                 let stated = receipt.map_or("", |_| "; what had left, still encrypted, is stated");

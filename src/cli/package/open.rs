@@ -83,7 +83,7 @@ impl OpenArgs {
         let request = OpenRequest {
             purpose: self.purpose.as_str().to_owned(),
             justification: self.justification.clone(),
-            items: self.items.clone(),
+            items: self.names(),
             related: self.related,
             exception: self.exception,
             export: false,
@@ -105,7 +105,7 @@ impl OpenArgs {
         });
         let closed = close(&call, &opening);
         let unpacked = unpacked.map_err(|failure| {
-            let interrupted = interrupts.failure(&self.what_stays(&closed));
+            let interrupted = interrupts.failure(&self.what_stays(closed.as_ref()));
             match interrupted {
                 Some(interrupted) => interrupted.next(self.again()),
                 None => self.with_rest(failure),
@@ -118,26 +118,29 @@ impl OpenArgs {
             purpose: self.purpose,
             items: unpacked.items,
             bytes: unpacked.bytes,
-            receipt: closed.receipt,
+            receipt: closed.and_then(|closed| closed.receipt),
         };
         terminal.show(&summary, |summary, _| summary_text(summary));
         Ok(())
     }
 
     /// Says what is left of an opening that was ended.
-    fn what_stays(&self, closed: &Closed) -> String {
+    fn what_stays(&self, closed: Option<&Closed>) -> String {
         let left = if self.resume {
             let partial = folder::partial(&self.out);
             format!("what is whole stays, decrypted, in {}", partial.display())
         } else {
             "nothing was kept".to_owned()
         };
-        match closed.receipt {
-            Some(_) => format!(
-                "{left}; that {} had left is stated",
+        match closed {
+            Some(closed) if closed.receipt.is_some() => format!(
+                "{left}; that at most {} had left is stated",
                 text::size(closed.released)
             ),
-            None => format!("{left}, and nothing was stated"),
+            Some(_) => format!("{left}, and nothing was stated"),
+            None => {
+                format!("{left}; the daemon does not answer, and states by itself what had left")
+            }
         }
     }
 
@@ -149,6 +152,15 @@ impl OpenArgs {
             failure.message = format!("{}; {stays} {}", failure.message, partial.display());
         }
         failure
+    }
+
+    /// The names of items and folders as a manifest has them, without what a shell adds.
+    fn names(&self) -> Vec<String> {
+        let name = |name: &String| {
+            let name = name.strip_prefix("./").unwrap_or(name);
+            name.strip_suffix('/').unwrap_or(name).to_owned()
+        };
+        self.items.iter().map(name).collect()
     }
 
     fn again(&self) -> &'static str {
@@ -208,19 +220,20 @@ impl OpenArgs {
             if self.items.is_empty() {
                 seal::unpack_rest(&mut counted, target, expect)
             } else {
-                seal::unpack_items(&mut counted, &self.items, target, expect)
+                seal::unpack_items(&mut counted, &self.names(), target, expect)
             }
         });
         Ok(unpacked??)
     }
 }
 
-/// Ends an opening: what has left is stated now. If that does not succeed in time, the daemon does it by itself.
-pub(super) fn close(call: &Call, opening: &Opening) -> Closed {
+/// Ends an opening: what has left is stated now. If that does not succeed in time, the daemon does it by itself, and there is nothing
+/// to be said of it.
+pub(super) fn close(call: &Call, opening: &Opening) -> Option<Closed> {
     let closing = call.remote.client().close_opening(&opening.opening);
     let limited = async { Ok(tokio::time::timeout(CLOSING, closing).await) };
     let closed = call.remote.call(limited).ok().and_then(Result::ok);
-    closed.and_then(Result::ok).unwrap_or_default()
+    closed.and_then(Result::ok)
 }
 
 /// Why nothing was unpacked. Whether the package is as it was signed is another matter than whether it could be read.

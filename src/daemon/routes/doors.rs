@@ -84,7 +84,8 @@ impl Doors {
 /// Carries a call that changes something to its end, also when the caller has gone: otherwise it could stop between a commit and
 /// what has to follow in memory.
 async fn to_the_end(request: Request, next: Next) -> Response {
-    if request.method() == Method::GET {
+    // Nobody waits for somebody who has gone.
+    if request.method() == Method::GET || request.uri().path().ends_with("/wait") {
         return next.run(request).await;
     }
     let answer = tokio::spawn(next.run(request)).await;
