@@ -75,6 +75,7 @@ impl OpenArgs {
         let ignored = interrupt::ignored();
         let call = Call::confined(global, terminal, || confine(&self.out, terminal))?;
         let interrupts = Interrupts::hear(&call.remote, ignored)?;
+        let was_left = folder::partial(&self.out).exists();
         // Before anything is asked for: what cannot be written need not be opened.
         let mut target = Target::create(&self.out).map_err(|e| mismatch::local(&e))?;
         if self.resume {
@@ -91,7 +92,7 @@ impl OpenArgs {
         let client = call.remote.client();
         let asked = client.open_package(&self.id, &request);
         let opening = interrupts.call(&call.remote, asked)?;
-        let unpacked = self.unpack(&call, &opening, (target, &interrupts));
+        let unpacked = self.unpack(&call, &opening, (target, &interrupts), was_left);
         let unpacked = unpacked.map_err(|broke| match broke {
             Broke::Unpacking(_) if interrupts.is_heard() => Failure::failed("interrupted", ""),
             Broke::Unpacking(fault) => {
@@ -176,11 +177,17 @@ impl OpenArgs {
         call: &Call,
         opening: &Opening,
         (mut target, interrupts): (Target, &Interrupts),
+        was_left: bool,
     ) -> Result<Unpacked, Broke> {
         let expect = &opening.expect;
         let (id, whole, purpose) = (opening.id, self.items.is_empty(), self.purpose);
         // What left for another purpose is not taken over: its statement says what it was for.
         let resumes = target.claim(&format!("{id} {whole} {purpose} {:?}", self.exception))?;
+        if was_left && !resumes {
+            let partial = folder::partial(&self.out);
+            let text = format!("removed {}, left by another opening", partial.display());
+            call.terminal.note(&text);
+        }
         if !resumes
             && target
                 .room()
