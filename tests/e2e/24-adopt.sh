@@ -106,7 +106,7 @@ in_force "$LISTED" "the old policy is in force"
 grep -q 'another policy is configured than was adopted last' "$WORK/de.log" || fail "the log does not say so"
 waits second-person
 expect 0 "status says so" r de status
-says 'policy +another policy is configured.*rogatory policy adopt' "and what to do"
+says 'policy +another policy is configured.*rogatory --home [^ ]*de policy adopt' "and what to do"
 TERMS[5]=prosecution,civil-claim
 id=$(send ie de "$WORK/sample.txt")
 wait_state de "$id" held
