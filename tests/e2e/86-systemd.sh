@@ -92,11 +92,16 @@ came_back() {
     [ "$now" -ne "$2" ] && [ "$now" -ne 0 ] && [ "$(show "$1" ActiveState)" = active ]
 }
 
-# journal NAME PATTERN OPTIONS…: a line of the unit's log
+# failed_with_3 NAME: the daemon's unit is failed, by the exit code of a configuration that is invalid
+failed_with_3() {
+    [ "$(show "$1" ActiveState) $(show "$1" ExecMainStatus)" = "failed 3" ]
+}
+
+# journal NAME PATTERN OPTIONS…: a line of the unit's log. All of it is read: a journalctl that cannot write its rest fails.
 journal() {
     local name=$1 pattern=$2
     shift 2
-    in_ "$name" journalctl --quiet --no-pager --output=cat --unit=rogatoryd.service "$@" | grep -Eq -- "$pattern"
+    in_ "$name" journalctl --quiet --no-pager --output=cat --unit=rogatoryd.service "$@" | grep -E -- "$pattern" >/dev/null
 }
 
 echo "---- installing"
@@ -228,18 +233,19 @@ does 0 ie o.kelly "reaches de" peer ping de
 pid=$(show ie MainPID)
 in_ ie bash -c "kill -STOP $pid"
 within 30 "SIGSTOP: the watchdog has started another" came_back ie "$pid"
-journal ie 'Watchdog timeout' || fail "the log does not name the watchdog"
-ok "the log names the watchdog"
+within 20 "the log names the watchdog" journal ie "Watchdog timeout"
 does 0 ie o.kelly "reaches de" peer ping de
 does 0 de o.kelly "reaches ie" peer ping ie
 
 echo "---- a configuration that cannot be served"
 toml ie '$a nonsense = 1'
 expect 1 "the restart fails" in_ ie systemctl restart rogatoryd.service
-equal "with exit code 3" "failed 3" "$(show ie ActiveState) $(show ie ExecMainStatus)"
+within 20 "with exit code 3" failed_with_3 ie
 restarts=$(show ie NRestarts)
 sleep 3
-equal "and is not tried again" "failed $restarts" "$(show ie ActiveState) $(show ie NRestarts)"
+# A packet of de may start it once more by its socket, to the same end; systemd does not by itself.
+equal "and is not tried again" "$restarts" "$(show ie NRestarts)"
+within 20 "it stays failed" failed_with_3 ie
 journal ie 'nonsense' --priority=err || fail "the log does not name the fault as an error"
 ok "the log names the fault, with the priority of an error"
 in_ ie cp /root/good.toml /etc/rogatory/rogatory.toml
