@@ -1,10 +1,12 @@
+mod controls;
 mod line;
 
 use std::time::Duration;
 
 use super::INITIAL_WINDOW;
 use super::model::Model;
-use line::{Line, Simulation, cubic, model};
+use controls::{cubic, model};
+use line::{Line, Simulation};
 
 const MIB: u64 = 1 << 20;
 const PACKET: u64 = 1_452;

@@ -1,3 +1,4 @@
+mod heard;
 mod property;
 
 use super::*;
@@ -378,81 +379,6 @@ fn content_is_given_to_a_person_by_opening_and_exporting_alone() {
 }
 
 #[test]
-fn silence_denies() {
-    for action in Action::ALL {
-        let empty = PolicySet {
-            rules: &[],
-            ..PolicySet::new(None)
-        };
-        let denial = ask(&row(*action), &empty).unwrap_err();
-        assert_eq!(
-            (denial.rule, denial.reason),
-            ("silence".into(), ReasonCode::NoRulePermits)
-        );
-    }
-}
-
-/// A national rule that forbids everything.
-#[derive(Debug)]
-struct Nothing;
-
-impl Restrict for Nothing {
-    fn files(&self) -> Vec<crate::policy::national::RuleFile> {
-        Vec::new()
-    }
-
-    fn texts(&self) -> Vec<(Digest, &str)> {
-        Vec::new()
-    }
-
-    fn denials(&self, facts: &Facts<'_>) -> Vec<Denial> {
-        let mut denial = silence(facts);
-        denial.rule = "nothing".into();
-        denial.detail = Some(Box::new("no-agreement".parse().unwrap()));
-        vec![denial]
-    }
-}
-
-#[test]
-fn every_rule_is_heard_and_the_first_that_denies_is_followed() {
-    let core: Vec<_> = rules::ALL.iter().map(|rule| rule.id).collect();
-    let restricted = PolicySet::new(None).restricted_by(Some(Arc::new(Nothing)));
-    let (late, beyond) = ("2032-01-01T00:00:00.000Z", Purpose::CivilClaim);
-    for (now, purpose, denying) in [
-        (NOW, Purpose::Prosecution, &[][..]),
-        (late, Purpose::Prosecution, &["retention", "sunset"]),
-        (NOW, beyond, &["purpose"]),
-        (late, beyond, &["retention", "sunset", "purpose"]),
-    ] {
-        let mut row = row(Action::Open);
-        (row.now, row.purpose) = (now, Some(purpose));
-        for (set, national) in [
-            (PolicySet::new(None), None),
-            (restricted.clone(), Some("nothing")),
-        ] {
-            let heard = asked(&row, |facts| verdicts(&set, facts));
-            let names: Vec<_> = heard.iter().map(|(rule, _)| rule.as_ref()).collect();
-            let want: Vec<_> = core.iter().copied().chain(national).collect();
-            assert_eq!(names, want, "{denying:?}");
-            let denials: Vec<_> = heard
-                .iter()
-                .filter_map(|(_, says)| match says {
-                    Verdict::Denies(denial) => Some(denial.clone()),
-                    Verdict::Permits | Verdict::Silent => None,
-                })
-                .collect();
-            let names: Vec<_> = denials.iter().map(|denial| denial.rule.as_ref()).collect();
-            let want: Vec<_> = denying.iter().copied().chain(national).collect();
-            assert_eq!(names, want);
-            assert_eq!(ask(&row, &set).err(), denials.into_iter().next());
-            let permits = heard.iter().find(|(_, says)| *says == Verdict::Permits);
-            let permits = permits.map(|(rule, _)| rule.as_ref());
-            assert_eq!(permits, (purpose != beyond).then_some("purpose"));
-        }
-    }
-}
-
-#[test]
 fn a_denial_has_one_word_for_machines() {
     let refused = |set: &PolicySet, purpose| {
         let mut row = row(Action::Open);
@@ -461,7 +387,7 @@ fn a_denial_has_one_word_for_machines() {
     };
     let set = PolicySet::new(None);
     assert_eq!(refused(&set, Purpose::Trial), "purpose-not-permitted");
-    let set = set.restricted_by(Some(Arc::new(Nothing)));
+    let set = set.restricted_by(Some(Arc::new(heard::Nothing)));
     let code = refused(&set, Purpose::Prosecution);
     assert_eq!(code, "no-rule-permits.no-agreement");
 }
