@@ -62,6 +62,19 @@ pub(crate) struct Log {
     pub(crate) missing: BTreeSet<String>,
 }
 
+/// The checkpoints of a bundle, with their files: its own, and those in which its proofs end.
+pub(crate) fn checkpoints(files: &Files) -> impl Iterator<Item = (&str, Vec<u8>)> {
+    let own = files.get(CHECKPOINT).map(|note| (CHECKPOINT, note.clone()));
+    let proofs = files
+        .iter()
+        .filter(|(path, _)| path.ends_with(".tlog-proof"));
+    let proofs = proofs.filter_map(|(path, content)| {
+        let file = ProofFile::parse(content).ok()?;
+        Some((path.as_str(), file.checkpoint))
+    });
+    own.into_iter().chain(proofs)
+}
+
 /// Judges leaves, proofs, checkpoints and cosignatures.
 pub(crate) fn judge(files: &Files, receipts: &[Read], anchors: &Anchors, quorum: usize) -> Log {
     let mut log = Log {
@@ -126,17 +139,8 @@ pub(crate) fn judge(files: &Files, receipts: &[Read], anchors: &Anchors, quorum:
 impl Log {
     /// Whose log it is, and its key among those that are trusted.
     fn key(&mut self, files: &Files, anchors: &Anchors) -> Option<(KeyName, PublicKey)> {
-        let proofs = files
-            .iter()
-            .filter(|(path, _)| path.ends_with(".tlog-proof"));
-        let proofs = proofs.filter_map(|(_, content)| ProofFile::parse(content).ok());
-        let notes = files
-            .get(CHECKPOINT)
-            .cloned()
-            .into_iter()
-            .chain(proofs.map(|file| file.checkpoint));
         let mut origins = BTreeSet::new();
-        for note in notes {
+        for (_, note) in checkpoints(files) {
             match Checkpoint::parse(&note) {
                 Ok((head, lines)) => {
                     origins.insert(head.origin.clone());

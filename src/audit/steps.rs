@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::audit::anchors::Anchors;
 use crate::audit::folder::Files;
+use crate::audit::included;
 use crate::audit::verdict::Fault;
 use crate::base::Digest;
 use crate::identity::statement::Note;
@@ -136,15 +137,7 @@ pub(crate) fn heads(files: &Files, signed: &[&Read], anchors: &Anchors, faults: 
             add(&head.origin, head.size, head.root, &read.path);
         }
     }
-    for (path, content) in files.iter().filter(|(path, _)| path.starts_with("log/")) {
-        let note = if path.ends_with(".tlog-proof") {
-            crate::tlog::ProofFile::parse(content)
-                .map(|file| file.checkpoint)
-                .ok()
-        } else {
-            Some(content.clone())
-        };
-        let Some(note) = note else { continue };
+    for (path, note) in included::checkpoints(files) {
         let origin = Checkpoint::parse(&note).map(|(head, _)| head.origin);
         let mut keys = origin.iter().flat_map(|origin| anchors.named(origin));
         if let Some(head) = keys.find_map(|key| Checkpoint::open(&note, key).ok()) {

@@ -261,8 +261,7 @@ fn pem_path(key: &PublicKey) -> String {
     format!("keys/{}.pem", key.name().to_string().replace('/', "_"))
 }
 
-/// Verifies every signature by the given keys; whether all of them could be judged.
-/// Judges the signatures; the receipts of which all are good.
+/// Verifies every signature by the given keys; the receipts of which all are good.
 fn signatures<'a>(
     receipts: &'a [Read],
     anchors: &Anchors,

@@ -137,22 +137,22 @@ pub(crate) fn list(receipts: &[ReceiptView]) -> Table {
         "leaf",
     ]);
     for receipt in receipts {
-        let released = receipt.released.map(at_most);
-        let kind = match (&receipt.reason, released) {
-            (Some(reason), None) => Cell::new(format!("{}: {reason}", receipt.kind), Tone::Warn),
-            (Some(reason), Some(released)) => Cell::new(
-                format!("{}: {reason}, {released}", receipt.kind),
-                Tone::Warn,
-            ),
-            (None, Some(released)) => {
-                Cell::new(format!("{}: {released}", receipt.kind), Tone::Strong)
-            }
-            (None, None) => Cell::new(&receipt.kind, Tone::Strong),
+        let tone = if receipt.reason.is_some() {
+            Tone::Warn
+        } else {
+            Tone::Strong
+        };
+        let more = [receipt.reason.clone(), receipt.released.map(at_most)];
+        let more = more.into_iter().flatten().collect::<Vec<_>>().join(", ");
+        let kind = if more.is_empty() {
+            receipt.kind.clone()
+        } else {
+            format!("{}: {more}", receipt.kind)
         };
         table.row([
             receipt.seq.into(),
             text::time(receipt.t).into(),
-            kind,
+            Cell::new(kind, tone),
             receipt.issuer.as_str().into(),
             if receipt.countersigned {
                 "both"
