@@ -126,17 +126,8 @@ impl Daemon {
                 ));
             }
         }
-        self.begin_whole(&held).await?;
+        self.begin(&held).await?;
         Ok(Pieces::new(self, held, range, from))
-    }
-
-    /// Begins, also when the caller goes away meanwhile: what is durable is then known in memory, too.
-    async fn begin_whole(self: &Arc<Self>, held: &Held) -> Result<(), ApiFailure> {
-        let (daemon, held) = (Arc::clone(self), held.clone());
-        let begun = tokio::spawn(async move { daemon.begin(&held).await });
-        begun
-            .await
-            .map_err(|e| ApiFailure::failed("internal", e.to_string()))?
     }
 
     /// The age file under an opening's permit to export it: its length, and its bytes.
@@ -148,7 +139,7 @@ impl Daemon {
         let (held, exchange) = self.permitted(caller, name, Action::Export).await?;
         let (length, file) = self.age_file(&held.xid, &exchange).await?;
         let (to, from) = mpsc::channel(4);
-        self.begin_whole(&held).await?;
+        self.begin(&held).await?;
         tokio::task::spawn_blocking(move || stream(file, &to));
         Ok((length, Pieces::new(self, held, 0..length, from)))
     }

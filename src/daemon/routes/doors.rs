@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::Method;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
@@ -81,11 +80,11 @@ impl Doors {
     }
 }
 
-/// Carries a call that changes something to its end, also when the caller has gone: otherwise it could stop between a commit and
-/// what has to follow in memory.
+/// Carries a call to its end, also when the caller has gone: otherwise it could stop between a commit and what has to follow in
+/// memory.
 async fn to_the_end(request: Request, next: Next) -> Response {
     // Nobody waits for somebody who has gone.
-    if request.method() == Method::GET || request.uri().path().ends_with("/wait") {
+    if request.uri().path().ends_with("/wait") {
         return next.run(request).await;
     }
     let answer = tokio::spawn(next.run(request)).await;
