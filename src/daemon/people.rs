@@ -114,9 +114,9 @@ mod tests {
 
     #[test]
     fn groups_are_the_processs_not_the_accounts() {
-        // Listed in the file, and not of this session: as for a file on the disk.
+        // Listed in the file, and not a group of the process: as for a file on the disk.
         check(&["officer=group:officers"], Some(1000), &[100], "none");
-        // Not listed, and of this session: a directory service knows more than the file.
+        // Not listed, and a group of the process: a directory service knows more than the file.
         check(
             &["officer=group:officers"],
             Some(7777),

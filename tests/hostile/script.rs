@@ -147,7 +147,7 @@ const SAID: Duration = Duration::from_secs(10);
 /// What is said to offers beyond the rate.
 pub(crate) const TOO_MANY: &str = "later:rate";
 
-/// What was really handed over, by any attacker.
+/// The packages that attackers have really handed over.
 pub(crate) static HANDED_OVER: Mutex<BTreeSet<Xid>> = Mutex::new(BTreeSet::new());
 
 /// One exchange stream.
