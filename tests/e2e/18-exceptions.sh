@@ -81,25 +81,16 @@ told 2 "ie is told once it is back"
 
 # Content that is not what was signed: ie has something sealed that is no package.
 python3 - "$WORK" "$WORK/ie/api.sock" <<'PY' >"$WORK/false.id"
-import http.client, json, socket, subprocess, sys
+import subprocess, sys
+from api import Api
 work, path = sys.argv[1:]
-class Unix(http.client.HTTPConnection):
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.connect(path)
-def call(method, where, body, kind="application/json"):
-    there = Unix("localhost")
-    there.request(method, where, body, {"content-type": kind})
-    answer = there.getresponse()
-    text = answer.read()
-    assert answer.status == 200, text
-    return json.loads(text)
+call = Api(path).good
 terms = {"instrument": "MLA-2000", "onward": "prohibited", "purposes": ["prosecution"], "retain_until": "2031-12-31", "use_report": False}
-grant = call("POST", "/v1/seals", json.dumps({"to": "de", "terms": terms, "case": "IE-2026-0117"}))
+grant = call("POST", "/v1/seals", {"to": "de", "terms": terms, "case": "IE-2026-0117"})
 age = subprocess.run(["age", "-r", grant["recipients"][0]], input=b"no tar at all" * 100, capture_output=True, check=True).stdout
 zeros = "0" * 64
 query = f"manifest={zeros}&item_root={zeros}&items=1"
-print(call("PUT", f"/v1/seals/{grant['grant']}/whole?{query}", age, "application/octet-stream")["id"])
+print(call("PUT", f"/v1/seals/{grant['grant']}/whole?{query}", age)["id"])
 PY
 id=$(cat "$WORK/false.id")
 wait_state de "$id" held

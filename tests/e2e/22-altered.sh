@@ -59,27 +59,18 @@ expect 0 "as it was, it opens" r de package open "$id" --purpose prosecution --j
 expect 0 "de exports what it received" r de package export "$id" --age "$WORK/one.age" --purpose prosecution --justification archive
 age -d -i "$WORK/de/keys/age.key" "$WORK/one.age" >"$WORK/one.tar"
 python3 - "$WORK" "$WORK/ie/api.sock" <<'PY' >"$WORK/false.id"
-import hashlib, http.client, json, socket, subprocess, sys, tarfile
+import hashlib, json, subprocess, sys, tarfile
+from api import Api
 work, path = sys.argv[1:]
-class Unix(http.client.HTTPConnection):
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.connect(path)
-def call(method, where, body, kind="application/json"):
-    there = Unix("localhost")
-    there.request(method, where, body, {"content-type": kind})
-    answer = there.getresponse()
-    text = answer.read()
-    assert answer.status == 200, text
-    return json.loads(text)
+call = Api(path).good
 with tarfile.open(work + "/one.tar") as tar:
     manifest = tar.extractfile("rogatory/manifest.json").read()
 terms = json.loads(manifest)["terms"]
 terms["purposes"] = sorted(terms["purposes"] + ["civil-claim"])
-grant = call("POST", "/v1/seals", json.dumps({"to": "de", "terms": terms, "case": "IE-2026-0117"}))
+grant = call("POST", "/v1/seals", {"to": "de", "terms": terms, "case": "IE-2026-0117"})
 sealed = subprocess.run(["age", "-r", grant["recipients"][0], work + "/one.tar"], capture_output=True, check=True).stdout
 query = f"manifest={hashlib.sha256(manifest).hexdigest()}&item_root={'0' * 64}&items=1"
-print(call("PUT", f"/v1/seals/{grant['grant']}/whole?{query}", sealed, "application/octet-stream")["id"])
+print(call("PUT", f"/v1/seals/{grant['grant']}/whole?{query}", sealed)["id"])
 PY
 id=$(cat "$WORK/false.id")
 wait_state de "$id" held
@@ -93,7 +84,7 @@ id=$(send ie de "$WORK/long.bin")
 wait_state de "$id" held
 file=$(find "$WORK/de/state" -type f -size +2000k -name "*$id*" | head -n 1)
 [ -n "$file" ] || fail "the payload of $id is no file"
-printf 'X' | dd of="$file" bs=1 seek=1500000 conv=notrunc status=none
+spoil "$file" 1500000
 expect 7 "verify sees a changed payload" r de package verify "$id"
 altered 7 payload-altered "a changed payload"
 equal "ie is not told, it has done nothing wrong" 0 "$(r ie receipt list --package "$id" --json | jq '[.[] | select(.kind == "content-mismatch")] | length')"

@@ -73,21 +73,12 @@ says 'dossier/minors' "names the items"
 
 # The daemon itself gives nothing away, whatever program asks.
 python3 - "$WORK/de/api.sock" "$id" "$WORK/dossier/minors/interview.txt" <<'PY' || fail "an item was given away"
-import http.client, json, socket, sys
+import sys
+from api import Api
 path, package, secret = sys.argv[1:]
-class Unix(http.client.HTTPConnection):
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.connect(path)
-def call(method, where, body=None):
-    there = Unix("localhost")
-    there.request(method, where, body and json.dumps(body), {"content-type": "application/json"})
-    answer = there.getresponse()
-    data = answer.read()
-    assert answer.status == 200, data
-    return data
+call = Api(path).good
 wish = {"purpose": "trial", "justification": "x", "items": ["dossier/letter.txt"]}
-opening = json.loads(call("POST", f"/v1/packages/{package}/openings", wish))
+opening = call("POST", f"/v1/packages/{package}/openings", wish)
 plain = call("GET", f"/v1/openings/{opening['opening']}/plaintext")
 assert len(plain) == opening["plaintext_bytes"], len(plain)
 assert b"an ordinary letter" in plain and open(secret, "rb").read() not in plain
@@ -105,19 +96,10 @@ equal "and it is the age file" "an ordinary letter" "$(age -d -i "$WORK/de/keys/
 
 # Other items under other terms than the sender has disclosed: the manifest decides, and the sender is told.
 python3 - "$WORK" "$WORK/ie/api.sock" <<'PY' >"$WORK/false.id"
-import hashlib, http.client, json, socket, subprocess, sys, tarfile
+import hashlib, json, subprocess, sys, tarfile
+from api import Api
 work, path = sys.argv[1:]
-class Unix(http.client.HTTPConnection):
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.connect(path)
-def call(method, where, body, kind="application/json"):
-    there = Unix("localhost")
-    there.request(method, where, body, {"content-type": kind})
-    answer = there.getresponse()
-    text = answer.read()
-    assert answer.status == 200, text
-    return json.loads(text)
+call = Api(path).good
 tar = subprocess.run(["age", "-d", "-i", work + "/de/keys/age.key", work + "/whole.age"], capture_output=True, check=True).stdout
 open(work + "/whole.tar", "wb").write(tar)
 with tarfile.open(work + "/whole.tar") as archive:
@@ -125,12 +107,12 @@ with tarfile.open(work + "/whole.tar") as archive:
 package = json.loads(manifest)
 scan = next(it for it in package["items"] if it["path"] == "dossier/scan.bin")
 said = {"path": scan["path"], "terms": package["terms"]}
-grant = call("POST", "/v1/seals", json.dumps({"to": "de", "terms": package["terms"], "case": "IE-2026-0117", "item_terms": [said]}))
+grant = call("POST", "/v1/seals", {"to": "de", "terms": package["terms"], "case": "IE-2026-0117", "item_terms": [said]})
 sealed = subprocess.run(["age", "-r", grant["recipients"][0], work + "/whole.tar"], capture_output=True, check=True).stdout
-call("PUT", f"/v1/seals/{grant['grant']}/package", sealed, "application/octet-stream")
+call("PUT", f"/v1/seals/{grant['grant']}/package", sealed)
 place = {"offset": scan["offset"] - 512, "size": 512 + -(-scan["size"] // 512) * 512}
 finish = {"manifest": hashlib.sha256(manifest).hexdigest(), "item_root": "0" * 64, "items": 4, "item_terms": [{**said, **place}]}
-print(call("POST", f"/v1/seals/{grant['grant']}/finish", json.dumps(finish))["id"])
+print(call("POST", f"/v1/seals/{grant['grant']}/finish", finish)["id"])
 PY
 honest=$id id=$(cat "$WORK/false.id")
 wait_state de "$id" held

@@ -51,16 +51,16 @@ while IFS=$'\t' read -r id code what; do
 done < <(jq -r 'select(.code) | [.id, .code, .what] | @tsv' "$WORK/sent.json")
 
 # A false report: an officer says of a good package that it is not what was signed.
-WRITER=$ROOT/tests/e2e python3 -B - "$WORK/de/api.sock" "$good" <<'PY' >"$WORK/false.json"
-import json, os, sys
-sys.path.insert(0, os.environ["WRITER"])
-from writer import call
+python3 - "$WORK/de/api.sock" "$good" <<'PY' >"$WORK/false.json"
+import json, sys
+from api import Api
 path, xid = sys.argv[1:]
-opening = call(path, "POST", f"/v1/packages/{xid}/openings", json.dumps({"purpose": "prosecution", "justification": "hearing"}))
+call = Api(path).good
+opening = call("POST", f"/v1/packages/{xid}/openings", {"purpose": "prosecution", "justification": "hearing"})
 where = f"/v1/openings/{opening['opening']}/mismatch"
-answer = call(path, "POST", where, json.dumps({"code": "item"}))
+answer = call("POST", where, {"code": "item"})
 while answer["state"] == "running":
-    answer = call(path, "POST", where, json.dumps({"code": "item"}))
+    answer = call("POST", where, {"code": "item"})
 print(json.dumps(answer))
 PY
 equal "the daemon finds nothing" good "$(jq -r .state "$WORK/false.json")"
@@ -74,7 +74,7 @@ id=$(send ie de "$WORK/long.bin")
 wait_state de "$id" held
 file=$(find "$WORK/de/state" -type f -size +2000k -name "*$id*" | head -n 1)
 cp "$file" "$WORK/kept"
-printf 'X' | dd of="$file" bs=1 seek=1500000 conv=notrunc status=none
+spoil "$file" 1500000
 expect 7 "a payload that was altered here" open "$id" --out "$WORK/opened"
 equal "because" payload-altered "$(jq -rs 'last | .error' "$WORK/err")"
 equal "nothing is stated" "" "$(mismatches de "$id")"

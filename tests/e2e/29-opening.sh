@@ -116,29 +116,23 @@ expect 2 "no justification" r de package open "$id" --purpose prosecution --just
 
 # Calls as no command makes them: none states anything.
 before=$(stated)
-WORK=$WORK BIN=$BIN python3 -B - "$ROOT/tests/e2e" "$WORK/de/api.sock" "$id" <<'PY' || fail "a call was answered wrongly"
-import json
+python3 - "$WORK/de/api.sock" "$id" <<'PY' || fail "a call was answered wrongly"
 import sys
-tests, path, id = sys.argv[1:]
-sys.path.insert(0, tests)
-sys.argv = ["long.py", path]
-from long import Api
-api = Api()
+from api import Api
+path, id = sys.argv[1:]
+api = Api(path)
 wish = {"purpose": "prosecution", "justification": "hearing"}
-def refused(method, path, error, headers={}, body=None):
-    api.request(method, path, body, headers)
-    answer = api.getresponse()
-    text = answer.read().decode()
-    assert answer.status >= 400 and f'"{error}"' in text, f"{method} {path}: {answer.status} {text}"
+def refused(method, where, error, **more):
+    status, answer = api.ask(method, where, **more)
+    assert status >= 400 and answer["error"] == error, f"{method} {where}: {status} {answer}"
 for path in ("/v1/peers", "/v1/log", "/v1/status", f"/v1/packages/{id}"):
     refused("GET", f"{path}?limit=1", "bad-query")
 made = [api.good("POST", f"/v1/packages/{id}/openings", wish) for _ in range(16)]
-json_kind = {"Content-Type": "application/json"}
-refused("POST", f"/v1/packages/{id}/openings", "too-many-openings", json_kind, json.dumps(wish))
+refused("POST", f"/v1/packages/{id}/openings", "too-many-openings", body=wish)
 one = f"/v1/openings/{made[0]['opening']}"
 end = made[0]["plaintext_bytes"]
 for value in (f"bytes={end}-{end + 9}", f"bytes={2**63}-{2**63 + 1}", "bytes=5-", "bytes=9-5"):
-    refused("GET", f"{one}/plaintext", "bad-range", {"Range": value})
+    refused("GET", f"{one}/plaintext", "bad-range", headers={"Range": value})
 items = api.good("DELETE", one) and api.good("POST", f"/v1/packages/{id}/openings", {**wish, "items": ["evidence/exhibit-3.bin"]})
 assert items["opened_bytes"] == 2 << 20, items
 for it in made[1:] + [items]:
@@ -164,7 +158,7 @@ broken() {
 payload=$(find "$WORK/de" -name "$id*" -type f ! -name '*.list' | head -n 1)
 other_identity() { rm "$WORK/de/keys/age.key"; age-keygen -o "$WORK/de/keys/age.key" 2>/dev/null; }
 lost_slots() { find "$WORK/de" -name slots -exec sh -c 'size=$(stat -c %s "$1"); head -c "$size" /dev/zero >"$1"' _ {} \;; }
-altered() { printf 'XXXX' | dd of="$payload" bs=1 seek=100 conv=notrunc status=none; }
+altered() { spoil "$payload" 100; }
 shortened() { truncate -s 70000 "$payload"; }
 removed() { rm "$payload"; }
 broken 7 "the age identity is another one" other_identity

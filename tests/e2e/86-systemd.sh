@@ -246,6 +246,10 @@ sleep 3
 # A packet of de may start it once more by its socket, to the same end; systemd does not by itself.
 equal "and is not tried again" "$restarts" "$(show ie NRestarts)"
 within 20 "it stays failed" failed_with_3 ie
+# However many packets come, the way back is the same.
+in_ de bash -c 'for n in {1..200}; do echo "packet $n" >/dev/udp/10.77.0.1/7443; sleep 0.02; done'
+within 20 "200 packets later, it stays failed" failed_with_3 ie
+echo "        its socket is $(in_ ie systemctl show --property=ActiveState,Result --value rogatoryd.socket | xargs)"
 journal ie 'nonsense' --priority=err || fail "the log does not name the fault as an error"
 ok "the log names the fault, with the priority of an error"
 in_ ie cp /root/good.toml /etc/rogatory/rogatory.toml

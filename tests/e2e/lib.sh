@@ -17,6 +17,8 @@ if [ "$(id -u)" -eq 0 ] && [ -z "${OWN_MOUNTS:-}" ] && unshare --mount true 2>/d
 fi
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+# For Python in the scripts: api.py, and no compiled files beside it.
+export PYTHONPATH=$ROOT/tests/e2e PYTHONDONTWRITEBYTECODE=1
 BIN=${ROGATORY:-${CARGO_TARGET_DIR:-$ROOT/target}/release/rogatory}
 BAGIT=$ROOT/tests/.venv/bin/bagit.py
 SCRIPT=$(basename "$0" .sh)
@@ -382,6 +384,11 @@ PY
 bagit_valid() {
     "$BAGIT" --validate --quiet "$1" || fail "bagit.py refuses $1"
     ok "bagit.py --validate $(basename "$1")"
+}
+
+# spoil FILE AT: changes bytes there. Four of them: one byte of something random is the right one already, once in 256 times.
+spoil() {
+    printf 'XXXX' | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
 }
 
 # valid_bag DIR: by bagit.py and by sha256sum

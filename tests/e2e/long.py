@@ -1,14 +1,14 @@
-"""Calls of the local API; many of them for 26-long.sh: `long.py SOCKET FUNCTION ARGUMENTS…`."""
+"""Many calls of the local API for 26-long.sh: `long.py SOCKET FUNCTION ARGUMENTS…`."""
 
 import base64
-import http.client
 import itertools
 import json
 import os
-import socket
 import subprocess
 import sys
 import threading
+
+from api import Api
 
 WORK, BIN = os.environ["WORK"], os.environ["BIN"]
 SOCKET = sys.argv[1]
@@ -16,37 +16,12 @@ AT_ONCE = 8
 LIST_ITEMS_MAX = 1_000
 
 
-class Api(http.client.HTTPConnection):
-    """One connection, for any number of calls."""
-
-    def __init__(self):
-        super().__init__("localhost", timeout=60)
-
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(SOCKET)
-
-    def ask(self, method, path, body=None):
-        kind = "application/octet-stream" if isinstance(body, bytes) else "application/json"
-        data = body if isinstance(body, bytes) else None if body is None else json.dumps(body)
-        self.request(method, path, data, {"Content-Type": kind})
-        answer = self.getresponse()
-        text = answer.read()
-        return answer.status, json.loads(text) if text[:1] in (b"{", b"[") else text
-
-    def good(self, method, path, body=None):
-        status, answer = self.ask(method, path, body)
-        assert status < 300, f"{method} {path}: {status} {answer}"
-        return answer
-
-
 def each(items, work):
     """Does `work(api, item)` for all, several at once; the first fault counts."""
     items, faults, lock = iter(list(items)), [], threading.Lock()
 
     def run():
-        api = Api()
+        api = Api(SOCKET)
         while not faults:
             with lock:
                 item = next(items, None)
@@ -107,7 +82,7 @@ def disclosures(api, package):
 
 def send(count, to, first_case=1):
     """Sends so many packages, each of a case of its own."""
-    age, manifest, item_root = sealed(Api())
+    age, manifest, item_root = sealed(Api(SOCKET))
     terms = {"instrument": "EIO", "purposes": ["prosecution", "trial"], "retain_until": "2031-12-31", "onward": "prohibited",
              "use_report": False}
 
@@ -132,14 +107,14 @@ def refused(package, count):
 
 def wishes(count):
     """Asks for one more use of so many packages."""
-    held = itertools.chain.from_iterable(items for items, _ in parts(Api(), "/v1/packages?state=held"))
+    held = itertools.chain.from_iterable(items for items, _ in parts(Api(SOCKET), "/v1/packages?state=held"))
     wish = {"purpose": "extradition", "justification": "another proceeding"}
     each([it["id"] for it in held][:count], lambda api, package: api.good("POST", f"/v1/packages/{package}/ask", wish))
 
 
 def lists(count):
     """Every list is whole, and its parts say that they are parts."""
-    api = Api()
+    api = Api(SOCKET)
     for path, key, least in (
         ("/v1/packages", "id", count),
         ("/v1/receipts", "seq", count),
@@ -162,17 +137,16 @@ def lists(count):
         print(f"        {path}: {len(whole)}")
 
 
-if __name__ == "__main__":
-    function, arguments = sys.argv[2], sys.argv[3:]
-    if function == "send":
-        send(int(arguments[0]), arguments[1])
-    elif function == "queue":
-        send(int(arguments[0]), arguments[1], first_case=500_000)
-    elif function == "refused":
-        refused(arguments[0], int(arguments[1]))
-    elif function == "wishes":
-        wishes(int(arguments[0]))
-    elif function == "lists":
-        lists(int(arguments[0]))
-    else:
-        sys.exit(f"{function} is no function of this")
+function, arguments = sys.argv[2], sys.argv[3:]
+if function == "send":
+    send(int(arguments[0]), arguments[1])
+elif function == "queue":
+    send(int(arguments[0]), arguments[1], first_case=500_000)
+elif function == "refused":
+    refused(arguments[0], int(arguments[1]))
+elif function == "wishes":
+    wishes(int(arguments[0]))
+elif function == "lists":
+    lists(int(arguments[0]))
+else:
+    sys.exit(f"{function} is no function of this")

@@ -6,13 +6,13 @@
 
 import copy
 import hashlib
-import http.client
 import json
 import os
-import socket
 import subprocess
 import sys
 import tarfile
+
+from api import Api
 
 SEALED = "2026-11-23T09:00:00.000Z"
 SECONDS = 1795424400
@@ -202,26 +202,6 @@ PACKAGES = [
 ]
 
 
-class Unix(http.client.HTTPConnection):
-    def __init__(self, path):
-        super().__init__("localhost")
-        self.path = path
-
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.connect(self.path)
-
-
-def call(path, method, where, body, kind="application/json"):
-    there = Unix(path)
-    there.request(method, where, body, {"content-type": kind})
-    answer = there.getresponse()
-    text = answer.read()
-    if answer.status != 200:
-        sys.exit(f"{method} {where}: {answer.status} {text}")
-    return json.loads(text)
-
-
 def sealed(package, recipient):
     """The age file, its payload changed as the package has it."""
     whole = subprocess.run(["age", "-r", recipient], input=package.bytes(), capture_output=True, check=True).stdout
@@ -229,9 +209,9 @@ def sealed(package, recipient):
     return whole[:split] + package.payload(whole[split:])
 
 
-def send(path, peer, row):
+def send(call, peer, row):
     what, when, change, code = row
-    grant = call(path, "POST", "/v1/seals", json.dumps({"to": peer, "terms": TERMS, "case": CASE}))
+    grant = call("POST", "/v1/seals", {"to": peer, "terms": TERMS, "case": CASE})
     package = copy.deepcopy(Package(grant, ITEMS if change else names()))
     if when == "before":
         change(package)
@@ -239,15 +219,15 @@ def send(path, peer, row):
     if when == "after":
         change(package)
     seal = f"/v1/seals/{grant['grant']}"
-    call(path, "PUT", f"{seal}/package", sealed(package, grant["recipients"][0]), "application/octet-stream")
-    answer = call(path, "POST", f"{seal}/finish", json.dumps({**package.said, **package.disclosed}))
+    call("PUT", f"{seal}/package", sealed(package, grant["recipients"][0]))
+    answer = call("POST", f"{seal}/finish", {**package.said, **package.disclosed})
     print(json.dumps({"what": what, "id": answer["id"], "code": code}), flush=True)
 
 
 def main():
     path, peer = sys.argv[1:]
     for row in PACKAGES:
-        send(path, peer, row)
+        send(Api(path).good, peer, row)
 
 
 if __name__ == "__main__":

@@ -6,19 +6,19 @@ loaded, asks them over their local API, and holds what both sides must agree on 
 
 import fcntl
 import hashlib
-import http.client
 import json
 import mmap
 import os
 import random
 import signal
-import socket
 import sqlite3
 import shutil
 import struct
 import subprocess
 import sys
 import time
+
+from api import Api
 
 WORK = os.environ["WORK"]
 BIN = os.environ["BIN"]
@@ -175,17 +175,6 @@ class Control:
         return f"{call} {name}"
 
 
-class UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path, seconds):
-        super().__init__("localhost", timeout=seconds)
-        self.path = path
-
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self.path)
-
-
 class Side:
     """One authority: its home, and its daemon while it runs."""
 
@@ -209,14 +198,11 @@ class Side:
             print(self.process.pid, file=pids)
 
     def ask(self, method, path, seconds=60):
-        connection = UnixConnection(os.path.join(self.home, "api.sock"), seconds)
+        api = Api(os.path.join(self.home, "api.sock"), seconds)
         try:
-            connection.request(method, path)
-            answer = connection.getresponse()
-            body = answer.read()
+            return api.ask(method, path)
         finally:
-            connection.close()
-        return answer.status, json.loads(body) if body else None
+            api.close()
 
     def get(self, path):
         status, body = self.ask("GET", path)
