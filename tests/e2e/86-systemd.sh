@@ -92,6 +92,11 @@ came_back() {
     [ "$now" -ne "$2" ] && [ "$now" -ne 0 ] && [ "$(show "$1" ActiveState)" = active ]
 }
 
+# arrived ID: de holds the package
+arrived() {
+    [ "$(as_ de a.murphy rogatory package show "$1" --json | jq -r .state)" = held ]
+}
+
 # failed_with_3 NAME: the daemon's unit is failed, by the exit code of a configuration that is invalid
 failed_with_3() {
     [ "$(show "$1" ActiveState) $(show "$1" ExecMainStatus)" = "failed 3" ]
@@ -223,12 +228,18 @@ echo "---- killed, and stopped in its tracks"
 in_ ie mkdir -p /run/systemd/system/rogatoryd.service.d
 in_ ie bash -c 'printf "[Service]\nRestartSec=100ms\nWatchdogSec=3\n" >/run/systemd/system/rogatoryd.service.d/test.conf'
 in_ ie systemctl daemon-reload
+in_ ie bash -c 'head -c 200000000 /dev/urandom >/srv/people/large && chmod 644 /srv/people/large'
+toml ie 's/^# send_bandwidth = .*/send_bandwidth = "50 Mbit\/s"/'
 in_ ie systemctl restart rogatoryd.service
+does 0 ie a.murphy "sends 200 MB, which take half a minute" package send --to de "${TERMS[@]}" --json /srv/people/large
+large=$(jq -rs 'map(select(.type? == "summary")) | last | .id' "$WORK/out")
 for n in 1 2 3 4 5 6 7 8; do
     pid=$(show ie MainPID)
     in_ ie bash -c "kill -KILL $pid"
     within 20 "kill -9, $n: it is back" came_back ie "$pid"
 done
+equal "the package is under way, eight kills later" dispatched "$(as_ ie a.murphy rogatory package show "$large" --json | jq -r .state)"
+within 120 "and arrives" arrived "$large"
 does 0 ie o.kelly "reaches de" peer ping de
 pid=$(show ie MainPID)
 in_ ie bash -c "kill -STOP $pid"
