@@ -78,8 +78,8 @@ fn head(authority: &str, size: u64) -> Head {
 
 /// The receipt of this kind with every field that the kind may have, or with those alone that it needs.
 fn example(kind: Kind, full: bool) -> Receipt {
-    let from = Party::of(&sender().public());
-    let to = Party::of(&receiver().public());
+    let from = Party::of(1, &sender().public());
+    let to = Party::of(1, &receiver().public());
     let pkg = Pkg::new(Digest::of(b"body"), Digest::of(b"hdr"), 1 << 30);
     let terms = if full { full_terms() } else { plain_terms() };
     let has_subject = full || !matches!(kind, Kind::ClockStep | Kind::Recovered);

@@ -32,7 +32,7 @@ fn key(authority: &str) -> SecretKey {
 fn own(authority: &str) -> Arc<Own> {
     Arc::new(Own {
         id: authority.parse().expect("a name"),
-        key: key(authority),
+        keys: OwnKeys::new(1, key(authority)),
         policy: PolicySet::new(None),
         clock_uncertainty_ms: 50,
         package_max: 1 << 30,
@@ -42,7 +42,7 @@ fn own(authority: &str) -> Arc<Own> {
 fn other(authority: &str) -> Other {
     Other {
         id: authority.parse().expect("a name"),
-        key: key(authority).public(),
+        keys: Arc::new(PartyKeys::new(1, key(authority).public())),
         session: Some(Digest::of(b"session")),
     }
 }

@@ -22,7 +22,9 @@ pub use held::HeldBack;
 pub use log::{AlarmView, CosignedView, LogStatus, ProofView, RecoveringView};
 pub use onward::{Forward, OnwardView};
 pub use opened::{Closed, Examination, Mismatch, OpenRequest, Opening};
-pub use peers::{AcceptPeer, AddPeer, CardView, FaultView, PeerView, Ping};
+pub use peers::{
+    AcceptPeer, AddPeer, CardView, DecidePeer, FaultView, PeerView, Ping, WaitingCard,
+};
 pub use retention::{
     DestroyRequest, Destruction, DueView, HoldRequest, HoldView, Restrict, ReviewRequest,
     ReviewView, UseReport,

@@ -11,7 +11,7 @@ use crate::audit::verdict::{Fault, Judgement, Outcome, Shown};
 use crate::base::Digest;
 use crate::identity::keys::{KeyName, PublicKey, Role};
 use crate::receipt;
-use crate::receipt::Party;
+use crate::receipt::{Party, PartyKeys};
 
 /// The file that lists the others.
 const MANIFEST: &str = "manifest-sha256.txt";
@@ -215,8 +215,7 @@ fn derived(files: &Files, receipts: &[Read], faults: &mut Vec<Fault>) {
 
 fn is_signature(key: &str, content: &[u8], read: &Read) -> bool {
     read.note.signatures().iter().any(|line| {
-        let name = line.name.to_string().replace('/', "_");
-        key == format!("{name}.sig") && line.signature == content
+        key == format!("{}.sig", line.name.file_name(line.id)) && line.signature == content
     })
 }
 
@@ -258,7 +257,7 @@ fn keys(files: &Files, faults: &mut Vec<Fault>) {
 }
 
 fn pem_path(key: &PublicKey) -> String {
-    format!("keys/{}.pem", key.name().to_string().replace('/', "_"))
+    format!("keys/{}.pem", key.file_name())
 }
 
 /// Verifies every signature by the given keys; the receipts of which all are good.
@@ -277,7 +276,7 @@ fn signatures<'a>(
             if found.is_none() {
                 missing.insert(format!("the key {name}+{}", party.key));
             }
-            found
+            found.map(|key| PartyKeys::new(party.card, key.clone()))
         };
         let (from, to) = (
             key(read.receipt.from.as_ref()),
@@ -287,7 +286,7 @@ fn signatures<'a>(
             continue;
         };
         let complete = read.note.signatures().len() > 1;
-        match receipt::verify(&read.note, &read.receipt, from, to, complete) {
+        match receipt::verify(&read.note, &read.receipt, &from, &to, complete) {
             Ok(()) => signed.push(read),
             Err(e) => faults.push(Fault::new(&read.path, e.code(), e.to_string())),
         }

@@ -104,6 +104,10 @@ pub const COMMIT_QUEUE_BYTES_MAX: usize = 16 << 20;
 pub const LEDGER_ROWS_MAX: u32 = 1_024;
 /// Items in one answer of the local API to the question for a list.
 pub const LIST_ITEMS_MAX: u32 = 1_000;
+/// Newer cards of one peer that are adopted within a day: each takes a leaf of the log for ever.
+pub const CARDS_A_DAY_MAX: usize = 8;
+/// Cards of one peer that are kept though nobody has accepted them.
+pub const CARDS_WAITING_MAX: usize = 4;
 /// Offers of one peer that are rejected with a signed statement in a row; after that, one a second.
 pub const REJECTIONS_BURST: u64 = 64;
 /// Items that one opening may name.

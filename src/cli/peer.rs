@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::{Args, Subcommand};
 
-use crate::api::types::{AcceptPeer, AddPeer, CardView, HeldBack, PeerView, Ping};
+use crate::api::types::{AcceptPeer, AddPeer, CardView, DecidePeer, HeldBack, PeerView, Ping};
 use crate::base::{Alias, limits};
 use crate::cli::Call;
 use crate::cli::failure::Failure;
@@ -39,6 +39,22 @@ const SHOW_EXAMPLES: &str = "\
 Examples:
   rogatory peer show de
   rogatory peer show bfj.example.de --json";
+const PAUSE_EXAMPLES: &str = "\
+Examples:
+  rogatory peer pause de --justification 'two cards of one number; asked by telephone'
+  rogatory peer pause de --justification 'maintenance until Monday' --json";
+const RESUME_EXAMPLES: &str = "\
+Examples:
+  rogatory peer resume de --justification 'confirmed by telephone with Ms Vogel'
+  rogatory peer resume de --justification 'maintenance is over' --json";
+const REVOKE_EXAMPLES: &str = "\
+Examples:
+  rogatory peer revoke de --justification 'its keys were stolen on 3 December'
+  rogatory peer revoke de --justification 'the treaty has ended' --json";
+const REMOVE_EXAMPLES: &str = "\
+Examples:
+  rogatory peer remove de --justification 'its card was added by mistake'
+  rogatory peer remove old-bfj --justification 'replaced by the new authority' --json";
 const PING_EXAMPLES: &str = "\
 Examples:
   rogatory peer ping de
@@ -57,6 +73,18 @@ pub(crate) enum PeerCommand {
     /// Trust a peer whose six words were compared by telephone
     #[command(after_help = ACCEPT_EXAMPLES)]
     Accept(AcceptArgs),
+    /// Let no connection with a peer come up until it is resumed; nothing is lost
+    #[command(after_help = PAUSE_EXAMPLES)]
+    Pause(DecideArgs),
+    /// Let connections with a paused peer come up again
+    #[command(after_help = RESUME_EXAMPLES)]
+    Resume(DecideArgs),
+    /// Break with a peer for good: nothing is sent to it or taken from it any more
+    #[command(after_help = REVOKE_EXAMPLES)]
+    Revoke(DecideArgs),
+    /// Forget a peer of which nothing is held or on its way; its receipts stay verifiable
+    #[command(after_help = REMOVE_EXAMPLES)]
+    Remove(DecideArgs),
     /// List the peers
     #[command(after_help = LIST_EXAMPLES)]
     List,
@@ -88,6 +116,16 @@ pub(crate) struct AcceptArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct DecideArgs {
+    /// The peer: alias or id
+    #[arg(value_name = "ALIAS")]
+    peer: String,
+    /// Why; it stays here, and its digest is stated in the log
+    #[arg(long, value_name = "TEXT")]
+    justification: String,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct PeerArgs {
     /// The peer: alias or id
     #[arg(value_name = "ALIAS")]
@@ -105,6 +143,10 @@ impl PeerCommand {
             }
             Self::Add(args) => return args.run(call),
             Self::Accept(args) => return args.run(call),
+            Self::Pause(args) => return args.run(call, "pause"),
+            Self::Resume(args) => return args.run(call, "resume"),
+            Self::Revoke(args) => return args.run(call, "revoke"),
+            Self::Remove(args) => return args.run(call, "remove"),
             Self::List => {
                 let peers = call.remote.call(client.peers())?;
                 call.terminal
@@ -149,7 +191,7 @@ impl AddArgs {
         let peer = call.remote.call(call.remote.client().add_peer(&add))?;
         call.terminal
             .show(&peer, |peer, color| peer_text(peer).render(color));
-        if peer.state == "added" {
+        if peer.state == "added" || peer.waiting_cards.iter().any(|it| !it.conflicts) {
             let words = format!(
                 "compare the six words by telephone, then: rogatory peer accept {}",
                 peer.alias
@@ -186,6 +228,20 @@ fn alias_of(card: &str) -> Option<Alias> {
     body.get("alias")?.as_str()?.parse().ok()
 }
 
+impl DecideArgs {
+    fn run(&self, call: &Call, decision: &str) -> Result<(), Failure> {
+        let client = call.remote.client();
+        let wish = DecidePeer {
+            justification: self.justification.clone(),
+        };
+        let decided = client.decide_peer(&self.peer, decision, &wish);
+        let peer = call.remote.call(decided)?;
+        call.terminal
+            .show(&peer, |peer, color| peer_text(peer).render(color));
+        Ok(())
+    }
+}
+
 impl AcceptArgs {
     fn run(&self, call: &Call) -> Result<(), Failure> {
         let fingerprint = match &self.fingerprint {
@@ -216,14 +272,20 @@ impl AcceptArgs {
         }
         let peer = call.remote.call(call.remote.client().peer(&self.peer))?;
         call.terminal.note(&format!("{}  {}", peer.id, peer.name));
+        // Of a peer that was accepted, the card that came last is the one in question.
+        let waiting = peer.waiting_cards.iter().filter(|card| !card.conflicts);
+        let newest = waiting
+            .max_by_key(|card| card.came)
+            .filter(|_| peer.state != "added");
+        let fingerprint = newest.map_or(&peer.fingerprint, |card| &card.fingerprint);
         let question = format!(
-            "Did {} read out exactly \"{}\"? Type yes to accept it:",
-            peer.id, peer.fingerprint
+            "Did {} read out exactly \"{fingerprint}\"? Type yes to accept it:",
+            peer.id
         );
         let answer = terminal::ask(&question)
             .map_err(|e| Failure::failed("no-answer", format!("the answer cannot be read: {e}")))?;
         if answer.eq_ignore_ascii_case("yes") {
-            Ok(peer.fingerprint)
+            Ok(fingerprint.clone())
         } else {
             Err(usage(format!("{} was not accepted", peer.id)))
         }
@@ -269,6 +331,16 @@ fn peer_text(peer: &PeerView) -> Table {
     table.field("link", if peer.connected { "up" } else { "down" });
     table.field_if("last seen", peer.last_seen.map(text::time));
     table.field_if("held back", held_back(&peer.held_back));
+    for card in &peer.waiting_cards {
+        let (what, tone) = if card.conflicts {
+            ("conflicting card", Tone::Bad)
+        } else {
+            ("card not accepted", Tone::Warn)
+        };
+        let came = text::time(card.came);
+        let shown = format!("number {}, {}, came {came}", card.number, card.fingerprint);
+        table.field(what, Cell::new(shown, tone));
+    }
     let crl = peer.crl_expires.map_or_else(
         || "none".to_owned(),
         |at| format!("until {}", text::time(at)),

@@ -95,9 +95,12 @@ impl Daemon {
     }
 
     fn keys_of(&self, exchange: &Exchange) -> Vec<PublicKey> {
-        let mut keys = vec![self.card.keys.receipts.clone(), self.card.keys.log.clone()];
+        let own = self.station.own.keys.public().all().into_iter().cloned();
+        let mut keys: Vec<_> = own.chain([self.card.keys.log.clone()]).collect();
+        if let Some(peer) = self.roster.keys(&exchange.peer) {
+            keys.extend(peer.all().into_iter().cloned());
+        }
         if let Some(peer) = self.roster.by_id(&exchange.peer) {
-            keys.push(peer.card.keys.receipts.clone());
             keys.push(peer.card.keys.log.clone());
         }
         keys
@@ -118,7 +121,7 @@ impl Export {
         self.receipts().await?;
         let keys = std::mem::take(&mut self.keys);
         for key in &keys {
-            let path = format!("keys/{}.pem", file_name(key));
+            let path = format!("keys/{}.pem", key.file_name());
             self.file(path, key.to_spki_pem().into_bytes()).await?;
         }
         let vkeys = keys.iter();
@@ -181,7 +184,7 @@ impl Export {
         for line in note.signatures() {
             let is_it = |key: &&PublicKey| *key.name() == line.name && key.id() == line.id;
             if let Some(key) = self.keys.iter().find(is_it) {
-                let path = format!("signatures/{base}.{}.sig", file_name(key));
+                let path = format!("signatures/{base}.{}.sig", key.file_name());
                 self.file(path, line.signature.to_vec()).await?;
             }
         }
@@ -210,10 +213,6 @@ impl Export {
         let sent = self.to.send(Ok(line.into())).await;
         sent.map_err(|_| Stop::Unread)
     }
-}
-
-fn file_name(key: &PublicKey) -> String {
-    key.name().to_string().replace('/', "_")
 }
 
 /// What ties a note to this authority's log: its random value and its leaf.

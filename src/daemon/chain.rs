@@ -2,6 +2,7 @@
 //! hold since the handover.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use crate::api::server::ApiFailure;
 use crate::base::AuthorityId;
@@ -10,11 +11,10 @@ use crate::base::limits;
 use crate::daemon::Daemon;
 use crate::daemon::openings::altered;
 use crate::daemon::routes::stored;
-use crate::identity::keys::PublicKey;
 use crate::identity::statement::Note;
 use crate::package::{Expect, ItemTerms};
 use crate::policy::{Consent, Consented, Purpose, Restriction, Terms};
-use crate::receipt::{self, Kind, Particulars, Receipt};
+use crate::receipt::{self, Kind, Particulars, PartyKeys, Receipt};
 use crate::store::{Direction, Exchange, Phase, StatementRow};
 
 /// The statements that say what a package is bound by. There is a limit to how many of them there can be.
@@ -160,7 +160,7 @@ impl Chain {
     fn consent(
         &mut self,
         rows: &[StatementRow],
-        (sender, receiver): &(PublicKey, PublicKey),
+        (sender, receiver): &(Arc<PartyKeys>, Arc<PartyKeys>),
     ) -> Result<(), ApiFailure> {
         let altered = || altered("chain of statements");
         let of = |kind: Kind| rows.iter().filter(move |row| row.kind == kind.as_str());
@@ -204,10 +204,10 @@ fn consent_of(given: &Receipt) -> Option<Consent> {
 }
 
 impl Daemon {
-    /// The receipt keys of the sender and the receiver of an exchange; `None` if the peer is not known any more.
-    pub(crate) fn parties(&self, row: &Exchange) -> Option<(PublicKey, PublicKey)> {
-        let own = self.station.own.key.public();
-        let peer = self.roster.by_id(&row.peer)?.card.keys.receipts.clone();
+    /// The receipts keys of the sender and the receiver of an exchange; `None` if no card of the peer was ever adopted.
+    pub(crate) fn parties(&self, row: &Exchange) -> Option<(Arc<PartyKeys>, Arc<PartyKeys>)> {
+        let own = Arc::clone(self.station.own.keys.public());
+        let peer = self.roster.keys(&row.peer)?;
         Some(match row.direction {
             Direction::Out => (own, peer),
             Direction::In => (peer, own),
@@ -219,13 +219,12 @@ impl Daemon {
         &self,
         note: &Note,
         origin: &Receipt,
-        passed_on_by: &PublicKey,
+        passed_on_by: &PartyKeys,
     ) -> Result<(), ApiFailure> {
         let altered = || altered("dispatch of the first sender");
         let first = origin.from.as_ref().ok_or_else(altered)?;
-        let first = self.roster.by_id(&first.id).ok_or_else(altered)?;
-        let key = &first.card.keys.receipts;
-        receipt::verify(note, origin, key, passed_on_by, true).map_err(|_| altered())
+        let first = self.roster.keys(&first.id).ok_or_else(altered)?;
+        receipt::verify(note, origin, &first, passed_on_by, true).map_err(|_| altered())
     }
 
     /// The statements that bind this package.
@@ -285,7 +284,7 @@ impl Daemon {
 fn sealed(
     exchange: &Exchange,
     rows: &[StatementRow],
-    (sender, receiver): &(PublicKey, PublicKey),
+    (sender, receiver): &(Arc<PartyKeys>, Arc<PartyKeys>),
 ) -> Result<Signed, ApiFailure> {
     let row = rows
         .iter()
@@ -340,7 +339,7 @@ pub(crate) fn read(row: &StatementRow) -> Result<Signed, ApiFailure> {
 /// Each is verified, and follows the one before it.
 fn shared(
     rows: &[StatementRow],
-    (sender, receiver): &(PublicKey, PublicKey),
+    (sender, receiver): &(Arc<PartyKeys>, Arc<PartyKeys>),
 ) -> Result<Vec<Signed>, ApiFailure> {
     let altered = || altered("chain of statements");
     let mut shared: Vec<Signed> = Vec::new();

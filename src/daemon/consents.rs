@@ -215,9 +215,10 @@ impl Daemon {
         let disclosures = who_and_why(actor, answer.justification().trim());
         let next = answer.receipt(&wished.asked, now)?;
         let next = next.stamped(&self.stamp()).disclosing(&disclosures);
-        let note = next.sign(&self.station.own.key).map_err(|e| unsigned(&e))?;
+        let kind = next.kind;
+        let note = self.sign(next).map_err(|e| unsigned(&e))?;
         let stated = Stated {
-            kind: next.kind,
+            kind,
             note: &note,
             disclosures: &disclosures,
             from: row.phase,

@@ -470,7 +470,12 @@ impl Courier {
                 return None;
             }
         };
-        tracing::warn!(%xid, peer = %self.peer, %code, "attempt ended: {}", text.escape_debug());
+        if code == "connection-lost" {
+            // All of a connection end together, and it has a line of its own.
+            tracing::debug!(%xid, peer = %self.peer, %code, "attempt ended: {}", text.escape_debug());
+        } else {
+            tracing::warn!(%xid, peer = %self.peer, %code, "attempt ended: {}", text.escape_debug());
+        }
         // Of a package that is or was held, that there is something to tell is known by this alone.
         let has_wait = wait_ms > 0 || exchange.phase.was_held();
         let next_try = has_wait.then(|| later(now, wait_ms));

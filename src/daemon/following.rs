@@ -220,9 +220,8 @@ impl Daemon {
         let (note, copy) = along.ok().flatten().ok_or_else(altered)?;
         let third = signed.receipt.third.ok_or_else(altered)?;
         let passed_on_by = self.parties(&exchange).map(|(_, receiver)| receiver);
-        let verified = self.roster.by_id(&third).is_some_and(|known| {
-            let key = &known.card.keys.receipts;
-            passed_on_by.is_some_and(|by| receipt::verify(&note, &copy, &by, key, true).is_ok())
+        let verified = self.roster.keys(&third).is_some_and(|keys| {
+            passed_on_by.is_some_and(|by| receipt::verify(&note, &copy, &by, &keys, true).is_ok())
         });
         Ok(OnwardView {
             package: xid,

@@ -5,15 +5,13 @@ use std::sync::Arc;
 use rustls_pki_types::CertificateDer;
 use tokio::sync::mpsc;
 
-use crate::base::Digest;
 use crate::daemon::Daemon;
+use crate::daemon::cards::{Came, Place};
 use crate::daemon::roster::Known;
 use crate::identity::card::Card;
 use crate::identity::revocation;
 use crate::net::control::News;
-use crate::receipt::Kind;
 use crate::store::Op;
-use crate::store::PeerRow;
 use crate::transfer::Fault;
 use crate::wire::Announced;
 
@@ -41,21 +39,30 @@ async fn adopt(daemon: &Arc<Daemon>, paper: &News) -> Result<u64, Fault> {
         .ok_or_else(|| Fault::new("unknown-peer", "no such peer any more"))?;
     let (number, ops) = match paper.what {
         Announced::Crl => newer_crl(daemon, &known, &paper.bytes)?,
-        Announced::Card => newer_card(daemon, &known, &paper.bytes)?,
+        Announced::Card => match newer_card(daemon, &known, &paper.bytes)? {
+            Newer::Adopted(number, ops) => (number, ops),
+            Newer::Conflict(ops) => {
+                commit(daemon, ops).await?;
+                let text = "there is another card of this number by the same card key";
+                return Err(Fault::new("card-conflict", text));
+            }
+        },
     };
-    if !ops.is_empty() {
-        daemon
-            .station
-            .ledger
-            .commit(ops)
-            .await
-            .map_err(|e| Fault::new("storage", e.to_string()))?;
-        daemon
-            .reload_peers()
-            .await
-            .map_err(|e| Fault::new("storage", e.to_string()))?;
-    }
+    commit(daemon, ops).await?;
     Ok(number)
+}
+
+async fn commit(daemon: &Arc<Daemon>, ops: Vec<Op>) -> Result<(), Fault> {
+    if ops.is_empty() {
+        return Ok(());
+    }
+    let failed = |e: String| Fault::new("storage", e);
+    let committed = daemon.station.ledger.commit(ops).await;
+    committed.map_err(|e| failed(e.to_string()))?;
+    daemon
+        .reload_peers()
+        .await
+        .map_err(|e| failed(e.to_string()))
 }
 
 fn newer_crl(daemon: &Daemon, known: &Known, crl: &[u8]) -> Result<(u64, Vec<Op>), Fault> {
@@ -85,28 +92,33 @@ pub(crate) fn check_crl(daemon: &Daemon, card: &Card, crl: &[u8]) -> Result<u64,
         .map_err(|refusal| Fault::new(refusal.code(), refusal.to_string()))
 }
 
-/// A newer card is taken only if the key that signed the accepted one has signed it too.
-fn newer_card(daemon: &Daemon, known: &Known, bytes: &[u8]) -> Result<(u64, Vec<Op>), Fault> {
-    let (card, note) = Card::open(bytes).map_err(|e| Fault::new("bad-card", e.to_string()))?;
-    if card.id != known.row.id || card.keys.card != known.card.keys.card {
-        let text = "it is not signed by the card key of the accepted card; compare a new fingerprint and accept it by hand";
-        return Err(Fault::new("other-card-key", text));
-    }
-    if card.number <= known.row.number {
-        return Ok((known.row.number, Vec::new()));
-    }
-    let row = PeerRow {
-        card: bytes.to_vec(),
-        number: card.number,
-        ..known.row.clone()
-    };
-    let stated = daemon
-        .governance(Kind::CardAdopted, note.text_digest())
-        .map_err(|e| Fault::new(e.code(), e.to_string()))?;
-    Ok((card.number, vec![Op::PeerPut(Box::new(row)), stated]))
+/// What a card that came from the peer itself leads to.
+enum Newer {
+    /// The one with this number is in use once these changes are made.
+    Adopted(u64, Vec<Op>),
+    /// The changes that keep the proof that its card key has signed two cards of one number.
+    Conflict(Vec<Op>),
 }
 
-/// The digest under which a card is stated as adopted.
-pub(crate) fn card_subject(card: &[u8]) -> Option<Digest> {
-    Card::open(card).ok().map(|(_, note)| note.text_digest())
+/// A newer card is taken only if the key that signed the accepted one has signed it too.
+fn newer_card(daemon: &Daemon, known: &Known, bytes: &[u8]) -> Result<Newer, Fault> {
+    let came = Came::open(bytes).map_err(|e| Fault::new("bad-card", e.to_string()))?;
+    if came.card.id != known.row.id {
+        return Err(Fault::new(
+            "bad-card",
+            "it is the card of another authority",
+        ));
+    }
+    match known.place(&came) {
+        Place::Known | Place::Older => Ok(Newer::Adopted(known.row.number, Vec::new())),
+        Place::Newer => Ok(Newer::Adopted(
+            came.card.number,
+            daemon.adopting(known, &came)?,
+        )),
+        Place::Conflict => Ok(Newer::Conflict(daemon.conflicting(known, &came))),
+        Place::Other => {
+            let text = "it is not signed by the card key of the accepted card; compare a new fingerprint and accept it by hand";
+            Err(Fault::new("other-card-key", text))
+        }
+    }
 }

@@ -80,7 +80,7 @@ impl Daemon {
         next.third = notice.third;
         next.subject = notice.subject;
         next.uses = notice.uses;
-        let note = next.sign(&self.station.own.key).map_err(|e| unsigned(&e))?;
+        let note = self.sign(next).map_err(|e| unsigned(&e))?;
         let (xid, now) = (row.xid, self.station.clock());
         let stays = Stated {
             kind: notice.kind,

@@ -29,7 +29,7 @@ use crate::daemon::statements::{
 };
 use crate::identity::statement::Note;
 use crate::policy::{self, Action, Circumstances, Consented, Denial, Facts, Onward, Permit, Terms};
-use crate::receipt::{Disclosure, Kind, Party, Pkg, Reason, Receipt, disclosure};
+use crate::receipt::{Disclosure, Kind, Pkg, Reason, Receipt, disclosure};
 use crate::seal;
 use crate::store::{self, Direction, Exchange, Op, Outgoing, Phase};
 
@@ -97,12 +97,12 @@ impl Daemon {
         let receipt = Receipt::dispatch(
             onward,
             own,
-            Party::of(&ready.third.card.keys.receipts),
+            ready.third.keys.newest().clone(),
             Pkg::new(ready.row.body, Digest::of(&header), ready.row.len),
             ready.terms.clone(),
         );
         let receipt = receipt.stamped(&self.stamp()).disclosing(&disclosures);
-        let note = receipt.sign(&self.station.own.key);
+        let note = self.station.own.keys.sign(&receipt);
         let note = note.map_err(|e| unsigned(&e))?;
         let goes = goes_along(&disclosures);
         let row = self.outgoing(&ready, (&receipt, &note), goes);
@@ -240,7 +240,7 @@ impl Daemon {
             .because(Reason::from(denial))
             .disclosing(disclosures);
         next.third = Some(third.clone());
-        let note = next.sign(&self.station.own.key).map_err(|e| unsigned(&e))?;
+        let note = self.sign(next).map_err(|e| unsigned(&e))?;
         let stays = Stated {
             kind: Kind::OnwardRefused,
             note: &note,

@@ -1,4 +1,4 @@
-//! Orders: what people here decide about packages and cases and no peer learns of: holds, reviews, teams. Each is kept as a
+//! Orders: what people here decide about packages, cases and peers and no peer learns of: holds, reviews, teams, breaks. Each is kept as a
 //! record, whose SHA-256 a statement in the log names.
 
 use serde::Serialize;
@@ -21,7 +21,7 @@ struct Written<'a, T> {
     v: u64,
     /// Random: who guesses the rest cannot tell by the digest that it is so.
     nonce: String,
-    /// What was ordered: `hold`, `release`, `review`, `team`.
+    /// What was ordered: `hold`, `release`, `review`, `team`, `peer-pause`, `peer-resume`, `peer-revoke`, `peer-remove`.
     order: &'a str,
     /// The ledger key of what it is about.
     subject: &'a str,
@@ -57,6 +57,17 @@ impl Daemon {
         key: String,
         kept: &T,
     ) -> Result<(), ApiFailure> {
+        self.order_with(order, key, kept, Vec::new()).await
+    }
+
+    /// The same together with other changes.
+    pub(crate) async fn order_with<T: Serialize + Sync>(
+        &self,
+        order: &str,
+        key: String,
+        kept: &T,
+        mut ops: Vec<Op>,
+    ) -> Result<(), ApiFailure> {
         let record = json::canonical(&Written {
             v: 1,
             nonce: hex::encode(seal::random::<16>()),
@@ -66,7 +77,7 @@ impl Daemon {
         });
         let subject = Digest::of(&record);
         let stated = self.governance(Kind::Order, subject);
-        let ops = vec![
+        ops.extend([
             stated.map_err(|e| unsigned(&e))?,
             Op::Meta {
                 key: store::order_key(&subject),
@@ -76,7 +87,7 @@ impl Daemon {
                 key,
                 value: json::canonical(kept),
             },
-        ];
+        ]);
         let committed = self.station.ledger.commit(ops).await;
         committed.map(drop).map_err(commit_failure)
     }

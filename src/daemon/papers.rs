@@ -10,14 +10,18 @@ use crate::base::Timestamp;
 use crate::base::clock::SureTime;
 use crate::config::Config;
 use crate::config::files;
+use crate::config::files::SecretFault;
 use crate::daemon::Daemon;
 use crate::daemon::roster::Known;
 use crate::identity::card::Card;
+use crate::identity::keys::{Role, SecretKey};
 use crate::identity::revocation;
 use crate::net::TlsIdentity;
 use crate::net::control;
 use crate::net::keyring::Keyring;
 use crate::net::pki;
+use crate::receipt::OwnKeys;
+use crate::store::Ledger;
 
 /// A day, in milliseconds.
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
@@ -101,7 +105,7 @@ impl Papers {
             crl_number: shown.crl_number,
             peer_card: peer.row.number,
             peer_crl: peer.row.crl_number.unwrap_or_default(),
-            peer_key: peer.card.keys.receipts.clone(),
+            peer_keys: Arc::clone(&peer.keys),
         }
     }
 }
@@ -123,6 +127,44 @@ pub(crate) fn read_papers(
     let [begins, ends] = validity.map(revocation::timestamp);
     let shown = Shown::new(&card, note, crl, (begins, ends));
     Ok((card, shown))
+}
+
+/// The receipts keys of this authority: that of the card in use, and those of its earlier cards, which the ledger keeps. An
+/// earlier secret key is `receipts.key.N` beside the one in use, N being the number of the card that names it: with it, what
+/// the other side has signed before it knew the newest card can still be countersigned.
+///
+/// # Errors
+/// The card in use has the number of another one that was in use before, or a lower one.
+pub(crate) async fn own_keys(
+    config: &Config,
+    ledger: &Ledger,
+    (card, shown): (&Card, &Shown),
+    key: SecretKey,
+) -> Result<OwnKeys, String> {
+    let rows = ledger.cards_of(&card.id).await.map_err(|e| e.to_string())?;
+    let mut keys = OwnKeys::new(card.number, key);
+    for row in rows.into_iter().filter(|row| row.note != shown.card) {
+        if row.number >= card.number {
+            return Err(format!(
+                "{}: it has number {}, and another card with number {} was in use before: a new card needs a higher number",
+                config.identity.card.display(),
+                card.number,
+                row.number
+            ));
+        }
+        let (earlier, _) = Card::open(&row.note).map_err(|e| e.to_string())?;
+        let public = earlier.keys.receipts;
+        let mut path = config.identity.receipts_key.clone().into_os_string();
+        path.push(format!(".{}", row.number));
+        let secret = match files::signing_key(path.as_ref(), &card.id, Role::Receipts) {
+            Ok(secret) => Some(secret),
+            Err(SecretFault::Missing(_)) => None,
+            Err(fault) => return Err(fault.to_string()),
+        };
+        let secret = secret.filter(|secret| secret.public() == public);
+        keys = keys.with_earlier(row.number, public, secret);
+    }
+    Ok(keys)
 }
 
 /// Tells a person of own papers that are not valid yet by this clock, a sentence each.

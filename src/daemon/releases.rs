@@ -416,7 +416,7 @@ impl Daemon {
         next.purpose = Some(record.purpose);
         next.reason.clone_from(&record.reason);
         next.released = Some(ended.released);
-        let note = next.sign(&self.station.own.key).map_err(|e| unsigned(&e))?;
+        let note = self.sign(next).map_err(|e| unsigned(&e))?;
         // Under the terms in force, another one stays the newest where they were changed meanwhile.
         let is_in_force = terms_now(exchange).as_ref() == Some(&record.terms);
         let newest = if is_in_force {

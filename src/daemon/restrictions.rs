@@ -52,7 +52,7 @@ impl Daemon {
                 .next("rogatory package show ID tells its state"));
         };
         let next = next.stamped(&self.stamp());
-        let note = next.sign(&self.station.own.key).map_err(|e| unsigned(&e))?;
+        let note = self.sign(next).map_err(|e| unsigned(&e))?;
         let stated = Stated {
             kind,
             note: &note,

@@ -454,7 +454,7 @@ impl Daemon {
             .stamped(&self.stamp())
             .because(reason.clone())
             .disclosing(&disclosures);
-        let note = next.sign(&self.station.own.key).map_err(|e| unsigned(&e))?;
+        let note = self.sign(next).map_err(|e| unsigned(&e))?;
         Ok((note, disclosures))
     }
 }

@@ -9,14 +9,18 @@ use rustls_pki_types::CertificateRevocationListDer;
 
 use crate::base::Alias;
 use crate::base::AuthorityId;
+use crate::base::Digest;
 use crate::base::Timestamp;
 use crate::daemon::DialProblem;
 use crate::identity::card::Card;
 use crate::identity::trust::PeerSide;
 use crate::identity::trust::Trust;
 use crate::identity::trust::TrustedPeer;
-use crate::net::session::Session;
+use crate::identity::words;
+use crate::net::session::{CLOSE_GOING, Session};
 use crate::net::watch::LogKeys;
+use crate::receipt::PartyKeys;
+use crate::store::CardRow;
 use crate::store::Fault;
 use crate::store::Ledger;
 use crate::store::PeerRow;
@@ -29,12 +33,40 @@ pub(crate) struct Known {
     pub(crate) row: PeerRow,
     pub(crate) card: Card,
     pub(crate) fingerprint: String,
+    /// Every card of it that was adopted, oldest first.
+    pub(crate) cards: Vec<Card>,
+    /// When each of them was.
+    pub(crate) adopted: Vec<Timestamp>,
+    /// The receipts keys of these cards; before the first is adopted, that of the card that was added.
+    pub(crate) keys: Arc<PartyKeys>,
+    /// Cards that nobody has accepted, beside the one in use.
+    pub(crate) waiting: Vec<CardRow>,
 }
 
 #[derive(Debug, Default)]
 struct Live {
     known: HashMap<AuthorityId, Arc<Known>>,
+    /// The receipts keys of every authority of which a card was adopted, former peers among them.
+    keys: HashMap<AuthorityId, Arc<PartyKeys>>,
     sessions: HashMap<AuthorityId, Vec<Session>>,
+}
+
+impl Live {
+    /// Ends the connections with peers whose keys are others than before: they were made by the old ones.
+    fn end_changed(&self, before: &HashMap<AuthorityId, Arc<Known>>) {
+        for (id, sessions) in &self.sessions {
+            let cards = (before.get(id), self.known.get(id));
+            let (Some(before), Some(now)) = (cards.0, cards.1) else {
+                continue;
+            };
+            let (before, now) = (&before.card, &now.card);
+            if (&before.keys, &before.tls_cas) != (&now.keys, &now.tls_cas) {
+                for session in sessions {
+                    session.link().close(CLOSE_GOING, "card-changed");
+                }
+            }
+        }
+    }
 }
 
 /// Peers and their connections. One owner of both: whoever needs one, asks here.
@@ -58,19 +90,28 @@ impl Roster {
         ledger: &Ledger,
         classic: &std::collections::BTreeSet<Alias>,
     ) -> Result<Trust, StoreFault> {
+        let mut cards = Cards::read(ledger).await?;
+        let keys = cards.keys();
         let mut known = HashMap::new();
         for row in ledger.peers().await? {
             match Card::open(&row.card) {
                 Ok((card, note)) => {
-                    let fingerprint = crate::identity::words::words(&note.text_digest());
-                    known.insert(
-                        row.id.clone(),
-                        Arc::new(Known {
-                            row,
-                            card,
-                            fingerprint,
-                        }),
-                    );
+                    let fingerprint = words::words(&note.text_digest());
+                    let (adopted, waiting) = cards.take(&row.id, &note.text_digest());
+                    let (adopted, cards) = adopted.into_iter().unzip();
+                    let of_card = || Arc::new(PartyKeys::of(&card));
+                    let keys = keys.get(&row.id).cloned().unwrap_or_else(of_card);
+                    let id = row.id.clone();
+                    let peer = Known {
+                        row,
+                        card,
+                        fingerprint,
+                        cards,
+                        adopted,
+                        keys,
+                        waiting,
+                    };
+                    known.insert(id, Arc::new(peer));
                 }
                 Err(e) => {
                     tracing::error!(peer = %row.id, "its stored card is damaged, it is left out: {e}");
@@ -84,11 +125,17 @@ impl Roster {
             self.own.clone(),
             trusted.map(|known| trusted_peer(known, classic)).collect(),
         );
-        self.live
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .known = known;
+        let mut live = self.live.write().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut live.known, known);
+        live.keys = keys;
+        live.end_changed(&before);
         Ok(trust)
+    }
+
+    /// The receipts keys of an authority of which a card was adopted, be it a peer now or not any more.
+    pub(crate) fn keys(&self, id: &AuthorityId) -> Option<Arc<PartyKeys>> {
+        let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
+        live.keys.get(id).cloned()
     }
 
     /// The peer with this id.
@@ -185,7 +232,15 @@ impl Roster {
             };
             if let Err(refusal) = trust.authenticate(leaf, rest, side, Some(session.peer_id()), now)
             {
-                tracing::warn!(peer = %session.peer_id(), code = refusal.code(), "connection cut: {refusal}");
+                let known = live.known.get(session.peer_id());
+                match known.filter(|known| known.row.state != PeerState::Accepted) {
+                    Some(known) => {
+                        tracing::info!(peer = %session.peer_id(), state = %known.row.state, "connection ended: the peer is not accepted any more");
+                    }
+                    None => {
+                        tracing::warn!(peer = %session.peer_id(), code = refusal.code(), "connection cut: {refusal}");
+                    }
+                }
                 session
                     .link()
                     .close(crate::net::session::CLOSE_FAULT, refusal.code());
@@ -211,6 +266,60 @@ impl Roster {
                 known.row.last_seen = Some(at);
             }
         }
+    }
+}
+
+/// The cards of all authorities.
+struct Cards {
+    adopted: HashMap<AuthorityId, Vec<(Timestamp, Card)>>,
+    waiting: HashMap<AuthorityId, Vec<CardRow>>,
+}
+
+impl Cards {
+    async fn read(ledger: &Ledger) -> Result<Self, StoreFault> {
+        let (mut adopted, mut waiting) = (HashMap::new(), HashMap::new());
+        for row in ledger.cards().await? {
+            let id = row.authority.clone();
+            let Some(at) = row.adopted else {
+                let of_it: &mut Vec<_> = waiting.entry(id).or_default();
+                of_it.push(row);
+                continue;
+            };
+            match Card::open(&row.note) {
+                Ok((card, _)) => {
+                    let of_it: &mut Vec<_> = adopted.entry(id).or_default();
+                    of_it.push((at, card));
+                }
+                Err(e) => {
+                    tracing::error!(peer = %id, number = row.number, "a stored card is damaged, it is left out: {e}");
+                }
+            }
+        }
+        Ok(Self { adopted, waiting })
+    }
+
+    fn keys(&self) -> HashMap<AuthorityId, Arc<PartyKeys>> {
+        let keys = self.adopted.iter().filter_map(|(id, cards)| {
+            let ((_, first), later) = cards.split_first()?;
+            let mut keys = PartyKeys::of(first);
+            for (_, card) in later {
+                keys.add(card.number, card.keys.receipts.clone());
+            }
+            Some((id.clone(), Arc::new(keys)))
+        });
+        keys.collect()
+    }
+
+    /// What is known of one peer: its adopted cards, and those that wait beside the one in use.
+    fn take(
+        &mut self,
+        id: &AuthorityId,
+        in_use: &Digest,
+    ) -> (Vec<(Timestamp, Card)>, Vec<CardRow>) {
+        let adopted = self.adopted.remove(id).unwrap_or_default();
+        let mut waiting = self.waiting.remove(id).unwrap_or_default();
+        waiting.retain(|row| row.digest != *in_use);
+        (adopted, waiting)
     }
 }
 

@@ -31,7 +31,6 @@ use crate::policy::Circumstances;
 use crate::policy::Facts;
 use crate::policy::Permit;
 use crate::receipt::Kind;
-use crate::receipt::Party;
 use crate::receipt::Pkg;
 use crate::receipt::Receipt;
 use crate::seal;
@@ -338,14 +337,13 @@ impl Daemon {
         let receipt = Receipt::dispatch(
             xid,
             self.party(),
-            Party::of(&grant.peer.card.keys.receipts),
+            grant.peer.keys.newest().clone(),
             Pkg::new(sealed.body, Digest::of(&sealed.header), sealed.len),
             grant.request.terms.clone(),
         );
         let receipt = receipt.stamped(&self.stamp()).disclosing(&disclosures);
-        let note = receipt
-            .sign(&self.station.own.key)
-            .map_err(|e| unsigned(&e))?;
+        let note = self.station.own.keys.sign(&receipt);
+        let note = note.map_err(|e| unsigned(&e))?;
         let row = outgoing(&grant, &finish, &sealed, &note, now);
         let row = Exchange {
             disclosures: sent(&disclosures),

@@ -1,14 +1,14 @@
 //! Whether the stored statements of a package are sound: signed by whom they say, each following one that is there.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::api::server::ApiFailure;
 use crate::base::Digest;
 use crate::daemon::Daemon;
 use crate::daemon::routes::stored;
-use crate::identity::keys::PublicKey;
 use crate::identity::statement::Note;
-use crate::receipt::{self, Kind, Receipt};
+use crate::receipt::{self, Kind, PartyKeys, Receipt};
 use crate::store::{Exchange, StatementRow};
 
 /// Statements read at a time.
@@ -18,7 +18,7 @@ const NAMED_MAX: usize = 16;
 
 /// The statements read so far, as far as others may follow them: of openings, of which there may be many, only the newest.
 struct Reading {
-    keys: (PublicKey, PublicKey),
+    keys: (Arc<PartyKeys>, Arc<PartyKeys>),
     followed: HashMap<Digest, (Receipt, Note)>,
     access: Option<Digest>,
 }

@@ -15,8 +15,9 @@ use tokio::task::JoinSet;
 use crate::api;
 use crate::base::limits;
 use crate::config::Config;
+use crate::daemon::cards::Came;
 use crate::daemon::confine::{self, Applied, Layer, Rights};
-use crate::daemon::papers::{Papers, read_papers, renew_papers};
+use crate::daemon::papers::{Papers, own_keys, read_papers, renew_papers};
 use crate::daemon::roster::Roster;
 use crate::daemon::stop::Stop;
 use crate::daemon::supervisor::Judge;
@@ -37,7 +38,7 @@ use crate::net::session;
 use crate::net::share::Bounds;
 use crate::net::station::Station;
 use crate::policy::PolicySet;
-use crate::receipt::Kind;
+use crate::receipt::{Kind, OwnKeys};
 use crate::seal;
 use crate::store::Blobs;
 use crate::store::DiskFault;
@@ -194,7 +195,8 @@ async fn assemble(config: Config, given: Given) -> Result<(Arc<Daemon>, Ends), S
     let configured = config.policy();
     let description = configured.description();
     let policy = adopted::in_force(&ledger, configured, started).await?;
-    let own = own(&config, keyring.receipts, policy);
+    let keys = own_keys(&config, &ledger, (&card, &shown), keyring.receipts);
+    let own = own(&config, keys.await.map_err(identity)?, policy);
     let roster = Roster::new(own.id.clone());
     let station = Station::new(own, ledger, blobs, Some(age), card.age.len());
     let station = station.within(Bounds::from(&config.limits)).timed_by(clock);
@@ -238,10 +240,10 @@ async fn assemble(config: Config, given: Given) -> Result<(Arc<Daemon>, Ends), S
     Ok((Arc::new(daemon), ends))
 }
 
-fn own(config: &Config, key: SecretKey, policy: PolicySet) -> Own {
+fn own(config: &Config, keys: OwnKeys, policy: PolicySet) -> Own {
     Own {
         id: config.authority.id.clone(),
-        key,
+        keys,
         policy,
         clock_uncertainty_ms: CLOCK_UNCERTAINTY_MS,
         package_max: config.limits.package_max.min(limits::PAYLOAD_BYTES_MAX),
@@ -289,7 +291,7 @@ async fn open_store(config: &Config, key: SecretKey) -> Result<(Ledger, Blobs), 
     Ok((ledger, blobs))
 }
 
-/// The first statement of a log says whose keys sign in it; a policy that was not in force before is stated. A checkpoint
+/// The first statement of a log says whose keys sign in it, and so does one for each later card; a policy that was not in force before is stated. A checkpoint
 /// covers both.
 async fn announce(daemon: &Daemon) -> Result<(), Stop> {
     let ledger = &daemon.station.ledger;
@@ -303,20 +305,19 @@ async fn announce(daemon: &Daemon) -> Result<(), Stop> {
     }
     let failed = |e: String| Stop::Store(e);
     if ledger.size() == 0 {
-        let subject = news::card_subject(&daemon.papers.shown().card);
-        let subject =
-            subject.ok_or_else(|| Stop::Identity("the own card cannot be read".to_owned()))?;
-        ledger
-            .checkpoint()
-            .await
-            .map_err(|e| failed(e.to_string()))?;
-        let announced = daemon
-            .governance(Kind::KeyAnnounce, subject)
-            .map_err(|e| Stop::Identity(e.to_string()))?;
-        ledger
-            .commit(vec![announced])
-            .await
-            .map_err(|e| failed(e.to_string()))?;
+        let first = ledger.checkpoint().await;
+        first.map_err(|e| failed(e.to_string()))?;
+    }
+    let own = Came::open(&daemon.papers.shown().card);
+    let own = own.map_err(|e| Stop::Identity(e.to_string()))?;
+    let known = ledger.cards_of(&own.card.id).await;
+    let known = known.map_err(|e| failed(e.to_string()))?;
+    if !known.iter().any(|row| row.note == own.note.bytes()) {
+        let announced = daemon.governance(Kind::KeyAnnounce, own.note.text_digest());
+        let announced = announced.map_err(|e| Stop::Identity(e.to_string()))?;
+        let ops = vec![own.row(daemon.station.clock(), true), announced];
+        let committed = ledger.commit(ops).await;
+        committed.map_err(|e| failed(e.to_string()))?;
     }
     daemon.adopt_policy().await.map_err(failed)?;
     ledger
@@ -337,7 +338,9 @@ async fn watch_ended(daemon: Arc<Daemon>, mut ended: mpsc::Receiver<session::End
                     daemon.heard_of(xid).await;
                 }
             }
-            Attempt::Cut(why) => tracing::info!(xid = ?end.xid, "incoming exchange was cut: {why}"),
+            Attempt::Cut(why) => {
+                tracing::debug!(xid = ?end.xid, "incoming exchange was cut: {why}");
+            }
             Attempt::Local(fault) => {
                 tracing::warn!(xid = ?end.xid, code = %fault.code, "incoming exchange cannot go on: {}", fault.text);
             }

@@ -50,7 +50,19 @@ pub(crate) fn unsigned(e: &receipt::ReceiptFault) -> ApiFailure {
 impl Daemon {
     /// This authority as a party, by its receipt key.
     pub(crate) fn party(&self) -> Party {
-        Party::of(&self.station.own.key.public())
+        self.station.own.keys.party().clone()
+    }
+
+    /// Signs a statement of this authority under the newest cards of both sides.
+    pub(crate) fn sign(&self, next: Receipt) -> Result<Note, receipt::ReceiptFault> {
+        let own = &self.station.own.keys;
+        let others = [&next.from, &next.to].into_iter().flatten();
+        let other = others.map(|it| &it.id).find(|id| *id != own.public().id());
+        let other = other.and_then(|id| self.roster.keys(id));
+        let other = other
+            .as_ref()
+            .map_or_else(|| own.party(), |keys| keys.newest());
+        own.sign(&next.between([own.party(), other]))
     }
 
     pub(crate) fn stamp(&self) -> Stamp {
@@ -101,7 +113,7 @@ impl Daemon {
         subject: Digest,
     ) -> Result<Op, receipt::ReceiptFault> {
         let receipt = Receipt::own(kind, self.party(), Some(subject)).stamped(&self.stamp());
-        let note = receipt.sign(&self.station.own.key)?;
+        let note = self.sign(receipt)?;
         Ok(self.logged(None, kind, &note))
     }
 
@@ -164,7 +176,7 @@ impl Daemon {
             .disclosing(&disclosures);
         next.purpose = wish.purpose;
         next.reason = Some(Reason::from(denial));
-        let note = next.sign(&self.station.own.key).map_err(|e| unsigned(&e))?;
+        let note = self.sign(next).map_err(|e| unsigned(&e))?;
         Ok((note, disclosures))
     }
 }

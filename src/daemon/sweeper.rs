@@ -153,9 +153,7 @@ fn expired(daemon: &Daemon, exchange: &Exchange, reason: Reason) -> Result<Vec<O
         .follow(&dispatch, Kind::Expired)
         .stamped(&daemon.stamp())
         .because(reason);
-    let note = next
-        .sign(&daemon.station.own.key)
-        .map_err(|e| e.to_string())?;
+    let note = daemon.sign(next).map_err(|e| e.to_string())?;
     let (xid, at) = (exchange.xid, daemon.station.clock());
     let last_note = Some(note.bytes().to_vec());
     Ok(vec![

@@ -3,6 +3,7 @@
 use crate::api::accounts::Accounts;
 use crate::api::types::{
     FaultView, HeldBack, PackageView, PeerView, Problem, ReceiptView, Status, TransferView,
+    WaitingCard,
 };
 use crate::base::AuthorityId;
 use crate::base::Timestamp;
@@ -13,9 +14,11 @@ use crate::daemon::retention::terms_now;
 use crate::daemon::roster::Known;
 use crate::identity::revocation;
 use crate::identity::statement::Note;
+use crate::identity::words;
 use crate::net::share::Share;
 use crate::policy::terms::Terms;
 use crate::receipt;
+use crate::store::CardRow;
 use crate::store::Direction;
 use crate::store::Exchange;
 use crate::store::Fault;
@@ -88,7 +91,21 @@ pub(crate) fn peer(daemon: &Daemon, known: &Known) -> PeerView {
             .as_ref()
             .filter(|_| session.is_none())
             .map(fault),
+        waiting_cards: known
+            .waiting
+            .iter()
+            .map(|row| waiting_card(known, row))
+            .collect(),
         held_back: held_back(&daemon.station.share(&known.row.id)),
+    }
+}
+
+fn waiting_card(known: &Known, row: &CardRow) -> WaitingCard {
+    WaitingCard {
+        number: row.number,
+        fingerprint: words::words(&row.digest),
+        came: row.came,
+        conflicts: known.conflicts().any(|it| it.digest == row.digest),
     }
 }
 
@@ -413,6 +430,7 @@ impl Daemon {
                 message,
             ));
         }
+        problems.extend(self.card_problems());
         problems
     }
 }

@@ -50,6 +50,11 @@ pub struct KeyName {
 }
 
 impl KeyName {
+    /// A name for files about the key of this name and id: an authority has several of one name, one after the other.
+    pub fn file_name(&self, id: KeyId) -> String {
+        format!("{}_{id}", self.to_string().replace('/', "_"))
+    }
+
     /// The name of this authority's key for this role.
     pub const fn new(authority: AuthorityId, role: Role) -> Self {
         Self { authority, role }
@@ -234,6 +239,11 @@ impl PublicKey {
         let mut blob = vec![note::ED25519];
         blob.extend_from_slice(self.bytes());
         format!("{}+{}+{}", self.name, self.id(), STANDARD.encode(blob))
+    }
+
+    /// A name for files about this key, see [`KeyName::file_name`].
+    pub fn file_name(&self) -> String {
+        self.name.file_name(self.id)
     }
 
     /// The key as a `SubjectPublicKeyInfo` PEM (RFC 8410), as `openssl pkey -pubin` reads it.

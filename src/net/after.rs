@@ -300,6 +300,7 @@ fn crosses(exchange: &Exchange, came: &Note) -> bool {
 pub(crate) async fn tell(session: &Session, exchange: &Exchange) -> Result<Outcome, Attempt> {
     // A committed destruction can be read before its key is overwritten and its journal has it: not told before both are.
     session.station.ledger.settled().await?;
+    session.settled().await;
     for (kind, note) in to_tell(session, exchange).await? {
         let answer = ask(session, kind, &note).await?;
         if let Some(outcome) = answered(session, exchange, (kind, answer)).await? {

@@ -1,15 +1,17 @@
 //! The control stream after hello: newest papers out, newest papers in; then what is to be said about logs.
 
+use std::sync::Arc;
+
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
 
 use crate::base::AuthorityId;
-use crate::identity::keys::PublicKey;
 use crate::net::frames::FrameFault;
 use crate::net::frames::write_frame;
 use crate::net::reader::FrameReader;
 use crate::net::session::Session;
 use crate::net::watching::Watching;
+use crate::receipt::PartyKeys;
 use crate::transfer::Fault;
 use crate::wire::{Ack, Announced, Frame, FrameKind, Hello};
 
@@ -28,8 +30,8 @@ pub struct Papers {
     pub peer_card: u64,
     /// Number of the peer's revocation list that is held here; 0 for none.
     pub peer_crl: u64,
-    /// The peer's receipt key.
-    pub peer_key: PublicKey,
+    /// The peer's receipts keys.
+    pub peer_keys: Arc<PartyKeys>,
 }
 
 /// A newer paper of the peer has come; it is acknowledged once the reply says it is committed.
@@ -165,11 +167,16 @@ async fn answers(
         Said::Paper(what, bytes) => Ok(vec![adopt(session, news, what, bytes).await]),
         Said::Logs(about) => Ok(watching.answers(session, about).await),
         Said::Ack(ack) => {
+            if ack.what == Announced::Card {
+                session.settle_ours();
+            }
             tracing::info!(%peer, what = ?ack.what, number = ack.number, "the peer holds our newest");
             Ok(Vec::new())
         }
         Said::Fault(fault) => {
             tracing::warn!(%peer, code = %fault.code, "the peer refused what we said: {}", fault.text.escape_debug());
+            // Whatever it was, our card will not be adopted on this connection any more.
+            session.settle_ours();
             watching.refused(session, &fault).await;
             Ok(Vec::new())
         }
@@ -202,6 +209,9 @@ async fn adopt(
     } else {
         Err(gone())
     };
+    if what == Announced::Card {
+        session.settle_theirs();
+    }
     match adopted {
         Ok(number) => Frame::Ack(Ack { what, number }),
         Err(fault) => Frame::Fault(crate::wire::Fault::new(&fault.code, &fault.text)),

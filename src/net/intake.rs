@@ -362,7 +362,7 @@ mod tests {
         let key = |role| SecretKey::from_seed(KeyName::new(id.clone(), role), &[3; 32]);
         let own = Own {
             id: id.clone(),
-            key: key(Role::Receipts),
+            keys: crate::receipt::OwnKeys::new(1, key(Role::Receipts)),
             policy: PolicySet::new(None),
             clock_uncertainty_ms: 50,
             package_max: 1 << 30,

@@ -2,24 +2,23 @@
 //! first, and the receipt of whoever it was passed on to.
 
 use crate::base::AuthorityId;
-use crate::identity::card::Card;
-use crate::identity::keys::PublicKey;
 use crate::identity::statement::Note;
 use crate::net::incoming::store_fault;
 use crate::net::outbound::Attempt;
 use crate::net::session::Session;
-use crate::receipt::{self, Reason, disclosure, onward};
+use crate::receipt::{self, PartyKeys, Reason, disclosure, onward};
 use crate::store::PeerState;
 use crate::transfer::reception::Admission;
 use crate::transfer::{Fault, after};
 
-/// The receipts key of an authority that is a peer here too; `None` where it is not.
-async fn key_of(session: &Session, id: &AuthorityId) -> Result<Option<PublicKey>, Attempt> {
-    let row = session.station.ledger.peer(id).await;
-    let row = row.map_err(|e| store_fault(&e))?;
-    let known = row.filter(|row| matches!(row.state, PeerState::Accepted | PeerState::Paused));
-    let card = known.and_then(|row| Card::open(&row.card).ok());
-    Ok(card.map(|(card, _)| card.keys.receipts))
+/// The receipts keys of an authority that is a peer here too; `None` where it is not.
+async fn keys_of(session: &Session, id: &AuthorityId) -> Result<Option<PartyKeys>, Attempt> {
+    let ledger = &session.station.ledger;
+    let row = ledger.peer(id).await.map_err(|e| store_fault(&e))?;
+    if !row.is_some_and(|row| matches!(row.state, PeerState::Accepted | PeerState::Paused)) {
+        return Ok(None);
+    }
+    ledger.party_keys(id).await.map_err(|e| store_fault(&e))
 }
 
 /// Why a package that is passed on is not taken: its first sender is not known here, or has not signed what would make it be
@@ -42,11 +41,11 @@ pub(crate) async fn refused(
     let Some(first) = origin.from.as_ref().map(|party| &party.id) else {
         return technical("onward-parties");
     };
-    let Some(key) = key_of(session, first).await? else {
+    let Some(keys) = keys_of(session, first).await? else {
         tracing::warn!(xid = %admission.xid, %first, "a package is passed on whose first sender is no peer here: it is not taken");
         return technical("originator-unknown");
     };
-    match receipt::verify(&note, &origin, &key, &session.other().key, true) {
+    match receipt::verify(&note, &origin, &keys, &session.other().keys, true) {
         Ok(()) => Ok(None),
         Err(fault) => technical(fault.code()),
     }
@@ -67,10 +66,10 @@ pub(crate) async fn copied(
     let Some(third) = copy.to.as_ref().map(|party| &party.id) else {
         return Ok(Err(Fault::new("onward-parties", "no third authority")));
     };
-    let Some(key) = key_of(session, third).await? else {
+    let Some(keys) = keys_of(session, third).await? else {
         tracing::warn!(%third, "a package of ours was passed on to an authority that is no peer here: its receipt is kept unverified");
         return Ok(Ok(()));
     };
-    let verified = receipt::verify(&copy_note, &copy, &session.other().key, &key, true);
+    let verified = receipt::verify(&copy_note, &copy, &session.other().keys, &keys, true);
     Ok(verified.map_err(|e| Fault::new(e.code(), e.to_string())))
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -16,7 +17,6 @@ use crate::base::Instant;
 use crate::base::Timestamp;
 use crate::base::Xid;
 use crate::base::limits;
-use crate::identity::keys::PublicKey;
 use crate::identity::statement::Note;
 use crate::net::Link;
 use crate::net::control;
@@ -33,7 +33,7 @@ use crate::net::outbound::Attempt;
 use crate::net::reader::FrameReader;
 use crate::net::station::Station;
 use crate::receipt;
-use crate::receipt::Head;
+use crate::receipt::{Head, PartyKeys};
 use crate::store::Ahead;
 use crate::store::Exchange;
 use crate::transfer::{Fault, Other};
@@ -68,10 +68,19 @@ pub struct Session {
     pub(crate) link: Link,
     pub(crate) inbox: Arc<Inbox>,
     pub(crate) share: Arc<crate::net::share::Share>,
-    peer_key: PublicKey,
+    peer_keys: Arc<PartyKeys>,
     clock_ms: i64,
     head: Arc<Mutex<Option<Head>>>,
     last_heard: Arc<AtomicU64>,
+    /// Which newest cards are still to be adopted or refused: until then not both know by which keys the other signs.
+    unsettled: Arc<watch::Sender<Unsettled>>,
+}
+
+/// The newest cards of the two sides, as far as they are still to be adopted or refused.
+#[derive(Debug)]
+struct Unsettled {
+    theirs: bool,
+    ours: bool,
 }
 
 /// An exchange's place and streams.
@@ -135,10 +144,14 @@ pub async fn open(
         share: station.share(link.peer.id()),
         link,
         inbox: Arc::default(),
-        peer_key: papers.peer_key.clone(),
+        peer_keys: Arc::clone(&papers.peer_keys),
         clock_ms: theirs.now.millis() - now.millis(),
         head: Arc::default(),
         last_heard: Arc::new(AtomicU64::new(station.instant().0)),
+        unsettled: Arc::new(watch::Sender::new(Unsettled {
+            theirs: theirs.card > papers.peer_card,
+            ours: theirs.peer_card < papers.card_number,
+        })),
         station,
     };
     Ok((
@@ -240,7 +253,7 @@ impl Session {
     pub(crate) fn other(&self) -> Other {
         Other {
             id: self.peer_id().clone(),
-            key: self.peer_key.clone(),
+            keys: Arc::clone(&self.peer_keys),
             session: Some(self.link.session),
         }
     }
@@ -265,8 +278,33 @@ impl Session {
         tokio::time::Instant::now() + Duration::from_millis(self.station.bounds.hurried(wait))
     }
 
+    /// The peer's newest card was adopted or refused here.
+    pub(crate) fn settle_theirs(&self) {
+        self.unsettled
+            .send_modify(|unsettled| unsettled.theirs = false);
+    }
+
+    /// Our newest card was adopted or refused there.
+    pub(crate) fn settle_ours(&self) {
+        self.unsettled
+            .send_modify(|unsettled| unsettled.ours = false);
+    }
+
+    /// Waits until both sides know by which keys the other signs: a card with other keys ends the connection, and the next
+    /// one is by these. Who announces a newer card and does not send it, or does not answer ours, is waited for no longer
+    /// than for a hello.
+    pub(crate) async fn settled(&self) {
+        let mut unsettled = self.unsettled.subscribe();
+        let settled = unsettled.wait_for(|it| !it.theirs && !it.ours);
+        tokio::select! {
+            waited = timeout(HELLO_WAIT, settled) => drop(waited.map(drop)),
+            _ = self.link.connection.closed() => {}
+        }
+    }
+
     /// One attempt at sending a package; what was read `ahead` of it need not be read again.
     pub async fn send(&self, exchange: &Exchange, ahead: Option<Ahead>) -> Attempt {
+        self.settled().await;
         outbound::run(self, exchange, ahead).await
     }
 
@@ -287,6 +325,7 @@ impl Session {
 
     async fn exchange_loop(&self, ended: &mpsc::Sender<Ended>) -> quinn::ConnectionError {
         let mut exchanges = JoinSet::new();
+        self.settled().await;
         loop {
             tokio::select! {
                 begun = self.begun() => match begun {

@@ -227,6 +227,13 @@ impl Receipt {
             let why = "it is the sender itself";
             return Err(ReceiptFault::Value { field: "to", why });
         }
+        for (party, field) in [(&self.from, "from"), (&self.to, "to")] {
+            let numbers = 1..=limits::JSON_INTEGER_MAX.unsigned_abs();
+            if party.as_ref().is_some_and(|it| !numbers.contains(&it.card)) {
+                let why = "its card is not 1 to 2^53 - 1";
+                return Err(ReceiptFault::Value { field, why });
+            }
+        }
         self.check_place()?;
         if let Some(pkg) = &self.pkg {
             pkg.check()?;

@@ -5,6 +5,7 @@ use crate::identity::keys::{PublicKey, SecretKey};
 use crate::identity::statement::{Context, Note, StatementFault};
 use crate::receipt::body::Receipt;
 use crate::receipt::fault::ReceiptFault;
+use crate::receipt::keys::PartyKeys;
 use crate::receipt::kind::{Issuer, Kind};
 use crate::receipt::parts::Party;
 
@@ -19,18 +20,18 @@ pub fn open(note: &Note) -> Result<Receipt, ReceiptFault> {
     Ok(receipt)
 }
 
-/// Checks the signatures on a receipt of an exchange: the issuer's first, and the other side's after it if and only if
-/// the kind is countersigned and the note is meant to be `complete`.
+/// Checks the signatures on a receipt of an exchange, each by the key that the receipt names: the issuer's first, and the
+/// other side's after it if and only if the kind is countersigned and the note is meant to be `complete`.
 pub fn verify(
     note: &Note,
     receipt: &Receipt,
-    sender: &PublicKey,
-    receiver: &PublicKey,
+    sender: &PartyKeys,
+    receiver: &PartyKeys,
     complete: bool,
 ) -> Result<(), ReceiptFault> {
     same(note, receipt)?;
-    owned(receipt.from.as_ref(), sender, receipt.kind, "from")?;
-    owned(receipt.to.as_ref(), receiver, receipt.kind, "to")?;
+    let sender = named(receipt.from.as_ref(), sender, receipt.kind, "from")?;
+    let receiver = named(receipt.to.as_ref(), receiver, receipt.kind, "to")?;
     let profile = receipt.kind.profile();
     let (issuer, other) = match profile.issuer {
         Issuer::Sender | Issuer::Own => (sender, receiver),
@@ -45,9 +46,9 @@ pub fn verify(
 }
 
 /// Checks the signature on a receipt outside exchanges.
-pub fn verify_own(note: &Note, receipt: &Receipt, key: &PublicKey) -> Result<(), ReceiptFault> {
+pub fn verify_own(note: &Note, receipt: &Receipt, keys: &PartyKeys) -> Result<(), ReceiptFault> {
     same(note, receipt)?;
-    owned(receipt.from.as_ref(), key, receipt.kind, "from")?;
+    let key = named(receipt.from.as_ref(), keys, receipt.kind, "from")?;
     if let Some(field) = receipt.to.as_ref().map(|_| "to") {
         let kind = receipt.kind;
         return Err(ReceiptFault::NotAllowed { kind, field });
@@ -55,7 +56,7 @@ pub fn verify_own(note: &Note, receipt: &Receipt, key: &PublicKey) -> Result<(),
     Ok(note.verify(&[key])?)
 }
 
-/// Whether `next` may follow `prev`: the same exchange, parties, package, terms and disclosures, the next step, and a kind
+/// Whether `next` may follow `prev`: the same exchange, authorities, package, terms and disclosures, the next step, and a kind
 /// that may come now. What follows the handover has disclosures of its own; changed restrictions have terms that are no looser;
 /// an answer is to the wish that it follows.
 pub fn continues(prev: &Receipt, prev_note: &Note, next: &Receipt) -> Result<(), ReceiptFault> {
@@ -74,14 +75,19 @@ pub fn continues(prev: &Receipt, prev_note: &Note, next: &Receipt) -> Result<(),
         }
         (before, after) => before == after,
     };
+    // The keys of a party change from one card to the next, and never back.
+    let same_party = |before: &Option<Party>, after: &Option<Party>| match (before, after) {
+        (Some(before), Some(after)) if before.card < after.card => before.id == after.id,
+        (before, after) => before == after,
+    };
     // An answer is to what was asked.
     let same_wish = |same: bool| !next.kind.is_answer() || same;
     for (field, kept) in [
         ("purpose", same_wish(prev.purpose == next.purpose)),
         ("third", same_wish(prev.third == next.third)),
         ("xid", prev.xid == next.xid),
-        ("from", prev.from == next.from),
-        ("to", prev.to == next.to),
+        ("from", same_party(&prev.from, &next.from)),
+        ("to", same_party(&prev.to, &next.to)),
         ("pkg", prev.pkg == next.pkg),
         ("terms", terms),
         ("sd", sd),
@@ -139,6 +145,17 @@ impl Receipt {
         }
     }
 
+    /// Names the newest key of each of these for whichever party it is.
+    #[must_use]
+    pub fn between(mut self, parties: [&Party; 2]) -> Self {
+        for named in [&mut self.from, &mut self.to].into_iter().flatten() {
+            if let Some(newest) = parties.into_iter().find(|it| it.id == named.id) {
+                named.clone_from(newest);
+            }
+        }
+        self
+    }
+
     /// Checks and signs it; the key must be the receipts key that it names for its issuer.
     pub fn sign(&self, key: &SecretKey) -> Result<Note, ReceiptFault> {
         self.check()?;
@@ -172,6 +189,25 @@ fn same(note: &Note, receipt: &Receipt) -> Result<(), ReceiptFault> {
     } else {
         Err(ReceiptFault::NotTheNote)
     }
+}
+
+/// The key that the receipt names for this party.
+fn named<'a>(
+    party: Option<&Party>,
+    keys: &'a PartyKeys,
+    kind: Kind,
+    field: &'static str,
+) -> Result<&'a PublicKey, ReceiptFault> {
+    let party = party.ok_or(ReceiptFault::Missing { kind, field })?;
+    if party.id != *keys.id() {
+        let key = keys.id().to_string();
+        let party = party.id.clone();
+        return Err(ReceiptFault::WrongKey { party, key });
+    }
+    keys.find(party).ok_or_else(|| ReceiptFault::UnknownKey {
+        party: party.id.clone(),
+        card: party.card,
+    })
 }
 
 fn owned(

@@ -49,6 +49,26 @@ pub enum ReceiptFault {
         /// The name of the key at hand.
         key: String,
     },
+    /// No card of the authority that is known here names the key.
+    #[error(
+        "no card of {party} that is known here has number {card} and names the key of this receipt"
+    )]
+    UnknownKey {
+        /// The authority named in the receipt.
+        party: AuthorityId,
+        /// The card named in the receipt.
+        card: u64,
+    },
+    /// Our own key that the receipt names is no longer here.
+    #[error(
+        "the receipts key of our card number {card} is needed to sign this, and is no longer here"
+    )]
+    KeyGone {
+        /// This authority.
+        party: AuthorityId,
+        /// The card that names the key.
+        card: u64,
+    },
     /// The value and the note are not the same receipt.
     #[error("the receipt at hand is not what the note says")]
     NotTheNote,
@@ -78,7 +98,8 @@ impl ReceiptFault {
             Self::NotAllowed { .. } => "receipt-field-not-allowed",
             Self::Value { .. } => "receipt-field-value",
             Self::Terms(_) => "receipt-terms",
-            Self::WrongKey { .. } => "receipt-wrong-key",
+            Self::WrongKey { .. } | Self::UnknownKey { .. } => "receipt-wrong-key",
+            Self::KeyGone { .. } => "receipt-key-gone",
             Self::NotTheNote => "receipt-not-the-note",
             Self::Changed(_) => "receipt-changed",
             Self::WrongPrev => "receipt-wrong-prev",

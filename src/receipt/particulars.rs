@@ -213,7 +213,7 @@ mod tests {
 
     fn party(authority: &str, seed: u8) -> Party {
         let name = KeyName::new(authority.parse().unwrap(), Role::Receipts);
-        Party::of(&SecretKey::from_seed(name, &[seed; 32]).public())
+        Party::of(1, &SecretKey::from_seed(name, &[seed; 32]).public())
     }
 
     /// Reads the values that every offer needs, with one added or replaced.

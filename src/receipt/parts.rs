@@ -19,6 +19,8 @@ use crate::tlog::Checkpoint;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Party {
+    /// The number of its card that names the key.
+    pub card: u64,
     /// The authority.
     pub id: AuthorityId,
     /// The id of its receipts key.
@@ -26,9 +28,10 @@ pub struct Party {
 }
 
 impl Party {
-    /// The owner of a receipts key.
-    pub fn of(key: &PublicKey) -> Self {
+    /// The owner of a receipts key, which its card with this number names.
+    pub fn of(card: u64, key: &PublicKey) -> Self {
         Self {
+            card,
             id: key.name().authority().clone(),
             key: key.id(),
         }

@@ -30,6 +30,10 @@ fn receiver() -> SecretKey {
     key(RECEIVER, Role::Receipts, 2)
 }
 
+fn keys(key: &SecretKey) -> PartyKeys {
+    PartyKeys::new(1, key.public())
+}
+
 fn stamp() -> Stamp {
     Stamp {
         t: "2026-11-23T09:00:00.000Z".parse().unwrap(),
@@ -64,8 +68,8 @@ fn dispatch() -> Receipt {
     let case = Disclosure::new([7; 16], disclosure::CASE, "DE/2026/000042");
     Receipt::dispatch(
         Xid::from_bytes([7; 16]),
-        Party::of(&sender().public()),
-        Party::of(&receiver().public()),
+        Party::of(1, &sender().public()),
+        Party::of(1, &receiver().public()),
         Pkg::new(Digest::of(b"body"), Digest::of(b"hdr"), 4096),
         terms,
     )
@@ -109,8 +113,8 @@ fn check_verified(receipt: &Receipt, note: &Note, complete: bool, want: Option<&
     let got = verify(
         note,
         receipt,
-        &sender().public(),
-        &receiver().public(),
+        &keys(&sender()),
+        &keys(&receiver()),
         complete,
     );
     assert_eq!(got.as_ref().err().map(ReceiptFault::code), want, "{got:?}");
@@ -222,11 +226,11 @@ fn what_stays_the_same_in_an_exchange() {
         "receipt-changed",
     );
     check(
-        &|r| r.from = Some(Party::of(&key(SENDER, Role::Receipts, 9).public())),
+        &|r| r.from = Some(Party::of(1, &key(SENDER, Role::Receipts, 9).public())),
         "receipt-changed",
     );
     check(
-        &|r| r.to = Some(Party::of(&key(RECEIVER, Role::Receipts, 9).public())),
+        &|r| r.to = Some(Party::of(1, &key(RECEIVER, Role::Receipts, 9).public())),
         "receipt-changed",
     );
     check(
@@ -266,7 +270,7 @@ fn check_refused(kind: Kind, code: &str, change: impl FnOnce(&mut Receipt)) {
         next(&first, kind).0
     } else {
         let subject = Some(Digest::of(b"subject"));
-        let own = Receipt::own(kind, Party::of(&sender().public()), subject);
+        let own = Receipt::own(kind, Party::of(1, &sender().public()), subject);
         own.stamped(&stamp())
     };
     receipt.check().unwrap();
@@ -371,7 +375,7 @@ fn keys_are_those_that_the_receipt_names() {
     for other in wrong {
         let signed = receipt.sign(&other);
         assert_eq!(signed.unwrap_err().code(), "receipt-wrong-key");
-        let got = verify(&note, &receipt, &sender().public(), &other.public(), false);
+        let got = verify(&note, &receipt, &keys(&sender()), &keys(&other), false);
         assert_eq!(got.unwrap_err().code(), "receipt-wrong-key");
     }
     let countersigned = receipt.countersign(&note, &receiver());
@@ -387,15 +391,15 @@ fn keys_are_those_that_the_receipt_names() {
 #[test]
 fn receipts_outside_exchanges() {
     let (kind, subject) = (Kind::PolicyAdopted, Some(Digest::of(b"policy")));
-    let own = Receipt::own(kind, Party::of(&sender().public()), subject).stamped(&stamp());
+    let own = Receipt::own(kind, Party::of(1, &sender().public()), subject).stamped(&stamp());
     let note = own.sign(&sender()).unwrap();
     assert_eq!(open(&note).as_ref(), Ok(&own));
-    verify_own(&note, &own, &sender().public()).unwrap();
-    let got = verify_own(&note, &own, &receiver().public());
+    verify_own(&note, &own, &keys(&sender())).unwrap();
+    let got = verify_own(&note, &own, &keys(&receiver()));
     assert_eq!(got.unwrap_err().code(), "receipt-wrong-key");
     check_verified(&own, &note, true, Some("receipt-field-missing"));
     let (exchange, note) = dispatched();
-    let got = verify_own(&note, &exchange, &sender().public());
+    let got = verify_own(&note, &exchange, &keys(&sender()));
     assert_eq!(got.unwrap_err().code(), "receipt-field-not-allowed");
 }
 

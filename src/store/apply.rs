@@ -3,13 +3,13 @@
 mod exchanges;
 mod logs;
 mod openings;
+mod peers;
 
 use rusqlite::Connection;
 use rusqlite::Params;
 use rusqlite::ffi;
 use rusqlite::params;
 
-use crate::base::AuthorityId;
 use crate::base::Timestamp;
 use crate::base::json;
 use crate::store::apply::exchanges::Opening;
@@ -19,10 +19,7 @@ use crate::store::known::Remembered;
 use crate::store::op::Commit;
 use crate::store::op::CommitFault;
 use crate::store::op::Op;
-use crate::store::reader;
 use crate::store::rows::Fault;
-use crate::store::rows::PeerRow;
-use crate::store::rows::PeerState;
 use crate::store::slots::Slots;
 use crate::store::sql;
 use crate::store::sums;
@@ -177,12 +174,15 @@ impl Group<'_> {
                 self.settle(opening.take())?;
                 self.of_row(op)
             }
-            Op::PeerPut(_)
-            | Op::PeerState { .. }
-            | Op::PeerCrl { .. }
-            | Op::PeerSeen { .. }
-            | Op::PeerHead { .. }
-            | Op::PeerFault { .. } => self.of_peer(op),
+            Op::PeerPut(peer) => self.peer(peer),
+            Op::PeerDrop { id } => self.one(sql::PEER_DROP, [id.as_str()]),
+            Op::CardPut(card) => self.card(card),
+            Op::CardDrop { authority, digest } => self.card_drop(authority, digest),
+            Op::PeerState { id, .. }
+            | Op::PeerCrl { id, .. }
+            | Op::PeerSeen { id, .. }
+            | Op::PeerHead { id, .. }
+            | Op::PeerFault { id, .. } => self.of_peer(id, op),
             Op::Meta { key, value } => {
                 let sum = sums::named(key, value);
                 self.one(sql::META_PUT, params![key, value, sum])
@@ -225,6 +225,9 @@ impl Group<'_> {
             | Op::Header { .. }
             | Op::Shred { .. }
             | Op::PeerPut(_)
+            | Op::PeerDrop { .. }
+            | Op::CardPut(_)
+            | Op::CardDrop { .. }
             | Op::PeerState { .. }
             | Op::PeerCrl { .. }
             | Op::PeerSeen { .. }
@@ -239,91 +242,6 @@ impl Group<'_> {
             | Op::Alarm(_)
             | Op::Cosigned(_) => Ok(()),
         }
-    }
-
-    /// A change of what is known of a peer, and the checksum of its row as it is then.
-    fn of_peer(&mut self, op: &Op) -> Result<(), Stop> {
-        let id = match op {
-            Op::PeerPut(peer) => {
-                self.peer(peer)?;
-                &peer.id
-            }
-            Op::PeerState { id, state, at } => {
-                match state {
-                    PeerState::Accepted => {
-                        self.one(sql::PEER_ACCEPTED, params![at.millis(), id.as_str()])?;
-                    }
-                    PeerState::Added | PeerState::Paused | PeerState::Revoked => {
-                        self.one(sql::PEER_STATE, params![state.as_str(), id.as_str()])?;
-                    }
-                }
-                id
-            }
-            Op::PeerCrl { id, crl, number } => {
-                self.one(sql::PEER_CRL, params![crl, number, id.as_str()])?;
-                id
-            }
-            Op::PeerSeen { id, at } => {
-                self.one(sql::PEER_SEEN, params![at.millis(), id.as_str()])?;
-                id
-            }
-            Op::PeerHead { id, head } => {
-                self.one(sql::PEER_HEAD, params![head, id.as_str()])?;
-                id
-            }
-            Op::PeerFault { id, fault } => {
-                self.peer_fault(id, fault.as_ref())?;
-                id
-            }
-            Op::Statement { .. }
-            | Op::Open(_)
-            | Op::Advance { .. }
-            | Op::Unmoved { .. }
-            | Op::Payload { .. }
-            | Op::Header { .. }
-            | Op::Shred { .. }
-            | Op::Have { .. }
-            | Op::Retry { .. }
-            | Op::DropIncoming { .. }
-            | Op::Witnessed(_)
-            | Op::Heard { .. }
-            | Op::Alarm(_)
-            | Op::Cosigned(_)
-            | Op::OpeningBegin(_)
-            | Op::OpeningRaise { .. }
-            | Op::OpeningEnd { .. }
-            | Op::Meta { .. } => return Ok(()),
-        };
-        let row = reader::row(self.db, sql::PEER, [id.as_str()], reader::peer)?.ok_or(UNKNOWN)?;
-        self.one(sql::PEER_SUM, params![sums::peer(&row), id.as_str()])
-    }
-
-    fn peer(&mut self, peer: &PeerRow) -> Result<(), Stop> {
-        let (code, text) = parts(peer.fault.as_ref());
-        self.one(
-            sql::PEER_PUT,
-            params![
-                peer.id.as_str(),
-                peer.alias.as_str(),
-                peer.card,
-                peer.number,
-                peer.crl,
-                peer.crl_number,
-                peer.state.as_str(),
-                i64::from(peer.classic),
-                peer.added.millis(),
-                peer.accepted.map(Timestamp::millis),
-                peer.last_seen.map(Timestamp::millis),
-                peer.head,
-                code,
-                text
-            ],
-        )
-    }
-
-    fn peer_fault(&mut self, id: &AuthorityId, fault: Option<&Fault>) -> Result<(), Stop> {
-        let (code, text) = parts(fault);
-        self.one(sql::PEER_FAULT, params![code, text, id.as_str()])
     }
 
     fn run(&self, statement: &'static str, values: impl Params) -> Result<usize, Stop> {

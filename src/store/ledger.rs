@@ -19,8 +19,10 @@ use crate::base::AuthorityId;
 use crate::base::Timestamp;
 use crate::base::Xid;
 use crate::base::limits;
+use crate::identity::card::Card;
 use crate::identity::keys::PublicKey;
 use crate::identity::keys::SecretKey;
+use crate::receipt::PartyKeys;
 use crate::store::desk::Desk;
 use crate::store::heads::SubtreeRoots;
 use crate::store::known::Remembered;
@@ -33,6 +35,7 @@ use crate::store::opening::StoreFault;
 use crate::store::reader;
 use crate::store::reader::Readers;
 use crate::store::replay::Settled;
+use crate::store::rows::CardRow;
 use crate::store::rows::Direction;
 use crate::store::rows::Exchange;
 use crate::store::rows::PeerRow;
@@ -386,6 +389,43 @@ impl Ledger {
     pub async fn peer(&self, id: &AuthorityId) -> Result<Option<PeerRow>, StoreFault> {
         let id = id.clone();
         self.read(move |db| reader::row(db, sql::PEER, [id.as_str()], reader::peer))
+            .await
+    }
+
+    /// How many packages from or to a peer bind somebody: on their way, held here, or held there.
+    pub async fn unsettled(&self, id: &AuthorityId) -> Result<u64, StoreFault> {
+        let id = id.clone();
+        let count = |row: &rusqlite::Row<'_>| row.get(0);
+        let counted = self.read(move |db| reader::row(db, sql::UNSETTLED, [id.as_str()], count));
+        Ok(counted.await?.unwrap_or(0))
+    }
+
+    /// The receipts keys of an authority of which a card was adopted; `None` for any other.
+    pub async fn party_keys(&self, id: &AuthorityId) -> Result<Option<PartyKeys>, StoreFault> {
+        let mut keys: Option<PartyKeys> = None;
+        let adopted = self.cards_of(id).await?.into_iter();
+        for row in adopted.filter(|row| row.adopted.is_some()) {
+            let card = Card::open(&row.note);
+            let (card, _) =
+                card.map_err(|e| StoreFault::Damaged(format!("a card of {id}: {e}")))?;
+            match &mut keys {
+                Some(keys) => keys.add(card.number, card.keys.receipts),
+                None => keys = Some(PartyKeys::of(&card)),
+            }
+        }
+        Ok(keys)
+    }
+
+    /// Every card, each authority's oldest first.
+    pub async fn cards(&self) -> Result<Vec<CardRow>, StoreFault> {
+        self.read(|db| reader::rows(db, sql::CARDS, [], reader::card))
+            .await
+    }
+
+    /// The cards of an authority, oldest first.
+    pub async fn cards_of(&self, id: &AuthorityId) -> Result<Vec<CardRow>, StoreFault> {
+        let id = id.clone();
+        self.read(move |db| reader::rows(db, sql::CARDS_OF, [id.as_str()], reader::card))
             .await
     }
 

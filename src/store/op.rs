@@ -3,11 +3,13 @@
 use zeroize::Zeroizing;
 
 use crate::base::AuthorityId;
+use crate::base::Digest;
 use crate::base::Ranges;
 use crate::base::Timestamp;
 use crate::base::Xid;
 use crate::base::limits;
 use crate::store::rows::AlarmRow;
+use crate::store::rows::CardRow;
 use crate::store::rows::CosignedRow;
 use crate::store::rows::Exchange;
 use crate::store::rows::Fault;
@@ -103,6 +105,20 @@ pub enum Op {
     },
     /// Adds a peer or replaces what is known of it. A `head` of `None` leaves the stored one.
     PeerPut(Box<PeerRow>),
+    /// Forgets a peer. Its cards stay, so that its signatures can be verified.
+    PeerDrop {
+        /// Which peer.
+        id: AuthorityId,
+    },
+    /// Keeps a card, or records that it was adopted.
+    CardPut(Box<CardRow>),
+    /// Forgets a card that nobody has accepted.
+    CardDrop {
+        /// Whose card.
+        authority: AuthorityId,
+        /// The digest of its text.
+        digest: Digest,
+    },
     /// Records a decision about a peer.
     PeerState {
         /// Which peer.
@@ -260,6 +276,7 @@ impl Op {
                 Self::Header { header, .. } => header.len(),
                 Self::Have { have, .. } => have.runs().len() * 24,
                 Self::PeerPut(peer) => peer.card.len() + peer.crl.as_ref().map_or(0, Vec::len),
+                Self::CardPut(card) => card.note.len(),
                 Self::PeerCrl { crl, .. } => crl.len(),
                 Self::PeerHead { head, .. } => head.len(),
                 Self::Meta { key, value } => key.len() + value.len(),
@@ -272,6 +289,8 @@ impl Op {
                 | Self::Unmoved { .. }
                 | Self::Retry { .. }
                 | Self::DropIncoming { .. }
+                | Self::PeerDrop { .. }
+                | Self::CardDrop { .. }
                 | Self::PeerState { .. }
                 | Self::PeerSeen { .. }
                 | Self::PeerFault { .. }
@@ -310,6 +329,7 @@ impl Op {
             Self::OpeningBegin(row) => ("opening", row.record.len(), limits::CRL_BYTES_MAX),
             Self::Meta { value, .. } => ("named value", value.len(), limits::CRL_BYTES_MAX),
             Self::PeerPut(peer) => ("card", peer.card.len(), limits::STATEMENT_BYTES_MAX),
+            Self::CardPut(card) => ("card", card.note.len(), limits::STATEMENT_BYTES_MAX),
             Self::Advance {
                 last_note: None, ..
             }
@@ -319,6 +339,8 @@ impl Op {
             | Self::Have { .. }
             | Self::Retry { .. }
             | Self::DropIncoming { .. }
+            | Self::PeerDrop { .. }
+            | Self::CardDrop { .. }
             | Self::PeerState { .. }
             | Self::PeerSeen { .. }
             | Self::PeerHead { .. }
@@ -349,6 +371,9 @@ impl std::fmt::Debug for Op {
             Self::Retry { .. } => "Retry",
             Self::DropIncoming { .. } => "DropIncoming",
             Self::PeerPut(_) => "PeerPut",
+            Self::PeerDrop { .. } => "PeerDrop",
+            Self::CardPut(_) => "CardPut",
+            Self::CardDrop { .. } => "CardDrop",
             Self::PeerState { .. } => "PeerState",
             Self::PeerCrl { .. } => "PeerCrl",
             Self::PeerSeen { .. } => "PeerSeen",

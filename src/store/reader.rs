@@ -20,6 +20,7 @@ use crate::base::Timestamp;
 use crate::base::Xid;
 use crate::store::index::Handle;
 use crate::store::rows::AlarmRow;
+use crate::store::rows::CardRow;
 use crate::store::rows::CosignedRow;
 use crate::store::rows::Exchange;
 use crate::store::rows::Fault;
@@ -213,6 +214,18 @@ pub(crate) fn peer(row: &Row<'_>) -> rusqlite::Result<PeerRow> {
         last_seen: maybe_time(row, 10)?,
         head: row.get(11)?,
         fault: fault(row, 12)?,
+    })
+}
+
+/// A card from the columns of the queries in [`sql`].
+pub(crate) fn card(row: &Row<'_>) -> rusqlite::Result<CardRow> {
+    Ok(CardRow {
+        authority: word(row, 0)?,
+        digest: digest(row, 1)?,
+        number: row.get(2)?,
+        note: row.get(3)?,
+        came: time(row, 4)?,
+        adopted: maybe_time(row, 5)?,
     })
 }
 

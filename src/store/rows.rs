@@ -332,6 +332,23 @@ pub struct OpeningRow {
     pub record: Vec<u8>,
 }
 
+/// One card of an authority: this one's, a peer's, or a former peer's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CardRow {
+    /// Whose card.
+    pub authority: AuthorityId,
+    /// The digest of its text.
+    pub digest: Digest,
+    /// Its number.
+    pub number: u64,
+    /// The card, a signed note, verbatim.
+    pub note: Vec<u8>,
+    /// When it came here.
+    pub came: Timestamp,
+    /// When it was adopted; `None` for one that nobody has accepted.
+    pub adopted: Option<Timestamp>,
+}
+
 /// One peer as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeerRow {

@@ -17,6 +17,7 @@ use crate::base::Xid;
 use crate::base::json;
 use crate::store::reader;
 use crate::store::rows::AlarmRow;
+use crate::store::rows::CardRow;
 use crate::store::rows::CosignedRow;
 use crate::store::rows::Exchange;
 use crate::store::rows::Fault;
@@ -161,6 +162,18 @@ pub(crate) fn peer(row: &PeerRow) -> i64 {
         .maybe(row.last_seen, Sum::time)
         .maybe(row.head.as_deref(), Sum::bytes)
         .fault(row.fault.as_ref())
+        .finish()
+}
+
+/// Of a card.
+pub(crate) fn card(row: &CardRow) -> i64 {
+    Sum::of("card")
+        .bytes(row.authority.as_str().as_bytes())
+        .bytes(row.digest.as_bytes())
+        .number(row.number)
+        .bytes(&row.note)
+        .time(row.came)
+        .maybe(row.adopted, Sum::time)
         .finish()
 }
 

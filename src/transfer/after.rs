@@ -142,7 +142,7 @@ pub fn judge(own: &Own, other: &Other, held: &[Note], came: Note) -> Result<Afte
     follows(&held, &signed)?;
     let count = |is: fn(Kind) -> bool| held.iter().filter(|it| is(it.receipt.kind)).count();
     if kind == Kind::Destroyed {
-        let both = signed.receipt.countersign(&signed.note, &own.key);
+        let both = own.keys.countersign(&signed.receipt, &signed.note);
         return both
             .map(After::Destroyed)
             .map_err(|e| Fault::new(e.code(), e.to_string()));
@@ -187,13 +187,12 @@ pub fn completed(own: &Own, other: &Other, held: &[Note], bytes: &[u8]) -> Resul
 
 /// The right keys have signed, in the right order. The issuer of what came is the other side; of what is complete, this one.
 fn verify(own: &Own, other: &Other, signed: &Signed, complete: bool) -> Result<(), Fault> {
-    let own_key = own.key.public();
     let issuer = signed.receipt.kind.profile().issuer;
     let own_is_receiver = (issuer == Issuer::Receiver) == complete;
     let (sender, receiver) = if own_is_receiver {
-        (&other.key, &own_key)
+        (&other.keys, own.keys.public())
     } else {
-        (&own_key, &other.key)
+        (own.keys.public(), &other.keys)
     };
     signed.verify(&Keys { sender, receiver }, complete)
 }

@@ -1,10 +1,8 @@
 //! Checks that sender and receiver share: is this note what the exchange needs next?
 
-use crate::identity::keys::PublicKey;
 use crate::identity::statement::Note;
 use crate::receipt;
-use crate::receipt::Kind;
-use crate::receipt::Receipt;
+use crate::receipt::{Kind, PartyKeys, Receipt};
 
 /// The other end broke the protocol; `code` goes on the wire, `text` into our log.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -83,8 +81,8 @@ pub(crate) fn note_of(bytes: &[u8]) -> Result<Note, Fault> {
 /// The receipt keys of both parties of an exchange.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Keys<'a> {
-    pub(crate) sender: &'a PublicKey,
-    pub(crate) receiver: &'a PublicKey,
+    pub(crate) sender: &'a PartyKeys,
+    pub(crate) receiver: &'a PartyKeys,
 }
 
 /// A frame or receipt came that this state does not allow.

@@ -21,15 +21,14 @@ pub use reception::{Known, ReceiverCommit, ReceiverInput, ReceiverOutput, Standi
 pub use sender::{Progress, Sender, SenderCommit, SenderInput, SenderOutput};
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::base::AuthorityId;
 use crate::base::Digest;
 use crate::base::Instant;
 use crate::base::Timestamp;
-use crate::identity::keys::PublicKey;
-use crate::identity::keys::SecretKey;
 use crate::policy::PolicySet;
-use crate::receipt::Head;
+use crate::receipt::{Head, OwnKeys, PartyKeys};
 
 /// How long a machine waits for the other end before it gives the attempt up, in milliseconds. Bytes that move count as life.
 pub const PATIENCE_MS: u64 = 120_000;
@@ -50,7 +49,7 @@ pub struct Own {
     /// Its id.
     pub id: AuthorityId,
     /// Signs receipts.
-    pub key: SecretKey,
+    pub keys: OwnKeys,
     /// The policy set in force.
     pub policy: PolicySet,
     /// Declared uncertainty of its clock, in milliseconds.
@@ -70,8 +69,8 @@ impl fmt::Debug for Own {
 pub struct Other {
     /// Its id.
     pub id: AuthorityId,
-    /// Its receipt key, from its card.
-    pub key: PublicKey,
+    /// Its receipts keys, from its cards.
+    pub keys: Arc<PartyKeys>,
     /// Digest of the TLS exporter of the connection, where there is one.
     pub session: Option<Digest>,
 }

@@ -10,10 +10,8 @@ use crate::base::Digest;
 use crate::base::Instant;
 use crate::base::Ranges;
 use crate::base::limits;
-use crate::identity::keys::PublicKey;
 use crate::identity::statement::Note;
 use crate::receipt::Kind;
-use crate::receipt::Party;
 use crate::receipt::Reason;
 use crate::receipt::Receipt;
 use crate::receipt::Stamp;
@@ -32,7 +30,6 @@ use crate::wire::Later;
 #[derive(Debug)]
 pub struct Receiver {
     own: Arc<Own>,
-    own_public: PublicKey,
     other: Other,
     state: State,
     outputs: VecDeque<ReceiverOutput>,
@@ -44,10 +41,8 @@ type Next = Result<State, Fault>;
 impl Receiver {
     /// A receiver that awaits an offer.
     pub fn new(own: Arc<Own>, other: Other) -> Self {
-        let own_public = own.key.public();
         Self {
             own,
-            own_public,
             other,
             state: State::AwaitOffer,
             outputs: VecDeque::new(),
@@ -80,8 +75,8 @@ impl Receiver {
 
     fn keys(&self) -> Keys<'_> {
         Keys {
-            sender: &self.other.key,
-            receiver: &self.own_public,
+            sender: &self.other.keys,
+            receiver: self.own.keys.public(),
         }
     }
 
@@ -93,12 +88,15 @@ impl Receiver {
             ses: self.other.session,
             heads: now.heads.clone(),
         };
-        earlier.receipt.follow(&earlier.note, kind).stamped(&stamp)
+        let next = earlier.receipt.follow(&earlier.note, kind);
+        let parties = [self.other.keys.newest(), self.own.keys.party()];
+        next.between(parties).stamped(&stamp)
     }
 
     fn sign(&self, receipt: &Receipt) -> Result<Note, Fault> {
-        receipt
-            .sign(&self.own.key)
+        self.own
+            .keys
+            .sign(receipt)
             .map_err(|e| Fault::new(e.code(), e.to_string()))
     }
 
@@ -144,17 +142,15 @@ impl Receiver {
             signed.repeats(&held.note)?;
             return Ok(signed.note);
         }
-        let owns = |party: &Option<Party>, key| party.as_ref().is_some_and(|it| it.owns(key));
-        let receipt = &held.receipt;
-        if owns(&receipt.from, &self.other.key) && owns(&receipt.to, &self.own_public) {
-            note.verify_added(&held.note, &self.other.key)
-                .map_err(|e| Fault::new(e.code(), e.to_string()))?;
-            return Ok(note);
-        }
-        let receipt = receipt.clone();
-        let signed = Signed { receipt, note };
-        signed.verify(&self.keys(), true)?;
-        Ok(signed.note)
+        let key = held.receipt.from.as_ref();
+        let key = key.and_then(|party| self.other.keys.find(party));
+        let key = key.ok_or_else(|| {
+            let text = "no card of the sender that is known here names the key of this receipt";
+            Fault::new("receipt-wrong-key", text)
+        })?;
+        note.verify_added(&held.note, key)
+            .map_err(|e| Fault::new(e.code(), e.to_string()))?;
+        Ok(note)
     }
 
     fn header(&mut self, consigned: Signed, hdr: Digest, header: Vec<u8>) -> Next {

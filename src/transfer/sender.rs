@@ -9,7 +9,6 @@ use zeroize::Zeroizing;
 use crate::base::Instant;
 use crate::base::Ranges;
 use crate::base::Xid;
-use crate::identity::keys::PublicKey;
 use crate::identity::statement::Note;
 use crate::receipt::Kind;
 use crate::transfer::checks::Keys;
@@ -119,7 +118,6 @@ enum State {
 #[derive(Debug)]
 pub struct Sender {
     own: Arc<Own>,
-    own_public: PublicKey,
     other: Other,
     consignment: Consignment,
     dispatch: Signed,
@@ -142,11 +140,10 @@ impl Sender {
         progress: Progress,
     ) -> Result<Self, Fault> {
         let dispatch = Signed::of(consignment.dispatch.clone())?;
-        let (own_public, outputs) = (own.key.public(), VecDeque::new());
+        let outputs = VecDeque::new();
         let state = State::Idle(progress);
         Ok(Self {
             own,
-            own_public,
             other,
             consignment,
             dispatch,
@@ -423,16 +420,16 @@ impl Sender {
     }
 
     fn countersign(&self, signed: &Signed) -> Result<Note, Fault> {
-        signed
-            .note
-            .countersign(&self.own.key)
+        self.own
+            .keys
+            .countersign(&signed.receipt, &signed.note)
             .map_err(|e| Fault::new(e.code(), e.to_string()))
     }
 
     fn keys(&self) -> Keys<'_> {
         Keys {
-            sender: &self.own_public,
-            receiver: &self.other.key,
+            sender: self.own.keys.public(),
+            receiver: &self.other.keys,
         }
     }
 }

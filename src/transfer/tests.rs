@@ -13,7 +13,7 @@ use super::*;
 use crate::base::Ranges;
 use crate::base::Xid;
 use crate::base::limits;
-use crate::identity::keys::{KeyName, Role};
+use crate::identity::keys::{KeyName, Role, SecretKey};
 use crate::identity::statement::{Context, Note};
 use crate::policy::{Purpose, Terms};
 use crate::receipt::{Disclosure, Kind, Party, Pkg, Reason, Receipt, Stamp, disclosure};
@@ -40,10 +40,14 @@ fn seed(authority: &str) -> u8 {
     u8::try_from(authority.len()).unwrap()
 }
 
+fn own_key(authority: &str) -> SecretKey {
+    key(authority, seed(authority))
+}
+
 fn own(authority: &str) -> Arc<Own> {
     Arc::new(Own {
         id: authority.parse().unwrap(),
-        key: key(authority, seed(authority)),
+        keys: OwnKeys::new(1, own_key(authority)),
         policy: PolicySet::new(None),
         clock_uncertainty_ms: 50,
         package_max: 1 << 30,
@@ -53,7 +57,7 @@ fn own(authority: &str) -> Arc<Own> {
 fn other(authority: &str) -> Other {
     Other {
         id: authority.parse().unwrap(),
-        key: key(authority, seed(authority)).public(),
+        keys: PartyKeys::new(1, own_key(authority).public()).into(),
         session: Some(Digest::of(b"session")),
     }
 }
@@ -112,8 +116,8 @@ fn dispatch(inline: bool) -> Receipt {
     };
     Receipt::dispatch(
         Xid::from_bytes([9; 16]),
-        Party::of(&own(SENDER).key.public()),
-        Party::of(&own(RECEIVER).key.public()),
+        own(SENDER).keys.party().clone(),
+        own(RECEIVER).keys.party().clone(),
         Pkg::new(Digest::of(b"body"), Digest::of(HEADER), len(inline)),
         terms,
     )
@@ -122,7 +126,7 @@ fn dispatch(inline: bool) -> Receipt {
 }
 
 fn signed(receipt: &Receipt) -> Note {
-    receipt.sign(&own(SENDER).key).unwrap()
+    receipt.sign(&own_key(SENDER)).unwrap()
 }
 
 /// The statement after this one, as its issuer signs it.
@@ -140,11 +144,11 @@ fn next(before: &Note, kind: Kind) -> Note {
         next = next.because(Reason::technical("for-a-test"));
     }
     let issuer = next.issuer().unwrap().id.to_string();
-    next.sign(&own(&issuer).key).unwrap()
+    next.sign(&own_key(&issuer)).unwrap()
 }
 
 fn countersigned(note: &Note) -> Note {
-    note.countersign(&own(SENDER).key).unwrap()
+    note.countersign(&own_key(SENDER)).unwrap()
 }
 
 fn receipt_frame(note: &Note) -> Frame {

@@ -163,8 +163,8 @@ impl Attacker {
             "2090-12-31".parse().unwrap(),
         );
         let parties = (
-            Party::of(&self.keys.receipts.public()),
-            Party::of(self.victim_key()),
+            Party::of(1, &self.keys.receipts.public()),
+            Party::of(1, self.victim_key()),
         );
         let xid = self.draw(&parties.0);
         let receipt = Receipt::dispatch(xid, parties.0, parties.1, pkg, terms)

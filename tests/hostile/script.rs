@@ -216,8 +216,9 @@ impl Talk {
                 Some(Frame::Receipt(bytes)) => {
                     let note = Note::parse(&bytes).map_err(|e| e.to_string())?;
                     let opened = receipt::open(&note).map_err(|e| e.to_string())?;
-                    let (ours, theirs) = (attacker.keys.receipts.public(), attacker.victim_key());
-                    receipt::verify(&note, &opened, &ours, theirs, false)
+                    let ours = receipt::PartyKeys::new(1, attacker.keys.receipts.public());
+                    let theirs = receipt::PartyKeys::new(1, attacker.victim_key().clone());
+                    receipt::verify(&note, &opened, &ours, &theirs, false)
                         .map_err(|e| e.to_string())?;
                     return Ok(note);
                 }

@@ -6,10 +6,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use rogatory::base::{AuthorityId, Instant, Ranges, Timestamp, Xid};
-use rogatory::identity::keys::{KeyName, PublicKey, Role, SecretKey};
+use rogatory::identity::keys::{KeyName, Role, SecretKey};
 use rogatory::policy::PolicySet;
 use rogatory::policy::terms::Handling;
-use rogatory::receipt::Head;
+use rogatory::receipt::{Head, OwnKeys, PartyKeys};
 use rogatory::store::Phase;
 use rogatory::transfer::{Fault, Moment, Own, Receiver, Sender};
 use rogatory::wire::{DataHead, Frame};
@@ -37,7 +37,7 @@ pub(crate) struct At {
 #[expect(clippy::struct_excessive_bools, reason = "each is a fault of its own")]
 pub(crate) struct Node {
     pub(crate) own: Arc<Own>,
-    pub(crate) public: PublicKey,
+    pub(crate) public: Arc<PartyKeys>,
     pub(crate) disk: Disk,
     pub(crate) ledger: Ledger,
     pub(crate) up: bool,
@@ -280,10 +280,10 @@ impl Node {
         let name = KeyName::new(id.clone(), Role::Receipts);
         let seed = u8::try_from(number + 1).expect("few authorities");
         let key = SecretKey::from_seed(name, &[seed; 32]);
-        let public = key.public();
+        let public = Arc::new(PartyKeys::new(1, key.public()));
         let own = Arc::new(Own {
             id,
-            key,
+            keys: OwnKeys::new(1, key),
             policy: PolicySet::new(ceiling),
             clock_uncertainty_ms: 1_000,
             package_max: PACKAGE_MAX,

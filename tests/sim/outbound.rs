@@ -7,7 +7,7 @@ use rogatory::base::{Ranges, Xid};
 use rogatory::identity::statement::Note;
 use rogatory::policy::terms::Handling;
 use rogatory::policy::{Purpose, Terms};
-use rogatory::receipt::{self, Disclosure, Kind, Party, Pkg, Reason, Receipt, Stamp, disclosure};
+use rogatory::receipt::{self, Disclosure, Kind, Pkg, Reason, Receipt, Stamp, disclosure};
 use rogatory::store::{Direction, Phase};
 use rogatory::transfer::sender::Consignment;
 use rogatory::transfer::{
@@ -89,14 +89,14 @@ impl World {
         let own = Arc::clone(&self.nodes[node].own);
         let receipt = Receipt::dispatch(
             xid,
-            Party::of(&self.nodes[node].public),
-            Party::of(&self.nodes[sent.to].public),
+            self.nodes[node].public.newest().clone(),
+            self.nodes[sent.to].public.newest().clone(),
             Pkg::new(sent.body(), hdr, len),
             terms,
         )
         .disclosing(&disclosed)
         .stamped(&self.stamp(node));
-        let note = match receipt.sign(&own.key) {
+        let note = match own.keys.sign(&receipt) {
             Ok(note) => note,
             Err(e) => return self.violated(format!("a dispatch cannot be signed: {e}")),
         };
@@ -176,7 +176,7 @@ impl World {
             .follow(&dispatch, kind)
             .stamped(&self.stamp(node))
             .because(Reason::technical(code));
-        let Ok(note) = next.sign(&self.nodes[node].own.key) else {
+        let Ok(note) = self.nodes[node].own.keys.sign(&next) else {
             return self.violated(format!("{kind} of {xid} cannot be signed"));
         };
         let to = if kind == Kind::Expired {
@@ -359,7 +359,7 @@ impl World {
     pub(crate) fn other(&self, peer: usize, link: u32) -> Other {
         Other {
             id: self.nodes[peer].own.id.clone(),
-            key: self.nodes[peer].public.clone(),
+            keys: Arc::clone(&self.nodes[peer].public),
             session: self.links.get(&link).map(|link| link.session),
         }
     }

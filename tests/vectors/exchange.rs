@@ -90,7 +90,7 @@ impl Story {
 
     fn issuer(&self, receipt: &Receipt) -> &SecretKey {
         let issuer = receipt.issuer().expect("every receipt has an issuer");
-        if *issuer == Signer::of(&self.de.public()) {
+        if *issuer == Signer::of(1, &self.de.public()) {
             &self.de
         } else {
             &self.ie
@@ -110,11 +110,17 @@ impl Story {
             receipt::continues(&before, self.note(after), receipt).expect("it follows");
         }
         if receipt.kind.is_exchange() {
-            let (de, ie) = (self.de.public(), self.ie.public());
+            let keys = |key: &SecretKey| receipt::PartyKeys::new(1, key.public());
+            let (de, ie) = (keys(&self.de), keys(&self.ie));
             let whole = !receipt.kind.profile().countersigned;
             receipt::verify(&note, receipt, &de, &ie, whole).expect("it is signed");
         } else {
-            receipt::verify_own(&note, receipt, &self.de.public()).expect("it is signed");
+            receipt::verify_own(
+                &note,
+                receipt,
+                &receipt::PartyKeys::new(1, self.de.public()),
+            )
+            .expect("it is signed");
         }
         self.push(name, what, note, after);
         self.clock += 1;
@@ -125,7 +131,8 @@ impl Story {
         let receipt = self.receipt(half);
         let note = receipt.countersign(self.note(half), &self.de);
         let note = note.expect("it may be countersigned");
-        let (de, ie) = (self.de.public(), self.ie.public());
+        let keys = |key: &SecretKey| receipt::PartyKeys::new(1, key.public());
+        let (de, ie) = (keys(&self.de), keys(&self.ie));
         receipt::verify(&note, &receipt, &de, &ie, true).expect("both signed");
         let found = self.statements.iter().find(|it| it.name == half);
         let after = found.and_then(|it| it.after);
@@ -258,12 +265,12 @@ pub(crate) fn story(de: &Party, ie: &Party, fr: &Party, package: &Package) -> St
     refused(&mut story);
     // What is made from the story later was made before there were these: its times stay.
     let clock = story.clock;
-    let from = Signer::of(&story.de.public());
+    let from = Signer::of(1, &story.de.public());
     let approved = Receipt::own(Kind::Approval, from, Some(Digest::of(b"approval")));
     let approved = approved.stamped(&stamp(&story));
     story.add("approval", "a second person approves", &approved, None);
     story.clock = clock;
-    let from = Signer::of(&story.de.public());
+    let from = Signer::of(1, &story.de.public());
     let ordered = Receipt::own(Kind::Order, from, Some(Digest::of(b"order")));
     let ordered = ordered.stamped(&stamp(&story));
     story.add("order", "a person orders a hold", &ordered, None);
@@ -309,15 +316,15 @@ fn governance(story: &mut Story) {
         ),
     ];
     for (name, what, kind, subject) in kinds {
-        let from = Signer::of(&story.de.public());
+        let from = Signer::of(1, &story.de.public());
         let own = Receipt::own(kind, from, subject).stamped(&stamp(story));
         story.add(name, what, &own, None);
     }
 }
 
 fn dispatched(story: &mut Story, package: &Package) {
-    let from = Signer::of(&story.de.public());
-    let to = Signer::of(&story.ie.public());
+    let from = Signer::of(1, &story.de.public());
+    let to = Signer::of(1, &story.ie.public());
     let terms = package.manifest.terms.clone();
     let dispatch = Receipt::dispatch(package.xid, from, to, package.pkg(), terms);
     let dispatch = dispatch.disclosing(&story.exchange).stamped(&stamp(story));
@@ -428,7 +435,7 @@ fn passed_on(story: &mut Story, ie: &Party, fr: &Party) {
         heads: Vec::new(),
         ..stamp(story)
     };
-    let parties = (Signer::of(&by.public()), Signer::of(&third.public()));
+    let parties = (Signer::of(1, &by.public()), Signer::of(1, &third.public()));
     let xid = rogatory::base::Xid::from_bytes(half("xid of the second exchange"));
     let dispatch = Receipt::dispatch(xid, parties.0, parties.1, pkg, terms)
         .disclosing(std::slice::from_ref(&origin))

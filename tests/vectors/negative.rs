@@ -193,7 +193,7 @@ fn one_receipt(
     ie: &Party,
     story: &Story,
 ) -> Option<&'static str> {
-    let key = |party: &Party| party.key(Role::Receipts).public();
+    let key = |party: &Party| receipt::PartyKeys::new(1, party.key(Role::Receipts).public());
     let note = match Note::parse(bytes) {
         Ok(note) => note,
         Err(fault) => return Some(fault.code()),

@@ -5,12 +5,12 @@ use serde::Deserialize;
 use crate::api::client::{BundleFiles, CallFault, Client, Download, Upload, encode};
 use crate::api::types::{
     AcceptPeer, AddPeer, AnchorView, ApprovalView, AskConsent, AssignTeam, CardView, CaseView,
-    CertificateView, ClockView, Closed, ConsentView, DestroyRequest, Destruction, DueView,
-    Examination, Explanation, Forward, GrantConsent, HoldRequest, HoldView, LogStatus, Mismatch,
-    OnwardView, OpenRequest, Opening, PackageDetail, PackageView, PeerView, Ping, PolicyView,
-    ProofView, ReceiptDetail, ReceiptView, RefuseConsent, RenewRequest, Restrict, ReviewRequest,
-    ReviewView, SealFinish, SealGrant, SealMany, SealRequest, Spooled, Status, TransferView,
-    UseReport, Verification, WaitMany, Waited, WaitingPolicy,
+    CertificateView, ClockView, Closed, ConsentView, DecidePeer, DestroyRequest, Destruction,
+    DueView, Examination, Explanation, Forward, GrantConsent, HoldRequest, HoldView, LogStatus,
+    Mismatch, OnwardView, OpenRequest, Opening, PackageDetail, PackageView, PeerView, Ping,
+    PolicyView, ProofView, ReceiptDetail, ReceiptView, RefuseConsent, RenewRequest, Restrict,
+    ReviewRequest, ReviewView, SealFinish, SealGrant, SealMany, SealRequest, Spooled, Status,
+    TransferView, UseReport, Verification, WaitMany, Waited, WaitingPolicy,
 };
 use crate::policy::{Purpose, Role};
 
@@ -79,6 +79,17 @@ impl Client {
     /// Adds a peer by its card.
     pub async fn add_peer(&self, add: &AddPeer) -> Result<PeerView, CallFault> {
         self.post("/v1/peers", add).await
+    }
+
+    /// Decides about a peer: `pause`, `resume`, `revoke` or `remove`.
+    pub async fn decide_peer(
+        &self,
+        peer: &str,
+        decision: &str,
+        wish: &DecidePeer,
+    ) -> Result<PeerView, CallFault> {
+        let path = format!("/v1/peers/{}/{decision}", encode(peer));
+        self.post(&path, wish).await
     }
 
     /// Accepts a peer whose fingerprint was compared.

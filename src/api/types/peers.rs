@@ -35,6 +35,9 @@ pub struct PeerView {
     /// Why the last attempt to reach it failed.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub fault: Option<FaultView>,
+    /// Cards that nobody has accepted, beside the one in use.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub waiting_cards: Vec<WaitingCard>,
     /// How often its limits have held since the daemon started.
     #[serde(default)]
     pub held_back: HeldBack,
@@ -81,6 +84,27 @@ pub struct AddPeer {
 pub struct AcceptPeer {
     /// The six words, as read on the telephone.
     pub fingerprint: String,
+}
+
+/// `POST /v1/peers/{alias}/pause`, `resume`, `revoke`, `remove`
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DecidePeer {
+    /// Why: kept here, its digest is stated.
+    pub justification: String,
+}
+
+/// A card of a peer that nobody has accepted.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct WaitingCard {
+    /// Its number.
+    pub number: u64,
+    /// Its six words.
+    pub fingerprint: String,
+    /// When it came.
+    pub came: Timestamp,
+    /// Whether it proves that the peer's card key has signed two cards of one number.
+    pub conflicts: bool,
 }
 
 /// `POST /v1/peers/{alias}/ping`

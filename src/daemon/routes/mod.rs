@@ -106,7 +106,7 @@ pub(crate) fn routes(daemon: Arc<Daemon>) -> Router {
         .door("/v1/log/checkpoint", WORK, post(receipts::checkpoint))
         .door("/v1/log/keys", ANY, get(receipts::keys))
         .queried("/v1/log/proofs/{name}", ANY, get(receipts::proofs));
-    let doors = clock::doors(retention::doors(doors));
+    let doors = clock::doors(retention::doors(peers::decisions(doors)));
     let doors = onward::doors(consents::doors(approvals::doors(doors)));
     doors.into_router().fallback(unknown).with_state(daemon)
 }

@@ -7,6 +7,7 @@ use super::*;
 use crate::identity::keys::KeyName;
 use crate::identity::keys::Role;
 use crate::policy::PolicySet;
+use crate::receipt::OwnKeys;
 use crate::store::Blobs;
 use crate::store::Ledger;
 use crate::transfer::Own;
@@ -32,7 +33,7 @@ async fn open(folder: &Path, name: &str) -> Station {
     ledger.check_recovery(folder).await.unwrap();
     let own = Own {
         id: id(name),
-        key: key(name, Role::Receipts),
+        keys: OwnKeys::new(1, key(name, Role::Receipts)),
         policy: PolicySet::new(None),
         clock_uncertainty_ms: 1_000,
         package_max: 1,

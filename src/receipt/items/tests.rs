@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 fn party(authority: &str, seed: u8) -> Party {
     let name = KeyName::new(authority.parse().unwrap(), Role::Receipts);
-    Party::of(&SecretKey::from_seed(name, &[seed; 32]).public())
+    Party::of(1, &SecretKey::from_seed(name, &[seed; 32]).public())
 }
 
 fn terms(restrictions: &[Restriction]) -> Terms {

@@ -46,8 +46,8 @@ fn the_largest_receipt_fits_a_statement() {
     assert!(from.parse::<AuthorityId>().is_ok(), "{}", from.len());
     let (from, to) = (key(&from, Role::Receipts, 1), key(&to, Role::Receipts, 2));
     let mut first = dispatch();
-    first.from = Some(Party::of(&from.public()));
-    first.to = Some(Party::of(&to.public()));
+    first.from = Some(Party::of(1, &from.public()));
+    first.to = Some(Party::of(1, &to.public()));
     let head_of = |key: &SecretKey| head(key.name().authority().as_str());
     first.heads = vec![head_of(&from), head_of(&to)];
     let many = (0..limits::DISCLOSURES_MAX).map(|n| Digest::of(&n.to_be_bytes()));

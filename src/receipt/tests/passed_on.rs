@@ -27,8 +27,8 @@ fn second() -> Receipt {
     pkg.hdr = Digest::of(b"another header");
     Receipt::dispatch(
         Xid::from_bytes([8; 16]),
-        Party::of(&receiver().public()),
-        Party::of(&third().public()),
+        Party::of(1, &receiver().public()),
+        Party::of(1, &third().public()),
         pkg,
         terms,
     )
@@ -81,11 +81,11 @@ fn a_second_dispatch_passes_the_first_on() {
             "onward-package",
         ),
         (
-            &|it: &mut Receipt| it.from = Some(Party::of(&third().public())),
+            &|it: &mut Receipt| it.from = Some(Party::of(1, &third().public())),
             "onward-parties",
         ),
         (
-            &|it: &mut Receipt| it.to = Some(Party::of(&sender().public())),
+            &|it: &mut Receipt| it.to = Some(Party::of(1, &sender().public())),
             "onward-parties",
         ),
         (

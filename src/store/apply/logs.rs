@@ -60,6 +60,9 @@ impl Group<'_> {
             | Op::Retry { .. }
             | Op::DropIncoming { .. }
             | Op::PeerPut(_)
+            | Op::PeerDrop { .. }
+            | Op::CardPut(_)
+            | Op::CardDrop { .. }
             | Op::PeerState { .. }
             | Op::PeerCrl { .. }
             | Op::PeerSeen { .. }

@@ -30,6 +30,7 @@ use crate::base::KeyId;
 use crate::identity::card::Card;
 use crate::identity::keys::KeyName;
 use crate::identity::keys::PublicKey;
+use crate::receipt::PartyKeys;
 use crate::store::opening;
 use crate::store::opening::StoreFault;
 use crate::store::rows::CosignedRow;
@@ -150,6 +151,8 @@ pub(crate) struct Check<'a> {
     pub(crate) journal: &'a Path,
     pub(crate) own: &'a AuthorityId,
     pub(crate) keys: HashMap<(KeyName, KeyId), PublicKey>,
+    /// Receipts keys, each under its card.
+    pub(crate) parties: HashMap<AuthorityId, PartyKeys>,
     pub(crate) report: Report,
     pub(crate) fixes: Vec<Fix>,
 }
@@ -211,21 +214,22 @@ impl Check<'_> {
         self.fixes.extend(fix);
     }
 
-    /// The public key of this name and id, if a card here has it.
-    pub(crate) fn key(&self, name: &KeyName, id: KeyId) -> Option<&PublicKey> {
-        self.keys.get(&(name.clone(), id))
-    }
-
     fn trust(&mut self, card: &Card) {
         for (_, key) in card.keys.all() {
             self.keys
                 .insert((key.name().clone(), key.id()), key.clone());
         }
+        let (number, key) = (card.number, &card.keys.receipts);
+        self.parties
+            .entry(card.id.clone())
+            .and_modify(|keys| keys.add(number, key.clone()))
+            .or_insert_with(|| PartyKeys::of(card));
     }
 
     fn everything(&mut self) -> Result<(), StoreFault> {
         database::schema(self)?;
         database::integrity(self)?;
+        peers::cards(self)?;
         peers::peers(self)?;
         peers::named_values(self)?;
         statements::statements(self)?;
@@ -272,6 +276,7 @@ fn look(folder: &Path, journal: &Path, card: &Card) -> Result<(Report, Vec<Fix>)
         journal,
         own: &card.id,
         keys: HashMap::new(),
+        parties: HashMap::new(),
         report,
         fixes: Vec::new(),
     };

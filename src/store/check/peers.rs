@@ -1,13 +1,54 @@
-//! Peers and named values.
+//! Peers, cards and named values.
 
 use super::Check;
 use crate::identity::card::Card;
 use crate::identity::revocation;
+use crate::receipt::Party;
 use crate::store::opening::StoreFault;
 use crate::store::reader;
+use crate::store::rows::CardRow;
 use crate::store::rows::PeerRow;
+use crate::store::rows::PeerState;
 use crate::store::sql;
 use crate::store::sums;
+
+/// Every card is signed and says what its row says. The keys of those that were adopted are those that statements are
+/// verified with.
+pub(super) fn cards(check: &mut Check<'_>) -> Result<(), StoreFault> {
+    let db = check.db;
+    let mut query = db.prepare(sql::CARDS_CHECK)?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        let read = reader::card(row).and_then(|card| Ok((card, row.get(6)?)));
+        match read {
+            Ok((row, sum)) => card(check, &row, sum),
+            Err(e) => check.damage("row-unreadable", "table card", "values of their types", e),
+        }
+    }
+    Ok(())
+}
+
+fn card(check: &mut Check<'_>, row: &CardRow, sum: i64) {
+    let place = format!("card {} of {}", row.number, row.authority);
+    let wanted = sums::card(row);
+    if sum != wanted {
+        check.damage("card-checksum", place.clone(), wanted, sum);
+    }
+    match Card::open(&row.note) {
+        Ok((card, note)) => {
+            let says = (&card.id, card.number, note.text_digest());
+            if says != (&row.authority, row.number, row.digest) {
+                let expected = format!("{} number {}", card.id, card.number);
+                let found = format!("{} number {}", row.authority, row.number);
+                check.damage("card-row", place, expected, found);
+            }
+            if row.adopted.is_some() {
+                check.trust(&card);
+            }
+        }
+        Err(e) => check.damage("card-note", place, "a card signed by its own key", e),
+    }
+}
 
 /// Every peer's card is signed and says what the row says; its keys are those that statements are verified with.
 pub(super) fn peers(check: &mut Check<'_>) -> Result<(), StoreFault> {
@@ -43,7 +84,14 @@ fn one(check: &mut Check<'_>, peer: &PeerRow, sum: Option<i64>) {
                     found,
                 );
             }
-            check.trust(&card);
+            let is_adopted = check.parties.get(&card.id).is_some_and(|keys| {
+                let named = Party::of(card.number, &card.keys.receipts);
+                keys.find(&named).is_some()
+            });
+            if peer.state != PeerState::Added && !is_adopted {
+                let expected = "one of the adopted cards";
+                check.damage("peer-card", place.clone(), expected, "another");
+            }
         }
         Err(e) => check.damage(
             "peer-card",

@@ -108,6 +108,7 @@ fn rows(
         journal,
         own: &card.id,
         keys: std::collections::HashMap::new(),
+        parties: std::collections::HashMap::new(),
         report: Report::default(),
         fixes: Vec::new(),
     };

@@ -5,7 +5,6 @@ use rusqlite::Row;
 use super::Check;
 use super::Fix;
 use crate::base::Digest;
-use crate::identity::keys::KeyName;
 use crate::identity::keys::Role;
 use crate::identity::statement::Note;
 use crate::receipt;
@@ -145,27 +144,27 @@ fn columns(check: &mut Check<'_>, row: &StatementRow, note: &Note, receipt: &Rec
     }
 }
 
-/// Verifies with the keys of the cards that are here.
+/// Verifies with the keys of the cards that are here, each signature by the key of its card.
 fn signatures(check: &mut Check<'_>, row: &StatementRow, note: &Note, receipt: &Receipt) {
     let count = note.signatures().len() as u64;
-    let key = |party: Option<&Party>| {
+    let keys = |party: Option<&Party>| {
         let party = party?;
-        let name = KeyName::new(party.id.clone(), Role::Receipts);
-        check.key(&name, party.key).cloned()
+        let keys = check.parties.get(&party.id)?;
+        keys.find(party).map(|_| keys)
     };
-    let from = key(receipt.from.as_ref());
+    let from = keys(receipt.from.as_ref());
     let verified = if receipt.kind.is_exchange() {
-        let (Some(from), Some(to)) = (from, key(receipt.to.as_ref())) else {
+        let (Some(from), Some(to)) = (from, keys(receipt.to.as_ref())) else {
             check.report.unverified += count;
             return;
         };
-        receipt::verify(note, receipt, &from, &to, count > 1)
+        receipt::verify(note, receipt, from, to, count > 1)
     } else {
         let Some(from) = from else {
             check.report.unverified += count;
             return;
         };
-        receipt::verify_own(note, receipt, &from)
+        receipt::verify_own(note, receipt, from)
     };
     match verified {
         Ok(()) => check.report.signatures += count,

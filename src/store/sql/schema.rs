@@ -152,6 +152,21 @@ pub(crate) const MIGRATIONS: &[(&str, &str)] = &[
     );
     ",
     ),
+    (
+        "every card of an authority",
+        "
+    CREATE TABLE card (
+        authority TEXT NOT NULL,
+        digest BLOB NOT NULL,
+        number INTEGER NOT NULL,
+        note BLOB NOT NULL,
+        came INTEGER NOT NULL,
+        adopted INTEGER,
+        sum INTEGER NOT NULL,
+        PRIMARY KEY (authority, digest)
+    );
+    ",
+    ),
 ];
 
 /// Nothing that grows at its end alone is indexed by what is random, and no note is kept twice: each page that a package

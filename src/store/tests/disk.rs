@@ -40,7 +40,9 @@ async fn damage_is_noticed_at_opening() {
         let db = rusqlite::Connection::open(dir.path().join("ledger.db")).unwrap();
         db.execute_batch(harm).unwrap();
         drop(db);
-        let fault = Ledger::open(dir.path(), key()).unwrap_err().to_string();
+        let fault = unlocked(|| Ledger::open(dir.path(), key()))
+            .unwrap_err()
+            .to_string();
         assert!(fault.contains(expected), "{harm}: {fault}");
     }
 }

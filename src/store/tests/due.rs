@@ -41,7 +41,7 @@ fn note(number: u8, terms: Terms) -> Vec<u8> {
         heads: Vec::new(),
     };
     let pkg = Pkg::new(Digest::of(b"body"), Digest::of(b"hdr"), 4_096);
-    let (sender, receiver) = (Party::of(&from.public()), Party::of(&to.public()));
+    let (sender, receiver) = (Party::of(1, &from.public()), Party::of(1, &to.public()));
     let receipt = Receipt::dispatch(xid(number), sender, receiver, pkg, terms).stamped(&stamp);
     receipt.sign(&from).unwrap().bytes().to_vec()
 }

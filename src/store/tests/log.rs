@@ -73,7 +73,7 @@ async fn a_checkpoint_is_for_what_is_committed() {
     assert_eq!(ledger.head(), Some(last));
     assert_eq!(ledger.last_checkpoint().as_deref(), Some(&*note));
     ledger.close().await;
-    let other = SecretKey::from_seed(key().name().clone(), &[4; 32]);
-    let fault = Ledger::open(dir.path(), other).unwrap_err();
+    let other = || SecretKey::from_seed(key().name().clone(), &[4; 32]);
+    let fault = unlocked(|| Ledger::open(dir.path(), other())).unwrap_err();
     assert!(matches!(fault, StoreFault::Damaged(_)), "{fault}");
 }

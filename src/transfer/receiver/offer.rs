@@ -9,11 +9,8 @@ use crate::policy::Action;
 use crate::policy::Circumstances;
 use crate::policy::Facts;
 use crate::policy::Roles;
-use crate::receipt::Kind;
-use crate::receipt::Particulars;
-use crate::receipt::Pkg;
-use crate::receipt::Reason;
 use crate::receipt::disclosure;
+use crate::receipt::{Kind, Particulars, Party, PartyKeys, Pkg, Reason};
 use crate::transfer::checks::Signed;
 use crate::transfer::checks::unexpected_kind;
 use crate::transfer::reception::{Admission, Known, ReceiverCommit, ReceiverOutput, Standing};
@@ -30,15 +27,16 @@ impl Receiver {
                 "an offer begins with a dispatch",
             ));
         }
-        let party =
-            |party: &Option<crate::receipt::Party>| party.as_ref().map(|p| (p.id.clone(), p.key));
-        if party(&offer.receipt.from) != Some((self.other.id.clone(), self.other.key.id())) {
+        let names = |party: &Option<Party>, keys: &PartyKeys| {
+            party.as_ref().and_then(|party| keys.find(party)).is_some()
+        };
+        if !names(&offer.receipt.from, &self.other.keys) {
             return Err(Fault::new(
                 "wrong-sender",
                 "the dispatch is not from the authority at the other end, or names another key",
             ));
         }
-        if party(&offer.receipt.to) != Some((self.own.id.clone(), self.own_public.id())) {
+        if !names(&offer.receipt.to, self.own.keys.public()) {
             return Err(Fault::new(
                 "wrong-recipient",
                 "the dispatch is not for this authority, or names another key",

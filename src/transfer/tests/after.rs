@@ -21,7 +21,7 @@ fn restricted(held: &[Note], last_day: &str) -> Note {
     next.pol = receipt.pol;
     next.terms.as_mut().unwrap().retain_until = last_day.parse().unwrap();
     let next = next.because(Reason::technical("for-a-test"));
-    next.sign(&own(SENDER).key).unwrap()
+    next.sign(&own_key(SENDER)).unwrap()
 }
 
 fn with(held: &[Note], note: Note) -> Vec<Note> {
@@ -147,7 +147,7 @@ fn only_what_both_have_signed_completes_a_destruction() {
     check(&countersigned(&destroyed), Ok(()));
     check(&destroyed, Err("statement-signature-count"));
     check(&held[2], Err("unexpected-frame"));
-    let foreign = destroyed.countersign(&own(THIRD).key).unwrap();
+    let foreign = destroyed.countersign(&own_key(THIRD)).unwrap();
     check(&foreign, Err("statement-wrong-signer"));
 }
 
@@ -159,7 +159,7 @@ fn wished(held: &[Note]) -> Note {
     next.pol = receipt.pol;
     next.purpose = Some(Purpose::CivilClaim);
     let next = next.disclosing(&[why()]);
-    next.sign(&own(RECEIVER).key).unwrap()
+    next.sign(&own_key(RECEIVER)).unwrap()
 }
 
 fn why() -> Disclosure {
@@ -177,7 +177,7 @@ fn answered(wish: &Note, kind: Kind, purpose: Purpose) -> Note {
     } else {
         next = next.because(Reason::technical("refused"));
     }
-    next.sign(&own(SENDER).key).unwrap()
+    next.sign(&own_key(SENDER)).unwrap()
 }
 
 #[test]
@@ -227,7 +227,7 @@ fn only_its_own_words_go_beside_a_wish() {
     let receipt = crate::receipt::open(&wish).unwrap();
     let persons = Disclosure::new([9; 16], disclosure::PERSONS, "a.murphy");
     let wish = receipt.disclosing(std::slice::from_ref(&persons));
-    let wish = wish.sign(&own(RECEIVER).key).unwrap();
+    let wish = wish.sign(&own_key(RECEIVER)).unwrap();
     let fault = check_words(&wish, &[persons.encode()]).unwrap_err();
     assert_eq!(fault.code, "disclosure-unexpected");
 }

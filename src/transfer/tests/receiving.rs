@@ -55,51 +55,45 @@ fn offers_that_are_not_for_us_or_not_from_them_are_refused() {
         change(&mut receipt);
         Note::issue(Context::Receipt, &receipt, key).unwrap()
     };
-    let (ours, theirs) = (own(SENDER), own(THIRD));
+    let (ours, theirs) = (own_key(SENDER), own_key(THIRD));
     for (note, code) in [
         (
-            altered(
-                |r| r.to = Some(Party::of(&own(THIRD).key.public())),
-                &ours.key,
-            ),
+            altered(|r| r.to = Some(own(THIRD).keys.party().clone()), &ours),
             "wrong-recipient",
         ),
         (
             altered(
-                |r| r.to = Some(Party::of(&key(RECEIVER, 99).public())),
-                &ours.key,
+                |r| r.to = Some(Party::of(1, &key(RECEIVER, 99).public())),
+                &ours,
             ),
             "wrong-recipient",
         ),
         (
-            altered(
-                |r| r.from = Some(Party::of(&own(THIRD).key.public())),
-                &theirs.key,
-            ),
+            altered(|r| r.from = Some(own(THIRD).keys.party().clone()), &theirs),
             "wrong-sender",
         ),
         (
             altered(
-                |r| r.from = Some(Party::of(&key(SENDER, 99).public())),
+                |r| r.from = Some(Party::of(1, &key(SENDER, 99).public())),
                 &key(SENDER, 99),
             ),
             "wrong-sender",
         ),
         // Signed by another than it names.
-        (altered(|_| {}, &theirs.key), "statement-wrong-signer"),
+        (altered(|_| {}, &theirs), "statement-wrong-signer"),
         (altered(|_| {}, &key(SENDER, 99)), "statement-wrong-signer"),
         (
-            altered(|r| r.t = clock().plus_millis(300_001), &ours.key),
+            altered(|r| r.t = clock().plus_millis(300_001), &ours),
             "clock-skew",
         ),
         (
-            countersigned(&altered(|_| {}, &theirs.key)),
+            countersigned(&altered(|_| {}, &theirs)),
             "statement-signature-count",
         ),
     ] {
         check(note.bytes(), code);
     }
-    let just = altered(|r| r.t = clock().plus_millis(300_000), &ours.key);
+    let just = altered(|r| r.t = clock().plus_millis(300_000), &ours);
     assert_eq!(fed(offered(just.bytes())).0, "goes-on");
 }
 
@@ -244,7 +238,7 @@ fn what_policy_forbids_is_rejected_with_a_signed_reason() {
             | ReceiverOutput::Close(_) => None,
         });
         let reason = commit.map(|note| {
-            note.verify(&[&own(RECEIVER).key.public()]).unwrap();
+            note.verify(&[&own_key(RECEIVER).public()]).unwrap();
             crate::receipt::open(&note).unwrap().reason.unwrap()
         });
         assert_eq!(reason.as_ref().map_or("", |r| r.code.as_str()), want);
@@ -393,7 +387,7 @@ fn only_the_same_statement_comes_back_countersigned() {
     let first = signed(&dispatch(false));
     let mut elsewhere = crate::receipt::open(&consigned).unwrap();
     elsewhere.clk = 77;
-    let elsewhere = elsewhere.sign(&own(RECEIVER).key).unwrap();
+    let elsewhere = elsewhere.sign(&own_key(RECEIVER)).unwrap();
     let (_, outputs) = fed(script_inputs(11));
     let handover = last_commit(outputs);
     for (taken, note, code) in [
@@ -402,7 +396,7 @@ fn only_the_same_statement_comes_back_countersigned() {
         (8, countersigned(&handover), "contradicts-earlier"),
         (
             8,
-            consigned.countersign(&own(THIRD).key).unwrap(),
+            consigned.countersign(&own_key(THIRD)).unwrap(),
             "statement-wrong-signer",
         ),
         (12, handover.clone(), "statement-signature-count"),

@@ -129,7 +129,7 @@ fn a_sender_signs_only_what_follows() {
     let altered = |note: &Note, change: fn(&mut Receipt), by: &str| {
         let mut receipt = crate::receipt::open(note).unwrap();
         change(&mut receipt);
-        Note::issue(Context::Receipt, &receipt, &own(by).key).unwrap()
+        Note::issue(Context::Receipt, &receipt, &own_key(by)).unwrap()
     };
     let longer = |r: &mut Receipt| {
         r.terms.as_mut().unwrap().retain_until = "2036-12-31".parse().unwrap();

@@ -22,7 +22,7 @@ fn origin(parcel: &Parcel) -> Receipt {
     let second = &parcel.receipt;
     let mut terms = second.terms.clone().unwrap();
     terms.onward = Onward::WithConsent;
-    let from = Party::of(&nobody().public());
+    let from = Party::of(1, &nobody().public());
     let to = second.from.clone().unwrap();
     let pkg = second.pkg.clone().unwrap();
     Receipt::dispatch(Xid::from_bytes([9; 16]), from, to, pkg, terms).stamped(&stamp())

@@ -20,7 +20,11 @@ impl Bench<'_> {
         let good = self.dispatch();
         let content = "statement-json-content";
         let upper = good["pkg"]["hdr"].as_str().expect("text").to_uppercase();
-        let from = json!([good["from"]["id"], good["from"]["key"]]);
+        let from = json!([
+            good["from"]["card"],
+            good["from"]["id"],
+            good["from"]["key"]
+        ]);
         let spelling = "statement-json-not-canonical";
         self.changed(&[
             ("version 2", "receipt-version", "/v", json!(2)),

@@ -1,0 +1,150 @@
+//! What this authority decides about a peer: to pause it, to let it go on, to break with it, to forget it.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::api::server::ApiFailure;
+use crate::base::{AuthorityId, Timestamp};
+use crate::daemon::Daemon;
+use crate::daemon::roster::Known;
+use crate::daemon::routes::stored;
+use crate::daemon::statements::check_justification;
+use crate::store::{Op, PeerState};
+
+impl Daemon {
+    /// Pauses a peer, lets it go on, or breaks with it for good; stated, with who decided it and why.
+    ///
+    /// # Errors
+    /// The state that it is in does not allow it.
+    pub(crate) async fn decide_peer(
+        self: &Arc<Self>,
+        known: &Known,
+        decision: Decision,
+        actor: &str,
+        justification: &str,
+    ) -> Result<(), ApiFailure> {
+        check_justification(justification)?;
+        let (id, now) = (known.row.id.clone(), self.station.clock());
+        let state = decision.state();
+        if !decision.may_follow(known.row.state) {
+            let message = format!(
+                "{id} is {}: it cannot be {}",
+                known.row.state,
+                decision.done()
+            );
+            return Err(ApiFailure::usage("peer-state", message).next("rogatory peer list"));
+        }
+        if decision == Decision::Remove {
+            self.check_nothing_left(&id).await?;
+        }
+        let kept = Decided {
+            state: decision.done().to_owned(),
+            justification: justification.trim().to_owned(),
+            by: actor.to_owned(),
+            at: now,
+        };
+        let change = match state {
+            Some(state) => Op::PeerState {
+                id: id.clone(),
+                state,
+                at: known.row.accepted.unwrap_or(now),
+            },
+            None => Op::PeerDrop { id: id.clone() },
+        };
+        let order = format!("peer-{}", decision.as_str());
+        let ordered = self.order_with(&order, format!("peer/{id}"), &kept, vec![change]);
+        ordered.await?;
+        tracing::warn!(peer = %id, decision = decision.as_str(), "decided about a peer");
+        self.reload_peers().await.map_err(|e| stored(&e))?;
+        if decision == Decision::Resume {
+            self.ring(&id);
+        }
+        Ok(())
+    }
+
+    /// Nothing of this peer is on its way, and nothing of it is held: whoever removes it loses no duty with it.
+    async fn check_nothing_left(&self, id: &AuthorityId) -> Result<(), ApiFailure> {
+        let left = self
+            .station
+            .ledger
+            .unsettled(id)
+            .await
+            .map_err(|e| stored(&e))?;
+        if left == 0 {
+            return Ok(());
+        }
+        let message = format!(
+            "{left} packages from or to {id} are held or on their way: while they are, their terms bind, and its keys are needed"
+        );
+        Err(ApiFailure::usage("peer-in-use", message).next(
+            "rogatory peer revoke breaks with it without that; rogatory package list shows them",
+        ))
+    }
+}
+
+/// What can be decided about a peer that was accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Decision {
+    /// No connection for now.
+    Pause,
+    /// Connections again.
+    Resume,
+    /// Never again: nothing is sent to it or taken from it any more.
+    Revoke,
+    /// Forgotten, but for its cards, with which what it signed is verified.
+    Remove,
+}
+
+impl Decision {
+    /// The verb.
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::Revoke => "revoke",
+            Self::Remove => "remove",
+        }
+    }
+
+    /// What the peer is then, in words.
+    const fn done(self) -> &'static str {
+        match self {
+            Self::Pause => "paused",
+            Self::Resume => "resumed",
+            Self::Revoke => "revoked",
+            Self::Remove => "removed",
+        }
+    }
+
+    const fn state(self) -> Option<PeerState> {
+        match self {
+            Self::Pause => Some(PeerState::Paused),
+            Self::Resume => Some(PeerState::Accepted),
+            Self::Revoke => Some(PeerState::Revoked),
+            Self::Remove => None,
+        }
+    }
+
+    const fn may_follow(self, state: PeerState) -> bool {
+        match self {
+            Self::Pause => matches!(state, PeerState::Accepted),
+            Self::Resume => matches!(state, PeerState::Paused),
+            Self::Revoke => matches!(state, PeerState::Accepted | PeerState::Paused),
+            Self::Remove => true,
+        }
+    }
+}
+
+/// The record of a decision about a peer.
+#[derive(Debug, Serialize, Deserialize)]
+struct Decided {
+    /// What the peer is since.
+    state: String,
+    /// Why.
+    justification: String,
+    /// Who decided it.
+    by: String,
+    /// When.
+    at: Timestamp,
+}
