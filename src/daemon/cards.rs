@@ -16,9 +16,13 @@ use crate::identity::card::Card;
 use crate::identity::statement::Note;
 use crate::identity::words;
 use crate::receipt::Kind;
-use crate::store::{CardRow, Op, PeerRow, PeerState};
+use crate::store::{CardRow, FORKS, Op, PeerRow, PeerState, StoreFault};
 use crate::transfer::Fault;
 
+/// Just after every key that begins with [`FORKS`].
+const FORKS_BELOW: &str = "fork0";
+/// Forks that `status` names.
+const FORKS_SHOWN: u32 = 16;
 /// A day, in milliseconds.
 const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 
@@ -353,6 +357,25 @@ fn older(known: &Known, number: u64) -> ApiFailure {
 }
 
 impl Daemon {
+    /// Packages of which the sender has signed changes of terms that exclude each other.
+    pub(crate) async fn fork_problems(&self) -> Result<Vec<Problem>, StoreFault> {
+        let kept = self
+            .station
+            .ledger
+            .named(FORKS.to_owned(), FORKS_BELOW, Some(FORKS_SHOWN));
+        let problems = kept.await?.into_iter().map(|(key, _)| {
+            let package = key.strip_prefix(FORKS).unwrap_or_default().to_owned();
+            let message = "its sender has signed two changes of terms that exclude each other: the first is in force, the other is kept as proof; ask the sender which it meant".to_owned();
+            Problem {
+                severity: "error".to_owned(),
+                code: "follow-conflict".to_owned(),
+                subject: package,
+                message,
+            }
+        });
+        Ok(problems.collect())
+    }
+
     /// Cards that somebody has to look at, and peers that are paused.
     pub(crate) fn card_problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();

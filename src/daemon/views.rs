@@ -254,6 +254,7 @@ impl Daemon {
         problems.extend(self.retention_problem());
         problems.extend(self.review_problem());
         problems.extend(self.policy_problem().await?);
+        problems.extend(self.fork_problems().await?);
         problems.extend(self.journal_problems());
         problems.extend(self.clock_problem());
         problems.sort_by(|a, b| a.severity.cmp(&b.severity));

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::base::Xid;
 use crate::base::json;
 use crate::identity::statement::Note;
+use crate::net::countersign;
 use crate::net::frames::write_frame;
 use crate::net::incoming::store_fault;
 use crate::net::onward;
@@ -103,9 +104,18 @@ async fn hear(session: &Session, said: Said) -> Result<Heard, Attempt> {
         return Ok(Err(unknown()));
     };
     let held = notes(session, &exchange).await?;
+    if let Err(fault) = countersign::check(session, &note).await? {
+        return Ok(Err(fault));
+    }
+    let came = note.bytes().to_vec();
     let after = match after::judge(&station.own, &session.other(), &held, note) {
         Ok(after) => after,
-        Err(fault) => return Ok(Err(fault)),
+        Err(fault) => {
+            if fault.code == after::FORK {
+                keep_fork(session, &exchange, &came).await?;
+            }
+            return Ok(Err(fault));
+        }
     };
     let (note, kind) = match after {
         After::Known(None) => return Ok(Ok((Some(xid), Frame::Done))),
@@ -129,28 +139,7 @@ async fn hear(session: &Session, said: Said) -> Result<Heard, Attempt> {
     if exchange.direction != direction || !phases.contains(&exchange.phase) {
         return Ok(Err(unknown()));
     }
-    let (ops, answer) = if kind == Kind::Destroyed {
-        // Stricter terms that were still to be told are of no use any more.
-        let mut ops = step(
-            session,
-            &exchange,
-            (kind, &note),
-            (phases, Phase::Destroyed),
-        );
-        ops.push(Op::calm(xid));
-        (ops, Frame::Receipt(note.bytes().to_vec()))
-    } else {
-        if after::is_notice(kind) {
-            tracing::warn!(%xid, peer = %exchange.peer, %kind, "the receiver tells of a package of ours");
-        }
-        let stays = exchange.phase;
-        let mut ops = step(session, &exchange, (kind, &note), (&[stays], stays));
-        ops.extend(words.map(|words| Op::Meta {
-            key: store::disclosures_key(&note.digest()),
-            value: json::canonical(&words),
-        }));
-        (ops, Frame::Done)
-    };
+    let (ops, answer) = taken(session, &exchange, (kind, &note), words);
     match station.ledger.commit_holding(ops, turn.held()).await {
         Ok(_) => Ok(Ok((Some(xid), answer))),
         Err(fault @ (CommitFault::Full | CommitFault::Recovering)) => {
@@ -158,6 +147,49 @@ async fn hear(session: &Session, said: Said) -> Result<Heard, Attempt> {
         }
         Err(fault) => Err(fault.into()),
     }
+}
+
+/// The ledger's operations for a statement that is taken, and the answer to it.
+fn taken(
+    session: &Session,
+    exchange: &Exchange,
+    (kind, note): (Kind, &Note),
+    words: Option<Vec<String>>,
+) -> (Vec<Op>, Frame) {
+    if kind == Kind::Destroyed {
+        let (_, phases) = may_be_said(kind);
+        let ends = (phases, Phase::Destroyed);
+        let mut ops = step(session, exchange, (kind, note), ends);
+        // Stricter terms that were still to be told are of no use any more.
+        ops.push(Op::calm(exchange.xid));
+        return (ops, Frame::Receipt(note.bytes().to_vec()));
+    }
+    if after::is_notice(kind) {
+        tracing::warn!(xid = %exchange.xid, peer = %exchange.peer, %kind, "the receiver tells of a package of ours");
+    }
+    let stays = exchange.phase;
+    let mut ops = step(session, exchange, (kind, note), (&[stays], stays));
+    ops.extend(words.map(|words| Op::Meta {
+        key: store::disclosures_key(&note.digest()),
+        value: json::canonical(&words),
+    }));
+    (ops, Frame::Done)
+}
+
+/// Keeps a change of terms that excludes another of the same sender: with that, it is a proof against whoever signed both. Of
+/// one package, the first is enough.
+async fn keep_fork(session: &Session, exchange: &Exchange, came: &[u8]) -> Result<(), Attempt> {
+    let ledger = &session.station.ledger;
+    let key = store::fork_key(&exchange.xid);
+    let kept = ledger.meta(&key).await.map_err(|e| store_fault(&e))?;
+    if kept.is_some() {
+        return Ok(());
+    }
+    let (xid, peer) = (exchange.xid, &exchange.peer);
+    tracing::error!(%xid, %peer, "its sender has signed two changes of terms that exclude each other; both are kept");
+    let value = came.to_vec();
+    ledger.commit(vec![Op::Meta { key, value }]).await?;
+    Ok(())
 }
 
 /// Of which packages, and where they are, this can be said to us.

@@ -5,6 +5,7 @@ pub mod brought;
 pub mod clock;
 mod congestion;
 pub mod control;
+mod countersign;
 mod datastream;
 pub mod endpoint;
 pub mod fault;

@@ -12,6 +12,7 @@ use crate::base::Xid;
 use crate::base::limits;
 use crate::identity::statement::Note;
 use crate::net::after;
+use crate::net::countersign;
 use crate::net::frames::write_frame;
 use crate::net::incoming::DELIVERY;
 use crate::net::pace::{Brake, Class};
@@ -276,7 +277,12 @@ impl Running<'_> {
             let deadline = self.session.deadline(self.machine.poll_timeout());
             let input = tokio::select! {
                 frame = frames.next() => match frame {
-                    Ok(Some(frame)) => SenderInput::Frame(frame),
+                    Ok(Some(frame)) => {
+                        if let Err(fault) = countersignable(self.session, &frame).await? {
+                            return self.refuse(fault).await;
+                        }
+                        SenderInput::Frame(frame)
+                    }
                     Ok(None) => return Err(Attempt::Cut("the receiver closed the stream".to_owned())),
                     Err(e) => match peers_fault(&e) {
                         Some(fault) => return self.refuse(fault).await,
@@ -352,6 +358,18 @@ impl Running<'_> {
             drop(tokio::time::timeout(wait, self.send.stopped()).await);
         }
         Ok(outcome)
+    }
+}
+
+/// What is looked at before the machine, which countersigns, sees a receipt of the other side.
+async fn countersignable(session: &Session, frame: &Frame) -> Result<Result<(), Fault>, Attempt> {
+    let Frame::Receipt(bytes) = frame else {
+        return Ok(Ok(()));
+    };
+    match Note::parse(bytes) {
+        Ok(note) => countersign::check(session, &note).await,
+        // The machine says what is wrong with it.
+        Err(_) => Ok(Ok(())),
     }
 }
 

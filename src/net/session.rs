@@ -140,6 +140,8 @@ pub async fn open(
         );
         return Err(fault("clock-skew", text));
     }
+    let (ledger, known) = (&station.ledger, &station.countersigning);
+    known.remember(ledger, link.peer.id(), link.session).await;
     let session = Session {
         share: station.share(link.peer.id()),
         link,

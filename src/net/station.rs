@@ -20,6 +20,7 @@ use crate::base::clock::Judge;
 use crate::base::limits;
 use crate::identity::statement::Note;
 use crate::net::clock::Clock;
+use crate::net::countersign::Remembered;
 use crate::net::noise::Noise;
 use crate::net::pace::Brake;
 use crate::net::share::{Bounds, Share, Way};
@@ -54,6 +55,7 @@ pub struct Station {
     pub(crate) bounds: Bounds,
     paces: Way,
     pub(crate) noise: Noise,
+    pub(crate) countersigning: Remembered,
     meters: Mutex<HashMap<Xid, Arc<Meter>>>,
     rejections: Mutex<HashMap<AuthorityId, Allowance>>,
     takeovers: Mutex<HashMap<Xid, Claim>>,
@@ -89,6 +91,7 @@ impl Station {
             bounds: Bounds::default(),
             paces: Way::default(),
             noise: Noise::default(),
+            countersigning: Remembered::default(),
             meters: Mutex::default(),
             rejections: Mutex::default(),
             takeovers: Mutex::default(),

@@ -127,6 +127,14 @@ pub fn tell_key(note: &Digest) -> String {
     format!("tell/{note}")
 }
 
+/// Where [`fork_key`]s begin.
+pub const FORKS: &str = "fork/";
+
+/// The named value with a statement of the sender that excludes one of those that are kept of this package.
+pub fn fork_key(package: &Xid) -> String {
+    format!("{FORKS}{package}")
+}
+
 /// The named value with the disclosures of a statement, which go with it at most in part.
 pub fn disclosures_key(note: &Digest) -> String {
     format!("disclosures/{note}")

@@ -164,6 +164,7 @@ pub fn judge(own: &Own, other: &Other, held: &[Note], came: Note) -> Result<Afte
         return Ok(After::Noted(signed.note, kind));
     }
     let is_restriction = |kind| kind == Kind::RestrictionChanged;
+    follows_newest(&held, &signed)?;
     if count(is_restriction) >= limits::RESTRICTIONS_CHANGED_MAX {
         let text = "the terms of this package were changed 64 times already";
         return Err(Fault::new("too-many-restrictions", text));
@@ -201,6 +202,21 @@ fn verify(own: &Own, other: &Other, signed: &Signed, complete: bool) -> Result<(
 fn readable(held: &[Note]) -> Vec<Signed> {
     let held = held.iter().cloned();
     held.filter_map(|note| Signed::of(note).ok()).collect()
+}
+
+/// The code of a change of terms that does not follow the newest one: its issuer, who alone changes them, says two things.
+pub const FORK: &str = "follow-conflict";
+
+/// A change of terms follows the newest one: with another, nobody could say which terms are in force.
+fn follows_newest(held: &[Signed], signed: &Signed) -> Result<(), Fault> {
+    let changes = [Kind::Handover, Kind::RestrictionChanged];
+    let mut newest = held.iter().rev();
+    let newest = newest.find(|it| changes.contains(&it.receipt.kind));
+    if newest.map(|it| it.note.text_digest()) == signed.receipt.prev {
+        return Ok(());
+    }
+    let text = "these terms follow others than the newest that its sender has signed";
+    Err(Fault::new(FORK, text))
 }
 
 fn follows(held: &[Signed], signed: &Signed) -> Result<(), Fault> {

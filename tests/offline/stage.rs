@@ -148,8 +148,12 @@ impl Authority {
     fn trust(&self, other: &Self) {
         let card = other.home.join(format!("{}.card", other.alias));
         self.ok(&["peer", "add", &card.display().to_string()]);
-        let shown: serde_json::Value =
-            serde_json::from_str(&other.ok(&["peer", "card", "--json"])).expect("a card");
+        self.accept(other, &["peer", "card", "--json"], other);
+    }
+
+    /// Accepts the other by the six words that this command of somebody shows.
+    fn accept(&self, other: &Self, command: &[&str], shown_by: &Self) {
+        let shown: serde_json::Value = serde_json::from_str(&shown_by.ok(command)).expect("a card");
         let words = shown["fingerprint"].as_str().expect("six words");
         self.ok(&["peer", "accept", other.alias, "--fingerprint", words]);
     }
@@ -250,6 +254,7 @@ impl Stage {
         let card = fr.home.join("fr.card").display().to_string();
         for authority in [&self.ie, &self.de] {
             authority.ok(&["peer", "add", &card]);
+            authority.accept(&fr, &["peer", "show", "fr", "--json"], authority);
         }
         fr
     }

@@ -94,6 +94,9 @@ fn a_receiver_takes_stricter_terms_and_no_others() {
         restricted(&held, "2032-12-31"),
         "receipt-changed",
     );
+    // A second one beside the first: nobody could say which is in force.
+    let beside = restricted(&held, "2026-12-31");
+    check(RECEIVER, &after, beside, "follow-conflict");
     check(RECEIVER, &held[..2], stricter.clone(), "prev-unknown");
     check(SENDER, &held, stricter, "receipt-wrong-key");
     let mut many = held;

@@ -4,6 +4,7 @@ The scripts beside the folder make the authorities and set WORK and BIN; what is
 loaded, asks them over their local API, and holds what both sides must agree on after every fault.
 """
 
+import faulthandler
 import fcntl
 import hashlib
 import json
@@ -36,6 +37,7 @@ LOGFLUSH, NOLOGFLUSH = 1, 2
 
 STORAGE = 11  # the exit code of a daemon whose storage cannot be written
 SERVING_S = 10 # and longer where the machine is busy
+ENDLESS_S = 600 # a wait in which things move, but not to what is waited for
 
 
 class Violation(Exception):
@@ -81,12 +83,13 @@ def standstill():
 
 
 class Patience:
-    """The end of a wait: nothing has moved for so many seconds, and for a minute at least. A busy machine has all the time it
-    needs, and a hang is noticed."""
+    """The end of a wait: nothing has moved for so many seconds, and for a minute at least; or something moves all the time, and
+    ten minutes have not led there. A busy machine has all the time it needs, and a hang is noticed."""
 
     def __init__(self, seconds, what):
         self.silence, self.what = max(seconds, 60), what
-        self.began, self.before = time.monotonic(), None
+        self.first = self.began = time.monotonic()
+        self.before = None
 
     def hold(self):
         """Raises once it is at its end."""
@@ -96,6 +99,8 @@ class Patience:
         if waited < self.silence:
             return
         now = moves()
+        whole = time.monotonic() - self.first
+        need(whole < ENDLESS_S, f"{self.what}: not so after {whole:.0f} s, though things move\n      {standstill()}")
         need(now != self.before, f"{self.what}: not so, and nothing has moved for {self.silence} s\n      {standstill()}")
         self.began, self.before = time.monotonic(), now
 
@@ -468,6 +473,8 @@ def run(*command):
 
 def main(body):
     """Runs a campaign; a promise that was not kept ends it with 1."""
+    # Whoever stops it for taking too long is told where it stands.
+    faulthandler.register(signal.SIGTERM, chain=True)
     with open(os.path.join(WORK, "campaign.pid"), "w") as out:
         print(os.getpid(), file=out)
     try:
