@@ -150,6 +150,7 @@ class Authority:
         self._load()
         # What a test sets: the code by which every offer is rejected, and after how many segments the line is cut.
         self.refuse = self.cut_after = None
+        self.cut = lambda: None
         self.policy = digest(canonical({"rules": "takes what the peer offers", "v": 1}))
 
     @staticmethod

@@ -17,7 +17,7 @@ class Control:
 
     def __init__(self, me):
         self.me, self.sessions, self.over = me, [], asyncio.Event()
-        self.refusals, self.server = [], None
+        self.refusals, self.server, self.deaf = [], None, False
 
     async def serve(self):
         """Until `stop`."""
@@ -35,6 +35,9 @@ class Control:
 
     async def _welcome(self, link):
         session = Session(self.me, link, False)
+        if self.deaf:
+            link.close(1, "deaf")
+            return
         try:
             await asyncio.wait_for(session.begin(), 20)
         except (Refused, Gone, TimeoutError, asyncio.TimeoutError) as fault:
@@ -112,10 +115,16 @@ class Control:
         answer = await delivery.run()
         return {"runs": delivery.sent, **answer}
 
-    async def do_cut_next(self, count):
-        """The next package that comes is cut off after so many segments."""
+    async def do_cut_next(self, count, deaf="no"):
+        """The next package that comes is cut off after so many segments; with `yes`, nobody is let in after that."""
         self.me.cut_after = int(count)
+        self.me.cut = lambda: setattr(self, "deaf", deaf == "yes")
         return {}
+
+    async def do_deaf(self, answer):
+        """With `yes`, connections are closed as soon as they are there, and those that are there at once."""
+        self.deaf = answer == "yes"
+        return await self.do_close() if self.deaf else {}
 
     async def do_refuse(self, code):
         """Offers are rejected with this code, or with `no` taken again."""
@@ -153,6 +162,16 @@ class Control:
         """Destroys a package that is held, and says so until the sender has signed it too."""
         exchange = self._exchange(xid)
         return await self._tell(exchange, after.destroy(self.me, exchange))
+
+    async def do_end(self, xid, kind, code):
+        """Ends an exchange that was not consigned: `withdrawn` or `expired`."""
+        exchange = self._exchange(xid)
+        if exchange.find("consigned"):
+            raise Refused("too-late")
+        self.me.issue(kind, exchange, reason={"clause": "", "code": code})
+        exchange.ended = kind
+        exchange.save()
+        return await self.do_deliver(xid)
 
     async def do_issue(self, kind, xid, more="{}"):
         """Signs a statement and says it."""

@@ -17,12 +17,48 @@ class Taking:
 
     def __init__(self, session, stream):
         self.session, self.stream, self.me = session, stream, session.me
-        self.exchange = self.values = None
+        self.exchange = self.pending = None
+
+    def _hear(self):
+        """The next frame of the stream, as a task that can be waited for more than once."""
+        self.pending = self.pending or asyncio.ensure_future(self.stream.hear())
+        return self.pending
+
+    async def _frame(self):
+        """The next frame."""
+        task, self.pending = self._hear(), None
+        return await asyncio.wait_for(task, 60)
+
+    async def _arrival(self):
+        """The next one-way stream of the exchange; None if the sender said something instead, which must be the end of it."""
+        coming = asyncio.ensure_future(self.session.arrivals(self.exchange.xid).get())
+        await asyncio.wait({coming, self._hear()}, timeout=60, return_when=asyncio.FIRST_COMPLETED)
+        if coming.done():
+            return coming.result()
+        coming.cancel()
+        demand(self._hear().done(), "silence")
+        name, raw = await self._frame()
+        if name is None:
+            raise Gone("the stream ended")
+        demand(name == "receipt", "unexpected-frame", str(name))
+        self._taken_back(receipts.read(raw))
+        return None
+
+    def _taken_back(self, note):
+        """The sender ended the exchange before it signed `consigned`: what was received is dropped."""
+        demand(note.json["kind"] in ("withdrawn", "expired"), "unexpected-receipt", note.json["kind"])
+        receipts.check(note, self.exchange.dispatch, self.me.verifiers())
+        self.me.take(note, self.exchange)
+        self.exchange.ended = note.json["kind"]
+        self.exchange.have = set()
+        self.exchange.payload.unlink(missing_ok=True)
+        self.exchange.save()
+        self.stream.say("done", end=True)
 
     async def run(self, offer):
         """From the offer to `done`."""
         note = receipts.read(offer)
-        name, listed = await self.stream.hear()
+        name, listed = await self._frame()
         demand(name == "disclosures", "disclosures-missing")
         if not self._known(note) and not self._admit(note, listed):
             return
@@ -65,26 +101,30 @@ class Taking:
 
     async def _collect(self):
         """Takes the segments that are missing; False if the line was cut on purpose."""
-        exchange, arrivals = self.exchange, self.session.arrivals(self.exchange.xid)
+        exchange = self.exchange
         pkg = exchange.dispatch.json["pkg"]
         if not exchange.payload.exists():
             exchange.payload.write_bytes(b"")
         early = []
         while True:
-            kind, first, stream = await asyncio.wait_for(arrivals.get(), 30)
-            if kind == HASHES:
-                await self._take_hashes(stream, pkg)
+            arrival = await self._arrival()
+            if arrival is None:
+                return False
+            if arrival[0] == HASHES:
+                await self._take_hashes(arrival[2], pkg)
                 break
-            early.append((kind, first, stream))
+            early.append(arrival)
         for one in early:
-            arrivals.put_nowait(one)
+            self.session.arrivals(exchange.xid).put_nowait(one)
         missing = self._missing()
         if missing and pkg["len"] > INLINE:
             self.stream.say("accept", {"missing": missing})
         while self._missing():
-            kind, first, stream = await asyncio.wait_for(arrivals.get(), 30)
-            demand(kind == PAYLOAD, "stream-type", "the hashes came twice")
-            if not await self._take_segments(first, stream, pkg["len"]):
+            arrival = await self._arrival()
+            if arrival is None:
+                return False
+            demand(arrival[0] == PAYLOAD, "stream-type", "the hashes came twice")
+            if not await self._take_segments(*arrival[1:], pkg["len"]):
                 return False
         return True
 
@@ -123,7 +163,8 @@ class Taking:
             at += 1
             if self.me.cut_after is not None and len(self.exchange.have) >= self.me.cut_after:
                 self.me.cut_after = None
-                self.session.link.drop()
+                self.me.cut()
+                self.session.link.close(0, "cut")
                 return False
         return True
 
@@ -145,7 +186,7 @@ class Taking:
 
     async def _complete(self, kind):
         """Our own receipt comes back with both signatures."""
-        name, raw = await asyncio.wait_for(self.stream.hear(), 60)
+        name, raw = await self._frame()
         if name is None:
             raise Gone("the stream ended")
         demand(name == "receipt", "unexpected-frame", str(name))
@@ -157,7 +198,7 @@ class Taking:
         return note
 
     async def _take_header(self):
-        name, header = await asyncio.wait_for(self.stream.hear(), 60)
+        name, header = await self._frame()
         demand(name == "header", "unexpected-frame", str(name))
         demand(digest(header) == self.exchange.dispatch.json["pkg"]["hdr"], "header-digest")
         self.exchange.header = header

@@ -74,10 +74,14 @@ class Delivery:
                 return ended
 
     def offer(self):
-        """Offer, disclosures, segment hashes, and a small payload at once."""
+        """Offer, disclosures, segment hashes, and a small payload at once; or that the exchange is over, if it is."""
         exchange = self.exchange
         self.stream.say("offer", exchange.dispatch.raw)
         self.stream.say("disclosures", exchange.disclosures)
+        over = exchange.find("withdrawn") or exchange.find("expired")
+        if over:
+            self.stream.say("receipt", over.raw)
+            return
         hashes = self.session.link.open(True)
         hashes.write(data_head(HASHES, exchange.xid) + b"".join(exchange.hashes), True)
         if exchange.dispatch.json["pkg"]["len"] <= INLINE:
@@ -95,6 +99,8 @@ class Delivery:
         raise Refused("unexpected-frame", str(body)[:80])
 
     async def _hear_accept(self, body):
+        if self.exchange.ended in ("withdrawn", "expired"):
+            return None
         for first, count in body["missing"]:
             for one in range(first, first + count):
                 if self.cut_after is not None and sum(run[1] for run in self.sent) >= self.cut_after:

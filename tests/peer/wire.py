@@ -1,8 +1,10 @@
 """Sections 9 and 10 of the protocol: QUIC with certificates on both sides, the exporter, streams and frames."""
 
 import asyncio
+import os
 import ssl
 import struct
+import sys
 
 from aioquic import tls
 from aioquic.asyncio import QuicConnectionProtocol
@@ -38,6 +40,12 @@ def frame(name, body=b""):
     """A frame as bytes; the body of a JSON frame is a value."""
     raw = canonical(body) if name in JSON else body
     return struct.pack(">BI", FRAMES[name][0], len(raw)) + raw
+
+
+def trace(way, stream, name, body):
+    """With PEER_TRACE set, writes what is said to standard error."""
+    if os.environ.get("PEER_TRACE"):
+        print(way, stream.number, name, body if isinstance(body, (list, dict)) else body[:90], file=sys.stderr, flush=True)
 
 
 def export(schedule, master):
@@ -129,6 +137,7 @@ class Stream:
 
     def say(self, name, body=b"", end=False):
         """Sends a frame."""
+        trace(">", self, name, body)
         self.write(frame(name, body), end)
 
     def finish(self):
@@ -154,6 +163,7 @@ class Stream:
         name = BY_NUMBER[number]
         demand(length <= FRAMES[name][1], "frame-length", f"{name} of {length}")
         body = await self.exactly(length)
+        trace("<", self, name, body)
         return name, read_canonical(body) if name in JSON else body
 
 
