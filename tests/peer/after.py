@@ -12,7 +12,7 @@ WITH_WORDS = ("consent-asked", "consent-given", "consent-refused", "onward")
 async def tell(session, exchange, note, words=None):
     """Says a statement on a stream of its own; the result is the answer."""
     stream = session.link.open()
-    stream.say("receipt", note.raw)
+    stream.say("receipt", note.first)
     if words is not None:
         stream.say("disclosures", words)
     name, body = await asyncio.wait_for(stream.hear(), 60)

@@ -71,12 +71,12 @@ class Exchange:
         self.hashes = [bytes.fromhex(one) for one in kept.get("hashes", [])]
         self.header = kept["header"].encode() if kept.get("header") else None
         self.sessions = kept.get("sessions", [])
-        self.told = kept.get("told", [])
+        self.told, self.asked = kept.get("told", []), kept.get("asked", [])
 
     def save(self):
         """Makes all of it durable but the payload."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        kept = {name: getattr(self, name) for name in ("role", "peer", "ended", "disclosures", "sessions", "told")}
+        kept = {name: getattr(self, name) for name in ("role", "peer", "ended", "disclosures", "sessions", "told", "asked")}
         kept |= {"notes": [note.raw.decode() for note in self.notes], "have": sorted(self.have)}
         kept |= {"hashes": [one.hex() for one in self.hashes], "header": self.header.decode() if self.header else None}
         write_durably(self.path, json.dumps(kept).encode())

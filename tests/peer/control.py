@@ -6,8 +6,8 @@ import os
 import pathlib
 import traceback
 
-from . import after, bag, receiver, sender
-from .plain import Refused, now
+from . import after, bag, receipts, receiver, sender
+from .plain import Refused, digest, now
 from .session import Session, connect
 from .wire import Gone, listen
 
@@ -97,10 +97,11 @@ class Control:
         self.sessions = []
         return {}
 
-    async def do_seal(self, alias, size, terms="{}"):
-        """A package of two files, one of this size."""
-        files = {"notes/Übersicht.txt": "overview\n".encode(), "phone/clip.bin": os.urandom(int(size))}
-        exchange = sender.seal(self.me, self._peer(alias), files, "XX-2026-0001", {**sender.TERMS, **json.loads(terms)})
+    async def do_seal(self, alias, size, terms="{}", wrong=None):
+        """A package of some files, one of this size; `wrong` is a fault that it has, `header` or `item`."""
+        files = {"notes/Übersicht.txt": "overview\n".encode(), "phone/clip.bin": os.urandom(int(size)), "marked.txt": b"marked " * 600, "empty": b""}
+        files["long/" * 24 + "name.txt"] = b"a path that a header has to split"
+        exchange = sender.seal(self.me, self._peer(alias), files, "XX-2026-0001", {**sender.TERMS, **json.loads(terms)}, wrong=wrong)
         folder = self.me.folder / "sealed" / exchange.xid
         for path, content in files.items():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
@@ -138,11 +139,11 @@ class Control:
     async def do_show(self, xid):
         """One exchange, with what was said of it."""
         one = self._exchange(xid)
-        said = [{"kind": note.json["kind"], "signatures": len(note.lines), "digest": note.digest} for note in one.notes]
+        said = [{"kind": note.json["kind"], "signatures": len(note.lines), "digest": digest(note.raw)} for note in one.notes]
         reasons = {note.json["kind"]: note.json["reason"]["code"] for note in one.notes if "reason" in note.json}
         return {
             "role": one.role, "ended": one.ended, "said": said, "reasons": reasons, "terms": one.tip.json["terms"],
-            "header": one.header is not None, "payload": one.payload.exists(), "sessions": sorted({note.json["ses"] for note in one.notes if "ses" in note.json}),
+            "asked": one.asked, "header": one.header is not None, "payload": one.payload.exists(), "sessions": sorted({note.json["ses"] for note in one.notes if "ses" in note.json}),
         }  # fmt: skip
 
     async def do_open(self, xid, purpose, folder):
@@ -152,6 +153,28 @@ class Control:
         manifest, tar, files = receiver.open_package(self.me, exchange)
         bag.unpack(tar, pathlib.Path(folder))
         return {"items": sorted(files), "case": manifest["case"]}
+
+    async def do_export(self, xid, path, identity):
+        """Writes a package as an age file, and our age identity, for the program age."""
+        exchange = self._exchange(xid)
+        pathlib.Path(path).write_bytes(exchange.header + exchange.payload.read_bytes())
+        pathlib.Path(identity).write_text(self.me.identity.text + "\n")
+        return {}
+
+    async def do_ask(self, xid, purpose, why):
+        """Asks the sender for one more use."""
+        exchange = self._exchange(xid)
+        words = [receipts.disclose("justification", why)]
+        note = self.me.issue("consent-asked", exchange, purpose=purpose, sd=[digest(words[0].encode())])
+        return await self._tell(exchange, note, words)
+
+    async def do_answer(self, xid, kind, until):
+        """Gives or refuses what was asked last."""
+        exchange = self._exchange(xid)
+        asked = exchange.find("consent-asked")
+        more = {"until": until} if kind == "consent-given" else {"reason": {"clause": "", "code": "not-within-the-order"}}
+        note = self.me.issue(kind, exchange, before=asked, purpose=asked.json["purpose"], **more)
+        return await self._tell(exchange, note, [])
 
     async def do_restrict(self, xid, changes):
         """Binds a package by stricter terms, and says so."""
@@ -183,9 +206,9 @@ class Control:
         exchange = self._exchange(xid)
         return await self._tell(exchange, exchange.find(kind))
 
-    async def _tell(self, exchange, note):
+    async def _tell(self, exchange, note, words=None):
         session = await self._reach(self.me.peers[exchange.peer])
-        return await after.tell(session, exchange, note)
+        return await after.tell(session, exchange, note, words)
 
     async def do_log(self):
         """The own log, what peers have cosigned of it, and what we have cosigned of theirs."""

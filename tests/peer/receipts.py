@@ -162,8 +162,8 @@ def make(kind, before, key, policy, heads, **more):
         if before.json["kind"] in ("dispatch", "consigned") and "sd" in before.json:
             fields["sd"] = before.json["sd"]
     fields |= {"v": 1, "kind": kind, "pol": policy, "t": stamp(), "clk": 50, "heads": heads}
-    fields |= {name: value for name, value in more.items() if value is not None}
-    return state(context_of(kind), fields, key)
+    fields |= more
+    return state(context_of(kind), {name: value for name, value in fields.items() if value is not None}, key)
 
 
 def disclose(name, value):

@@ -118,6 +118,7 @@ class Taking:
             self.session.arrivals(exchange.xid).put_nowait(one)
         missing = self._missing()
         if missing and pkg["len"] > INLINE:
+            exchange.asked.append(missing)
             self.stream.say("accept", {"missing": missing})
         while self._missing():
             arrival = await self._arrival()
@@ -228,7 +229,7 @@ def open_package(me, exchange):
     demand(values["manifest"] == digest(raw), "manifest-digest")
     demand(values["item-root"] == bag.item_root(manifest), "item-root")
     for name in ("case", "request", "title"):
-        demand(values.get(name) == manifest.get(name), f"manifest-{name}")
+        demand(name not in values or values[name] == manifest.get(name), f"manifest-{name}")
     demand((manifest["from"], manifest["to"]) == (fields["from"]["id"], fields["to"]["id"]), "manifest-parties")
     demand(manifest["terms"] == fields["terms"], "manifest-terms")
     return manifest, tar, files

@@ -18,12 +18,16 @@ def _party(card):
     return {"id": card.id, "key": card.keys["receipts"].id.hex()}
 
 
-def seal(me, peer, files, case, terms=None, disclosures=None):
-    """A new exchange: the package encrypted, its dispatch signed and committed."""
+def seal(me, peer, files, case, terms=None, disclosures=None, wrong=None):
+    """A new exchange: the package encrypted, its dispatch signed and committed. With `wrong`, it has that fault."""
     terms = terms or TERMS
     about = {"from": me.id, "to": peer.card.id, "case": case, "terms": terms}
     tar, manifest, raw = bag.write(files, about, "an officer")
+    if wrong == "item":
+        tar = tar.replace(b"marked marked", b"marred marred", 1)
     header, payload, _ = age.seal(tar, peer.card.recipients)
+    if wrong == "header":
+        header = age.make_header(os.urandom(16), peer.card.recipients)
     exchange = me.exchange(os.urandom(16).hex())
     exchange.role, exchange.peer, exchange.header = "sender", peer.card.id, header
     exchange.hashes = [merkle.leaf(payload[at : at + SEGMENT]) for at in range(0, len(payload), SEGMENT)]

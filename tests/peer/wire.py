@@ -130,8 +130,8 @@ class Stream:
         return data
 
     def write(self, data, end=False):
-        """Sends bytes."""
-        if not self.link.closed.is_set():
+        """Sends bytes; to one who has stopped listening, nothing."""
+        if not self.link.closed.is_set() and self.stopped is None:
             self.link._quic.send_stream_data(self.number, data, end)
             self.link._transmit_soon()
 
