@@ -9,7 +9,7 @@ from aioquic.quic.configuration import QuicConfiguration
 
 from . import merkle, wire
 from .card import make_ca, make_crl, make_leaf
-from .hostile import Liar, closing, lie, verdict
+from .hostile import Liar, closing, cosigned, lie, verdict
 from .notes import Note
 from .plain import b64, canonical, now, stamp
 from .wire import Gone, dial, frame
@@ -133,8 +133,7 @@ def control(what, make, expected="closed|fault"):
 
     async def told(field):
         session = await field.line()
-        while not session.cosigned:
-            await asyncio.sleep(0.02)
+        await cosigned(session)
         session.control.write(make(field))
         answer = await closing(session, 2)
         session.close()
@@ -273,13 +272,14 @@ async def many_resets(field):
     return "served"
 
 
-def ended(what, code, reason):
-    """Registers a close whose reason must not become a line of the log."""
+def ended(what, code, reason, frame_type=None):
+    """Registers a close whose reason must not become a line of the log; with a frame type, a close of the transport."""
 
     async def told(field):
         session = await field.line()
         before = field.log.stat().st_size
-        session.link.close(code, reason)
+        session.link._quic.close(code, frame_type, reason)
+        session.link.transmit()
         await asyncio.sleep(0.3)
         with open(field.log, "rb") as log:
             log.seek(before)
@@ -293,6 +293,7 @@ def ended(what, code, reason):
 
 
 ended("a reason with a line of its own", 1, "x\n2026-01-01T00:00:00Z  INFO all is well\n")
+ended("a reason with a line of its own, of the transport", 10, "x\n2026-01-01T00:00:00Z  INFO all is well\n", 0)
 ended("a reason with escapes", 1, "x\x1b[2J\x1b[31m\r\x07")
 ended("a reason that turns around", 1, "a\u202eb")
 ended("a reason of 900 bytes", 1, "z" * 900)
@@ -323,7 +324,7 @@ async def fifth(field):
 @lie("log: another history of our log, signed by our key", "fault log-forked|closed log-forked")
 async def forked(field):
     session = await field.line()
-    await asyncio.sleep(0.5)
+    await cosigned(session)
     held = session.cosigned
     assert held, "the daemon has not cosigned our log yet"
     text = f"{held.origin}\n{held.size}\n{b64(os.urandom(32))}\n".encode()

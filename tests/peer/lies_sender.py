@@ -208,7 +208,7 @@ async def segment_twice(field):
     first = exchange.payload.read_bytes()[:SEGMENT]
     for _ in range(2):
         pour(session, exchange, 0, first, False)
-    answer = await verdict(stream, 3)
+    answer = await verdict(stream, 1)
     left = field.state(exchange.xid)
     return answer if left == "receiving" else f"believed, {left}"
 
@@ -224,7 +224,7 @@ async def too_much(field):
 async def too_little(field):
     session, stream, exchange = await offer(field)
     pour(session, exchange, data=exchange.payload.read_bytes()[:-10])
-    answer = await verdict(stream, 3)
+    answer = await verdict(stream, 1)
     return f"believed: {answer}" if field.state(exchange.xid) not in ("absent", "receiving") else answer
 
 

@@ -1,6 +1,7 @@
 """Sections 9 and 10 of the protocol: QUIC with certificates on both sides, the exporter, streams and frames."""
 
 import asyncio
+import contextlib
 import os
 import ssl
 import struct
@@ -146,12 +147,14 @@ class Stream:
 
     def reset(self, code=0):
         """Gives up sending."""
-        self.link._quic.reset_stream(self.number, code)
+        with contextlib.suppress(ValueError):  # it is over already
+            self.link._quic.reset_stream(self.number, code)
         self.link.transmit()
 
     def stop(self, code=0):
         """Asks the other side to give up sending."""
-        self.link._quic.stop_stream(self.number, code)
+        with contextlib.suppress(ValueError):
+            self.link._quic.stop_stream(self.number, code)
         self.link.transmit()
 
     async def hear(self):
