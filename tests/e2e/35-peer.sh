@@ -53,6 +53,11 @@ shows() {
     [ "$(py ask show "$2" | jq -r "$1")" = true ]
 }
 
+# newer_list: py has a list of ie that is not the first
+newer_list() {
+    [ "$(py ask papers ie | jq .crl)" -ge 2 ]
+}
+
 # opens_as_sent ID: ie opens a package of py, and it is what py sealed
 opens_as_sent() {
     expect 0 "ie opens it" r ie package open "$1" --purpose trial "${why[@]}" --out "$WORK/ie-$1"
@@ -63,6 +68,7 @@ opens_as_sent() {
 # ---- they meet --------------------------------------------------------------------------------------------------
 
 new_authority ie mla.example.ie IE
+sed -i 's/^# grace = .*/grace = "2 s"/' "$WORK/ie/rogatory.toml"
 printf '\n[[peer]]\nalias = "py"\nallow_classic = true\n' >>"$WORK/ie/rogatory.toml"
 start ie
 wait_serving ie
@@ -75,6 +81,14 @@ serve_py
 asks "py reaches ie" '.dialled' ping ie
 expect 0 "ie reaches py" r ie peer ping py
 asks "ie has cosigned the log of py" '.cosigned["mla.example.ie"] >= 0' log
+
+# Newer papers, in both directions: they are taken on the connection.
+asks "py has a new card and a new certificate, and ie takes card and list" '.acked == {"card": 2, "crl": 2}' renew ie
+equal "ie holds the new card" 2 "$(r ie peer show py --json | jq -r .card_number)"
+expect 0 "ie renews its certificate and list" r ie cert renew
+asks "py closes its connections" '. == {}' close
+asks "py reaches ie with the new certificate" '.dialled' ping ie
+within 30 "py has the new list of ie" newer_list
 
 # ---- py sends ---------------------------------------------------------------------------------------------------
 
@@ -240,6 +254,6 @@ opens_as_sent "$last"
 last=$(send ie py "$WORK/report.txt")
 closes "$last"
 opens_at_py "$last" trial "$WORK/report.txt"
-stop_py
 stop ie
+stop_py
 expect 0 "the state of ie is sound" r ie fsck

@@ -162,6 +162,14 @@ class Authority:
         (folder / "me.json").write_text(json.dumps(about))
         return Authority(folder)
 
+    def renew(self):
+        """A new card and a new certificate."""
+        self.tls = self.tls.renew()
+        note = card.write(self, self.card.number + 1)
+        write_durably(self.folder / f"{self.alias}.card", note.raw)
+        write_durably(self.folder / f"{self.alias}.crl", self.tls.crl)
+        self.card = card.Card(note.raw)
+
     def _load(self):
         for path in sorted((self.folder / "peers").glob("*.card")):
             crl = path.with_suffix(".crl")

@@ -113,7 +113,7 @@ def make_ca(name):
     return key, built.sign(key, hashes.SHA256())
 
 
-def make_leaf(name, ca_key, ca):
+def make_leaf(name, ca_key):
     """The key and certificate of an authority's daemon."""
     key = ec.generate_private_key(ec.SECP256R1())
     built = _builder(name, f"{name} CA", key, 90).add_extension(x509.BasicConstraints(False, None), True)
@@ -122,7 +122,6 @@ def make_leaf(name, ca_key, ca):
     both = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
     built = built.add_extension(both, False)
     built = built.add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), False)
-    del ca
     return key, built.sign(ca_key, hashes.SHA256())
 
 
@@ -150,11 +149,25 @@ class Tls:
         self.leaf = x509.load_pem_x509_certificate((folder / "tls.pem").read_bytes())
         self.key = serialization.load_pem_private_key((folder / "tls.key").read_bytes(), None)
         self.crl = (folder / "crl").read_bytes()
+        listed = x509.load_der_x509_crl(self.crl).extensions
+        self.crl_number = listed.get_extension_for_class(x509.CRLNumber).value.crl_number
+        self.folder, self.name = folder, name
+
+    def renew(self):
+        """A new certificate, and a list with the old one on it; the old one and its key stay in files of their own."""
+        for file in ("tls.pem", "tls.key"):
+            (self.folder / f"revoked-{file}").write_bytes((self.folder / file).read_bytes())
+        key, leaf = make_leaf(self.name, self.ca_key)
+        (self.folder / "tls.key").write_bytes(_pem(key))
+        (self.folder / "tls.pem").write_bytes(leaf.public_bytes(serialization.Encoding.PEM))
+        crl = make_crl(self.name, self.ca_key, self.crl_number + 1, [self.leaf.serial_number])
+        (self.folder / "crl").write_bytes(crl)
+        return Tls(self.folder, self.name)
 
     @staticmethod
     def _make(folder, name):
         ca_key, ca = make_ca(name)
-        key, leaf = make_leaf(name, ca_key, ca)
+        key, leaf = make_leaf(name, ca_key)
         parts = {"tls-ca.key": _pem(ca_key), "tls.key": _pem(key), "crl": make_crl(name, ca_key)}
         parts |= {"tls-ca.pem": ca.public_bytes(serialization.Encoding.PEM), "tls.pem": leaf.public_bytes(serialization.Encoding.PEM)}
         for file, content in parts.items():

@@ -210,6 +210,23 @@ class Control:
         session = await self._reach(self.me.peers[exchange.peer])
         return await after.tell(session, exchange, note, words)
 
+    async def do_renew(self, alias):
+        """A new card and a new certificate, the old one revoked; the peer is told of both on a new connection."""
+        self.me.renew()
+        self.server._configuration.certificate, self.server._configuration.private_key = self.me.tls.leaf, self.me.tls.key
+        session = await connect(self.me, self._peer(alias))
+        self.sessions.append(session)
+        for _ in range(200):
+            if len(session.acked) == 2:
+                break
+            await asyncio.sleep(0.05)
+        return {"acked": session.acked}
+
+    async def do_papers(self, alias):
+        """The numbers of a peer's newest card and list that we hold."""
+        peer = self._peer(alias)
+        return {"card": peer.card.number, "crl": peer.crl_number}
+
     async def do_log(self):
         """The own log, what peers have cosigned of it, and what we have cosigned of theirs."""
         cosigned = {session.peer.card.id: session.cosigned.size for session in self.sessions if session.peer and session.cosigned}

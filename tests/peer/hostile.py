@@ -29,6 +29,7 @@ KNOWN = {
     "answer to an offer: consigned with a wrong ses",
     "answer to an offer: consigned without a ses",
     "answer to an offer: consigned with a root of its own log that the daemon never had",
+    "answer to an offer: consigned with another root of its log than it has named itself",
     "answer to an offer: consigned with a head of its own log that is larger than the log",
     "answer to an offer: consigned with a time far ahead",
     "answer to the header: handover with a wrong ses",
@@ -58,7 +59,7 @@ class Liar(Session):
 
     def __init__(self, me, link, dialled):
         super().__init__(me, link, dialled)
-        self.offers, self.watching = asyncio.Queue(), True
+        self.offers, self.words, self.watching = asyncio.Queue(), asyncio.Queue(), True
         self.known = set(me.exchanges)
 
     def _say_watching(self):
@@ -70,8 +71,10 @@ class Liar(Session):
         if name == "offer" and read(body).json["xid"] not in self.known:
             self.known.add(read(body).json["xid"])
             self.offers.put_nowait((stream, body))
-            return
-        stream.reset(0)
+        elif name == "receipt":
+            self.words.put_nowait((stream, read(body)))
+        else:
+            stream.reset(0)
 
 
 class Field:
@@ -223,7 +226,7 @@ async def run(field, chosen):
 
 def main():
     """Reads the command line."""
-    for name in ("sender", "receiver", "line"):
+    for name in ("sender", "after", "receiver", "line"):
         importlib.import_module(f"peer.lies_{name}")  # they register themselves, in this order
 
     parser = argparse.ArgumentParser(prog="hostile", description=__doc__)

@@ -45,10 +45,8 @@ def _certificate(name, own_ca):
     """A certificate for some name, by a new CA or by ours."""
 
     def change(field, configuration):
-        key, ca = make_ca(field.me.id)
-        if own_ca:
-            key, ca = field.me.tls.ca_key, field.me.tls.ca
-        configuration.private_key, configuration.certificate = make_leaf(name or field.me.id, key, ca)
+        key = field.me.tls.ca_key if own_ca else make_ca(field.me.id)[0]
+        configuration.private_key, configuration.certificate = make_leaf(name or field.me.id, key)
 
     return change
 
@@ -57,6 +55,12 @@ def _set(**values):
     return lambda field, configuration: [setattr(configuration, name, value) for name, value in values.items()]
 
 
+def _revoked(field, configuration):
+    """The certificate that `renew` has put on our list."""
+    configuration.load_cert_chain(field.me.folder / "revoked-tls.pem", field.me.folder / "revoked-tls.key")
+
+
+shaken("our certificate that we have revoked", _revoked)
 shaken("another ALPN", _set(alpn_protocols=["rogatory/2"]))
 shaken("no ALPN", _set(alpn_protocols=None))
 shaken("no certificate", _set(certificate=None, private_key=None))

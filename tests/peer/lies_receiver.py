@@ -59,6 +59,7 @@ consigned("with the parties exchanged", **{"from": lambda field, session, note: 
 consigned("signed by another key", key=ANOTHER)
 consigned("signed by the witness key", key=lambda field, session, note: field.me.keys["witness"])
 consigned("with a root of its own log that the daemon never had", heads=lambda field, session, note: _head(field, 1))
+consigned("with another root of its log than it has named itself", heads=lambda field, session, note: _head(field, note.json["heads"][0]["size"]))
 consigned("with a head of its own log that is larger than the log", heads=lambda field, session, note: _head(field, 1 << 40))
 consigned("with a time far ahead", t="2099-01-01T00:00:00.000Z")
 

@@ -4,7 +4,7 @@ import asyncio
 import os
 import struct
 
-from . import after, receipts
+from . import receipts
 from .hostile import lie, verdict
 from .notes import Signer, countersign, state
 from .plain import canonical, digest
@@ -300,6 +300,14 @@ async def too_late(field):
     return f"believed: {answer}" if field.state(exchange.xid) in ("lapsed", "withdrawn") else answer
 
 
+async def complete(field, exchange):
+    """Brings an exchange to its end, honestly, over a new connection."""
+    session = await field.line()
+    ended = await Delivery(session, exchange).run()
+    assert ended["ended"] in ("done", "rejected"), ended
+    return session
+
+
 @lie("every message of a sender twice", "done|handover|fault|closed")
 async def all_twice(field):
     exchange = field.seal()
@@ -312,22 +320,14 @@ async def all_twice(field):
     exchange.sessions.append(session.ses)
     delivery.offer()
     answer = await verdict(stream, past=("accept", "receipt"))
-    await _complete(field, exchange)
+    await complete(field, exchange)
     return answer
-
-
-async def _complete(field, exchange):
-    """Brings an exchange to its end, honestly, over a new connection."""
-    session = await field.line()
-    ended = await Delivery(session, exchange).run()
-    assert ended["ended"] in ("done", "rejected"), ended
-    return session
 
 
 @lie("the whole of an old exchange replayed", "done")
 async def replayed(field):
     exchange = field.seal()
-    await _complete(field, exchange)
+    await complete(field, exchange)
     session = await field.line()
     stream = session.link.open()
     stream.say("offer", exchange.dispatch.raw)
@@ -336,63 +336,3 @@ async def replayed(field):
     for note in exchange.notes[1:]:
         stream.say("receipt", note.raw)
     return await verdict(stream)
-
-
-def later(what, make, expected="fault|closed"):
-    """Registers what is said falsely of a package after its handover."""
-
-    async def told(field):
-        exchange = field.seal()
-        session = await _complete(field, exchange)
-        stream = session.link.open()
-        note = make(field, exchange)
-        stream.say("receipt", note.raw)
-        if note.context == "consent":
-            stream.say("disclosures", [])
-        return await verdict(stream)
-
-    lie(f"after the handover: {what}", expected)(told)
-
-
-def _restriction(field, exchange, before=None, key=None, terms=None, **more):
-    before = before or exchange.tip
-    values = {"reason": {"clause": "", "code": "narrower"}, "terms": {**before.json["terms"], **(terms or {"purposes": ["trial"]})}, **more}
-    return receipts.make("restriction-changed", before, key or field.me.keys["receipts"], field.me.policy, None, **values)
-
-
-later("looser terms", lambda field, exchange: _restriction(field, exchange, terms={"purposes": ["investigation", "prosecution", "trial"]}))
-later("a later date", lambda field, exchange: _restriction(field, exchange, terms={"retain_until": "2099-12-31"}))
-later("a wrong prev", lambda field, exchange: _restriction(field, exchange, prev="00" * 32))
-later("a wrong step", lambda field, exchange: _restriction(field, exchange, step=9))
-later("the prev of consigned", lambda field, exchange: _restriction(field, exchange, before=exchange.find("consigned")))
-later("signed by another key", lambda field, exchange: _restriction(field, exchange, key=ANOTHER))
-later("another package under the same number", lambda field, exchange: _restriction(field, exchange, pkg={**exchange.dispatch.json["pkg"], "len": 7}))
-later("a number that nobody knows", lambda field, exchange: _restriction(field, exchange, xid="0" * 32))
-later("destroyed, said by the sender", lambda field, exchange: receipts.make("destroyed", exchange.tip, field.me.keys["receipts"], field.me.policy, None, reason={"clause": "", "code": "x"}))
-later("a consent that nobody asked for", lambda field, exchange: receipts.make("consent-given", exchange.tip, field.me.keys["receipts"], field.me.policy, None, purpose="civil-claim", until="2031-01-01"))
-later("an access, said by the sender", lambda field, exchange: receipts.make("access", exchange.tip, field.me.keys["receipts"], field.me.policy, None, purpose="trial", released=1))
-later("the dispatch once more as a receipt", lambda field, exchange: exchange.dispatch)
-
-
-@lie("after the handover: two different restrictions in one place", "fault")
-async def two_restrictions(field):
-    exchange = field.seal()
-    session = await _complete(field, exchange)
-    before = exchange.tip
-    for purposes in (["trial"], ["prosecution"]):
-        stream = session.link.open()
-        stream.say("receipt", _restriction(field, exchange, before, terms={"purposes": purposes}).raw)
-        answer = await verdict(stream)
-    return answer
-
-
-@lie("after the handover: one restriction twice", "done")
-async def one_restriction_twice(field):
-    exchange = field.seal()
-    session = await _complete(field, exchange)
-    note = after.restrict(field.me, exchange, purposes=["trial"])
-    for _ in range(2):
-        stream = session.link.open()
-        stream.say("receipt", note.raw)
-        answer = await verdict(stream)
-    return answer

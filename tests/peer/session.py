@@ -20,7 +20,7 @@ class Session:
     def __init__(self, me, link, dialled):
         self.me, self.link, self.dialled = me, link, dialled
         self.control, self.data, self.tasks, self.up = None, {}, [], asyncio.Event()
-        self.peer, self.cosigned, self.faults = None, None, []
+        self.peer, self.cosigned, self.faults, self.acked = None, None, [], {}
 
     @property
     def ses(self):
@@ -49,7 +49,7 @@ class Session:
         self.control = self.link.open() if self.dialled else await self.link.incoming.get()
         demand(self.control.number == 0, "control-stream")
         hello = {
-            "card": self.me.card.number, "crl": 1, "now": stamp(), "peer_card": self.peer.card.number,
+            "card": self.me.card.number, "crl": self.me.tls.crl_number, "now": stamp(), "peer_card": self.peer.card.number,
             "peer_crl": self.peer.crl_number, "versions": [1],
         }  # fmt: skip
         self.control.say("hello", hello)
@@ -75,7 +75,7 @@ class Session:
     def _say_papers(self, said):
         if said["peer_card"] < self.me.card.number:
             self.control.say("card", self.me.card.note.raw)
-        if said["peer_crl"] < 1:
+        if said["peer_crl"] < self.me.tls.crl_number:
             self.control.say("crl", self.me.tls.crl)
 
     def _say_watching(self):
@@ -107,7 +107,9 @@ class Session:
         self.control.say("ack", {"number": number, "what": "crl"})
 
     def _hear_ack(self, body):
-        demand(body["what"] in ("card", "crl"), "ack")
+        mine = {"card": self.me.card.number, "crl": self.me.tls.crl_number}
+        demand(body["number"] == mine.get(body["what"]), "ack")
+        self.acked[body["what"]] = body["number"]
 
     def _hear_fault(self, body):
         self.faults.append(f"they say {body['code']}: {body['text']}")
