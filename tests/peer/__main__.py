@@ -29,7 +29,9 @@ def _init(folder, arguments):
     port = arguments.listen.rpartition(":")[2]
     if not port.isdigit():
         sys.exit("--listen is HOST:PORT")
-    me = Authority.make(folder, id=arguments.authority, alias=arguments.alias, name=arguments.name, country=arguments.country, endpoint=arguments.listen)
+    me = Authority.make(
+        folder, id=arguments.authority, alias=arguments.alias, name=arguments.name, country=arguments.country, endpoint=arguments.listen
+    )
     print(me.words())
 
 

@@ -78,4 +78,3 @@ def permits(exchange, purpose, today):
     terms = exchange.tip.json["terms"]
     demand(purpose in terms["purposes"], "purpose", purpose)
     demand(today <= min(terms["retain_until"], terms.get("sunset", "9999")), "over")
-

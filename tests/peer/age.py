@@ -127,7 +127,9 @@ def read_header(raw, recipients):
     ours = [(words[1], "".join(body)) for words, body in stanzas if words[0] == "X25519" and len(words) == 2]
     grease = [words for words, _ in stanzas if words[0].endswith("-grease")]
     demand(len(ours) == recipients and len(ours) + len(grease) == len(stanzas) and len(grease) <= 1, "header", "stanzas")
-    return [(_unshort(share), _unshort(body)) for share, body in ours], _unshort(lines[-1][4:])
+    wrapped, mac = [(_unshort(share), _unshort(body)) for share, body in ours], _unshort(lines[-1][4:])
+    demand(len(mac) == 32 and all((len(share), len(body)) == (32, 32) for share, body in wrapped), "header", "lengths")
+    return wrapped, mac
 
 
 def open_header(raw, identity, recipients=1):

@@ -134,9 +134,7 @@ class Authority:
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
         about = json.loads((self.folder / "me.json").read_text())
-        self.id, self.alias, self.name, self.country, self.endpoint = (
-            about[name] for name in ("id", "alias", "name", "country", "endpoint")
-        )
+        self.id, self.alias, self.name, self.country, self.endpoint = (about[name] for name in ("id", "alias", "name", "country", "endpoint"))
         self.keys = {role: Signer(f"{self.id}/{role}", bytes.fromhex(about["seeds"][role])) for role in card.ROLES}
         self.identity = age.Identity(bytes.fromhex(about["seeds"]["age"]))
         self.tls = card.Tls(self.folder, self.id)

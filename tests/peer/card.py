@@ -11,9 +11,11 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from . import age
 from .notes import AUTHORITY, Statement, read_vkey, state
-from .plain import b64, demand, now, stamp, unb64
+from .plain import Refused, b64, demand, now, stamp, unb64
 
 FIELDS = {"age", "alias", "country", "created", "endpoints", "id", "keys", "name", "number", "tls_cas", "v"}
+ENDPOINT = re.compile(r"(?:[a-z0-9.-]{1,253}|\[[0-9a-fA-F:.]{2,45}\]):[1-9][0-9]{0,4}")
+INVISIBLE = re.compile("[\x00-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 ROLES = ("card", "log", "receipts", "witness")
 
 
@@ -42,10 +44,18 @@ class Card:
         demand(len({key.public for key in self.keys.values()}) == 4, "card-keys", "two are one")
         demand(len(self.note.lines) == 1 and self.note.signed_by(0, self.keys["card"]), "card-signature")
         demand(1 <= len(said["age"]) <= 4 and 1 <= len(said["tls_cas"]) <= 4 and 1 <= len(said["endpoints"]) <= 8, "card-lists")
+        demand(re.fullmatch(r"[A-Z]{2}", said["country"]), "card-country")
+        demand(not INVISIBLE.search(said["name"]) and 1 <= len(said["name"].encode()) <= 256, "card-name")
+        for listed in (said["age"], said["tls_cas"], said["endpoints"]):
+            demand(len(set(listed)) == len(listed), "card-lists", "something stands twice")
+        demand(all(ENDPOINT.fullmatch(one) for one in said["endpoints"]), "card-endpoints")
         self.recipients = said["age"]
         for one in self.recipients:
             age.read_recipient(one)
-        self.cas = [x509.load_der_x509_certificate(unb64(one, "card-ca")) for one in said["tls_cas"]]
+        try:
+            self.cas = [x509.load_der_x509_certificate(unb64(one, "card-ca")) for one in said["tls_cas"]]
+        except ValueError as fault:
+            raise Refused("card-ca") from fault
         host, _, port = said["endpoints"][0].rpartition(":")
         self.address = (host.strip("[]"), int(port))
 

@@ -108,11 +108,11 @@ class Control:
             (folder / path).write_bytes(content)
         return {"xid": exchange.xid, "segments": exchange.segments(), "len": exchange.dispatch.json["pkg"]["len"]}
 
-    async def do_deliver(self, xid, cut_after=None):
-        """Offers a package and goes on to its end, or cuts the line after so many segments."""
+    async def do_deliver(self, xid, cut_after=None, how="quietly"):
+        """Offers a package and goes on to its end, or cuts the line after so many segments: quietly, or so that the peer knows."""
         exchange = self._exchange(xid)
         session = await self._reach(self.me.peers[exchange.peer])
-        delivery = sender.Delivery(session, exchange, None if cut_after is None else int(cut_after))
+        delivery = sender.Delivery(session, exchange, None if cut_after is None else int(cut_after), how == "quietly")
         answer = await delivery.run()
         return {"runs": delivery.sent, **answer}
 

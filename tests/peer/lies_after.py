@@ -37,9 +37,22 @@ later("the prev of consigned", lambda field, exchange: _restriction(field, excha
 later("signed by another key", lambda field, exchange: _restriction(field, exchange, key=ANOTHER))
 later("another package under the same number", lambda field, exchange: _restriction(field, exchange, pkg={**exchange.dispatch.json["pkg"], "len": 7}))
 later("a number that nobody knows", lambda field, exchange: _restriction(field, exchange, xid="0" * 32))
-later("destroyed, said by the sender", lambda field, exchange: receipts.make("destroyed", exchange.tip, field.me.keys["receipts"], field.me.policy, None, reason={"clause": "", "code": "x"}))
-later("a consent that nobody asked for", lambda field, exchange: receipts.make("consent-given", exchange.tip, field.me.keys["receipts"], field.me.policy, None, purpose="civil-claim", until="2031-01-01"))
-later("an access, said by the sender", lambda field, exchange: receipts.make("access", exchange.tip, field.me.keys["receipts"], field.me.policy, None, purpose="trial", released=1))
+later(
+    "destroyed, said by the sender",
+    lambda field, exchange: receipts.make(
+        "destroyed", exchange.tip, field.me.keys["receipts"], field.me.policy, None, reason={"clause": "", "code": "x"}
+    ),
+)
+later(
+    "a consent that nobody asked for",
+    lambda field, exchange: receipts.make(
+        "consent-given", exchange.tip, field.me.keys["receipts"], field.me.policy, None, purpose="civil-claim", until="2031-01-01"
+    ),
+)
+later(
+    "an access, said by the sender",
+    lambda field, exchange: receipts.make("access", exchange.tip, field.me.keys["receipts"], field.me.policy, None, purpose="trial", released=1),
+)
 later("the dispatch once more as a receipt", lambda field, exchange: exchange.dispatch)
 
 
@@ -94,6 +107,14 @@ def wish(what, answers, expected="fault|closed"):
 wish("for another use", [("consent-given", {"purpose": "extradition"})])
 wish("without a last day", [("consent-given", {"until": None})])
 wish("for passing on", [("consent-given", {"purpose": None, "third": "third.example.org"})])
-wish("on other terms", [("consent-given", {"terms": {"instrument": "EIO", "onward": "with-consent", "purposes": ["trial"], "retain_until": "2031-12-31", "use_report": False}})])
+wish(
+    "on other terms",
+    [
+        (
+            "consent-given",
+            {"terms": {"instrument": "EIO", "onward": "with-consent", "purposes": ["trial"], "retain_until": "2031-12-31", "use_report": False}},
+        )
+    ],
+)
 wish("twice, the second time with no", [("consent-given", {}), ("consent-refused", {})])
 wish("twice, the second time for longer", [("consent-given", {}), ("consent-given", {"until": "2031-06-01"})])

@@ -7,7 +7,7 @@ import struct
 
 from aioquic.quic.configuration import QuicConfiguration
 
-from . import merkle, wire
+from . import hybrid, merkle, wire
 from .card import make_ca, make_crl, make_leaf
 from .hostile import Liar, closing, cosigned, lie, verdict
 from .notes import Note
@@ -58,6 +58,13 @@ def _set(**values):
 def _revoked(field, configuration):
     """The certificate that `renew` has put on our list."""
     configuration.load_cert_chain(field.me.folder / "revoked-tls.pem", field.me.folder / "revoked-tls.key")
+
+
+@lie("handshake: a key exchange without post-quantum protection", "closed")
+async def classic(field):
+    with hybrid.classic():
+        await dial(field.me, field.peer.card)
+    return "believed"
 
 
 shaken("our certificate that we have revoked", _revoked)
@@ -182,7 +189,11 @@ control("a cosignature that is no line", lambda field: frame("cosignature", b"x"
 control("knows of 33 bytes", lambda field: frame("knows", bytes(33)))
 control("knows of 257 authorities", lambda field: _body(8, bytes(32 * 257)))
 control("gossip that is no checkpoint", lambda field: frame("gossip", b"x"))
-control("gossip of an authority that nobody knows", lambda field: frame("gossip", _forged(field).replace(b"mla.example.ie", b"xyz.example.ie")), "closed|fault|silence")
+control(
+    "gossip of an authority that nobody knows",
+    lambda field: frame("gossip", _forged(field).replace(b"mla.example.ie", b"xyz.example.ie")),
+    "closed|fault|silence",
+)
 control("300 frames at once", lambda field: frame("held") * 300)
 
 
@@ -251,7 +262,7 @@ async def opened_and_left(field):
     session = await field.line()
     quic = session.link._quic
     limits = quic._remote_max_streams_bidi, quic._remote_max_streams_uni
-    for one_way, limit in zip((False, True), limits):
+    for one_way, limit in zip((False, True), limits, strict=True):
         for _ in range(limit - (0 if one_way else 1)):
             session.link.open(one_way).write(b"\x10" if not one_way else b"\x02")
     await session.link.ping()

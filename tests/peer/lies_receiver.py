@@ -55,7 +55,9 @@ consigned("on looser terms", terms=lambda field, session, note: {**note.json["te
 consigned("on stricter terms", terms=lambda field, session, note: {**note.json["terms"], "retain_until": "2030-12-31"})
 consigned("with other disclosures", sd=["00" * 32])
 consigned("of another exchange", xid="0" * 32)
-consigned("with the parties exchanged", **{"from": lambda field, session, note: note.json["to"], "to": lambda field, session, note: note.json["from"]})
+consigned(
+    "with the parties exchanged", **{"from": lambda field, session, note: note.json["to"], "to": lambda field, session, note: note.json["from"]}
+)
 consigned("signed by another key", key=ANOTHER)
 consigned("signed by the witness key", key=lambda field, session, note: field.me.keys["witness"])
 consigned("with a root of its own log that the daemon never had", heads=lambda field, session, note: _head(field, 1))
@@ -71,12 +73,18 @@ def _old(field, kind):
 
 answered("consigned of an exchange that is over", lambda field, session, note: frame("receipt", _old(field, "consigned").first))
 answered("handover of an exchange that is over", lambda field, session, note: frame("receipt", _old(field, "handover").first))
-answered("consigned that we have countersigned ourselves", lambda field, session, note: frame("receipt", countersign(issue(field, "consigned", note, session), ANOTHER).raw))
+answered(
+    "consigned that we have countersigned ourselves",
+    lambda field, session, note: frame("receipt", countersign(issue(field, "consigned", note, session), ANOTHER).raw),
+)
 answered("a handover that follows the dispatch", lambda field, session, note: frame("receipt", issue(field, "handover", note, session).raw))
 answered("its own dispatch as a receipt", lambda field, session, note: frame("receipt", note.raw))
 answered("destroyed", lambda field, session, note: frame("receipt", issue(field, "destroyed", note, reason={"clause": "", "code": "x"}).raw))
 answered("rejected without a reason", lambda field, session, note: frame("receipt", issue(field, "rejected", note, session).raw))
-answered("rejected with a wrong prev", lambda field, session, note: frame("receipt", issue(field, "rejected", note, session, prev="00" * 32, reason={"clause": "", "code": "x"}).raw))
+answered(
+    "rejected with a wrong prev",
+    lambda field, session, note: frame("receipt", issue(field, "rejected", note, session, prev="00" * 32, reason={"clause": "", "code": "x"}).raw),
+)
 answered("done at once", lambda field, session, note: frame("done"))
 answered("an offer", lambda field, session, note: frame("offer", note.raw))
 answered("a header", lambda field, session, note: frame("header", b"age-encryption.org/v1\n"))
@@ -171,9 +179,15 @@ def handed(what, make, expected="fault|closed"):
 handed("handover with a wrong prev", lambda field, session, note, both: frame("receipt", issue(field, "handover", both, session, prev="00" * 32).raw))
 handed("handover that follows the dispatch", lambda field, session, note, both: frame("receipt", issue(field, "handover", note, session).raw))
 handed("handover with a wrong ses", lambda field, session, note, both: frame("receipt", issue(field, "handover", both, session, ses="00" * 32).raw))
-handed("handover of another package", lambda field, session, note, both: frame("receipt", issue(field, "handover", both, session, pkg={**note.json["pkg"], "hdr": "00" * 32}).raw))
+handed(
+    "handover of another package",
+    lambda field, session, note, both: frame("receipt", issue(field, "handover", both, session, pkg={**note.json["pkg"], "hdr": "00" * 32}).raw),
+)
 handed("handover signed by another key", lambda field, session, note, both: frame("receipt", issue(field, "handover", both, session, ANOTHER).raw))
-handed("rejected after consigned", lambda field, session, note, both: frame("receipt", issue(field, "rejected", note, session, reason={"clause": "", "code": "x"}).raw))
+handed(
+    "rejected after consigned",
+    lambda field, session, note, both: frame("receipt", issue(field, "rejected", note, session, reason={"clause": "", "code": "x"}).raw),
+)
 handed("another consigned", lambda field, session, note, both: frame("receipt", issue(field, "consigned", note, session).raw), "fault|closed|silence")
 handed("done without handover", lambda field, session, note, both: frame("done"))
 handed("handover-failed without a reason", lambda field, session, note, both: frame("receipt", issue(field, "handover-failed", both, session).raw))
@@ -268,18 +282,43 @@ WHY = {"reason": {"clause": "", "code": "by-order"}}
 later("destroyed with a wrong prev", lambda field, note, handover: issue(field, "destroyed", handover, prev="00" * 32, **WHY))
 later("destroyed with the prev of the dispatch", lambda field, note, handover: issue(field, "destroyed", note, **WHY))
 later("destroyed without a reason", lambda field, note, handover: issue(field, "destroyed", handover))
-later("destroyed with a reason of control characters", lambda field, note, handover: issue(field, "destroyed", handover, reason={"clause": "a\nb", "code": "x"}))
-later("destroyed on other terms", lambda field, note, handover: issue(field, "destroyed", handover, terms={**note.json["terms"], "purposes": ["prosecution"]}, **WHY))
+later(
+    "destroyed with a reason of control characters",
+    lambda field, note, handover: issue(field, "destroyed", handover, reason={"clause": "a\nb", "code": "x"}),
+)
+later(
+    "destroyed on other terms",
+    lambda field, note, handover: issue(field, "destroyed", handover, terms={**note.json["terms"], "purposes": ["prosecution"]}, **WHY),
+)
 later("destroyed signed by another key", lambda field, note, handover: issue(field, "destroyed", handover, key=ANOTHER, **WHY))
 later("destroyed with both signatures by us", lambda field, note, handover: countersign(issue(field, "destroyed", handover, **WHY), ANOTHER))
-later("two different destroyed", lambda field, note, handover: [issue(field, "destroyed", handover, **WHY), issue(field, "destroyed", handover, clk=51, **WHY)], "destroyed by-order")
-later("destroyed, and then a report of use", lambda field, note, handover: [issue(field, "destroyed", handover, **WHY), issue(field, "use-report", handover)], "fault|closed|done")
-later("restriction-changed, said by the receiver", lambda field, note, handover: issue(field, "restriction-changed", handover, terms={**note.json["terms"], "onward": "prohibited"}, **WHY))
+later(
+    "two different destroyed",
+    lambda field, note, handover: [issue(field, "destroyed", handover, **WHY), issue(field, "destroyed", handover, clk=51, **WHY)],
+    "destroyed by-order",
+)
+later(
+    "destroyed, and then a report of use",
+    lambda field, note, handover: [issue(field, "destroyed", handover, **WHY), issue(field, "use-report", handover)],
+    "fault|closed|done",
+)
+later(
+    "restriction-changed, said by the receiver",
+    lambda field, note, handover: issue(field, "restriction-changed", handover, terms={**note.json["terms"], "onward": "prohibited"}, **WHY),
+)
 later("withdrawn, said by the receiver", lambda field, note, handover: issue(field, "withdrawn", handover, **WHY))
 later("an access without an exception", lambda field, note, handover: issue(field, "access", handover, purpose="trial", released=10))
 later("a wish for consent to nothing", lambda field, note, handover: issue(field, "consent-asked", handover), words=[])
-later("a wish for a use and for passing on", lambda field, note, handover: issue(field, "consent-asked", handover, purpose="civil-claim", third="x.example"), words=[])
-later("a consent that the receiver gives itself", lambda field, note, handover: issue(field, "consent-given", handover, purpose="civil-claim", until="2031-01-01"), words=[])
+later(
+    "a wish for a use and for passing on",
+    lambda field, note, handover: issue(field, "consent-asked", handover, purpose="civil-claim", third="x.example"),
+    words=[],
+)
+later(
+    "a consent that the receiver gives itself",
+    lambda field, note, handover: issue(field, "consent-given", handover, purpose="civil-claim", until="2031-01-01"),
+    words=[],
+)
 later("passed on to nobody", lambda field, note, handover: issue(field, "onward", handover, subject="00" * 32, third="x.example"), words=[])
 
 
@@ -319,4 +358,8 @@ async def _payload_stream(session):
 for name in ("offered", "accepted", "consigned", "handed over"):
     broken_off("RESET", name, lambda stream: None if stream.one_way else stream.reset(7))
     broken_off("STOP_SENDING", name, lambda stream: stream.stop(7))
-    broken_off("RESET and STOP_SENDING with the largest code", name, lambda stream: (None if stream.one_way else stream.reset((1 << 62) - 1), stream.stop((1 << 62) - 1)))
+    broken_off(
+        "RESET and STOP_SENDING with the largest code",
+        name,
+        lambda stream: (None if stream.one_way else stream.reset((1 << 62) - 1), stream.stop((1 << 62) - 1)),
+    )

@@ -75,9 +75,17 @@ changed("with an xid of capitals", xid="AB" * 16)
 changed("with a length of 2^53 - 1", pkg=lambda field: {"alg": "sha-256", "body": "00" * 32, "hdr": "00" * 32, "len": (1 << 53) - 1, "seg": SEGMENT})
 changed("with a length of 0", pkg=lambda field: {"alg": "sha-256", "body": "00" * 32, "hdr": "00" * 32, "len": 0, "seg": SEGMENT})
 changed("with a time that does not exist", t="2026-02-30T09:00:00.000Z")
-changed("with a root of its own log that the daemon never had", heads=lambda field: [{"origin": f"{field.peer.card.id}/log", "root": "ab" * 32, "size": 1}])
-changed("with a head of the daemon's log that is too large", heads=lambda field: [{"origin": f"{field.peer.card.id}/log", "root": "ab" * 32, "size": 1 << 40}])
-changed("with another root of our log than the daemon has cosigned", heads=lambda field: [{"origin": f"{field.me.id}/log", "root": "ab" * 32, "size": 0}])
+changed(
+    "with a root of its own log that the daemon never had",
+    heads=lambda field: [{"origin": f"{field.peer.card.id}/log", "root": "ab" * 32, "size": 1}],
+)
+changed(
+    "with a head of the daemon's log that is too large",
+    heads=lambda field: [{"origin": f"{field.peer.card.id}/log", "root": "ab" * 32, "size": 1 << 40}],
+)
+changed(
+    "with another root of our log than the daemon has cosigned", heads=lambda field: [{"origin": f"{field.me.id}/log", "root": "ab" * 32, "size": 0}]
+)
 changed("with two heads of one log", heads=lambda field: [{"origin": f"{field.me.id}/log", "root": "ab" * 32, "size": size} for size in (1, 2)])
 changed("with a head of a third log", heads=[{"origin": "third.example.org/log", "root": "ab" * 32, "size": 1}])
 
@@ -121,7 +129,9 @@ def beside(what, change, expected="rejected|fault"):
     async def told(field):
         exchange = field.seal()
         listed = change(exchange)
-        note = signed(field, exchange, sd=sorted({digest(one.encode()) for one in listed}) or None) if change.__name__ != "keep" else exchange.dispatch
+        note = (
+            signed(field, exchange, sd=sorted({digest(one.encode()) for one in listed}) or None) if change.__name__ != "keep" else exchange.dispatch
+        )
         session, stream, exchange = await offer(field, lambda _: note, listed, exchange)
         pour(session, exchange)
         return await verdict(stream)
@@ -278,7 +288,10 @@ answered("countersigned by the witness key", lambda field, exchange, note: frame
 answered("countersigned twice", lambda field, exchange, note: frame("receipt", _both(field, _both(field, note), field.me.keys["log"]).raw))
 answered("that of another exchange", lambda field, exchange, note: frame("receipt", _old(field).raw))
 answered("the header before it", lambda field, exchange, note: frame("header", exchange.header) + frame("receipt", _both(field, note).raw))
-answered("a header with another digest", lambda field, exchange, note: frame("receipt", _both(field, note).raw) + frame("header", exchange.header.replace(b"X25519", b"X25518")))
+answered(
+    "a header with another digest",
+    lambda field, exchange, note: frame("receipt", _both(field, note).raw) + frame("header", exchange.header.replace(b"X25519", b"X25518")),
+)
 answered("an empty header", lambda field, exchange, note: frame("receipt", _both(field, note).raw) + frame("header", b""))
 answered("a header of 65,537 bytes", lambda field, exchange, note: frame("receipt", _both(field, note).raw) + frame("header", bytes(65537)))
 answered("an offer in its place", lambda field, exchange, note: frame("offer", exchange.dispatch.raw))

@@ -23,6 +23,14 @@ SMALL = [
 ]
 
 
+def _on_curve(height):
+    """Whether some point of edwards25519 has this y (RFC 8032 section 5.1.3)."""
+    square = height * height % FIELD
+    below = (-121665 * pow(121666, FIELD - 2, FIELD) * square + 1) % FIELD
+    value = (square - 1) * pow(below, FIELD - 2, FIELD) % FIELD
+    return value == 0 or pow(value, (FIELD - 1) // 2, FIELD) == 1
+
+
 def key_id(name, public, kind=SIGNED):
     """The four bytes by which a signature names its key."""
     return sha256(name.encode() + b"\n" + bytes([kind]) + public)[:4]
@@ -34,7 +42,7 @@ class Verifier:
     def __init__(self, name, public):
         demand(NAME.fullmatch(name) and len(name) <= 262, "key-name", name)
         height = int.from_bytes(public, "little") & ((1 << 255) - 1)
-        demand(len(public) == 32 and height < FIELD and height not in SMALL, "key-weak", name)
+        demand(len(public) == 32 and height < FIELD and height not in SMALL and _on_curve(height), "key-weak", name)
         self.name, self.public = name, public
         self.id = key_id(name, public)
 

@@ -4,7 +4,7 @@ import os
 import re
 
 from .notes import Statement, state
-from .plain import b64url, canonical, demand, digest, is_digest, read_canonical, read_stamp, stamp, unb64url
+from .plain import Refused, b64url, canonical, demand, digest, is_digest, read_canonical, read_stamp, stamp, unb64url
 
 SHARED = ("handover", "restriction-changed")
 ACCESS = ("access", "access-denied", "content-mismatch")
@@ -33,6 +33,11 @@ PURPOSES = {
 }  # fmt: skip
 TERMS = {"instrument", "onward", "purposes", "retain_until", "use_report"}
 TERMS_MAY = {"evaluation", "handling", "legal_basis", "restrictions", "review", "sunset"}
+RESTRICTIONS = {
+    "confidential", "delete-after-use", "item-terms", "no-automated-decision", "no-notice-to-subject", "notify-exculpatory", "return",
+    "special-categories", "speciality", "stated-purposes-only", "under-privilege-review", "vulnerable-persons",
+}  # fmt: skip
+WORD = re.compile(r"(?=.{1,64}$)[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 DAY = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])")
 BESIDE = {
     "manifest", "item-root", "case", "request", "title", "necessity", "proportionality", "justification", "offences", "persons",
@@ -51,6 +56,20 @@ def check_terms(terms):
     for name in ("retain_until", "review", "sunset"):
         day = terms.get(name, terms["retain_until"])
         demand(isinstance(day, str) and DAY.fullmatch(day) and day <= terms["retain_until"], "terms-date", name)
+        read_stamp(f"{day}T00:00:00.000Z", "terms-date")
+    _check_words(terms)
+
+
+def _check_words(terms):
+    """The words that terms may hold beside purposes and dates."""
+    demand(set(terms.get("restrictions", [])) <= RESTRICTIONS, "terms-restrictions")
+    demand(isinstance(terms["instrument"], str) and WORD.fullmatch(terms["instrument"]), "terms-instrument")
+    basis = terms.get("legal_basis", "http://x")
+    demand(len(basis) <= 256 and re.fullmatch(r"https?://[A-Za-z0-9./:_~()-]+", basis), "terms-legal-basis")
+    demand(terms.get("handling", "H0") in ("H0", "H1", "H2", "H3"), "terms-handling")
+    evaluation = terms.get("evaluation", {"information": 1, "source": "A"})
+    demand(set(evaluation) == {"information", "source"} and evaluation["source"] in ("A", "B", "C", "X"), "terms-evaluation")
+    demand(evaluation["information"] in (1, 2, 3, 4), "terms-evaluation")
 
 
 def within(terms, before):
@@ -95,6 +114,14 @@ def _possible(kind):
 
 def check_fields(note):
     """Refuses a receipt of an exchange that does not follow the schema; the result is its JSON."""
+    try:
+        return _check_fields(note)
+    except (TypeError, AttributeError, KeyError, IndexError) as fault:
+        raise Refused("receipt-type", str(fault)) from fault
+
+
+def _check_fields(note):
+    """The same for values that have the right types."""
     fields = note.json
     kind = fields.get("kind")
     demand(kind in FOLLOWS, "receipt-kind", str(kind)[:40])
@@ -102,6 +129,7 @@ def check_fields(note):
     needed = ALWAYS | _needed(kind)
     demand(needed <= set(fields) <= needed | _possible(kind), "receipt-fields", str(sorted(set(fields) ^ needed)))
     demand(fields["v"] == 1 and re.fullmatch(r"[0-9a-f]{32}", fields["xid"]), "receipt-fields", "v or xid")
+    demand(fields["from"]["id"] != fields["to"]["id"], "receipt-parties", "to itself")
     pkg = fields["pkg"]
     demand(set(pkg) == PKG and pkg["alg"] == "sha-256" and pkg["seg"] == 1 << 20, "receipt-pkg")
     demand(is_digest(pkg["body"]) and is_digest(pkg["hdr"]) and 1 <= pkg["len"] <= 1 << 41, "receipt-pkg")

@@ -21,7 +21,10 @@ class Taking:
 
     def _hear(self):
         """The next frame of the stream, as a task that can be waited for more than once."""
-        self.pending = self.pending or asyncio.ensure_future(self.stream.hear())
+        if not self.pending:
+            self.pending = asyncio.ensure_future(self.stream.hear())
+            # What became of it may be nobody's business any more.
+            self.pending.add_done_callback(lambda task: task.cancelled() or task.exception())
         return self.pending
 
     async def _frame(self):

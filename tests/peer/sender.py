@@ -51,8 +51,8 @@ def seal(me, peer, files, case, terms=None, disclosures=None, wrong=None):
 class Delivery:
     """One attempt at an exchange, over one connection."""
 
-    def __init__(self, session, exchange, cut_after=None):
-        self.session, self.exchange, self.me = session, exchange, session.me
+    def __init__(self, session, exchange, cut_after=None, quietly=True):
+        self.session, self.exchange, self.me, self.quietly = session, exchange, session.me, quietly
         self.cut_after, self.stream, self.sent = cut_after, None, []
 
     async def run(self):
@@ -109,7 +109,7 @@ class Delivery:
             for one in range(first, first + count):
                 if self.cut_after is not None and sum(run[1] for run in self.sent) >= self.cut_after:
                     await self._settle()
-                    self.session.link.drop()
+                    self.session.link.drop() if self.quietly else self.session.link.close(0, "cut")
                     return {"ended": "cut", "sent": self.sent}
                 self._pour(one, 1)
         return None
@@ -152,4 +152,3 @@ class Delivery:
         demand(len(note.lines) == 1, "receipt-signatures")
         demand(note.json.get("ses") in self.exchange.sessions, "receipt-ses")
         self.me.check_heads(note)
-

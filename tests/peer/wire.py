@@ -16,6 +16,7 @@ from aioquic.quic.connection import QuicConnection
 from aioquic.quic.packet import QuicProtocolVersion
 from cryptography.hazmat.primitives import hashes
 
+from . import hybrid
 from .plain import canonical, demand, read_canonical, sha256
 
 ALPN = "rogatory/1"
@@ -30,6 +31,7 @@ FRAMES = {
     "done": (22, 0), "fault": (23, 65536),
 }  # fmt: skip
 JSON = {"hello", "ack", "disclosures", "accept", "later", "fault"}
+hybrid.use(hybrid.HYBRID)
 BY_NUMBER = {number: name for name, (number, _) in FRAMES.items()}
 
 
@@ -58,7 +60,7 @@ def export(schedule, master):
 
 
 def prepare(quic):
-    """Has a connection ask for the client's certificate, use X25519, and keep the exporter's value, which aioquic does not."""
+    """Has a connection ask for the client's certificate, offer one group, and keep the exporter's value, which aioquic does not."""
     begin = quic._initialize
 
     def initialize(peer_cid):
@@ -279,4 +281,3 @@ async def read_data_head(stream):
     demand(head[0] in (HASHES, PAYLOAD), "stream-type", str(head[0]))
     first = struct.unpack(">Q", await stream.exactly(8))[0] if head[0] == PAYLOAD else None
     return head[0], head[1:].hex(), first
-
