@@ -248,6 +248,7 @@ unset "PID[hostile]"
 echo "  $lies lies, $known of them known to be believed"
 kill -0 "$pid" || fail "ie has ended"
 ok "ie is the same process as before the lies"
+at_most "the most memory that ie had" "$RSS_KIB_MAX" "$(peak ie)" KiB
 
 serve_py
 last=$(sealed 2000000)

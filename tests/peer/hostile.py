@@ -226,7 +226,7 @@ async def run(field, chosen):
 
 def main():
     """Reads the command line."""
-    for name in ("sender", "after", "receiver", "line"):
+    for name in ("sender", "order", "after", "receiver", "line"):
         importlib.import_module(f"peer.lies_{name}")  # they register themselves, in this order
 
     parser = argparse.ArgumentParser(prog="hostile", description=__doc__)

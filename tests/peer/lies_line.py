@@ -35,7 +35,7 @@ def shaken(what, change, expected="closed"):
         field.links.append(session)
         control = link.open()
         control.say("hello", hello(field))
-        answer = await closing(session, 5)
+        answer = await closing(session, 15)
         return answer
 
     lie(f"handshake: {what}", expected)(told)
@@ -98,7 +98,7 @@ def first(what, make, expected="closed"):
         field.links.append(session)
         control = link.open()
         control.write(make(field))
-        answer = await closing(session, 6)
+        answer = await closing(session, 15)
         await field.lives()
         return answer
 
@@ -139,14 +139,14 @@ first("an unknown frame in its place", lambda field: struct.pack(">BI", 0, 0))
 first("random bytes in its place", lambda field: os.urandom(64))
 
 
-def control(what, make, expected="closed|fault"):
+def control(what, make, expected="closed|fault", seconds=15):
     """Registers what is said on the control stream after hello; `make` gives bytes."""
 
     async def told(field):
         session = await field.line()
         await cosigned(session)
         session.control.write(make(field))
-        answer = await closing(session, 2)
+        answer = await closing(session, seconds)
         session.close()
         await field.lives()
         return answer
@@ -193,6 +193,7 @@ control(
     "gossip of an authority that nobody knows",
     lambda field: frame("gossip", _forged(field).replace(b"mla.example.ie", b"xyz.example.ie")),
     "closed|fault|silence",
+    1,
 )
 control("300 frames at once", lambda field: frame("held") * 300)
 
@@ -333,7 +334,7 @@ async def fifth(field):
         last = await field.line()
     except Gone as gone:
         return str(gone)
-    return await closing(last, 1.5)
+    return await closing(last, 15)
 
 
 @lie("log: another history of our log, signed by our key", "fault log-forked|closed log-forked")
@@ -346,4 +347,4 @@ async def forked(field):
     key = field.me.keys["log"]
     other = Note(text + b"\n" + key.line(text), 3)
     session.control.say("add-checkpoint", f"old {held.size}\n\n".encode() + other.raw)
-    return await closing(session, 3)
+    return await closing(session, 15)
