@@ -105,7 +105,7 @@ fn newer_card(daemon: &Daemon, known: &Known, bytes: &[u8]) -> Result<Newer, Fau
     let came = Came::open(bytes).map_err(|e| Fault::new("bad-card", e.to_string()))?;
     if came.card.id != known.row.id {
         return Err(Fault::new(
-            "bad-card",
+            "other-card-key",
             "it is the card of another authority",
         ));
     }

@@ -1,6 +1,5 @@
 //! Logs: text on a terminal, JSON or journald by choice. No case reference, name of a person or title is ever logged.
 
-use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 use std::os::unix::ffi::OsStrExt as _;
 
@@ -9,6 +8,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+use unicode_properties::{GeneralCategory, UnicodeGeneralCategory as _};
 
 use crate::config::{LogFormat, Telemetry};
 
@@ -24,6 +24,7 @@ pub fn start(telemetry: &Telemetry) -> io::Result<()> {
     let registry = tracing_subscriber::registry().with(filter);
     let lines = Lines {
         journal: is_journal(),
+        json: telemetry.log == LogFormat::Json,
     };
     let layer = tracing_subscriber::fmt::layer().with_writer(lines);
     let started = match telemetry.log {
@@ -58,11 +59,13 @@ fn is_journal() -> bool {
 #[derive(Debug, Clone, Copy)]
 struct Lines {
     journal: bool,
+    json: bool,
 }
 
 /// Standard error for an event of one level.
 struct Line {
     priority: Option<u8>,
+    json: bool,
 }
 
 impl<'a> MakeWriter<'a> for Lines {
@@ -70,12 +73,14 @@ impl<'a> MakeWriter<'a> for Lines {
 
     fn make_writer(&'a self) -> Line {
         let priority = self.journal.then_some(priority(Level::INFO));
-        Line { priority }
+        let json = self.json;
+        Line { priority, json }
     }
 
     fn make_writer_for(&'a self, event: &Metadata<'_>) -> Line {
         let priority = self.journal.then(|| priority(*event.level()));
-        Line { priority }
+        let json = self.json;
+        Line { priority, json }
     }
 }
 
@@ -91,10 +96,17 @@ fn priority(level: Level) -> u8 {
 
 impl Write for Line {
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
-        match self.priority {
-            None => io::stderr().write_all(event)?,
-            Some(priority) => io::stderr().write_all(marked(event, priority).as_bytes())?,
+        let mut line = match self.priority {
+            None => String::new(),
+            Some(priority) => format!("<{priority}>"),
+        };
+        if self.json {
+            line += String::from_utf8_lossy(event).trim_end_matches('\n');
+        } else {
+            one_line(event, &mut line);
         }
+        line.push('\n');
+        io::stderr().write_all(line.as_bytes())?;
         Ok(event.len())
     }
 
@@ -103,14 +115,25 @@ impl Write for Line {
     }
 }
 
-/// The lines of an event, each with its priority: the journal makes an entry of each.
-fn marked(event: &[u8], priority: u8) -> String {
+/// An event as one line. Whatever a peer wrote that stands in it can begin no line of its own, and turn no text around: line
+/// breaks, other control characters and format characters are written as escapes. ESC is left to the colours of a terminal; in
+/// what others wrote, the formatter has escaped it.
+fn one_line(event: &[u8], line: &mut String) {
     let event = String::from_utf8_lossy(event);
-    event.lines().fold(String::new(), |mut all, line| {
-        // Writing to a text does not fail.
-        writeln!(all, "<{priority}>{line}").unwrap_or_default();
-        all
-    })
+    for letter in event.trim_end_matches('\n').chars() {
+        let is_hidden = matches!(
+            letter.general_category(),
+            GeneralCategory::Control
+                | GeneralCategory::Format
+                | GeneralCategory::LineSeparator
+                | GeneralCategory::ParagraphSeparator
+        );
+        if is_hidden && letter != '\u{1b}' {
+            line.extend(letter.escape_default());
+        } else {
+            line.push(letter);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -119,10 +142,30 @@ mod tests {
 
     #[test]
     fn each_line_for_the_journal_has_the_priority_of_its_level() {
-        let lines = Lines { journal: true };
-        assert_eq!(lines.make_writer().priority, Some(6));
-        assert_eq!(Lines { journal: false }.make_writer().priority, None);
-        assert_eq!(marked(b" WARN a\n", priority(Level::WARN)), "<4> WARN a\n");
-        assert_eq!(marked(b"a\nb\n", priority(Level::ERROR)), "<3>a\n<3>b\n");
+        let lines = |journal| Lines {
+            journal,
+            json: false,
+        };
+        assert_eq!(lines(true).make_writer().priority, Some(6));
+        assert_eq!(lines(false).make_writer().priority, None);
+        assert_eq!([Level::ERROR, Level::WARN].map(priority), [3, 4]);
+    }
+
+    #[test]
+    fn what_a_peer_wrote_is_one_line() {
+        let shown = |event: &str| {
+            let mut line = String::new();
+            one_line(event.as_bytes(), &mut line);
+            line
+        };
+        assert_eq!(shown(" INFO é – 漢\n"), " INFO é – 漢");
+        assert_eq!(
+            shown("closed: x\n2026-01-01T00:00:00Z ERROR all is lost\n"),
+            "closed: x\\n2026-01-01T00:00:00Z ERROR all is lost"
+        );
+        for hidden in "\0\r\t\u{7f}\u{85}\u{200e}\u{202e}\u{2028}\u{2029}\u{2066}\u{feff}".chars() {
+            let shown = shown(&format!("a{hidden}b"));
+            assert!(shown.starts_with("a\\") && shown.ends_with('b'), "{shown}");
+        }
     }
 }

@@ -5,14 +5,14 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
-use crate::base::{AuthorityId, Digest, json};
+use crate::base::{AuthorityId, Digest, json, limits};
 use crate::identity::statement::Note;
 use crate::net::incoming::store_fault;
 use crate::net::outbound::Attempt;
 use crate::net::session::Session;
 use crate::net::station::Station;
-use crate::receipt::{self, Head, Kind};
-use crate::store::{CommitFault, Ledger, Op};
+use crate::receipt::{self, Head, Kind, Receipt};
+use crate::store::{CommitFault, Ledger, Op, WitnessedRow};
 use crate::transfer::Fault;
 
 /// Sessions with one peer that are remembered. A receipt that was signed on one of them may come on a later one.
@@ -93,10 +93,41 @@ impl Remembered {
     }
 }
 
-/// Looks at a receipt that this authority is to countersign.
+/// What a receipt of the other side says of logs: of ours, only what is so, and of its own, nothing else than it has shown.
 ///
 /// # Errors
 /// What the other side did wrong; the outer one is of our own store.
+pub(crate) async fn heads(
+    session: &Session,
+    receipt: &Receipt,
+) -> Result<Result<(), Fault>, Attempt> {
+    let (station, kind) = (&session.station, receipt.kind);
+    let own = format!("{}/log", station.own.id);
+    let shown = station.ledger.witnessed(session.peer_id()).await;
+    let shown = shown.map_err(|e| store_fault(&e))?;
+    for head in &receipt.heads {
+        let (size, root) = (head.size, head.root);
+        if head.origin == own && !station.countersigning.is_ours(station, head).await? {
+            let text = format!(
+                "the {kind} says that our log had the root {root} at size {size}, and it had not"
+            );
+            return Ok(Err(Fault::new("not-our-head", text)));
+        }
+        let is_other = |shown: &WitnessedRow| shown.size == size && shown.root != root;
+        if head.origin != own && shown.as_ref().is_some_and(is_other) {
+            let text = format!(
+                "the {kind} names another root of its log at size {size} than it has shown"
+            );
+            return Ok(Err(Fault::new("head-contradicted", text)));
+        }
+    }
+    Ok(Ok(()))
+}
+
+/// Looks at a receipt that this authority is to countersign.
+///
+/// # Errors
+/// As for [`heads`].
 pub(crate) async fn check(session: &Session, note: &Note) -> Result<Result<(), Fault>, Attempt> {
     let Ok(receipt) = receipt::open(note) else {
         // Whoever asked for it says what it is.
@@ -105,16 +136,14 @@ pub(crate) async fn check(session: &Session, note: &Note) -> Result<Result<(), F
     if !receipt.kind.profile().countersigned {
         return Ok(Ok(()));
     }
+    if let Err(fault) = heads(session, &receipt).await? {
+        return Ok(Err(fault));
+    }
     let station = &session.station;
-    let origin = format!("{}/log", station.own.id);
-    for head in receipt.heads.iter().filter(|head| head.origin == origin) {
-        if !station.countersigning.is_ours(station, head).await? {
-            let text = format!(
-                "the {} says that our log had the root {} at size {}, and it had not",
-                receipt.kind, head.root, head.size
-            );
-            return Ok(Err(Fault::new("not-our-head", text)));
-        }
+    let now = station.clock();
+    if receipt.t > now && receipt.t.distance_ms(now) > limits::CLOCK_SKEW_MS_MAX {
+        let text = format!("the {} is dated {}, it is {now}", receipt.kind, receipt.t);
+        return Ok(Err(Fault::new("clock-skew", text)));
     }
     let had = match receipt.ses {
         Some(ses) => {

@@ -10,6 +10,7 @@ use crate::base::Ranges;
 use crate::base::Xid;
 use crate::base::limits;
 use crate::net::after;
+use crate::net::countersign;
 use crate::net::frames::write_frame;
 use crate::net::headercheck;
 use crate::net::inbox::Arrival;
@@ -31,7 +32,7 @@ use crate::net::station::Active;
 use crate::net::station::Meter;
 use crate::net::station::Station;
 use crate::net::station::Turn;
-use crate::receipt::Kind;
+use crate::receipt::{self, Kind};
 use crate::store::CommitFault;
 use crate::store::Direction;
 use crate::store::Exchange;
@@ -310,6 +311,11 @@ impl Running<'_> {
         }
         if let Some(reason) = onward::refused(self.session, &admission).await? {
             return Ok(ReceiverInput::Refused(reason));
+        }
+        if let Ok(offer) = receipt::open(&admission.dispatch)
+            && let Err(fault) = countersign::heads(self.session, &offer).await?
+        {
+            return Ok(ReceiverInput::BadData(fault));
         }
         let exchange = row(
             &station,

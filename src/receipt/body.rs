@@ -425,6 +425,9 @@ impl Receipt {
             if head.size > whole {
                 return fault("a size is larger than 2^53 - 1");
             }
+            if head.size == 0 && head.root != Digest::of(b"") {
+                return fault("an empty log has the root of nothing");
+            }
         }
         match self.heads.as_slice() {
             [one, other] if one.origin == other.origin => fault("two heads of one log"),

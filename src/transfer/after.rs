@@ -127,6 +127,10 @@ pub fn judge(own: &Own, other: &Other, held: &[Note], came: Note) -> Result<Afte
         return Err(unexpected_kind(kind, "nothing of it is awaited"));
     }
     verify(own, other, &signed, false)?;
+    if kind == Kind::Access && signed.receipt.reason.is_none() {
+        let text = "an opening is told only where an exception was declared, or a consent used";
+        return Err(Fault::new("unexpected-frame", text));
+    }
     let held = readable(held);
     let completed =
         |it: &&Signed| it.receipt.kind == Kind::Destroyed && it.note.signatures().len() == 2;

@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use quinn::{RecvStream, SendStream};
+use rogatory::base::Digest;
 use rogatory::identity::{Context, Note};
 use rogatory::net::Link;
 use rogatory::net::frames::read_frame;
@@ -19,6 +20,7 @@ use crate::broken;
 /// What an answer is made of: the dispatch, and `consigned` as both have signed it where it has come so far.
 struct Sent<'a> {
     attacker: &'a Attacker,
+    session: Digest,
     dispatch: &'a Note,
     consigned: Option<&'a Note>,
 }
@@ -29,6 +31,7 @@ impl Sent<'_> {
         let before = self.consigned.unwrap_or(self.dispatch);
         let mut next = receipt::open(before).unwrap().follow(before, kind);
         next = next.stamped(&stamp());
+        next.ses = Some(self.session);
         if kind.profile().negative {
             next = next.because(Reason::technical("a-test"));
         }
@@ -299,6 +302,7 @@ fn after(attacker: &Attacker) -> Vec<Reply> {
             .follow(sent.dispatch, Kind::Consigned)
             .stamped(&stamp());
         other.t = minutes(other.t, 1);
+        other.ses = Some(sent.session);
         raw(19, sent.attacker.sign(&other).bytes())
     }));
     all.push(reply(
@@ -389,7 +393,7 @@ pub(crate) async fn play(attacker: &Attacker) -> (usize, Vec<String>) {
         };
         let text = stream.dispatch.text().to_owned();
         if !consigned.contains_key(&text) && (early.is_empty() || consigned.len() < 8) {
-            match consign(attacker, &mut stream).await {
+            match consign(attacker, link.session, &mut stream).await {
                 Ok(note) => drop(consigned.insert(text.clone(), note)),
                 Err(why) => wrong.push(why),
             }
@@ -405,6 +409,7 @@ pub(crate) async fn play(attacker: &Attacker) -> (usize, Vec<String>) {
         };
         let sent = Sent {
             attacker,
+            session: link.session,
             dispatch: &stream.dispatch,
             consigned: held,
         };
@@ -425,9 +430,14 @@ pub(crate) async fn play(attacker: &Attacker) -> (usize, Vec<String>) {
 }
 
 /// Takes the header against a good `consigned`: the note with both signatures.
-async fn consign(attacker: &Attacker, stream: &mut Offered) -> Result<Note, String> {
+async fn consign(
+    attacker: &Attacker,
+    session: Digest,
+    stream: &mut Offered,
+) -> Result<Note, String> {
     let sent = Sent {
         attacker,
+        session,
         dispatch: &stream.dispatch,
         consigned: None,
     };
