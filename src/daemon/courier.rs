@@ -11,7 +11,7 @@ use crate::base::Timestamp;
 use crate::base::Xid;
 use crate::base::limits;
 use crate::daemon::Daemon;
-use crate::daemon::Phase;
+use crate::daemon::draining;
 use crate::daemon::mailbox::Mailbox;
 use crate::net::outbound::Attempt;
 use crate::net::session::Session;
@@ -490,12 +490,6 @@ impl Courier {
     fn wait(&self, exchange: &Exchange) -> u64 {
         backoff_ms(u64::from(exchange.attempts) + 1, self.daemon.spread())
     }
-}
-
-/// Resolves when the daemon drains.
-pub(crate) async fn draining(phase: &mut tokio::sync::watch::Receiver<Phase>) {
-    // A daemon that is gone altogether drains too.
-    drop(phase.wait_for(|phase| phase.is_draining()).await);
 }
 
 fn later(now: Timestamp, millis: u64) -> Timestamp {

@@ -13,7 +13,7 @@ use crate::api::types::{OnwardView, Restrict};
 use crate::base::{Page, Timestamp, Xid};
 use crate::daemon::Daemon;
 use crate::daemon::chain::{Chain, Signed, read};
-use crate::daemon::courier::draining;
+use crate::daemon::draining;
 use crate::daemon::notices::Notice;
 use crate::daemon::onward::{self, Pair, must_follow};
 use crate::daemon::openings::altered;

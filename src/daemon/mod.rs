@@ -160,6 +160,12 @@ pub(crate) struct DialProblem {
     pub(crate) trust: bool,
 }
 
+/// Resolves when the daemon drains.
+pub(crate) async fn draining(phase: &mut watch::Receiver<Phase>) {
+    // A daemon that is gone altogether drains too.
+    drop(phase.wait_for(|phase| phase.is_draining()).await);
+}
+
 impl Daemon {
     pub(crate) fn phase(&self) -> watch::Receiver<Phase> {
         self.phase.subscribe()

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::base::AuthorityId;
 use crate::daemon::Daemon;
-use crate::daemon::courier::draining;
+use crate::daemon::draining;
 use crate::store::AlarmRow;
 use crate::store::DiskFault;
 use crate::store::PublishFault;

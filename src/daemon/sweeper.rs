@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use crate::base::clock::SureTime;
 use crate::daemon;
 use crate::daemon::Daemon;
-use crate::daemon::courier::draining;
+use crate::daemon::draining;
 use crate::daemon::papers;
 use crate::identity::statement::Note;
 use crate::receipt;

@@ -11,7 +11,7 @@ use crate::base::clock::{CHANGES_MAX, Change, Doubt, Judge, Past, SureTime, Witn
 use crate::base::{Digest, Timestamp, json};
 use crate::daemon::Daemon;
 use crate::daemon::callback;
-use crate::daemon::courier::draining;
+use crate::daemon::draining;
 use crate::daemon::papers;
 use crate::daemon::routes::stored;
 use crate::daemon::statements::{commit_failure, unsigned};

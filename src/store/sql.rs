@@ -485,12 +485,9 @@ pub(crate) const CARD_DROP: &str =
     "DELETE FROM card WHERE authority = $1 AND digest = $2 AND adopted IS NULL";
 /// All cards, each authority's oldest first.
 pub(crate) const CARDS: &str = "
-    SELECT authority, digest, number, note, came, adopted FROM card ORDER BY authority, number, came, digest";
-pub(crate) const CARDS_CHECK: &str = "
     SELECT authority, digest, number, note, came, adopted, sum FROM card ORDER BY authority, number, came, digest";
-pub(crate) const CARDS_OF: &str = "
-    SELECT authority, digest, number, note, came, adopted FROM card WHERE authority = $1
-    ORDER BY number, came, digest";
+pub(crate) const CARDS_OF: &str = "SELECT authority, digest, number, note, came, adopted
+    FROM card WHERE authority = $1 ORDER BY number, came, digest";
 pub(crate) const META_PUT: &str = "
     INSERT INTO meta (key, value, sum) VALUES ($1, $2, $3)
     ON CONFLICT (key) DO UPDATE SET value = excluded.value, sum = excluded.sum";

@@ -16,7 +16,7 @@ use crate::store::sums;
 /// verified with.
 pub(super) fn cards(check: &mut Check<'_>) -> Result<(), StoreFault> {
     let db = check.db;
-    let mut query = db.prepare(sql::CARDS_CHECK)?;
+    let mut query = db.prepare(sql::CARDS)?;
     let mut rows = query.query([])?;
     while let Some(row) = rows.next()? {
         let read = reader::card(row).and_then(|card| Ok((card, row.get(6)?)));
