@@ -15,7 +15,7 @@ use crate::daemon::statements::{commit_failure, unsigned};
 use crate::identity::card::Card;
 use crate::identity::statement::Note;
 use crate::identity::words;
-use crate::receipt::Kind;
+use crate::receipt::{Kind, Party};
 use crate::store::{CardRow, FORKS, Op, PeerRow, PeerState, StoreFault};
 use crate::transfer::Fault;
 
@@ -250,7 +250,14 @@ impl Daemon {
             head: None,
             fault: None,
         };
-        let mut ops = self.waiting(None, came);
+        // A card of a former peer that was adopted then stays so: it judges what was signed under it.
+        let named = Party::of(came.card.number, &came.card.keys.receipts);
+        let keys = self.roster.keys(&came.card.id);
+        let mut ops = if keys.is_some_and(|keys| keys.find(&named).is_some()) {
+            Vec::new()
+        } else {
+            self.waiting(None, came)
+        };
         ops.insert(0, Op::PeerPut(Box::new(row)));
         ops
     }

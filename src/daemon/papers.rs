@@ -34,6 +34,8 @@ const CRL_DAYS: i64 = 30;
 #[derive(Debug, Clone)]
 pub(crate) struct Shown {
     pub(crate) card: Vec<u8>,
+    /// Own cards with their numbers, oldest first; the last one is that in use.
+    pub(crate) cards: Vec<(u64, Vec<u8>)>,
     pub(crate) card_number: u64,
     pub(crate) crl: Vec<u8>,
     pub(crate) crl_number: u64,
@@ -58,6 +60,7 @@ impl Shown {
         let crl_begins = revocation::crl_this_update(&crl).unwrap_or(certificate_begins);
         let crl_expires = revocation::crl_next_update(&crl).unwrap_or(certificate_expires);
         Self {
+            cards: vec![(card.number, note.clone())],
             card: note,
             card_number: card.number,
             crl,
@@ -92,14 +95,16 @@ impl Papers {
     }
 
     pub(crate) fn replace(&self, shown: Shown) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = shown;
+        let mut now = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let cards = std::mem::take(&mut now.cards);
+        *now = Shown { cards, ..shown };
     }
 
     /// What a session with this peer needs of both sides' papers.
     pub(crate) fn for_peer(&self, peer: &Known) -> control::Papers {
         let shown = self.shown();
         control::Papers {
-            card: shown.card,
+            cards: shown.cards,
             card_number: shown.card_number,
             crl: shown.crl,
             crl_number: shown.crl_number,
@@ -133,12 +138,14 @@ pub(crate) fn read_papers(
 /// earlier secret key is `receipts.key.N` beside the one in use, N being the number of the card that names it: with it, what
 /// the other side has signed before it knew the newest card can still be countersigned.
 ///
+/// Peers that have missed earlier cards get them too.
+///
 /// # Errors
 /// The card in use has the number of another one that was in use before, or a lower one.
 pub(crate) async fn own_keys(
     config: &Config,
     ledger: &Ledger,
-    (card, shown): (&Card, &Shown),
+    (card, shown): (&Card, &mut Shown),
     key: SecretKey,
 ) -> Result<OwnKeys, String> {
     let rows = ledger.cards_of(&card.id).await.map_err(|e| e.to_string())?;
@@ -163,6 +170,8 @@ pub(crate) async fn own_keys(
         };
         let secret = secret.filter(|secret| secret.public() == public);
         keys = keys.with_earlier(row.number, public, secret);
+        let at = shown.cards.len().saturating_sub(1);
+        shown.cards.insert(at, (row.number, row.note));
     }
     Ok(keys)
 }

@@ -174,7 +174,7 @@ async fn assemble(config: Config, given: Given) -> Result<(Arc<Daemon>, Ends), S
     let identity = |e: String| Stop::Identity(e);
     let keyring = Keyring::load(&config.identity, &config.authority.id);
     let keyring = keyring.map_err(|e| identity(e.to_string()))?;
-    let (card, shown) = read_papers(&config, &keyring.chain).map_err(identity)?;
+    let (card, mut shown) = read_papers(&config, &keyring.chain).map_err(identity)?;
     let age = seal::Identity::from_file(&keyring.age_text());
     let age = age.map_err(|e| identity(e.to_string()))?;
     let tls = TlsIdentity {
@@ -195,7 +195,7 @@ async fn assemble(config: Config, given: Given) -> Result<(Arc<Daemon>, Ends), S
     let configured = config.policy();
     let description = configured.description();
     let policy = adopted::in_force(&ledger, configured, started).await?;
-    let keys = own_keys(&config, &ledger, (&card, &shown), keyring.receipts);
+    let keys = own_keys(&config, &ledger, (&card, &mut shown), keyring.receipts);
     let own = own(&config, keys.await.map_err(identity)?, policy);
     let roster = Roster::new(own.id.clone());
     let station = Station::new(own, ledger, blobs, Some(age), card.age.len());

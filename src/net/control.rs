@@ -18,9 +18,9 @@ use crate::wire::{Ack, Announced, Frame, FrameKind, Hello};
 /// The newest papers of both sides, as this side has them.
 #[derive(Debug, Clone)]
 pub struct Papers {
-    /// Own card.
-    pub card: Vec<u8>,
-    /// Its number.
+    /// Own cards with their numbers, oldest first.
+    pub cards: Vec<(u64, Vec<u8>)>,
+    /// The number of the newest.
     pub card_number: u64,
     /// Own revocation list.
     pub crl: Vec<u8>,
@@ -112,9 +112,10 @@ pub(crate) async fn run(session: Session, mut control: Control, news: mpsc::Send
     let papers = &control.papers;
     let mut watching = Watching::new(session.station.instant());
     let mut send = Vec::new();
-    if control.theirs.peer_card < papers.card_number {
-        send.push(Frame::Card(papers.card.clone()));
-    }
+    // Each of them: what was signed under one of them is judged by its key.
+    let newer = papers.cards.iter();
+    let newer = newer.filter(|(number, _)| *number > control.theirs.peer_card);
+    send.extend(newer.map(|(_, card)| Frame::Card(card.clone())));
     if control.theirs.peer_crl < papers.crl_number && !papers.crl.is_empty() {
         send.push(Frame::Crl(papers.crl.clone()));
     }
@@ -168,7 +169,7 @@ async fn answers(
         Said::Logs(about) => Ok(watching.answers(session, about).await),
         Said::Ack(ack) => {
             if ack.what == Announced::Card {
-                session.settle_ours();
+                session.settle_ours(ack.number);
             }
             tracing::info!(%peer, what = ?ack.what, number = ack.number, "the peer holds our newest");
             Ok(Vec::new())
@@ -176,7 +177,7 @@ async fn answers(
         Said::Fault(fault) => {
             tracing::warn!(%peer, code = %fault.code, "the peer refused what we said: {}", fault.text.escape_debug());
             // Whatever it was, our card will not be adopted on this connection any more.
-            session.settle_ours();
+            session.settle_ours(u64::MAX);
             watching.refused(session, &fault).await;
             Ok(Vec::new())
         }
@@ -210,7 +211,7 @@ async fn adopt(
         Err(gone())
     };
     if what == Announced::Card {
-        session.settle_theirs();
+        session.settle_theirs(*adopted.as_ref().unwrap_or(&u64::MAX));
     }
     match adopted {
         Ok(number) => Frame::Ack(Ack { what, number }),

@@ -76,11 +76,11 @@ pub struct Session {
     unsettled: Arc<watch::Sender<Unsettled>>,
 }
 
-/// The newest cards of the two sides, as far as they are still to be adopted or refused.
+/// The numbers of the newest cards of the two sides, as far as these are still to be adopted or refused.
 #[derive(Debug)]
 struct Unsettled {
-    theirs: bool,
-    ours: bool,
+    theirs: Option<u64>,
+    ours: Option<u64>,
 }
 
 /// An exchange's place and streams.
@@ -151,8 +151,8 @@ pub async fn open(
         head: Arc::default(),
         last_heard: Arc::new(AtomicU64::new(station.instant().0)),
         unsettled: Arc::new(watch::Sender::new(Unsettled {
-            theirs: theirs.card > papers.peer_card,
-            ours: theirs.peer_card < papers.card_number,
+            theirs: Some(theirs.card).filter(|card| *card > papers.peer_card),
+            ours: Some(papers.card_number).filter(|card| *card > theirs.peer_card),
         })),
         station,
     };
@@ -280,16 +280,16 @@ impl Session {
         tokio::time::Instant::now() + Duration::from_millis(self.station.bounds.hurried(wait))
     }
 
-    /// The peer's newest card was adopted or refused here.
-    pub(crate) fn settle_theirs(&self) {
-        self.unsettled
-            .send_modify(|unsettled| unsettled.theirs = false);
+    /// The peer's cards up to this number were adopted or refused here.
+    pub(crate) fn settle_theirs(&self, number: u64) {
+        let settle = |it: &mut Unsettled| it.theirs = it.theirs.filter(|card| *card > number);
+        self.unsettled.send_modify(settle);
     }
 
-    /// Our newest card was adopted or refused there.
-    pub(crate) fn settle_ours(&self) {
-        self.unsettled
-            .send_modify(|unsettled| unsettled.ours = false);
+    /// Our cards up to this number were adopted or refused there.
+    pub(crate) fn settle_ours(&self, number: u64) {
+        let settle = |it: &mut Unsettled| it.ours = it.ours.filter(|card| *card > number);
+        self.unsettled.send_modify(settle);
     }
 
     /// Waits until both sides know by which keys the other signs: a card with other keys ends the connection, and the next
@@ -297,7 +297,7 @@ impl Session {
     /// than for a hello.
     pub(crate) async fn settled(&self) {
         let mut unsettled = self.unsettled.subscribe();
-        let settled = unsettled.wait_for(|it| !it.theirs && !it.ours);
+        let settled = unsettled.wait_for(|it| it.theirs.is_none() && it.ours.is_none());
         tokio::select! {
             waited = timeout(HELLO_WAIT, settled) => drop(waited.map(drop)),
             _ = self.link.connection.closed() => {}

@@ -144,6 +144,25 @@ wait_serving de
 new=$(send ie de "$WORK/many-ie-de/1.txt")
 wait_state de "$new" held
 
+echo "---- two more keys, while nobody can hear of the first"
+stop de
+between=$(send ie de "$WORK/many-ie-de/4.txt")
+for card in 3 4; do
+    stop ie
+    rotated ie
+    start ie
+    wait_serving ie
+    between="$between $(send ie de "$WORK/many-ie-de/$((card + 2)).txt")"
+done
+start de
+wait_serving de
+within 60 "de has adopted card 4 of ie" knows de ie 4
+for id in $between; do
+    wait_state de "$id" held
+done
+equal "cards under which they were sent" "2 3 4" "$(for id in $between; do cards de "$id" | sed -n 's/^dispatch \([0-9]*\) .*/\1/p'; done | sort -u | xargs)"
+equal "cards of ie that de has adopted" 4 "$(count de card-adopted)"
+
 echo "---- cards that nobody has accepted"
 cp "$WORK/ie/ie.card" "$WORK/genuine.card"
 mkdir "$WORK/forger"
@@ -152,7 +171,7 @@ rotated forged to="$WORK/forged.card" number=9007199254740991
 mv "$WORK/forged.card" "$WORK/forged/forged.card"
 expect 0 "de takes in a card of ie that somebody else has made" r de peer add "$WORK/forged/forged.card"
 equal "ie stays accepted" accepted "$(r de peer show ie --json | jq -r .state)"
-equal "with its card" 2 "$(card_number de ie)"
+equal "with its card" 4 "$(card_number de ie)"
 equal "the other one waits" 9007199254740991 "$(r de peer show ie --json | jq -r '.waiting_cards[0].number')"
 within 5 "status has it" holds de '[.problems[] | .code] | any(. == "card-not-accepted")' status
 new=$(send ie de "$WORK/many-ie-de/2.txt")
@@ -161,9 +180,9 @@ expect 0 "and opens, as before" r de package open "$new" --purpose prosecution -
 expect 6 "words of no card are refused" r de peer accept ie --fingerprint lantern-orbit-maple-seven-copper-tide
 
 echo "---- two cards of one number"
-rotated ie to="$WORK/twin.card" number=2 name=Twin
-expect 6 "de is shown a second card number 2 by the same card key" r de peer add "$WORK/twin.card"
-says 'two cards of number 2' "it says so"
+rotated ie to="$WORK/twin.card" number=4 name=Twin
+expect 6 "de is shown a second card number 4 by the same card key" r de peer add "$WORK/twin.card"
+says 'two cards of number 4' "it says so"
 equal "ie is paused" paused "$(r de peer show ie --json | jq -r .state)"
 equal "both cards are kept" true "$(r de peer show ie --json | jq -r '[.waiting_cards[] | .conflicts] | any')"
 within 5 "status has it" holds de '[.problems[] | .code] | any(. == "card-conflict")' status
