@@ -106,6 +106,9 @@ pub const LEDGER_ROWS_MAX: u32 = 1_024;
 pub const LIST_ITEMS_MAX: u32 = 1_000;
 /// Newer cards of one peer that are adopted within a day: each takes a leaf of the log for ever.
 pub const CARDS_A_DAY_MAX: usize = 8;
+/// How far above the card in use the number of a newer one may be, if nobody has compared its words: a number that leaves none
+/// above it would be the last.
+pub const CARD_STEP_MAX: u64 = 1_000;
 /// Cards of one peer that are kept though nobody has accepted them.
 pub const CARDS_WAITING_MAX: usize = 4;
 /// Offers of one peer that are rejected with a signed statement in a row; after that, one a second.

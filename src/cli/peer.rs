@@ -73,13 +73,13 @@ pub(crate) enum PeerCommand {
     /// Trust a peer whose six words were compared by telephone
     #[command(after_help = ACCEPT_EXAMPLES)]
     Accept(AcceptArgs),
-    /// Let no connection with a peer come up until it is resumed; nothing is lost
+    /// Let no connection with a peer come up until it is resumed; what is on its way waits, nothing new can be sent
     #[command(after_help = PAUSE_EXAMPLES)]
     Pause(DecideArgs),
     /// Let connections with a paused peer come up again
     #[command(after_help = RESUME_EXAMPLES)]
     Resume(DecideArgs),
-    /// Break with a peer for good: nothing is sent to it or taken from it any more
+    /// Break with a peer for good: nothing is sent to it or taken from it any more. Where you are not sure: pause
     #[command(after_help = REVOKE_EXAMPLES)]
     Revoke(DecideArgs),
     /// Forget a peer of which nothing is held or on its way; its receipts stay verifiable

@@ -15,12 +15,14 @@ use crate::daemon::statements::{commit_failure, unsigned};
 use crate::identity::card::Card;
 use crate::identity::statement::Note;
 use crate::identity::words;
-use crate::receipt::{Kind, Party};
+use crate::receipt::Kind;
 use crate::store::{CardRow, FORKS, Op, PeerRow, PeerState, StoreFault};
 use crate::transfer::Fault;
 
 /// Just after every key that begins with [`FORKS`].
 const FORKS_BELOW: &str = "fork0";
+/// Proofs of two cards of one number that are kept of one peer.
+const CONFLICTS_MAX: usize = 2;
 /// Forks that `status` names.
 const FORKS_SHOWN: u32 = 16;
 /// A day, in milliseconds.
@@ -68,13 +70,14 @@ impl Came {
 pub(crate) enum Place {
     /// It is known: in use, or adopted before.
     Known,
-    /// It follows the card in use, and the same card key has signed it.
+    /// It follows the card in use of an accepted peer, by no more than [`limits::CARD_STEP_MAX`], and the same card key has
+    /// signed it.
     Newer,
     /// The same card key has signed two cards of one number: a proof of its theft, or of a grave fault.
     Conflict,
     /// An older number than the one in use, by the same card key.
     Older,
-    /// Another card key: nobody knows yet whose.
+    /// Another card key, a peer that is not accepted now, or a number far above: only its words say whose it is.
     Other,
 }
 
@@ -97,11 +100,17 @@ impl Known {
         if came.card.keys.card != self.card.keys.card {
             Place::Other
         } else if came.card.number > self.row.number {
-            Place::Newer
+            let step = came.card.number.saturating_sub(self.row.number);
+            let is_in_use = self.row.state == PeerState::Accepted;
+            if is_in_use && step <= limits::CARD_STEP_MAX {
+                Place::Newer
+            } else {
+                Place::Other
+            }
         } else if self
             .cards
             .iter()
-            .any(|card| card.number == came.card.number)
+            .any(|card| card.number == came.card.number && card.keys.card == came.card.keys.card)
         {
             Place::Conflict
         } else {
@@ -148,7 +157,10 @@ impl Daemon {
             peer = %known.row.id, number = came.card.number,
             "its card key has signed two cards of one number: it may be stolen; the peer is paused, both cards are kept"
         );
-        let mut ops = vec![came.row(now, false)];
+        let mut ops = Vec::new();
+        if known.conflicts().count() < CONFLICTS_MAX {
+            ops.push(came.row(now, false));
+        }
         if known.row.state == PeerState::Accepted {
             ops.push(Op::PeerState {
                 id: known.row.id.clone(),
@@ -166,7 +178,8 @@ impl Daemon {
             .map_or(&[][..], |known| &known.waiting)
             .iter()
             .collect();
-        rows.retain(|row| row.digest != came.digest());
+        let proofs: Vec<_> = known.into_iter().flat_map(Known::conflicts).collect();
+        rows.retain(|row| row.digest != came.digest() && !proofs.contains(row));
         rows.sort_by_key(|row| row.came);
         let most = limits::CARDS_WAITING_MAX.saturating_sub(1);
         let over = rows.len().saturating_sub(most);
@@ -188,12 +201,24 @@ impl Daemon {
         came: &Came,
         crl: Option<(u64, Vec<u8>)>,
     ) -> Result<(), ApiFailure> {
+        let _one_at_a_time = self.peers.lock().await;
         let Some(known) = self.roster.by_id(&came.card.id) else {
             self.check_alias(&came.card)?;
-            return self.commit_peer(self.new_peer(came, crl)).await;
+            let is_adopted = self.check_number(came).await?;
+            let ops = self.new_peer(came, crl, is_adopted);
+            return self.commit_peer(ops).await;
         };
         let mut row = known.row.clone();
         let mut ops = match known.place(came) {
+            Place::Known if known.card != came.card => {
+                let message = format!(
+                    "card number {} was in use before number {}",
+                    came.card.number, known.row.number
+                );
+                return Err(ApiFailure::trust("older-card", message).next(
+                    "ask the peer for a card with a higher number, if it is to be in use again",
+                ));
+            }
             Place::Known => Vec::new(),
             Place::Conflict => {
                 self.commit_peer(self.conflicting(&known, came)).await?;
@@ -201,6 +226,7 @@ impl Daemon {
             }
             Place::Older => return Err(older(&known, came.card.number)),
             Place::Newer | Place::Other if known.row.state == PeerState::Added => {
+                self.check_number(came).await?;
                 self.exchanged(&known, came)
             }
             Place::Newer => {
@@ -234,7 +260,7 @@ impl Daemon {
         ops
     }
 
-    fn new_peer(&self, came: &Came, crl: Option<(u64, Vec<u8>)>) -> Vec<Op> {
+    fn new_peer(&self, came: &Came, crl: Option<(u64, Vec<u8>)>, is_adopted: bool) -> Vec<Op> {
         let row = PeerRow {
             id: came.card.id.clone(),
             alias: came.card.alias.clone(),
@@ -251,15 +277,32 @@ impl Daemon {
             fault: None,
         };
         // A card of a former peer that was adopted then stays so: it judges what was signed under it.
-        let named = Party::of(came.card.number, &came.card.keys.receipts);
-        let keys = self.roster.keys(&came.card.id);
-        let mut ops = if keys.is_some_and(|keys| keys.find(&named).is_some()) {
+        let mut ops = if is_adopted {
             Vec::new()
         } else {
             self.waiting(None, came)
         };
         ops.insert(0, Op::PeerPut(Box::new(row)));
         ops
+    }
+
+    /// Whether this very card was adopted before. Of an authority of which cards were, any other has a higher number than each
+    /// of them: a receipt names a card by its number.
+    async fn check_number(&self, came: &Came) -> Result<bool, ApiFailure> {
+        let rows = self.station.ledger.cards_of(&came.card.id).await;
+        let rows = rows.map_err(|e| stored(&e))?;
+        let mut adopted = rows.iter().filter(|row| row.adopted.is_some());
+        let highest = adopted.clone().map(|row| row.number).max().unwrap_or(0);
+        let is_adopted = adopted.any(|row| row.digest == came.digest());
+        if is_adopted || came.card.number > highest {
+            return Ok(is_adopted);
+        }
+        let message = format!(
+            "card number {} is not above number {highest}, which was in use here",
+            came.card.number
+        );
+        Err(ApiFailure::trust("older-card", message)
+            .next("ask the peer for a card with a higher number"))
     }
 
     fn check_alias(&self, card: &Card) -> Result<(), ApiFailure> {
@@ -282,15 +325,19 @@ impl Daemon {
         known: &Known,
         fingerprint: &str,
     ) -> Result<(), ApiFailure> {
+        let _one_at_a_time = self.peers.lock().await;
+        let now_known = self.roster.by_id(&known.row.id);
+        let known = now_known.as_deref().unwrap_or(known);
         if known.row.state == PeerState::Revoked {
             let message = format!("{} is revoked, for good", known.row.id);
             return Err(ApiFailure::usage("peer-state", message)
-                .next("once nothing of it is held: rogatory peer remove, then add its card anew"));
+                .next("once nothing of it is held here: rogatory peer remove, then add a card of it with a higher number"));
         }
         let came = known.compared(fingerprint)?;
         if !known.would_adopt(fingerprint)? {
             return Ok(());
         }
+        self.check_number(&came).await?;
         let now = self.station.clock();
         let row = PeerRow {
             state: PeerState::Accepted,
@@ -302,6 +349,7 @@ impl Daemon {
         let row = Op::PeerPut(Box::new(row));
         self.commit_peer(vec![row, came.row(now, true), stated])
             .await?;
+        tracing::info!(peer = %known.row.id, number = came.card.number, "a card was accepted by its words");
         self.ring(&known.row.id);
         Ok(())
     }
@@ -350,7 +398,7 @@ fn conflict(known: &Known, number: u64) -> ApiFailure {
         known.row.id
     );
     ApiFailure::trust("card-conflict", message).next(format!(
-        "ask the peer by telephone, on a number you know; then: rogatory peer resume {0}, or revoke {0}",
+        "ask the peer by telephone, on a number you know; then: rogatory peer resume {0} --justification TEXT, or: rogatory peer revoke {0} --justification TEXT",
         known.row.alias
     ))
 }
@@ -402,7 +450,7 @@ impl Daemon {
                     "error",
                     "card-conflict",
                     format!(
-                        "its card key has signed two cards of number {}: it may be stolen; ask it by telephone, then: rogatory peer resume {alias}, or: rogatory peer revoke {alias}",
+                        "its card key has signed two cards of number {}: it may be stolen; ask it by telephone, then: rogatory peer resume {alias} --justification TEXT, or: rogatory peer revoke {alias} --justification TEXT",
                         card.number
                     ),
                 );
@@ -412,10 +460,15 @@ impl Daemon {
                 say(
                     "warning",
                     "peer-paused",
-                    format!("paused: no connection comes up; rogatory peer resume {alias} ends it"),
+                    format!(
+                        "paused: no connection comes up until: rogatory peer resume {alias} --justification TEXT"
+                    ),
                 );
             }
-            if known.row.state != PeerState::Added && !has_conflict && !known.waiting.is_empty() {
+            if !matches!(known.row.state, PeerState::Added | PeerState::Revoked)
+                && !has_conflict
+                && !known.waiting.is_empty()
+            {
                 say(
                     "warning",
                     "card-not-accepted",

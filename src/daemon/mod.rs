@@ -135,6 +135,8 @@ pub(crate) struct Daemon {
     pub(crate) timekeeping: tokio::sync::Mutex<timekeeping::Kept>,
     /// One statement about what was handed over at a time, so that their chain does not fork.
     pub(crate) access: tokio::sync::Mutex<()>,
+    /// One change of what is decided about peers at a time, from reading to committing.
+    pub(crate) peers: tokio::sync::Mutex<()>,
     /// What follows from passing on.
     pub(crate) onward: following::Following,
     /// One decision of a second person at a time.
@@ -205,6 +207,8 @@ impl Daemon {
 
     /// Reads the peers again: whom to trust, whom to serve with a courier; connections of others are cut.
     pub(crate) async fn reload_peers(self: &Arc<Self>) -> Result<(), StoreFault> {
+        // What was read last is what holds.
+        let _one_at_a_time = self.roster.reloading.lock().await;
         let trust = self
             .roster
             .reload(&self.station.ledger, &self.config.classic)

@@ -33,6 +33,7 @@ pub(crate) async fn run(daemon: Arc<Daemon>, mut news: mpsc::Receiver<News>) {
 }
 
 async fn adopt(daemon: &Arc<Daemon>, paper: &News) -> Result<u64, Fault> {
+    let _one_at_a_time = daemon.peers.lock().await;
     let known = daemon
         .roster
         .by_id(&paper.peer)

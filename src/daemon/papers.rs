@@ -96,8 +96,15 @@ impl Papers {
 
     pub(crate) fn replace(&self, shown: Shown) {
         let mut now = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        // The card stays until the next start: receipts name it, and the log has announced it.
+        let (card, card_number) = (std::mem::take(&mut now.card), now.card_number);
         let cards = std::mem::take(&mut now.cards);
-        *now = Shown { cards, ..shown };
+        *now = Shown {
+            card,
+            cards,
+            card_number,
+            ..shown
+        };
     }
 
     /// What a session with this peer needs of both sides' papers.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::api::server::ApiFailure;
-use crate::base::{AuthorityId, Timestamp};
+use crate::base::Timestamp;
 use crate::daemon::Daemon;
 use crate::daemon::roster::Known;
 use crate::daemon::routes::stored;
@@ -25,6 +25,9 @@ impl Daemon {
         justification: &str,
     ) -> Result<(), ApiFailure> {
         check_justification(justification)?;
+        let _one_at_a_time = self.peers.lock().await;
+        let now_known = self.roster.by_id(&known.row.id);
+        let known = now_known.as_deref().unwrap_or(known);
         let (id, now) = (known.row.id.clone(), self.station.clock());
         let state = decision.state();
         if !decision.may_follow(known.row.state) {
@@ -36,7 +39,7 @@ impl Daemon {
             return Err(ApiFailure::usage("peer-state", message).next("rogatory peer list"));
         }
         if decision == Decision::Remove {
-            self.check_nothing_left(&id).await?;
+            self.check_nothing_left(known).await?;
         }
         let kept = Decided {
             state: decision.done().to_owned(),
@@ -63,14 +66,12 @@ impl Daemon {
         Ok(())
     }
 
-    /// Nothing of this peer is on its way, and nothing of it is held: whoever removes it loses no duty with it.
-    async fn check_nothing_left(&self, id: &AuthorityId) -> Result<(), ApiFailure> {
-        let left = self
-            .station
-            .ledger
-            .unsettled(id)
-            .await
-            .map_err(|e| stored(&e))?;
+    /// Nothing of this peer is on its way, and nothing of it is held, here or there: whoever removes it loses no duty with it.
+    /// From a peer that was broken with, nothing comes any more: of it, only what is held here counts.
+    async fn check_nothing_left(&self, known: &Known) -> Result<(), ApiFailure> {
+        let (id, is_revoked) = (&known.row.id, known.row.state == PeerState::Revoked);
+        let left = self.station.ledger.unsettled(id, is_revoked).await;
+        let left = left.map_err(|e| stored(&e))?;
         if left == 0 {
             return Ok(());
         }

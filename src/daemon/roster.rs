@@ -17,7 +17,7 @@ use crate::identity::trust::PeerSide;
 use crate::identity::trust::Trust;
 use crate::identity::trust::TrustedPeer;
 use crate::identity::words;
-use crate::net::session::{CLOSE_GOING, Session};
+use crate::net::session::Session;
 use crate::net::watch::LogKeys;
 use crate::receipt::PartyKeys;
 use crate::store::CardRow;
@@ -52,17 +52,16 @@ struct Live {
 }
 
 impl Live {
-    /// Ends the connections with peers whose keys are others than before: they were made by the old ones.
+    /// Ends the connections with peers of which another card is in use than before: they go by that one's keys.
     fn end_changed(&self, before: &HashMap<AuthorityId, Arc<Known>>) {
         for (id, sessions) in &self.sessions {
             let cards = (before.get(id), self.known.get(id));
             let (Some(before), Some(now)) = (cards.0, cards.1) else {
                 continue;
             };
-            let (before, now) = (&before.card, &now.card);
-            if (&before.keys, &before.tls_cas) != (&now.keys, &now.tls_cas) {
+            if (&before.card, &before.keys) != (&now.card, &now.keys) {
                 for session in sessions {
-                    session.link().close(CLOSE_GOING, "card-changed");
+                    session.end_soon("card-changed");
                 }
             }
         }
@@ -74,6 +73,8 @@ impl Live {
 pub(crate) struct Roster {
     own: AuthorityId,
     live: RwLock<Live>,
+    /// One reading of the peers at a time.
+    pub(crate) reloading: tokio::sync::Mutex<()>,
 }
 
 impl Roster {
@@ -81,6 +82,7 @@ impl Roster {
         Self {
             own,
             live: RwLock::default(),
+            reloading: tokio::sync::Mutex::default(),
         }
     }
 

@@ -438,12 +438,19 @@ pub(crate) fn accepted(found: Option<Arc<Known>>, name: &str) -> Result<Arc<Know
     }
     let (id, state) = (&peer.row.id, peer.row.state.as_str());
     let message = format!("{id} is {state}, not accepted");
-    Err(
-        ApiFailure::trust("peer-not-accepted", message).next(format!(
-            "compare the six words, then: rogatory peer accept {}",
-            peer.row.alias
-        )),
-    )
+    Err(ApiFailure::trust("peer-not-accepted", message).next(unblock(&peer)))
+}
+
+/// What lets a peer be reached that is not accepted now.
+pub(crate) fn unblock(peer: &Known) -> String {
+    let alias = &peer.row.alias;
+    match peer.row.state {
+        PeerState::Paused => format!("rogatory peer resume {alias} --justification TEXT"),
+        PeerState::Revoked => "nothing: this authority has broken with it".to_owned(),
+        PeerState::Added | PeerState::Accepted => {
+            format!("compare the six words, then: rogatory peer accept {alias}")
+        }
+    }
 }
 
 pub(crate) fn disk_failure(fault: &DiskFault) -> ApiFailure {

@@ -219,6 +219,7 @@ async fn assemble(config: Config, given: Given) -> Result<(Arc<Daemon>, Ends), S
         timekeeping: tokio::sync::Mutex::new(kept),
         retention: crate::daemon::retention::Retention::default(),
         access: tokio::sync::Mutex::default(),
+        peers: tokio::sync::Mutex::default(),
         onward: following::Following::default(),
         approvals: tokio::sync::Mutex::default(),
         configured: std::sync::Mutex::new(description),

@@ -16,7 +16,7 @@ use crate::store::{CommitFault, Ledger, Op, WitnessedRow};
 use crate::transfer::Fault;
 
 /// Sessions with one peer that are remembered. A receipt that was signed on one of them may come on a later one.
-const SESSIONS_MAX: usize = 64;
+const SESSIONS_MAX: usize = 256;
 /// Heads of the own log that were found to be right, so that they are not computed again for each package.
 const HEADS_MAX: usize = 16;
 
@@ -25,6 +25,7 @@ const HEADS_MAX: usize = 16;
 pub(crate) struct Remembered {
     sessions: Mutex<HashMap<AuthorityId, VecDeque<Digest>>>,
     heads: Mutex<VecDeque<(u64, Digest)>>,
+    turn: tokio::sync::Mutex<()>,
 }
 
 fn key(peer: &AuthorityId) -> String {
@@ -52,6 +53,8 @@ impl Remembered {
 
     /// Remembers a session, also for after the next start.
     pub(crate) async fn remember(&self, ledger: &Ledger, peer: &AuthorityId, session: Digest) {
+        // One after the other: of two connections that come up at once, both are kept.
+        let _one_at_a_time = self.turn.lock().await;
         let mut known = self.of(ledger, peer).await;
         known.push_back(session);
         while known.len() > SESSIONS_MAX {

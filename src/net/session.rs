@@ -43,7 +43,7 @@ use crate::wire::{Frame, Hello};
 pub const VERSION: u64 = 1;
 /// How long the other side may take to say hello.
 const HELLO_WAIT: Duration = Duration::from_secs(10);
-/// How long a connection is kept that ends because of the clocks.
+/// How long a connection is kept that ends because of the clocks, or of a new card: what was said last has to arrive.
 const HELLO_GRACE: Duration = Duration::from_millis(200);
 /// What a machine without a timer waits for at most, in milliseconds.
 const WAIT_MS_MAX: u64 = 60 * 60 * 1_000;
@@ -290,6 +290,16 @@ impl Session {
     pub(crate) fn settle_ours(&self, number: u64) {
         let settle = |it: &mut Unsettled| it.ours = it.ours.filter(|card| *card > number);
         self.unsettled.send_modify(settle);
+    }
+
+    /// Ends the connection once what is being answered on it has arrived; no exchange begins on it any more.
+    pub(crate) fn end_soon(&self, why: &'static str) {
+        self.unsettled.send_modify(|it| it.theirs = Some(u64::MAX));
+        let link = self.link.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(HELLO_GRACE).await;
+            link.close(CLOSE_GOING, why);
+        });
     }
 
     /// Waits until both sides know by which keys the other signs: a card with other keys ends the connection, and the next

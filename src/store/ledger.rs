@@ -392,11 +392,17 @@ impl Ledger {
             .await
     }
 
-    /// How many packages from or to a peer bind somebody: on their way, held here, or held there.
-    pub async fn unsettled(&self, id: &AuthorityId) -> Result<u64, StoreFault> {
+    /// How many packages from or to a peer bind somebody: on their way, held here, or held there; or only those from it that are
+    /// held `here`, or come to be.
+    pub async fn unsettled(&self, id: &AuthorityId, here: bool) -> Result<u64, StoreFault> {
         let id = id.clone();
+        let query = if here {
+            sql::UNSETTLED_HERE
+        } else {
+            sql::UNSETTLED
+        };
         let count = |row: &rusqlite::Row<'_>| row.get(0);
-        let counted = self.read(move |db| reader::row(db, sql::UNSETTLED, [id.as_str()], count));
+        let counted = self.read(move |db| reader::row(db, query, [id.as_str()], count));
         Ok(counted.await?.unwrap_or(0))
     }
 

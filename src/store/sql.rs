@@ -380,10 +380,12 @@ pub(crate) const OUTBOX_PEERS: &str = "
         OR direction = 'in' AND phase = 'destruction-signed'
         OR direction = 'in' AND phase IN ('held', 'destroyed') AND next_try IS NOT NULL
     GROUP BY peer ORDER BY peer";
-/// Packages from or to a peer that bind somebody: on their way, held here, or held there.
-pub(crate) const UNSETTLED: &str = "
-    SELECT COUNT(*) FROM exchange WHERE peer = $1
-    AND phase NOT IN ('destroyed', 'rejected', 'refused', 'failed', 'expired', 'withdrawn', 'lapsed')";
+/// Packages from or to a peer that bind somebody; and those from it that are held here, or come to be.
+pub(crate) const UNSETTLED: &str = "SELECT COUNT(*) FROM exchange WHERE peer = $1 AND phase NOT IN
+    ('destroyed', 'rejected', 'refused', 'failed', 'expired', 'withdrawn', 'lapsed')";
+pub(crate) const UNSETTLED_HERE: &str =
+    "SELECT COUNT(*) FROM exchange WHERE peer = $1 AND direction = 'in'
+    AND phase IN ('receiving', 'consigned', 'handover-signed', 'held')";
 /// What a peer has brought and nobody has opened: packages and bytes; not what cannot be opened any more.
 pub(crate) const UNOPENED: &str = "
     SELECT COUNT(*), COALESCE(SUM(e.len), 0) FROM exchange e
@@ -476,7 +478,6 @@ pub(crate) const PEER: &str = peers!("WHERE id = $1");
 pub(crate) const PEERS_CHECK: &str = peers!(", sum", "ORDER BY alias");
 pub(crate) const PEERS: &str = peers!("ORDER BY alias");
 pub(crate) const PEER_DROP: &str = "DELETE FROM peer WHERE id = $1";
-
 pub(crate) const CARD_PUT: &str = "
     INSERT INTO card (authority, digest, number, note, came, adopted, sum) VALUES ($1, $2, $3, $4, $5, $6, $7)
     ON CONFLICT (authority, digest) DO UPDATE SET came = excluded.came, adopted = excluded.adopted,
@@ -486,8 +487,7 @@ pub(crate) const CARD_DROP: &str =
 /// All cards, each authority's oldest first.
 pub(crate) const CARDS: &str = "
     SELECT authority, digest, number, note, came, adopted, sum FROM card ORDER BY authority, number, came, digest";
-pub(crate) const CARDS_OF: &str = "SELECT authority, digest, number, note, came, adopted
-    FROM card WHERE authority = $1 ORDER BY number, came, digest";
+pub(crate) const CARDS_OF: &str = "SELECT authority, digest, number, note, came, adopted FROM card WHERE authority = $1 ORDER BY number, came, digest";
 pub(crate) const META_PUT: &str = "
     INSERT INTO meta (key, value, sum) VALUES ($1, $2, $3)
     ON CONFLICT (key) DO UPDATE SET value = excluded.value, sum = excluded.sum";

@@ -163,6 +163,21 @@ done
 equal "cards under which they were sent" "2 3 4" "$(for id in $between; do cards de "$id" | sed -n 's/^dispatch \([0-9]*\) .*/\1/p'; done | sort -u | xargs)"
 equal "cards of ie that de has adopted" 4 "$(count de card-adopted)"
 
+echo "---- a new card, the same keys"
+stop ie
+waits=$(sed -n 3p "$WORK/held.ie")
+expect 0 "de destroys a package while ie is away, under its card 4" r de package purge "$waits" --justification 'no longer needed' --yes
+rotated ie keep name="Another name"
+start ie
+wait_serving ie
+within 60 "de has adopted card 5 of ie" knows de ie 5
+wait_state ie "$waits" destroyed
+equal "the destruction names card 4, and is signed by both" "destroyed 4 1" "$(cards ie "$waits" | grep '^destroyed ' | sort -u)"
+new=$(send ie de "$WORK/many-ie-de/7.txt")
+wait_state de "$new" held
+back=$(send de ie "$WORK/many-de-ie/1.txt")
+wait_state ie "$back" held
+
 echo "---- cards that nobody has accepted"
 cp "$WORK/ie/ie.card" "$WORK/genuine.card"
 mkdir "$WORK/forger"
@@ -171,7 +186,7 @@ rotated forged to="$WORK/forged.card" number=9007199254740991
 mv "$WORK/forged.card" "$WORK/forged/forged.card"
 expect 0 "de takes in a card of ie that somebody else has made" r de peer add "$WORK/forged/forged.card"
 equal "ie stays accepted" accepted "$(r de peer show ie --json | jq -r .state)"
-equal "with its card" 4 "$(card_number de ie)"
+equal "with its card" 5 "$(card_number de ie)"
 equal "the other one waits" 9007199254740991 "$(r de peer show ie --json | jq -r '.waiting_cards[0].number')"
 within 5 "status has it" holds de '[.problems[] | .code] | any(. == "card-not-accepted")' status
 new=$(send ie de "$WORK/many-ie-de/2.txt")
@@ -180,9 +195,9 @@ expect 0 "and opens, as before" r de package open "$new" --purpose prosecution -
 expect 6 "words of no card are refused" r de peer accept ie --fingerprint lantern-orbit-maple-seven-copper-tide
 
 echo "---- two cards of one number"
-rotated ie to="$WORK/twin.card" number=4 name=Twin
-expect 6 "de is shown a second card number 4 by the same card key" r de peer add "$WORK/twin.card"
-says 'two cards of number 4' "it says so"
+rotated ie to="$WORK/twin.card" number=5 name=Twin
+expect 6 "de is shown a second card number 5 by the same card key" r de peer add "$WORK/twin.card"
+says 'two cards of number 5' "it says so"
 equal "ie is paused" paused "$(r de peer show ie --json | jq -r .state)"
 equal "both cards are kept" true "$(r de peer show ie --json | jq -r '[.waiting_cards[] | .conflicts] | any')"
 within 5 "status has it" holds de '[.problems[] | .code] | any(. == "card-conflict")' status
@@ -205,6 +220,13 @@ expect 6 "no connection" r de peer ping ie
 expect 2 "for good" r de peer resume ie --justification 'changed my mind'
 expect 0 "what is held still opens" r de package open "$way" --purpose prosecution --justification 'after the break' --out "$WORK/opened.after"
 expect 0 "and is destroyed" r de package purge "$way" --justification 'after the break' --yes
+expect 2 "it is not removed while something of it is held" r de peer remove ie --justification 'for good'
+gone=0
+for id in $(r de package list --json | jq -r '.[] | select(.direction == "in" and .state == "held") | .id'); do
+    r de package purge "$id" --justification 'clearing' --yes >"$WORK/out" 2>"$WORK/err" || fail "de cannot destroy $id: $(cat "$WORK/err")"
+    gone=$((gone + 1))
+done
+ok "de destroys $gone packages"
 equal "each decision is stated" $((before + 3)) "$(count de order)"
 expect 0 "fr pauses ie" r fr peer pause ie --justification 'before it goes'
 gone=0
@@ -222,6 +244,13 @@ if [ -n "$id" ]; then
     expect 0 "what it has signed still verifies" r fr package verify "$id"
     verified fr "$id"
 fi
+expect 0 "de removes ie, of which nothing is held here any more" r de peer remove ie --justification 'to begin anew'
+expect 6 "a forged card with a low number is not taken in for a former peer" r de peer add "$WORK/twin.card"
+expect 0 "its own card is" r de peer add "$WORK/ie/ie.card"
+expect 0 "de accepts it" r de peer accept ie --fingerprint "$(fingerprint ie)"
+new=$(send ie de "$WORK/many-ie-de/8.txt")
+wait_state de "$new" held
+wait_state ie "$waits" destroyed
 for name in ie de fr; do
     stop "$name"
     expect 0 "fsck of $name" r "$name" fsck

@@ -19,6 +19,7 @@ use crate::daemon::peers::Decision;
 use crate::daemon::roster::Known;
 use crate::daemon::routes::doors::{Doors, OPERATION};
 use crate::daemon::routes::{Answer, Shared};
+use crate::daemon::seals::unblock;
 use crate::daemon::views;
 use crate::identity::card::Card;
 use crate::identity::statement::Note;
@@ -166,8 +167,7 @@ pub(super) async fn ping(State(daemon): Shared, Path(name): Path<String>) -> Ans
             known.row.id,
             known.row.state.as_str()
         );
-        return Err(ApiFailure::trust("peer-not-accepted", message)
-            .next(format!("rogatory peer accept {}", known.row.alias)));
+        return Err(ApiFailure::trust("peer-not-accepted", message).next(unblock(&known)));
     }
     let before = daemon.station.micros();
     let session = daemon.dial(&known.row.id).await.map_err(|problem| {

@@ -15,6 +15,8 @@ use crate::daemon::routes::{Answer, Part, Shared, stored};
 use crate::daemon::statements::commit_failure;
 use crate::daemon::views;
 use crate::identity::card::Card;
+use crate::identity::keys::PublicKey;
+use crate::store::PeerState;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -97,26 +99,33 @@ pub(super) async fn checkpoint(State(daemon): Shared) -> Answer<serde_json::Valu
 }
 
 pub(super) async fn keys(State(daemon): Shared) -> Answer<Vec<AnchorView>> {
-    let mut anchors = anchors(&daemon.card, "own");
+    let own = daemon.station.own.keys.public().all().into_iter();
+    let mut anchors = anchors(&daemon.card, own, "own");
     for known in daemon.roster.all() {
-        anchors.extend(self::anchors(&known.card, known.row.state.as_str()));
+        // A peer that was accepted once has signed what is to be verified.
+        let state = match known.row.state {
+            PeerState::Added => "added",
+            PeerState::Accepted | PeerState::Paused | PeerState::Revoked => "accepted",
+        };
+        let receipts = known.keys.all().into_iter();
+        anchors.extend(self::anchors(&known.card, receipts, state));
     }
     Ok(Json(anchors))
 }
 
-fn anchors(card: &Card, state: &str) -> Vec<AnchorView> {
-    let keys = [
-        &card.keys.card,
-        &card.keys.log,
-        &card.keys.receipts,
-        &card.keys.witness,
-    ];
-    let view = |key: &&crate::identity::keys::PublicKey| AnchorView {
+/// The keys of the card in use, and the receipts keys of all cards.
+fn anchors<'a>(
+    card: &'a Card,
+    receipts: impl Iterator<Item = &'a PublicKey>,
+    state: &str,
+) -> Vec<AnchorView> {
+    let view = |key: &PublicKey| AnchorView {
         id: card.id.clone(),
         role: key.name().role().as_str().to_owned(),
         vkey: key.to_vkey(),
         pem: key.to_spki_pem(),
         state: state.to_owned(),
     };
-    keys.iter().map(view).collect()
+    let keys = [&card.keys.card, &card.keys.log, &card.keys.witness];
+    keys.into_iter().chain(receipts).map(view).collect()
 }
