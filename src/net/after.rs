@@ -104,9 +104,6 @@ async fn hear(session: &Session, said: Said) -> Result<Heard, Attempt> {
         return Ok(Err(unknown()));
     };
     let held = notes(session, &exchange).await?;
-    if let Err(fault) = countersign::check(session, &note).await? {
-        return Ok(Err(fault));
-    }
     let came = note.bytes().to_vec();
     let after = match after::judge(&station.own, &session.other(), &held, note) {
         Ok(after) => after,
@@ -133,7 +130,12 @@ async fn hear(session: &Session, said: Said) -> Result<Heard, Attempt> {
             }
             (note, kind)
         }
-        After::Destroyed(both) => (both, Kind::Destroyed),
+        After::Destroyed(both) => {
+            if let Err(fault) = countersign::check(session, &both).await? {
+                return Ok(Err(fault));
+            }
+            (both, Kind::Destroyed)
+        }
     };
     let (direction, phases) = may_be_said(kind);
     if exchange.direction != direction || !phases.contains(&exchange.phase) {
@@ -332,7 +334,6 @@ fn crosses(exchange: &Exchange, came: &Note) -> bool {
 pub(crate) async fn tell(session: &Session, exchange: &Exchange) -> Result<Outcome, Attempt> {
     // A committed destruction can be read before its key is overwritten and its journal has it: not told before both are.
     session.station.ledger.settled().await?;
-    session.settled().await;
     for (kind, note) in to_tell(session, exchange).await? {
         let answer = ask(session, kind, &note).await?;
         if let Some(outcome) = answered(session, exchange, (kind, answer)).await? {

@@ -1,6 +1,6 @@
-//! What is looked at before this authority adds its signature to a receipt of the other side: that the receipt says nothing of
-//! our log that is not so, and names a session that we had with it. The terms, the package and the chain are the machines'
-//! business.
+//! A countersignature is kept and leaves only if what it stands under is so: the receipt says nothing of our log that is not
+//! true, contradicts nothing that its issuer has shown of its own, names a session that we had with it, and no day to come. The
+//! terms, the package and the chain are the machines' business.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
@@ -12,7 +12,7 @@ use crate::net::outbound::Attempt;
 use crate::net::session::Session;
 use crate::net::station::Station;
 use crate::receipt::{self, Head, Kind, Receipt};
-use crate::store::{CommitFault, Ledger, Op, WitnessedRow};
+use crate::store::{CommitFault, Ledger, Op, StoreFault};
 use crate::transfer::Fault;
 
 /// Sessions with one peer that are remembered. A receipt that was signed on one of them may come on a later one.
@@ -20,11 +20,13 @@ const SESSIONS_MAX: usize = 256;
 /// Heads of the own log that were found to be right, so that they are not computed again for each package.
 const HEADS_MAX: usize = 16;
 
-/// What is remembered for that.
+/// Sessions and heads that were seen to be so.
 #[derive(Debug, Default)]
 pub(crate) struct Remembered {
     sessions: Mutex<HashMap<AuthorityId, VecDeque<Digest>>>,
     heads: Mutex<VecDeque<(u64, Digest)>>,
+    /// The newest head of each log that is cosigned here, as the ledger has it; `None` before the first.
+    shown: Mutex<HashMap<AuthorityId, Option<(u64, Digest)>>>,
     turn: tokio::sync::Mutex<()>,
 }
 
@@ -75,6 +77,30 @@ impl Remembered {
         }
     }
 
+    /// A head of this authority's log, size and root, was cosigned here.
+    pub(crate) fn shows(&self, of: &AuthorityId, head: (u64, Digest)) {
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let newest = shown.entry(of.clone()).or_default();
+        if newest.is_none_or(|newest| newest.0 <= head.0) {
+            *newest = Some(head);
+        }
+    }
+
+    /// Size and root of the newest head of this authority's log that was cosigned here; read from the ledger once.
+    async fn shown(
+        &self,
+        ledger: &Ledger,
+        of: &AuthorityId,
+    ) -> Result<Option<(u64, Digest)>, StoreFault> {
+        let lock = || self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(newest) = lock().get(of) {
+            return Ok(*newest);
+        }
+        let row = ledger.witnessed(of).await?;
+        let newest = row.map(|row| (row.size, row.root));
+        Ok(*lock().entry(of.clone()).or_insert(newest))
+    }
+
     /// Whether the own log had this head.
     async fn is_ours(&self, station: &Station, head: &Head) -> Result<bool, Attempt> {
         let own = station.own_head();
@@ -96,28 +122,34 @@ impl Remembered {
     }
 }
 
-/// What a receipt of the other side says of logs: of ours, only what is so, and of its own, nothing else than it has shown.
+/// Checks the heads that a receipt of the other side names: of our log, those that it had; of its own, no other than it has
+/// shown.
 ///
 /// # Errors
-/// What the other side did wrong; the outer one is of our own store.
+/// The inner one is the other side's fault; the outer one is of our own store.
 pub(crate) async fn heads(
     session: &Session,
     receipt: &Receipt,
 ) -> Result<Result<(), Fault>, Attempt> {
     let (station, kind) = (&session.station, receipt.kind);
     let own = format!("{}/log", station.own.id);
-    let shown = station.ledger.witnessed(session.peer_id()).await;
-    let shown = shown.map_err(|e| store_fault(&e))?;
     for head in &receipt.heads {
         let (size, root) = (head.size, head.root);
-        if head.origin == own && !station.countersigning.is_ours(station, head).await? {
-            let text = format!(
-                "the {kind} says that our log had the root {root} at size {size}, and it had not"
-            );
-            return Ok(Err(Fault::new("not-our-head", text)));
+        if head.origin == own {
+            if !station.countersigning.is_ours(station, head).await? {
+                let text = format!(
+                    "the {kind} says that our log had the root {root} at size {size}, and it had not"
+                );
+                return Ok(Err(Fault::new("not-our-head", text)));
+            }
+            continue;
         }
-        let is_other = |shown: &WitnessedRow| shown.size == size && shown.root != root;
-        if head.origin != own && shown.as_ref().is_some_and(is_other) {
+        let shown = station
+            .countersigning
+            .shown(&station.ledger, session.peer_id())
+            .await;
+        let shown = shown.map_err(|e| store_fault(&e))?;
+        if shown.is_some_and(|shown| shown.0 == size && shown.1 != root) {
             let text = format!(
                 "the {kind} names another root of its log at size {size} than it has shown"
             );
@@ -127,18 +159,18 @@ pub(crate) async fn heads(
     Ok(Ok(()))
 }
 
-/// Looks at a receipt that this authority is to countersign.
+/// Checks a receipt of the other side that this authority countersigns; the receipt in the note.
 ///
 /// # Errors
 /// As for [`heads`].
-pub(crate) async fn check(session: &Session, note: &Note) -> Result<Result<(), Fault>, Attempt> {
-    let Ok(receipt) = receipt::open(note) else {
-        // Whoever asked for it says what it is.
-        return Ok(Ok(()));
+pub(crate) async fn check(
+    session: &Session,
+    note: &Note,
+) -> Result<Result<Receipt, Fault>, Attempt> {
+    let receipt = match receipt::open(note) {
+        Ok(receipt) => receipt,
+        Err(e) => return Ok(Err(Fault::new(e.code(), e.to_string()))),
     };
-    if !receipt.kind.profile().countersigned {
-        return Ok(Ok(()));
-    }
     if let Err(fault) = heads(session, &receipt).await? {
         return Ok(Err(fault));
     }
@@ -157,7 +189,7 @@ pub(crate) async fn check(session: &Session, note: &Note) -> Result<Result<(), F
         None => receipt.kind == Kind::Destroyed,
     };
     if had {
-        return Ok(Ok(()));
+        return Ok(Ok(receipt));
     }
     let text = format!("the {} names no session that we had", receipt.kind);
     Ok(Err(Fault::new("not-our-session", text)))

@@ -32,7 +32,7 @@ use crate::net::station::Active;
 use crate::net::station::Meter;
 use crate::net::station::Station;
 use crate::net::station::Turn;
-use crate::receipt::{self, Kind};
+use crate::receipt::Kind;
 use crate::store::CommitFault;
 use crate::store::Direction;
 use crate::store::Exchange;
@@ -312,18 +312,16 @@ impl Running<'_> {
         if let Some(reason) = onward::refused(self.session, &admission).await? {
             return Ok(ReceiverInput::Refused(reason));
         }
-        if let Ok(offer) = receipt::open(&admission.dispatch)
-            && let Err(fault) = countersign::heads(self.session, &offer).await?
-        {
+        if let Err(fault) = countersign::heads(self.session, &admission.receipt).await? {
             return Ok(ReceiverInput::BadData(fault));
         }
         let exchange = row(
             &station,
             self.session.peer_id(),
-            &admission.dispatch,
+            (&admission.dispatch, &admission.receipt),
             &admission.disclosures,
         )?;
-        self.session.heard(&admission.dispatch);
+        self.session.heard(&admission.receipt);
         let Some(kept) = self.work.as_ref().map(|work| work.turn.held()) else {
             return Err(Attempt::Local(Fault::new("internal", "nothing to admit")));
         };

@@ -11,8 +11,8 @@ use crate::net::station::Station;
 use crate::package::segments;
 use crate::receipt;
 use crate::receipt::Disclosure;
-use crate::receipt::Kind;
 use crate::receipt::disclosure;
+use crate::receipt::{Kind, Receipt};
 use crate::store::Direction;
 use crate::store::Exchange;
 use crate::store::Op;
@@ -72,19 +72,21 @@ pub(crate) async fn known(station: &Station, row: &Exchange) -> Result<Known, At
     Ok(Known { dispatch, standing })
 }
 
+fn unreadable(what: &str) -> Attempt {
+    Attempt::Local(Fault::new("unreadable-offer", what))
+}
+
 /// The row of an offer that was verified.
 pub(crate) fn row(
     station: &Station,
     peer: &AuthorityId,
-    dispatch: &Note,
+    (dispatch, offer): (&Note, &Receipt),
     disclosures: &[String],
 ) -> Result<Exchange, Attempt> {
-    let unreadable = |what: &str| Attempt::Local(Fault::new("unreadable-offer", what));
-    let offer = receipt::open(dispatch).map_err(|e| unreadable(&e.to_string()))?;
-    let (Some(xid), Some(pkg), Some(terms)) = (offer.xid, offer.pkg, offer.terms) else {
+    let (Some(xid), Some(pkg), Some(terms)) = (offer.xid, &offer.pkg, &offer.terms) else {
         return Err(unreadable("a field is missing"));
     };
-    let terms = String::from_utf8(json::canonical(&terms));
+    let terms = String::from_utf8(json::canonical(terms));
     let read: Vec<_> = disclosures
         .iter()
         .filter_map(|text| Disclosure::parse(text).ok())
@@ -170,7 +172,9 @@ impl Recording<'_> {
     pub(crate) fn ops(mut self, commit: ReceiverCommit) -> Result<(Phase, Vec<Op>), Attempt> {
         let step = match commit {
             ReceiverCommit::Rejected { dispatch, note } => {
-                let mut row = row(self.station, self.peer, &dispatch, &[])?;
+                let offer = receipt::open(&dispatch);
+                let offer = offer.map_err(|e| unreadable(&e.to_string()))?;
+                let mut row = row(self.station, self.peer, (&dispatch, &offer), &[])?;
                 row.phase = Phase::Refused;
                 row.last_note = note.bytes().to_vec();
                 row.steps = 2;

@@ -28,12 +28,10 @@ pub(crate) async fn refused(
     admission: &Admission,
 ) -> Result<Option<Reason>, Attempt> {
     let technical = |code: &str| Ok(Some(Reason::technical(code)));
-    let Ok(dispatch) = receipt::open(&admission.dispatch) else {
-        return technical("onward-missing");
-    };
+    let dispatch = &admission.receipt;
     let read = disclosure::check_against(&dispatch.sd, &admission.disclosures);
     let read = read.map_err(|e| Attempt::Local(Fault::new(e.code(), e.to_string())))?;
-    let (note, origin) = match onward::origin(&dispatch, &read) {
+    let (note, origin) = match onward::origin(dispatch, &read) {
         Ok(None) => return Ok(None),
         Ok(Some(found)) => found,
         Err(fault) => return technical(fault.code()),

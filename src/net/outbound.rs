@@ -277,12 +277,7 @@ impl Running<'_> {
             let deadline = self.session.deadline(self.machine.poll_timeout());
             let input = tokio::select! {
                 frame = frames.next() => match frame {
-                    Ok(Some(frame)) => {
-                        if let Err(fault) = countersignable(self.session, &frame).await? {
-                            return self.refuse(fault).await;
-                        }
-                        SenderInput::Frame(frame)
-                    }
+                    Ok(Some(frame)) => SenderInput::Frame(frame),
                     Ok(None) => return Err(Attempt::Cut("the receiver closed the stream".to_owned())),
                     Err(e) => match peers_fault(&e) {
                         Some(fault) => return self.refuse(fault).await,
@@ -319,8 +314,9 @@ impl Running<'_> {
                 }
             }
             SenderOutput::Commit(commit) => {
-                if let SenderCommit::Consigned(note) | SenderCommit::Delivered(note) = &commit {
-                    self.session.heard(note);
+                if let Some(fault) = self.believed(&commit).await? {
+                    self.say(&fault).await;
+                    return Ok(Some(Outcome::Faulted(fault)));
                 }
                 let ops = ops(&self.session.station, self.payload.xid, commit);
                 self.session.station.ledger.commit(ops).await?;
@@ -341,11 +337,33 @@ impl Running<'_> {
             .spawn(async move { send_part(&session, &payload, part, &moved).await });
     }
 
-    /// The receiver sent what is no frame: it is told so.
-    async fn refuse(mut self, fault: Fault) -> Result<Outcome, Attempt> {
+    /// Looks at what was just countersigned, before it is kept or leaves; what is wrong with it, if anything.
+    async fn believed(&self, commit: &SenderCommit) -> Result<Option<Fault>, Attempt> {
+        let (SenderCommit::Consigned(note)
+        | SenderCommit::Delivered(note)
+        | SenderCommit::Failed(note)) = commit
+        else {
+            return Ok(None);
+        };
+        match countersign::check(self.session, note).await? {
+            Ok(receipt) => {
+                self.session.heard(&receipt);
+                Ok(None)
+            }
+            Err(fault) => Ok(Some(fault)),
+        }
+    }
+
+    /// Tells the receiver what it did wrong.
+    async fn say(&mut self, fault: &Fault) {
         let frame = Frame::Fault(crate::wire::Fault::new(&fault.code, &fault.text));
         // It may have gone already.
         drop(write_frame(&mut self.send, &frame).await);
+    }
+
+    /// The receiver sent what is no frame: it is told so.
+    async fn refuse(mut self, fault: Fault) -> Result<Outcome, Attempt> {
+        self.say(&fault).await;
         self.finish(Outcome::Faulted(fault)).await
     }
 
@@ -358,18 +376,6 @@ impl Running<'_> {
             drop(tokio::time::timeout(wait, self.send.stopped()).await);
         }
         Ok(outcome)
-    }
-}
-
-/// What is looked at before the machine, which countersigns, sees a receipt of the other side.
-async fn countersignable(session: &Session, frame: &Frame) -> Result<Result<(), Fault>, Attempt> {
-    let Frame::Receipt(bytes) = frame else {
-        return Ok(Ok(()));
-    };
-    match Note::parse(bytes) {
-        Ok(note) => countersign::check(session, &note).await,
-        // The machine says what is wrong with it.
-        Err(_) => Ok(Ok(())),
     }
 }
 

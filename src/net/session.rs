@@ -17,7 +17,6 @@ use crate::base::Instant;
 use crate::base::Timestamp;
 use crate::base::Xid;
 use crate::base::limits;
-use crate::identity::statement::Note;
 use crate::net::Link;
 use crate::net::control;
 use crate::net::control::Control;
@@ -32,8 +31,7 @@ use crate::net::outbound;
 use crate::net::outbound::Attempt;
 use crate::net::reader::FrameReader;
 use crate::net::station::Station;
-use crate::receipt;
-use crate::receipt::{Head, PartyKeys};
+use crate::receipt::{Head, PartyKeys, Receipt};
 use crate::store::Ahead;
 use crate::store::Exchange;
 use crate::transfer::{Fault, Other};
@@ -376,13 +374,10 @@ impl Session {
     }
 
     /// Remembers the peer's newest head, as a receipt of its own tells it; the receipt has been verified.
-    pub(crate) fn heard(&self, note: &Note) {
-        let Ok(receipt) = receipt::open(note) else {
-            return;
-        };
+    pub(crate) fn heard(&self, receipt: &Receipt) {
         let origin = format!("{}/log", self.peer_id());
-        if let Some(head) = receipt.heads.into_iter().find(|head| head.origin == origin) {
-            *self.head.lock().unwrap_or_else(PoisonError::into_inner) = Some(head);
+        if let Some(head) = receipt.heads.iter().find(|head| head.origin == origin) {
+            *self.head.lock().unwrap_or_else(PoisonError::into_inner) = Some(head.clone());
         }
     }
 }

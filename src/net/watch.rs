@@ -298,6 +298,7 @@ impl Station {
         };
         let ops = vec![Op::Witnessed(Box::new(row))];
         self.ledger.commit(ops).await.map_err(storage)?;
+        self.countersigning.shows(of, (head.size, head.root));
         let off = || Fault::new("no-witness", "this authority does not cosign");
         let key = self.watch.key.get().ok_or_else(off)?;
         let seconds = u64::try_from(at.millis() / 1_000).unwrap_or_default();

@@ -4,7 +4,7 @@ use crate::base::Ranges;
 use crate::base::Xid;
 use crate::identity::statement::Note;
 use crate::policy::Permit;
-use crate::receipt::{Pkg, Reason};
+use crate::receipt::{Pkg, Reason, Receipt};
 use crate::transfer::Fault;
 use crate::transfer::Outcome;
 use crate::wire::Frame;
@@ -38,6 +38,8 @@ pub struct Known {
 pub struct Admission {
     /// The signed dispatch.
     pub dispatch: Note,
+    /// The receipt in it.
+    pub receipt: Receipt,
     /// What it says of the payload.
     pub pkg: Pkg,
     /// The exchange.

@@ -158,9 +158,11 @@ impl Receiver {
                     .xid
                     .ok_or_else(|| Fault::new("missing-field", "a dispatch has an xid"))?;
                 let dispatch = offer.dispatch.note.clone();
+                let receipt = offer.dispatch.receipt.clone();
                 self.outputs
                     .push_back(ReceiverOutput::Admit(Box::new(Admission {
                         dispatch,
+                        receipt,
                         pkg,
                         xid,
                         disclosures,
