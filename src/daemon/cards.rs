@@ -12,35 +12,33 @@ use crate::daemon::Daemon;
 use crate::daemon::roster::Known;
 use crate::daemon::routes::stored;
 use crate::daemon::statements::{commit_failure, unsigned};
-use crate::identity::card::Card;
+use crate::identity::card::{Card, CardFault};
 use crate::identity::statement::Note;
 use crate::identity::words;
 use crate::receipt::Kind;
-use crate::store::{CardRow, FORKS, Op, PeerRow, PeerState, StoreFault};
+use crate::store::{CardRow, Op, PeerRow, PeerState};
 use crate::transfer::Fault;
 
-/// Just after every key that begins with [`FORKS`].
-const FORKS_BELOW: &str = "fork0";
 /// Proofs of two cards of one number that are kept of one peer.
 const CONFLICTS_MAX: usize = 2;
-/// Forks that `status` names.
-const FORKS_SHOWN: u32 = 16;
 /// A day, in milliseconds.
 const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
 
-/// A card that came, and its note.
-pub(crate) struct Came {
+/// A card and the note that it stands in.
+#[derive(Debug, Clone)]
+pub(crate) struct CardNote {
     pub(crate) card: Card,
     pub(crate) note: Note,
 }
 
-impl Came {
-    pub(crate) fn open(bytes: &[u8]) -> Result<Self, crate::identity::card::CardFault> {
+impl CardNote {
+    pub(crate) fn open(bytes: &[u8]) -> Result<Self, CardFault> {
         let (card, note) = Card::open(bytes)?;
         Ok(Self { card, note })
     }
 
-    fn digest(&self) -> Digest {
+    /// Names the card: its six words are the first bits of this.
+    pub(crate) fn digest(&self) -> Digest {
         self.note.text_digest()
     }
 
@@ -66,7 +64,7 @@ impl Came {
     }
 }
 
-/// What a card that came is beside the one in use.
+/// The place of a card that came beside the one in use.
 pub(crate) enum Place {
     /// It is known: in use, or adopted before.
     Known,
@@ -82,49 +80,44 @@ pub(crate) enum Place {
 }
 
 impl Known {
-    /// What this card is beside those that are known.
-    pub(crate) fn place(&self, came: &Came) -> Place {
-        let digest = came.digest();
-        let is_known = |card: &Card| *card == came.card;
-        if self.cards.iter().any(is_known) || self.card == came.card {
-            return Place::Known;
-        }
-        if self
-            .waiting
-            .iter()
-            .any(|row| row.digest == digest && row.number == self.row.number)
-            && came.card.keys.card == self.card.keys.card
-        {
-            return Place::Conflict;
-        }
-        if came.card.keys.card != self.card.keys.card {
-            Place::Other
-        } else if came.card.number > self.row.number {
-            let step = came.card.number.saturating_sub(self.row.number);
-            let is_in_use = self.row.state == PeerState::Accepted;
-            if is_in_use && step <= limits::CARD_STEP_MAX {
-                Place::Newer
-            } else {
-                Place::Other
-            }
-        } else if self
-            .cards
-            .iter()
-            .any(|card| card.number == came.card.number && card.keys.card == came.card.keys.card)
-        {
+    /// The place of this card beside those that are known.
+    pub(crate) fn place(&self, came: &CardNote) -> Place {
+        let (card, number) = (&came.card, came.card.number);
+        if self.card == *card || self.adopted.iter().any(|(_, known)| known == card) {
+            Place::Known
+        } else if self.is_contradicted_by(card) {
             Place::Conflict
-        } else {
+        } else if card.keys.card != self.card.keys.card {
+            Place::Other
+        } else if number <= self.row.number {
             Place::Older
+        } else if self.row.state == PeerState::Accepted
+            && number.saturating_sub(self.row.number) <= limits::CARD_STEP_MAX
+        {
+            Place::Newer
+        } else {
+            Place::Other
         }
     }
 
-    /// Cards by its own card key of which there is another of the same number: proofs against it.
-    pub(crate) fn conflicts(&self) -> impl Iterator<Item = &CardRow> {
-        self.waiting.iter().filter(|row| {
-            let by_same_key = |card: &Card| card.keys.card == self.card.keys.card;
-            Card::open(&row.note).is_ok_and(|(card, _)| by_same_key(&card))
-                && self.cards.iter().any(|card| card.number == row.number)
-        })
+    /// Whether the card key of the card in use has signed this one, and another one of its number that was adopted.
+    pub(crate) fn is_contradicted_by(&self, card: &Card) -> bool {
+        let key = &self.card.keys.card;
+        let is_twin =
+            |known: &Card| known != card && known.number == card.number && known.keys.card == *key;
+        card.keys.card == *key && self.adopted.iter().any(|(_, known)| is_twin(known))
+    }
+
+    /// Waiting cards that contradict an adopted one: proofs against the peer's card key.
+    pub(crate) fn conflicts(&self) -> impl Iterator<Item = &CardNote> {
+        let waiting = self.waiting.iter().map(|(_, it)| it);
+        waiting.filter(|it| self.is_contradicted_by(&it.card))
+    }
+
+    /// Waiting cards that somebody may accept, the oldest first.
+    fn acceptable(&self) -> impl DoubleEndedIterator<Item = &CardNote> {
+        let waiting = self.waiting.iter().map(|(_, it)| it);
+        waiting.filter(|it| !self.is_contradicted_by(&it.card))
     }
 }
 
@@ -133,9 +126,9 @@ impl Daemon {
     ///
     /// # Errors
     /// A peer may have so many adopted in a day, and no more.
-    pub(crate) fn adopting(&self, known: &Known, came: &Came) -> Result<Vec<Op>, Fault> {
+    pub(crate) fn adopting(&self, known: &Known, came: &CardNote) -> Result<Vec<Op>, Fault> {
         let now = self.station.clock();
-        let is_recent = |at: &&Timestamp| now.distance_ms(**at) < DAY_MS;
+        let is_recent = |(at, _): &&(Timestamp, Card)| now.distance_ms(*at) < DAY_MS;
         let recent = known.adopted.iter().filter(is_recent).count();
         if recent >= limits::CARDS_A_DAY_MAX {
             let most = limits::CARDS_A_DAY_MAX;
@@ -151,7 +144,7 @@ impl Daemon {
 
     /// The changes that keep a card which shows a second one of its number: the proof, and no connection until somebody has
     /// asked the peer.
-    pub(crate) fn conflicting(&self, known: &Known, came: &Came) -> Vec<Op> {
+    pub(crate) fn conflicting(&self, known: &Known, came: &CardNote) -> Vec<Op> {
         let now = self.station.clock();
         tracing::error!(
             peer = %known.row.id, number = came.card.number,
@@ -171,23 +164,20 @@ impl Daemon {
         ops
     }
 
-    /// The changes that keep a card beside the one in use; of those that nobody has accepted, only the newest stay.
-    fn waiting(&self, known: Option<&Known>, came: &Came) -> Vec<Op> {
+    /// The changes that keep a card beside the one in use; of those that may be accepted, only the newest stay.
+    fn waiting(&self, known: Option<&Known>, came: &CardNote) -> Vec<Op> {
         let mut ops = vec![came.row(self.station.clock(), false)];
-        let mut rows: Vec<_> = known
-            .map_or(&[][..], |known| &known.waiting)
-            .iter()
+        let others = known.into_iter().flat_map(|known| &known.waiting);
+        let mut others: Vec<_> = others
+            .filter(|(_, it)| known.is_some_and(|known| !known.is_contradicted_by(&it.card)))
+            .filter(|(_, it)| it.digest() != came.digest())
             .collect();
-        let proofs: Vec<_> = known.into_iter().flat_map(Known::conflicts).collect();
-        rows.retain(|row| row.digest != came.digest() && !proofs.contains(row));
-        rows.sort_by_key(|row| row.came);
-        let most = limits::CARDS_WAITING_MAX.saturating_sub(1);
-        let over = rows.len().saturating_sub(most);
-        let drops = rows.into_iter().take(over).map(|row| Op::CardDrop {
-            authority: row.authority.clone(),
-            digest: row.digest,
-        });
-        ops.extend(drops);
+        others.sort_by_key(|(at, _)| *at);
+        let over = (others.len() + 1).saturating_sub(limits::CARDS_WAITING_MAX);
+        ops.extend(others.iter().take(over).map(|(_, it)| Op::CardDrop {
+            authority: it.card.id.clone(),
+            digest: it.digest(),
+        }));
         ops
     }
 
@@ -198,7 +188,7 @@ impl Daemon {
     /// An older card, two cards of one number, an alias that is taken, and what the ledger says.
     pub(crate) async fn add_card(
         self: &Arc<Self>,
-        came: &Came,
+        came: &CardNote,
         crl: Option<(u64, Vec<u8>)>,
     ) -> Result<(), ApiFailure> {
         let _one_at_a_time = self.peers.lock().await;
@@ -208,9 +198,10 @@ impl Daemon {
             let ops = self.new_peer(came, crl, is_adopted);
             return self.commit_peer(ops).await;
         };
-        let mut row = known.row.clone();
-        let mut ops = match known.place(came) {
-            Place::Known if known.card != came.card => {
+        let is_new = known.row.state == PeerState::Added;
+        let (mut ops, is_in_use) = match known.place(came) {
+            Place::Known if known.card == came.card => (Vec::new(), true),
+            Place::Known => {
                 let message = format!(
                     "card number {} was in use before number {}",
                     came.card.number, known.row.number
@@ -219,33 +210,32 @@ impl Daemon {
                     "ask the peer for a card with a higher number, if it is to be in use again",
                 ));
             }
-            Place::Known => Vec::new(),
             Place::Conflict => {
                 self.commit_peer(self.conflicting(&known, came)).await?;
                 return Err(conflict(&known, came.card.number));
             }
-            Place::Older => return Err(older(&known, came.card.number)),
-            Place::Newer | Place::Other if known.row.state == PeerState::Added => {
-                self.check_number(came).await?;
-                self.exchanged(&known, came)
+            Place::Older => {
+                return Err(not_above(came.card.number, known.row.number)
+                    .next("ask the peer for its newest card"));
             }
             Place::Newer => {
                 let ops = self.adopting(&known, came);
-                ops.map_err(|fault| ApiFailure::temporary(&fault.code, fault.text))?
+                let ops = ops.map_err(|fault| ApiFailure::temporary(&fault.code, fault.text));
+                (ops?, true)
             }
-            Place::Other if came.card.number <= known.row.number => {
-                return Err(older(&known, came.card.number));
+            Place::Other => {
+                self.check_number(came).await?;
+                let mut ops = self.waiting(Some(&known), came);
+                if is_new {
+                    // Of a peer of which nothing was accepted, the card that came last is the one to compare.
+                    ops.insert(0, Op::PeerPut(Box::new(came.in_use(&known))));
+                }
+                (ops, is_new)
             }
-            Place::Other => self.waiting(Some(&known), came),
         };
-        if ops.iter().any(|op| matches!(op, Op::PeerPut(_))) {
-            row = came.in_use(&known);
-        }
-        let is_in_use = row.card == came.note.bytes();
         match crl {
-            Some((number, der)) if is_in_use && Some(number) >= row.crl_number => {
-                let id = row.id.clone();
-                let crl = der;
+            Some((number, crl)) if is_in_use && Some(number) >= known.row.crl_number => {
+                let id = known.row.id.clone();
                 ops.push(Op::PeerCrl { id, crl, number });
             }
             Some(_) | None => {}
@@ -253,14 +243,7 @@ impl Daemon {
         self.commit_peer(ops).await
     }
 
-    /// A peer of which nothing was accepted: the card that came last is the one to compare.
-    fn exchanged(&self, known: &Known, came: &Came) -> Vec<Op> {
-        let mut ops = self.waiting(Some(known), came);
-        ops.insert(0, Op::PeerPut(Box::new(came.in_use(known))));
-        ops
-    }
-
-    fn new_peer(&self, came: &Came, crl: Option<(u64, Vec<u8>)>, is_adopted: bool) -> Vec<Op> {
+    fn new_peer(&self, came: &CardNote, crl: Option<(u64, Vec<u8>)>, is_adopted: bool) -> Vec<Op> {
         let row = PeerRow {
             id: came.card.id.clone(),
             alias: came.card.alias.clone(),
@@ -288,7 +271,7 @@ impl Daemon {
 
     /// Whether this very card was adopted before. Of an authority of which cards were, any other has a higher number than each
     /// of them: a receipt names a card by its number.
-    async fn check_number(&self, came: &Came) -> Result<bool, ApiFailure> {
+    async fn check_number(&self, came: &CardNote) -> Result<bool, ApiFailure> {
         let rows = self.station.ledger.cards_of(&came.card.id).await;
         let rows = rows.map_err(|e| stored(&e))?;
         let mut adopted = rows.iter().filter(|row| row.adopted.is_some());
@@ -297,11 +280,7 @@ impl Daemon {
         if is_adopted || came.card.number > highest {
             return Ok(is_adopted);
         }
-        let message = format!(
-            "card number {} is not above number {highest}, which was in use here",
-            came.card.number
-        );
-        Err(ApiFailure::trust("older-card", message)
+        Err(not_above(came.card.number, highest)
             .next("ask the peer for a card with a higher number"))
     }
 
@@ -322,19 +301,19 @@ impl Daemon {
     /// These are the words of no card that waits or is in use.
     pub(crate) async fn accept_card(
         self: &Arc<Self>,
-        known: &Known,
+        name: &str,
         fingerprint: &str,
     ) -> Result<(), ApiFailure> {
         let _one_at_a_time = self.peers.lock().await;
-        let now_known = self.roster.by_id(&known.row.id);
-        let known = now_known.as_deref().unwrap_or(known);
+        let known = self.peer(name)?;
         if known.row.state == PeerState::Revoked {
             let message = format!("{} is revoked, for good", known.row.id);
-            return Err(ApiFailure::usage("peer-state", message)
-                .next("once nothing of it is held here: rogatory peer remove, then add a card of it with a higher number"));
+            return Err(ApiFailure::usage("peer-state", message).next(
+                "once nothing of it is held here: rogatory peer remove, then add its card anew",
+            ));
         }
         let came = known.compared(fingerprint)?;
-        if !known.would_adopt(fingerprint)? {
+        if !known.would_adopt(&came) {
             return Ok(());
         }
         self.check_number(&came).await?;
@@ -342,7 +321,7 @@ impl Daemon {
         let row = PeerRow {
             state: PeerState::Accepted,
             accepted: Some(now),
-            ..came.in_use(known)
+            ..came.in_use(&known)
         };
         let stated = self.governance(Kind::CardAdopted, came.digest());
         let stated = stated.map_err(|e| unsigned(&e))?;
@@ -364,31 +343,25 @@ impl Daemon {
 }
 
 impl Known {
-    /// Whether accepting the card with these words changes whom this authority trusts.
-    ///
-    /// # Errors
-    /// As for [`Daemon::accept_card`].
-    pub(crate) fn would_adopt(&self, fingerprint: &str) -> Result<bool, ApiFailure> {
-        let came = self.compared(fingerprint)?;
-        Ok(self.row.state == PeerState::Added || self.card != came.card)
+    /// Whether accepting this card changes whom this authority trusts.
+    pub(crate) fn would_adopt(&self, came: &CardNote) -> bool {
+        self.row.state == PeerState::Added || self.card != came.card
     }
 
-    /// The card of this peer that has these six words.
-    fn compared(&self, fingerprint: &str) -> Result<Came, ApiFailure> {
-        let altered = |e: crate::identity::card::CardFault| {
-            ApiFailure::mismatch("ledger-altered", e.to_string())
-        };
-        let notes = self.waiting.iter().rev().map(|row| row.note.as_slice());
-        for note in std::iter::once(self.row.card.as_slice()).chain(notes) {
-            let came = Came::open(note).map_err(altered)?;
-            let is_proof = self.conflicts().any(|row| row.digest == came.digest());
-            if !is_proof && words::matches(fingerprint, &came.digest()) {
-                return Ok(came);
-            }
-        }
-        let message = format!("these are not the six words of a card of {}", self.row.id);
-        Err(ApiFailure::trust("fingerprint-mismatch", message)
-            .next("do not accept it: compare again by telephone, on a number you know"))
+    /// The card of this peer that has these six words: the one in use, or one that waits.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(crate) fn compared(&self, fingerprint: &str) -> Result<CardNote, ApiFailure> {
+        let in_use = CardNote::open(&self.row.card);
+        let in_use = in_use.map_err(|e| ApiFailure::mismatch("ledger-altered", e.to_string()))?;
+        let mut all = std::iter::once(&in_use).chain(self.acceptable().rev());
+        let found = all.find(|it| words::matches(fingerprint, &it.digest()));
+        let message = || format!("these are not the six words of a card of {}", self.row.id);
+        found.cloned().ok_or_else(|| {
+            ApiFailure::trust("fingerprint-mismatch", message())
+                .next("do not accept it: compare again by telephone, on a number you know")
+        })
     }
 }
 
@@ -403,34 +376,12 @@ fn conflict(known: &Known, number: u64) -> ApiFailure {
     ))
 }
 
-fn older(known: &Known, number: u64) -> ApiFailure {
-    let message = format!(
-        "card number {number} is not above number {}, which is in use",
-        known.row.number
-    );
-    ApiFailure::trust("older-card", message).next("ask the peer for its newest card")
+fn not_above(number: u64, highest: u64) -> ApiFailure {
+    let message = format!("card number {number} is not above number {highest}, which was adopted");
+    ApiFailure::trust("older-card", message)
 }
 
 impl Daemon {
-    /// Packages of which the sender has signed changes of terms that exclude each other.
-    pub(crate) async fn fork_problems(&self) -> Result<Vec<Problem>, StoreFault> {
-        let kept = self
-            .station
-            .ledger
-            .named(FORKS.to_owned(), FORKS_BELOW, Some(FORKS_SHOWN));
-        let problems = kept.await?.into_iter().map(|(key, _)| {
-            let package = key.strip_prefix(FORKS).unwrap_or_default().to_owned();
-            let message = "its sender has signed two changes of terms that exclude each other: the first is in force, the other is kept as proof; ask the sender which it meant".to_owned();
-            Problem {
-                severity: "error".to_owned(),
-                code: "follow-conflict".to_owned(),
-                subject: package,
-                message,
-            }
-        });
-        Ok(problems.collect())
-    }
-
     /// Cards that somebody has to look at, and peers that are paused.
     pub(crate) fn card_problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
@@ -445,13 +396,13 @@ impl Daemon {
                 });
             };
             let is_paused = known.row.state == PeerState::Paused;
-            for card in known.conflicts().filter(|_| is_paused) {
+            for it in known.conflicts().filter(|_| is_paused) {
                 say(
                     "error",
                     "card-conflict",
                     format!(
                         "its card key has signed two cards of number {}: it may be stolen; ask it by telephone, then: rogatory peer resume {alias} --justification TEXT, or: rogatory peer revoke {alias} --justification TEXT",
-                        card.number
+                        it.card.number
                     ),
                 );
             }

@@ -6,7 +6,7 @@ use rustls_pki_types::CertificateDer;
 use tokio::sync::mpsc;
 
 use crate::daemon::Daemon;
-use crate::daemon::cards::{Came, Place};
+use crate::daemon::cards::{CardNote, Place};
 use crate::daemon::roster::Known;
 use crate::identity::card::Card;
 use crate::identity::revocation;
@@ -93,7 +93,7 @@ pub(crate) fn check_crl(daemon: &Daemon, card: &Card, crl: &[u8]) -> Result<u64,
         .map_err(|refusal| Fault::new(refusal.code(), refusal.to_string()))
 }
 
-/// What a card that came from the peer itself leads to.
+/// The changes to which a card that came from the peer itself leads.
 enum Newer {
     /// The one with this number is in use once these changes are made.
     Adopted(u64, Vec<Op>),
@@ -103,7 +103,7 @@ enum Newer {
 
 /// A newer card is taken only if the key that signed the accepted one has signed it too.
 fn newer_card(daemon: &Daemon, known: &Known, bytes: &[u8]) -> Result<Newer, Fault> {
-    let came = Came::open(bytes).map_err(|e| Fault::new("bad-card", e.to_string()))?;
+    let came = CardNote::open(bytes).map_err(|e| Fault::new("bad-card", e.to_string()))?;
     if came.card.id != known.row.id {
         return Err(Fault::new(
             "other-card-key",

@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::config::files;
 use crate::config::files::SecretFault;
 use crate::daemon::Daemon;
+use crate::daemon::cards::CardNote;
 use crate::daemon::roster::Known;
 use crate::identity::card::Card;
 use crate::identity::keys::{Role, SecretKey};
@@ -30,13 +31,9 @@ const LEAF_DAYS: i64 = 90;
 /// Life of an own revocation list, in days.
 const CRL_DAYS: i64 = 30;
 
-/// What is shown to peers now.
+/// Own certificate and revocation list, as they are shown to peers now.
 #[derive(Debug, Clone)]
 pub(crate) struct Shown {
-    pub(crate) card: Vec<u8>,
-    /// Own cards with their numbers, oldest first; the last one is that in use.
-    pub(crate) cards: Vec<(u64, Vec<u8>)>,
-    pub(crate) card_number: u64,
     pub(crate) crl: Vec<u8>,
     pub(crate) crl_number: u64,
     pub(crate) crl_begins: Timestamp,
@@ -45,14 +42,17 @@ pub(crate) struct Shown {
     pub(crate) certificate_expires: Timestamp,
 }
 
-/// The papers, replaced as a whole when one is renewed.
+/// The own cards, which stay until the next start, for receipts name them and the log has announced them; and what is replaced
+/// when it is renewed.
 #[derive(Debug)]
-pub(crate) struct Papers(RwLock<Shown>);
+pub(crate) struct Papers {
+    /// With their numbers, oldest first; the last one is that in use.
+    cards: Vec<(u64, Vec<u8>)>,
+    shown: RwLock<Shown>,
+}
 
 impl Shown {
     pub(crate) fn new(
-        card: &Card,
-        note: Vec<u8>,
         crl: Vec<u8>,
         (certificate_begins, certificate_expires): (Timestamp, Timestamp),
     ) -> Self {
@@ -60,9 +60,6 @@ impl Shown {
         let crl_begins = revocation::crl_this_update(&crl).unwrap_or(certificate_begins);
         let crl_expires = revocation::crl_next_update(&crl).unwrap_or(certificate_expires);
         Self {
-            cards: vec![(card.number, note.clone())],
-            card: note,
-            card_number: card.number,
             crl,
             crl_number,
             crl_begins,
@@ -83,36 +80,30 @@ impl Shown {
 }
 
 impl Papers {
-    pub(crate) fn new(shown: Shown) -> Self {
-        Self(RwLock::new(shown))
+    pub(crate) fn new(cards: Vec<(u64, Vec<u8>)>, shown: Shown) -> Self {
+        let shown = RwLock::new(shown);
+        Self { cards, shown }
+    }
+
+    /// The own card that is in use, as a note.
+    pub(crate) fn card(&self) -> &[u8] {
+        self.cards.last().map_or(&[], |(_, card)| card)
     }
 
     pub(crate) fn shown(&self) -> Shown {
-        self.0
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        let shown = self.shown.read();
+        shown.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn replace(&self, shown: Shown) {
-        let mut now = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        // The card stays until the next start: receipts name it, and the log has announced it.
-        let (card, card_number) = (std::mem::take(&mut now.card), now.card_number);
-        let cards = std::mem::take(&mut now.cards);
-        *now = Shown {
-            card,
-            cards,
-            card_number,
-            ..shown
-        };
+        *self.shown.write().unwrap_or_else(PoisonError::into_inner) = shown;
     }
 
-    /// What a session with this peer needs of both sides' papers.
+    /// The papers of both sides that a session with this peer needs.
     pub(crate) fn for_peer(&self, peer: &Known) -> control::Papers {
         let shown = self.shown();
         control::Papers {
-            cards: shown.cards,
-            card_number: shown.card_number,
+            cards: self.cards.clone(),
             crl: shown.crl,
             crl_number: shown.crl_number,
             peer_card: peer.row.number,
@@ -126,10 +117,10 @@ impl Papers {
 pub(crate) fn read_papers(
     config: &Config,
     chain: &[CertificateDer<'static>],
-) -> Result<(Card, Shown), String> {
-    let note = files::public_bytes(&config.identity.card).map_err(|e| e.to_string())?;
-    let (card, _) =
-        Card::open(&note).map_err(|e| format!("{}: {e}", config.identity.card.display()))?;
+) -> Result<(CardNote, Shown), String> {
+    let card = files::public_bytes(&config.identity.card).map_err(|e| e.to_string())?;
+    let card = CardNote::open(&card);
+    let card = card.map_err(|e| format!("{}: {e}", config.identity.card.display()))?;
     let crl = files::crl_in_use(&config.identity).map_err(|e| e.to_string())?;
     let leaf = chain.first().ok_or("the certificate chain is empty")?;
     let (_, leaf) = x509_parser::parse_x509_certificate(leaf)
@@ -137,32 +128,30 @@ pub(crate) fn read_papers(
     let validity = leaf.validity();
     let validity = [validity.not_before, validity.not_after];
     let [begins, ends] = validity.map(revocation::timestamp);
-    let shown = Shown::new(&card, note, crl, (begins, ends));
+    let shown = Shown::new(crl, (begins, ends));
     Ok((card, shown))
 }
 
-/// The receipts keys of this authority: that of the card in use, and those of its earlier cards, which the ledger keeps. An
-/// earlier secret key is `receipts.key.N` beside the one in use, N being the number of the card that names it: with it, what
-/// the other side has signed before it knew the newest card can still be countersigned.
-///
-/// Peers that have missed earlier cards get them too.
+/// The receipts keys of this authority and its cards: of the card in use, and of earlier ones, which the ledger keeps. An earlier
+/// secret key is `receipts.key.N` beside the one in use, N being the number of the card that names it: with it, what the other
+/// side has signed before it knew the newest card can still be countersigned.
 ///
 /// # Errors
 /// The card in use has the number of another one that was in use before, or a lower one.
-pub(crate) async fn own_keys(
+pub(crate) async fn own_cards(
     config: &Config,
     ledger: &Ledger,
-    (card, shown): (&Card, &mut Shown),
+    own: &CardNote,
     key: SecretKey,
-) -> Result<OwnKeys, String> {
-    let rows = ledger.cards_of(&card.id).await.map_err(|e| e.to_string())?;
-    let mut keys = OwnKeys::new(card.number, key);
-    for row in rows.into_iter().filter(|row| row.note != shown.card) {
-        if row.number >= card.number {
+) -> Result<(OwnKeys, Vec<(u64, Vec<u8>)>), String> {
+    let (id, number) = (&own.card.id, own.card.number);
+    let rows = ledger.cards_of(id).await.map_err(|e| e.to_string())?;
+    let (mut keys, mut cards) = (OwnKeys::new(number, key), Vec::new());
+    for row in rows.into_iter().filter(|row| row.digest != own.digest()) {
+        if row.number >= number {
             return Err(format!(
-                "{}: it has number {}, and another card with number {} was in use before: a new card needs a higher number",
+                "{}: it has number {number}, and another card with number {} was in use before: a new card needs a higher number",
                 config.identity.card.display(),
-                card.number,
                 row.number
             ));
         }
@@ -170,17 +159,17 @@ pub(crate) async fn own_keys(
         let public = earlier.keys.receipts;
         let mut path = config.identity.receipts_key.clone().into_os_string();
         path.push(format!(".{}", row.number));
-        let secret = match files::signing_key(path.as_ref(), &card.id, Role::Receipts) {
+        let secret = match files::signing_key(path.as_ref(), id, Role::Receipts) {
             Ok(secret) => Some(secret),
             Err(SecretFault::Missing(_)) => None,
             Err(fault) => return Err(fault.to_string()),
         };
         let secret = secret.filter(|secret| secret.public() == public);
         keys = keys.with_earlier(row.number, public, secret);
-        let at = shown.cards.len().saturating_sub(1);
-        shown.cards.insert(at, (row.number, row.note));
+        cards.push((row.number, row.note));
     }
-    Ok(keys)
+    cards.push((number, own.note.bytes().to_vec()));
+    Ok((keys, cards))
 }
 
 /// Tells a person of own papers that are not valid yet by this clock, a sentence each.

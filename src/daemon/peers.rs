@@ -1,4 +1,4 @@
-//! What this authority decides about a peer: to pause it, to let it go on, to break with it, to forget it.
+//! Peers by their names, and decisions about them: to pause one, to let it go on, to break with it, to forget it.
 
 use std::sync::Arc;
 
@@ -13,21 +13,30 @@ use crate::daemon::statements::check_justification;
 use crate::store::{Op, PeerState};
 
 impl Daemon {
-    /// Pauses a peer, lets it go on, or breaks with it for good; stated, with who decided it and why.
+    /// The peer with this alias or id.
+    pub(crate) fn peer(&self, name: &str) -> Result<Arc<Known>, ApiFailure> {
+        let unknown = || {
+            ApiFailure::missing("no-such-peer", format!("no peer is called {name:?}"))
+                .next("rogatory peer list")
+        };
+        self.roster.find(name).ok_or_else(unknown)
+    }
+
+    /// Pauses a peer, lets it go on, breaks with it for good, or forgets it; stated, with who decided it and why. The peer as
+    /// it is then, or as it was.
     ///
     /// # Errors
     /// The state that it is in does not allow it.
     pub(crate) async fn decide_peer(
         self: &Arc<Self>,
-        known: &Known,
+        name: &str,
         decision: Decision,
         actor: &str,
         justification: &str,
-    ) -> Result<(), ApiFailure> {
+    ) -> Result<Arc<Known>, ApiFailure> {
         check_justification(justification)?;
         let _one_at_a_time = self.peers.lock().await;
-        let now_known = self.roster.by_id(&known.row.id);
-        let known = now_known.as_deref().unwrap_or(known);
+        let known = self.peer(name)?;
         let (id, now) = (known.row.id.clone(), self.station.clock());
         let state = decision.state();
         if !decision.may_follow(known.row.state) {
@@ -39,7 +48,7 @@ impl Daemon {
             return Err(ApiFailure::usage("peer-state", message).next("rogatory peer list"));
         }
         if decision == Decision::Remove {
-            self.check_nothing_left(known).await?;
+            self.check_nothing_left(&known).await?;
         }
         let kept = Decided {
             state: decision.done().to_owned(),
@@ -63,7 +72,7 @@ impl Daemon {
         if decision == Decision::Resume {
             self.ring(&id);
         }
-        Ok(())
+        Ok(self.roster.by_id(&id).unwrap_or(known))
     }
 
     /// Nothing of this peer is on its way, and nothing of it is held, here or there: whoever removes it loses no duty with it.
@@ -84,12 +93,12 @@ impl Daemon {
     }
 }
 
-/// What can be decided about a peer that was accepted.
+/// A decision about a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Decision {
-    /// No connection for now.
+    /// Connections end, and none comes up.
     Pause,
-    /// Connections again.
+    /// Connections may come up again.
     Resume,
     /// Never again: nothing is sent to it or taken from it any more.
     Revoke,
@@ -98,8 +107,11 @@ pub(crate) enum Decision {
 }
 
 impl Decision {
+    /// Every decision.
+    pub(crate) const ALL: [Self; 4] = [Self::Pause, Self::Resume, Self::Revoke, Self::Remove];
+
     /// The verb.
-    const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Pause => "pause",
             Self::Resume => "resume",
@@ -108,7 +120,7 @@ impl Decision {
         }
     }
 
-    /// What the peer is then, in words.
+    /// The peer's state then, in words.
     const fn done(self) -> &'static str {
         match self {
             Self::Pause => "paused",
@@ -140,7 +152,7 @@ impl Decision {
 /// The record of a decision about a peer.
 #[derive(Debug, Serialize, Deserialize)]
 struct Decided {
-    /// What the peer is since.
+    /// The peer's state since.
     state: String,
     /// Why.
     justification: String,

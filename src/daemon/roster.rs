@@ -12,6 +12,7 @@ use crate::base::AuthorityId;
 use crate::base::Digest;
 use crate::base::Timestamp;
 use crate::daemon::DialProblem;
+use crate::daemon::cards::CardNote;
 use crate::identity::card::Card;
 use crate::identity::trust::PeerSide;
 use crate::identity::trust::Trust;
@@ -20,7 +21,6 @@ use crate::identity::words;
 use crate::net::session::Session;
 use crate::net::watch::LogKeys;
 use crate::receipt::PartyKeys;
-use crate::store::CardRow;
 use crate::store::Fault;
 use crate::store::Ledger;
 use crate::store::PeerRow;
@@ -33,14 +33,12 @@ pub(crate) struct Known {
     pub(crate) row: PeerRow,
     pub(crate) card: Card,
     pub(crate) fingerprint: String,
-    /// Every card of it that was adopted, oldest first.
-    pub(crate) cards: Vec<Card>,
-    /// When each of them was.
-    pub(crate) adopted: Vec<Timestamp>,
+    /// Every card of it that was adopted, oldest first, and when.
+    pub(crate) adopted: Dated<Card>,
     /// The receipts keys of these cards; before the first is adopted, that of the card that was added.
     pub(crate) keys: Arc<PartyKeys>,
-    /// Cards that nobody has accepted, beside the one in use.
-    pub(crate) waiting: Vec<CardRow>,
+    /// Cards that nobody has accepted, beside the one in use, and when they came.
+    pub(crate) waiting: Dated<CardNote>,
 }
 
 #[derive(Debug, Default)]
@@ -100,7 +98,6 @@ impl Roster {
                 Ok((card, note)) => {
                     let fingerprint = words::words(&note.text_digest());
                     let (adopted, waiting) = cards.take(&row.id, &note.text_digest());
-                    let (adopted, cards) = adopted.into_iter().unzip();
                     let of_card = || Arc::new(PartyKeys::of(&card));
                     let keys = keys.get(&row.id).cloned().unwrap_or_else(of_card);
                     let id = row.id.clone();
@@ -108,7 +105,6 @@ impl Roster {
                         row,
                         card,
                         fingerprint,
-                        cards,
                         adopted,
                         keys,
                         waiting,
@@ -271,56 +267,44 @@ impl Roster {
     }
 }
 
-/// The cards of all authorities.
+type Dated<T> = Vec<(Timestamp, T)>;
+
+/// The cards of all authorities, each with the time when it was adopted, or came.
+#[derive(Default)]
 struct Cards {
-    adopted: HashMap<AuthorityId, Vec<(Timestamp, Card)>>,
-    waiting: HashMap<AuthorityId, Vec<CardRow>>,
+    adopted: HashMap<AuthorityId, Dated<Card>>,
+    waiting: HashMap<AuthorityId, Dated<CardNote>>,
 }
 
 impl Cards {
     async fn read(ledger: &Ledger) -> Result<Self, StoreFault> {
-        let (mut adopted, mut waiting) = (HashMap::new(), HashMap::new());
+        let mut cards = Self::default();
         for row in ledger.cards().await? {
-            let id = row.authority.clone();
-            let Some(at) = row.adopted else {
-                let of_it: &mut Vec<_> = waiting.entry(id).or_default();
-                of_it.push(row);
-                continue;
-            };
-            match Card::open(&row.note) {
-                Ok((card, _)) => {
-                    let of_it: &mut Vec<_> = adopted.entry(id).or_default();
-                    of_it.push((at, card));
-                }
-                Err(e) => {
+            let id = row.authority;
+            match (CardNote::open(&row.note), row.adopted) {
+                (Ok(it), Some(at)) => cards.adopted.entry(id).or_default().push((at, it.card)),
+                (Ok(it), None) => cards.waiting.entry(id).or_default().push((row.came, it)),
+                (Err(e), _) => {
                     tracing::error!(peer = %id, number = row.number, "a stored card is damaged, it is left out: {e}");
                 }
             }
         }
-        Ok(Self { adopted, waiting })
+        Ok(cards)
     }
 
     fn keys(&self) -> HashMap<AuthorityId, Arc<PartyKeys>> {
         let keys = self.adopted.iter().filter_map(|(id, cards)| {
-            let ((_, first), later) = cards.split_first()?;
-            let mut keys = PartyKeys::of(first);
-            for (_, card) in later {
-                keys.add(card.number, card.keys.receipts.clone());
-            }
+            let keys = PartyKeys::of_all(cards.iter().map(|(_, card)| card))?;
             Some((id.clone(), Arc::new(keys)))
         });
         keys.collect()
     }
 
-    /// What is known of one peer: its adopted cards, and those that wait beside the one in use.
-    fn take(
-        &mut self,
-        id: &AuthorityId,
-        in_use: &Digest,
-    ) -> (Vec<(Timestamp, Card)>, Vec<CardRow>) {
+    /// The adopted cards of one peer, and those that wait beside the one in use.
+    fn take(&mut self, id: &AuthorityId, in_use: &Digest) -> (Dated<Card>, Dated<CardNote>) {
         let adopted = self.adopted.remove(id).unwrap_or_default();
         let mut waiting = self.waiting.remove(id).unwrap_or_default();
-        waiting.retain(|row| row.digest != *in_use);
+        waiting.retain(|(_, it)| it.digest() != *in_use);
         (adopted, waiting)
     }
 }

@@ -441,7 +441,7 @@ pub(crate) fn accepted(found: Option<Arc<Known>>, name: &str) -> Result<Arc<Know
     Err(ApiFailure::trust("peer-not-accepted", message).next(unblock(&peer)))
 }
 
-/// What lets a peer be reached that is not accepted now.
+/// The next step for somebody who wants to reach a peer that is not accepted now.
 pub(crate) fn unblock(peer: &Known) -> String {
     let alias = &peer.row.alias;
     match peer.row.state {

@@ -4,17 +4,22 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::api::server::ApiFailure;
+use crate::api::types::Problem;
 use crate::base::Digest;
 use crate::daemon::Daemon;
 use crate::daemon::routes::stored;
 use crate::identity::statement::Note;
 use crate::receipt::{self, Kind, PartyKeys, Receipt};
-use crate::store::{Exchange, StatementRow};
+use crate::store::{Exchange, FORKS, StatementRow, StoreFault};
 
 /// Statements read at a time.
 const PAGE: u32 = 1_000;
 /// Statements that are named as not sound.
 const NAMED_MAX: usize = 16;
+/// Just after every key that begins with [`FORKS`].
+const FORKS_BELOW: &str = "fork0";
+/// Forks that `status` names.
+const FORKS_SHOWN: u32 = 16;
 
 /// The statements read so far, as far as others may follow them: of openings, of which there may be many, only the newest.
 struct Reading {
@@ -88,5 +93,24 @@ impl Daemon {
             faults.push(format!("{unnamed} statements more"));
         }
         Ok(faults)
+    }
+
+    /// Packages of which the sender has signed changes of terms that exclude each other.
+    pub(crate) async fn fork_problems(&self) -> Result<Vec<Problem>, StoreFault> {
+        let kept = self
+            .station
+            .ledger
+            .named(FORKS.to_owned(), FORKS_BELOW, Some(FORKS_SHOWN));
+        let problems = kept.await?.into_iter().map(|(key, _)| {
+            let package = key.strip_prefix(FORKS).unwrap_or_default().to_owned();
+            let message = "its sender has signed two changes of terms that exclude each other: the first is in force, the other is kept as proof; ask the sender which it meant".to_owned();
+            Problem {
+                severity: "error".to_owned(),
+                code: "follow-conflict".to_owned(),
+                subject: package,
+                message,
+            }
+        });
+        Ok(problems.collect())
     }
 }

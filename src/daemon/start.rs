@@ -15,9 +15,9 @@ use tokio::task::JoinSet;
 use crate::api;
 use crate::base::limits;
 use crate::config::Config;
-use crate::daemon::cards::Came;
+use crate::daemon::cards::CardNote;
 use crate::daemon::confine::{self, Applied, Layer, Rights};
-use crate::daemon::papers::{Papers, own_keys, read_papers, renew_papers};
+use crate::daemon::papers::{Papers, own_cards, read_papers, renew_papers};
 use crate::daemon::roster::Roster;
 use crate::daemon::stop::Stop;
 use crate::daemon::supervisor::Judge;
@@ -170,11 +170,10 @@ pub async fn run(config: Config, mut given: Given) -> Result<(), Stop> {
 }
 
 async fn assemble(config: Config, given: Given) -> Result<(Arc<Daemon>, Ends), Stop> {
-    let sandbox = given.sandbox;
     let identity = |e: String| Stop::Identity(e);
     let keyring = Keyring::load(&config.identity, &config.authority.id);
     let keyring = keyring.map_err(|e| identity(e.to_string()))?;
-    let (card, mut shown) = read_papers(&config, &keyring.chain).map_err(identity)?;
+    let (own_card, shown) = read_papers(&config, &keyring.chain).map_err(identity)?;
     let age = seal::Identity::from_file(&keyring.age_text());
     let age = age.map_err(|e| identity(e.to_string()))?;
     let tls = TlsIdentity {
@@ -189,14 +188,15 @@ async fn assemble(config: Config, given: Given) -> Result<(Arc<Daemon>, Ends), S
     endpoint.set_clock(clock.clone());
     let started = clock.now().at;
     let resolver = Resolver::new(config.fetcher.as_deref());
-    if resolver != Resolver::System && sandbox.seccomp == Layer::Full {
+    if resolver != Resolver::System && given.sandbox.seccomp == Layer::Full {
         confine::close_network().map_err(Stop::Listen)?;
     }
     let configured = config.policy();
     let description = configured.description();
     let policy = adopted::in_force(&ledger, configured, started).await?;
-    let keys = own_keys(&config, &ledger, (&card, &mut shown), keyring.receipts);
-    let own = own(&config, keys.await.map_err(identity)?, policy);
+    let cards = own_cards(&config, &ledger, &own_card, keyring.receipts);
+    let (keys, cards) = cards.await.map_err(identity)?;
+    let (card, own) = (own_card.card, own(&config, keys, policy));
     let roster = Roster::new(own.id.clone());
     let station = Station::new(own, ledger, blobs, Some(age), card.age.len());
     let station = station.within(Bounds::from(&config.limits)).timed_by(clock);
@@ -210,8 +210,8 @@ async fn assemble(config: Config, given: Given) -> Result<(Arc<Daemon>, Ends), S
         roster,
         endpoint,
         resolver,
-        sandbox,
-        papers: Papers::new(shown),
+        sandbox: given.sandbox,
+        papers: Papers::new(cards, shown),
         seals: crate::daemon::Seals::default(),
         openings: crate::daemon::Openings::default(),
         examinations: crate::daemon::Examinations::default(),
@@ -292,8 +292,8 @@ async fn open_store(config: &Config, key: SecretKey) -> Result<(Ledger, Blobs), 
     Ok((ledger, blobs))
 }
 
-/// The first statement of a log says whose keys sign in it, and so does one for each later card; a policy that was not in force before is stated. A checkpoint
-/// covers both.
+/// The first statement of a log says whose keys sign in it, and so does one for each later card; a policy that was not in force
+/// before is stated. A checkpoint covers both.
 async fn announce(daemon: &Daemon) -> Result<(), Stop> {
     let ledger = &daemon.station.ledger;
     if let Some(newer) = ledger.recovering() {
@@ -309,11 +309,11 @@ async fn announce(daemon: &Daemon) -> Result<(), Stop> {
         let first = ledger.checkpoint().await;
         first.map_err(|e| failed(e.to_string()))?;
     }
-    let own = Came::open(&daemon.papers.shown().card);
+    let own = CardNote::open(daemon.papers.card());
     let own = own.map_err(|e| Stop::Identity(e.to_string()))?;
     let known = ledger.cards_of(&own.card.id).await;
     let known = known.map_err(|e| failed(e.to_string()))?;
-    if !known.iter().any(|row| row.note == own.note.bytes()) {
+    if !known.iter().any(|row| row.digest == own.digest()) {
         let announced = daemon.governance(Kind::KeyAnnounce, own.note.text_digest());
         let announced = announced.map_err(|e| Stop::Identity(e.to_string()))?;
         let ops = vec![own.row(daemon.station.clock(), true), announced];

@@ -62,7 +62,7 @@ pub(crate) async fn watchdog(daemon: Arc<Daemon>) {
     }
 }
 
-/// Reads again, if the configuration is still good: own certificate, card and revocation list, and the peers. Whatever
+/// Reads again, if the configuration is still good: own certificate and revocation list, and the peers. Whatever
 /// else has changed waits for the next start, and is named.
 pub(crate) async fn reload(daemon: &Arc<Daemon>) {
     let mut starting = vec![NotifyState::Reloading];

@@ -9,6 +9,7 @@ use crate::base::AuthorityId;
 use crate::base::Timestamp;
 use crate::base::limits;
 use crate::daemon::Daemon;
+use crate::daemon::cards::CardNote;
 use crate::daemon::people;
 use crate::daemon::retention::terms_now;
 use crate::daemon::roster::Known;
@@ -18,7 +19,6 @@ use crate::identity::words;
 use crate::net::share::Share;
 use crate::policy::terms::Terms;
 use crate::receipt;
-use crate::store::CardRow;
 use crate::store::Direction;
 use crate::store::Exchange;
 use crate::store::Fault;
@@ -94,18 +94,18 @@ pub(crate) fn peer(daemon: &Daemon, known: &Known) -> PeerView {
         waiting_cards: known
             .waiting
             .iter()
-            .map(|row| waiting_card(known, row))
+            .map(|(at, it)| waiting_card(known, *at, it))
             .collect(),
         held_back: held_back(&daemon.station.share(&known.row.id)),
     }
 }
 
-fn waiting_card(known: &Known, row: &CardRow) -> WaitingCard {
+fn waiting_card(known: &Known, came: Timestamp, it: &CardNote) -> WaitingCard {
     WaitingCard {
-        number: row.number,
-        fingerprint: words::words(&row.digest),
-        came: row.came,
-        conflicts: known.conflicts().any(|it| it.digest == row.digest),
+        number: it.card.number,
+        fingerprint: words::words(&it.digest()),
+        came,
+        conflicts: known.is_contradicted_by(&it.card),
     }
 }
 

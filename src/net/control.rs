@@ -20,8 +20,6 @@ use crate::wire::{Ack, Announced, Frame, FrameKind, Hello};
 pub struct Papers {
     /// Own cards with their numbers, oldest first.
     pub cards: Vec<(u64, Vec<u8>)>,
-    /// The number of the newest.
-    pub card_number: u64,
     /// Own revocation list.
     pub crl: Vec<u8>,
     /// Its number.
@@ -32,6 +30,13 @@ pub struct Papers {
     pub peer_crl: u64,
     /// The peer's receipts keys.
     pub peer_keys: Arc<PartyKeys>,
+}
+
+impl Papers {
+    /// The number of the newest own card.
+    pub fn card_number(&self) -> u64 {
+        self.cards.last().map_or(0, |(number, _)| *number)
+    }
 }
 
 /// A newer paper of the peer has come; it is acknowledged once the reply says it is committed.

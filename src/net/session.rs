@@ -150,7 +150,7 @@ pub async fn open(
         last_heard: Arc::new(AtomicU64::new(station.instant().0)),
         unsettled: Arc::new(watch::Sender::new(Unsettled {
             theirs: Some(theirs.card).filter(|card| *card > papers.peer_card),
-            ours: Some(papers.card_number).filter(|card| *card > theirs.peer_card),
+            ours: Some(papers.card_number()).filter(|card| *card > theirs.peer_card),
         })),
         station,
     };
@@ -179,7 +179,7 @@ async fn greet(
     let hello = Frame::Hello(Hello {
         versions: vec![VERSION],
         now: station.clock(),
-        card: papers.card_number,
+        card: papers.card_number(),
         crl: papers.crl_number,
         peer_card: papers.peer_card,
         peer_crl: papers.peer_crl,

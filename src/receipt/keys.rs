@@ -33,6 +33,16 @@ impl PartyKeys {
         Self::new(card.number, card.keys.receipts.clone())
     }
 
+    /// The keys that these cards of one authority name; `None` without a card.
+    pub fn of_all<'a>(cards: impl IntoIterator<Item = &'a Card>) -> Option<Self> {
+        let mut cards = cards.into_iter();
+        let mut keys = Self::of(cards.next()?);
+        for card in cards {
+            keys.add(card.number, card.keys.receipts.clone());
+        }
+        Some(keys)
+    }
+
     /// Adds the key that another card of the same authority names.
     pub fn add(&mut self, card: u64, key: PublicKey) {
         if card > self.newest.card {
@@ -71,7 +81,7 @@ impl PartyKeys {
 
 /// The receipts keys of this authority: what it signs with, and what it has signed with.
 pub struct OwnKeys {
-    secret: BTreeMap<u64, SecretKey>,
+    secret: Vec<SecretKey>,
     public: Arc<PartyKeys>,
 }
 
@@ -85,7 +95,7 @@ impl OwnKeys {
     /// The key that the card with this number, the newest, names.
     pub fn new(card: u64, key: SecretKey) -> Self {
         let public = Arc::new(PartyKeys::new(card, key.public()));
-        let secret = BTreeMap::from([(card, key)]);
+        let secret = vec![key];
         Self { secret, public }
     }
 
@@ -93,7 +103,7 @@ impl OwnKeys {
     #[must_use]
     pub fn with_earlier(mut self, card: u64, key: PublicKey, secret: Option<SecretKey>) -> Self {
         Arc::make_mut(&mut self.public).add(card, key);
-        self.secret.extend(secret.map(|secret| (card, secret)));
+        self.secret.extend(secret);
         self
     }
 
@@ -123,7 +133,7 @@ impl OwnKeys {
     fn secret(&self, party: Option<&Party>) -> Result<&SecretKey, ReceiptFault> {
         let card = party.unwrap_or_else(|| self.party()).card;
         let named = self.public.by_card.get(&card);
-        let mut held = self.secret.values();
+        let mut held = self.secret.iter();
         let secret = held.find(|secret| Some(&secret.public()) == named);
         secret.ok_or_else(|| ReceiptFault::KeyGone {
             party: self.public.id().clone(),

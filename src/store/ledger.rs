@@ -408,18 +408,12 @@ impl Ledger {
 
     /// The receipts keys of an authority of which a card was adopted; `None` for any other.
     pub async fn party_keys(&self, id: &AuthorityId) -> Result<Option<PartyKeys>, StoreFault> {
-        let mut keys: Option<PartyKeys> = None;
-        let adopted = self.cards_of(id).await?.into_iter();
-        for row in adopted.filter(|row| row.adopted.is_some()) {
-            let card = Card::open(&row.note);
-            let (card, _) =
-                card.map_err(|e| StoreFault::Damaged(format!("a card of {id}: {e}")))?;
-            match &mut keys {
-                Some(keys) => keys.add(card.number, card.keys.receipts),
-                None => keys = Some(PartyKeys::of(&card)),
-            }
-        }
-        Ok(keys)
+        let damaged = |e| StoreFault::Damaged(format!("a card of {id}: {e}"));
+        let rows = self.cards_of(id).await?.into_iter();
+        let adopted = rows.filter(|row| row.adopted.is_some());
+        let cards = adopted.map(|row| Card::open(&row.note).map(|(card, _)| card));
+        let cards: Vec<_> = cards.collect::<Result<_, _>>().map_err(damaged)?;
+        Ok(PartyKeys::of_all(&cards))
     }
 
     /// Every card, each authority's oldest first.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::Json;
 use axum::extract::{ConnectInfo, Path, State};
 use axum::routing::post;
@@ -13,10 +14,9 @@ use crate::api::types::{AcceptPeer, AddPeer, CardView, DecidePeer, PeerView, Pin
 use crate::base::limits;
 use crate::config::Verb;
 use crate::daemon::Daemon;
-use crate::daemon::cards::Came;
+use crate::daemon::cards::CardNote;
 use crate::daemon::news;
 use crate::daemon::peers::Decision;
-use crate::daemon::roster::Known;
 use crate::daemon::routes::doors::{Doors, OPERATION};
 use crate::daemon::routes::{Answer, Shared};
 use crate::daemon::seals::unblock;
@@ -26,23 +26,15 @@ use crate::identity::statement::Note;
 use crate::identity::words;
 use crate::store::PeerState;
 
-fn find(daemon: &Daemon, name: &str) -> Result<Arc<Known>, ApiFailure> {
-    let unknown = || {
-        ApiFailure::missing("no-such-peer", format!("no peer is called {name:?}"))
-            .next("rogatory peer list")
-    };
-    daemon.roster.find(name).ok_or_else(unknown)
-}
-
 pub(super) async fn card(State(daemon): Shared) -> Answer<CardView> {
-    let card = daemon.papers.shown().card;
-    let note = Note::parse(&card).map_err(|e| ApiFailure::failed("own-card", e.to_string()))?;
+    let card = daemon.papers.card();
+    let note = Note::parse(card).map_err(|e| ApiFailure::failed("own-card", e.to_string()))?;
     Ok(Json(CardView {
         id: daemon.card.id.clone(),
         alias: daemon.card.alias.clone(),
         number: daemon.card.number,
         fingerprint: words::words(&note.text_digest()),
-        card: String::from_utf8_lossy(&card).into_owned(),
+        card: String::from_utf8_lossy(card).into_owned(),
     }))
 }
 
@@ -58,11 +50,11 @@ pub(super) async fn list(State(daemon): Shared) -> Answer<Vec<PeerView>> {
 }
 
 pub(super) async fn show(State(daemon): Shared, Path(name): Path<String>) -> Answer<PeerView> {
-    Ok(Json(views::peer(&daemon, &*find(&daemon, &name)?)))
+    Ok(Json(views::peer(&daemon, &*daemon.peer(&name)?)))
 }
 
 pub(super) async fn add(State(daemon): Shared, Json(wish): Json<AddPeer>) -> Answer<PeerView> {
-    let came = Came::open(wish.card.as_bytes()).map_err(|e| {
+    let came = CardNote::open(wish.card.as_bytes()).map_err(|e| {
         ApiFailure::trust(e.code(), format!("the card is refused: {e}"))
             .next("ask the peer for its card again")
     })?;
@@ -75,7 +67,7 @@ pub(super) async fn add(State(daemon): Shared, Json(wish): Json<AddPeer>) -> Ans
     let crl = wish.crl.map(|crl| decode_crl(&daemon, &came.card, &crl));
     daemon.add_card(&came, crl.transpose()?).await?;
     let id = came.card.id.as_str();
-    Ok(Json(views::peer(&daemon, &*find(&daemon, id)?)))
+    Ok(Json(views::peer(&daemon, &*daemon.peer(id)?)))
 }
 
 fn decode_crl(daemon: &Daemon, card: &Card, crl: &str) -> Result<(u64, Vec<u8>), ApiFailure> {
@@ -99,8 +91,8 @@ pub(super) async fn accept(
     Path(name): Path<String>,
     Json(wish): Json<AcceptPeer>,
 ) -> Answer<PeerView> {
-    let known = find(&daemon, &name)?;
-    if known.would_adopt(&wish.fingerprint)? {
+    let known = daemon.peer(&name)?;
+    if known.would_adopt(&known.compared(&wish.fingerprint)?) {
         let id = known.row.id.as_str();
         daemon.alone(&caller, Verb::PeerAccept, id, &wish).await?;
     }
@@ -113,54 +105,33 @@ pub(crate) async fn accept_peer(
     name: &str,
     wish: &AcceptPeer,
 ) -> Result<PeerView, ApiFailure> {
-    let known = find(daemon, name)?;
-    daemon.accept_card(&known, &wish.fingerprint).await?;
-    Ok(views::peer(daemon, &*find(daemon, name)?))
+    daemon.accept_card(name, &wish.fingerprint).await?;
+    Ok(views::peer(daemon, &*daemon.peer(name)?))
+}
+
+/// The calls that decide about a peer.
+pub(super) fn decisions(doors: Doors) -> Doors {
+    Decision::ALL.into_iter().fold(doors, |doors, decision| {
+        let path = format!("/v1/peers/{{peer}}/{}", decision.as_str());
+        doors.door(&path, OPERATION, post(decide).layer(Extension(decision)))
+    })
 }
 
 /// Decides about a peer; answers what it is then, or was, where it is removed.
 async fn decide(
-    daemon: &Arc<Daemon>,
-    caller: &Caller,
-    name: &str,
-    (decision, wish): (Decision, &DecidePeer),
+    State(daemon): Shared,
+    ConnectInfo(caller): ConnectInfo<Caller>,
+    Extension(decision): Extension<Decision>,
+    Path(name): Path<String>,
+    Json(wish): Json<DecidePeer>,
 ) -> Answer<PeerView> {
-    let known = find(daemon, name)?;
     let actor = caller.actor();
-    let decided = daemon.decide_peer(&known, decision, &actor, &wish.justification);
-    decided.await?;
-    let now = daemon.roster.by_id(&known.row.id);
-    Ok(Json(views::peer(daemon, &now.unwrap_or(known))))
+    let decided = daemon.decide_peer(&name, decision, &actor, &wish.justification);
+    Ok(Json(views::peer(&daemon, &*decided.await?)))
 }
-
-macro_rules! decisions {
-    ($($name:ident $decision:ident)*) => {
-        $(
-            async fn $name(
-                State(daemon): Shared,
-                ConnectInfo(caller): ConnectInfo<Caller>,
-                Path(name): Path<String>,
-                Json(wish): Json<DecidePeer>,
-            ) -> Answer<PeerView> {
-                decide(&daemon, &caller, &name, (Decision::$decision, &wish)).await
-            }
-        )*
-
-        /// The calls that decide about a peer.
-        pub(super) fn decisions(doors: Doors) -> Doors {
-            doors$(.door(
-                concat!("/v1/peers/{peer}/", stringify!($name)),
-                OPERATION,
-                post($name),
-            ))*
-        }
-    };
-}
-
-decisions! { pause Pause resume Resume revoke Revoke remove Remove }
 
 pub(super) async fn ping(State(daemon): Shared, Path(name): Path<String>) -> Answer<Ping> {
-    let known = find(&daemon, &name)?;
+    let known = daemon.peer(&name)?;
     if known.row.state != PeerState::Accepted {
         let message = format!(
             "{} is {}, not accepted",
