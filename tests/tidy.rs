@@ -52,6 +52,8 @@ const IMPURE_ENDS: &[&str] = &[
 ];
 /// A crate that one module alone may name.
 const OWNED: &[(&str, &str)] = &[("rusqlite", "store")];
+/// Where `net` may commit past the account of the peer that causes it: there what is kept is replaced, and never more of it.
+const UNCOUNTED: &[&str] = &["countersign", "intake", "session", "watch"];
 /// Names that say nothing: not for a file, nor as the last word of a type, nor for a function.
 const EMPTY_NAMES: &[&str] = &[
     "manager", "handler", "service", "util", "utils", "common", "helper", "helpers", "info",
@@ -96,6 +98,7 @@ fn check(files: &[(PathBuf, String)]) -> Vec<String> {
         source.check_shape(&mut faults);
         source.check_names(&mut faults);
         source.check_paths(&mut faults);
+        source.check_counted(&mut faults);
     }
     faults
 }
@@ -227,6 +230,25 @@ impl Source {
             if empty {
                 faults.push(format!(
                     "{file}:{line}: `{name}` is a name that says nothing"
+                ));
+            }
+        }
+    }
+
+    /// What a peer makes grow is counted: `net` commits by `Session::commit`.
+    fn check_counted(&self, faults: &mut Vec<String>) {
+        let [first, file, ..] = self.module.as_slice() else {
+            return;
+        };
+        if first != "net" || UNCOUNTED.contains(&file.as_str()) {
+            return;
+        }
+        for (at, (_, line)) in self.tokens.iter().enumerate() {
+            let commits = matches!(self.word_at(at + 2), Some("commit" | "commit_holding"));
+            if self.word_at(at) == Some("ledger") && self.mark_at(at + 1, '.') && commits {
+                faults.push(format!(
+                    "{}:{line}: commits past the account of the peer: use `Session::commit`",
+                    self.path.display()
                 ));
             }
         }

@@ -30,6 +30,23 @@ impl Bucket {
     /// # Errors
     /// In how many microseconds there is something in the bucket again; nothing was taken.
     pub fn take(&mut self, now_us: u64, amount: u64) -> Result<(), u64> {
+        self.gain(now_us);
+        let whole = millionths(1);
+        if self.level < whole {
+            let lacking = self.level.abs_diff(whole);
+            return Err(lacking.div_ceil(self.per_second).max(1));
+        }
+        self.level = self.level.saturating_sub(millionths(amount));
+        Ok(())
+    }
+
+    /// Takes so much whether or not there is something in the bucket.
+    pub fn charge(&mut self, now_us: u64, amount: u64) {
+        self.gain(now_us);
+        self.level = self.level.saturating_sub(millionths(amount));
+    }
+
+    fn gain(&mut self, now_us: u64) {
         let gained = now_us
             .saturating_sub(self.at_us)
             .saturating_mul(self.per_second);
@@ -39,13 +56,6 @@ impl Bucket {
             .level
             .saturating_add(gained)
             .min(millionths(self.burst));
-        let whole = millionths(1);
-        if self.level < whole {
-            let lacking = self.level.abs_diff(whole);
-            return Err(lacking.div_ceil(self.per_second).max(1));
-        }
-        self.level = self.level.saturating_sub(millionths(amount));
-        Ok(())
     }
 }
 

@@ -300,11 +300,28 @@ fn card_text(card: &CardView) -> Table {
     table
 }
 
+/// What the peer has used of what the limits allow it.
+fn used(counts: &HeldBack) -> String {
+    let grown = text::size(counts.grown_bytes);
+    let grown = format!(
+        "{grown} of ledger and {} leaves of the log since the start",
+        counts.grown_leaves
+    );
+    match (counts.unopened_packages, counts.unopened_bytes) {
+        (Some(packages), Some(bytes)) => format!(
+            "{packages} packages unopened, {}; {grown}",
+            text::size(bytes)
+        ),
+        _ => grown,
+    }
+}
+
 /// What the limits have held back, if anything.
 fn held_back(counts: &HeldBack) -> Option<String> {
     let all = [
         ("offers by rate", counts.offers),
         ("offers by quota", counts.quota),
+        ("of growth", counts.growth),
         ("control frames", counts.control),
         ("ms of sending", counts.send_ms),
         ("ms of receiving", counts.receive_ms),
@@ -330,6 +347,7 @@ fn peer_text(peer: &PeerView) -> Table {
     table.field("card number", peer.card_number);
     table.field("link", if peer.connected { "up" } else { "down" });
     table.field_if("last seen", peer.last_seen.map(text::time));
+    table.field("used", used(&peer.held_back));
     table.field_if("held back", held_back(&peer.held_back));
     for card in &peer.waiting_cards {
         let (what, tone) = if card.conflicts {

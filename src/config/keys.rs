@@ -96,6 +96,7 @@ pub const KEYS: &[Key] = &[
         Kind::Number,
         Default::Value("100000"),
     ),
+    text("limits.peer_growth", "1 GiB"),
     key(
         "limits.offers_per_second",
         Kind::Number,

@@ -71,6 +71,7 @@ fn authority_and_listen_are_enough() {
         reserve: 1 << 30,
         peer_quota: 4 << 40,
         peer_unopened: 100_000,
+        peer_growth: 1 << 30,
         offers_per_second: 5_000,
         control_per_second: 50,
         patience: Duration::from_mins(2),

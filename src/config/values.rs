@@ -143,6 +143,8 @@ pub struct Limits {
     pub peer_quota: u64,
     /// Packages of one peer that nobody has opened yet.
     pub peer_unopened: u64,
+    /// Bytes by which one peer may make ledger and log grow in a day.
+    pub peer_growth: u64,
     /// Offers that one peer may make in a second.
     pub offers_per_second: u64,
     /// Frames that are read from one peer's control streams in a second.

@@ -382,8 +382,8 @@ fn not_above(number: u64, highest: u64) -> ApiFailure {
 }
 
 impl Daemon {
-    /// Cards that somebody has to look at, and peers that are paused.
-    pub(crate) fn card_problems(&self) -> Vec<Problem> {
+    /// Cards that somebody has to look at, peers that are paused, and those that have come up to a limit.
+    pub(crate) fn peer_problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         for known in self.roster.all() {
             let alias = &known.row.alias;
@@ -395,6 +395,16 @@ impl Daemon {
                     message,
                 });
             };
+            let share = self.station.share(&known.row.id);
+            for limit in share.spent(self.station.micros()) {
+                say(
+                    "warning",
+                    "peer-quota",
+                    format!(
+                        "it has come up to {limit}: what it offers waits; rogatory peer show {alias} says what it has used"
+                    ),
+                );
+            }
             let is_paused = known.row.state == PeerState::Paused;
             for it in known.conflicts().filter(|_| is_paused) {
                 say(

@@ -33,6 +33,7 @@ mod peers;
 mod people;
 mod pieces;
 mod publisher;
+mod quiet;
 mod releases;
 mod reports;
 mod restored;

@@ -11,6 +11,7 @@ use crate::daemon::roster::Known;
 use crate::identity::card::Card;
 use crate::identity::revocation;
 use crate::net::control::News;
+use crate::net::share::Share;
 use crate::store::Op;
 use crate::transfer::Fault;
 use crate::wire::Announced;
@@ -38,25 +39,31 @@ async fn adopt(daemon: &Arc<Daemon>, paper: &News) -> Result<u64, Fault> {
         .roster
         .by_id(&paper.peer)
         .ok_or_else(|| Fault::new("unknown-peer", "no such peer any more"))?;
+    let share = daemon.station.share(&paper.peer);
+    if share.growth.take(daemon.station.micros(), 0).is_err() {
+        let text = "no more may grow here today because of you (limits.peer_growth)";
+        return Err(Fault::new("quota", text));
+    }
     let (number, ops) = match paper.what {
         Announced::Crl => newer_crl(daemon, &known, &paper.bytes)?,
         Announced::Card => match newer_card(daemon, &known, &paper.bytes)? {
             Newer::Adopted(number, ops) => (number, ops),
             Newer::Conflict(ops) => {
-                commit(daemon, ops).await?;
+                commit(daemon, &share, ops).await?;
                 let text = "there is another card of this number by the same card key";
                 return Err(Fault::new("card-conflict", text));
             }
         },
     };
-    commit(daemon, ops).await?;
+    commit(daemon, &share, ops).await?;
     Ok(number)
 }
 
-async fn commit(daemon: &Arc<Daemon>, ops: Vec<Op>) -> Result<(), Fault> {
+async fn commit(daemon: &Arc<Daemon>, share: &Share, ops: Vec<Op>) -> Result<(), Fault> {
     if ops.is_empty() {
         return Ok(());
     }
+    share.growth.charge(daemon.station.micros(), &ops);
     let failed = |e: String| Fault::new("storage", e);
     let committed = daemon.station.ledger.commit(ops).await;
     committed.map_err(|e| failed(e.to_string()))?;

@@ -334,16 +334,16 @@ async fn watch_ended(daemon: Arc<Daemon>, mut ended: mpsc::Receiver<session::End
         match end.attempt {
             Attempt::Broken(why) => daemon.fail(why),
             Attempt::Ended(outcome) => {
-                tracing::debug!(xid = ?end.xid, ?outcome, "incoming exchange ended");
+                tracing::debug!(peer = %end.peer, xid = ?end.xid, ?outcome, "incoming exchange ended");
                 if let Some(xid) = end.xid.filter(|_| outcome == Outcome::Ended) {
                     daemon.heard_of(xid).await;
                 }
             }
             Attempt::Cut(why) => {
-                tracing::debug!(xid = ?end.xid, "incoming exchange was cut: {why}");
+                tracing::debug!(peer = %end.peer, xid = ?end.xid, "incoming exchange was cut: {why}");
             }
             Attempt::Local(fault) => {
-                tracing::warn!(xid = ?end.xid, code = %fault.code, "incoming exchange cannot go on: {}", fault.text);
+                tracing::warn!(peer = %end.peer, xid = ?end.xid, code = %fault.code, "incoming exchange cannot go on: {}", fault.text);
             }
         }
     }

@@ -11,6 +11,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory as _};
 
 use crate::config::{LogFormat, Telemetry};
+use crate::daemon::quiet::Quiet;
 
 /// Starts logging as configured. A second call changes nothing.
 ///
@@ -21,7 +22,9 @@ pub fn start(telemetry: &Telemetry) -> io::Result<()> {
         "{},quinn=warn,rustls=error,hyper=warn",
         telemetry.level.as_str()
     ));
-    let registry = tracing_subscriber::registry().with(filter);
+    let registry = tracing_subscriber::registry()
+        .with(filter)
+        .with(Quiet::new());
     let lines = Lines {
         journal: is_journal(),
         json: telemetry.log == LogFormat::Json,

@@ -58,6 +58,11 @@ fn held_back(share: &Share) -> HeldBack {
     HeldBack {
         offers: counts.offers,
         quota: counts.quota,
+        unopened_packages: None,
+        unopened_bytes: None,
+        grown_bytes: counts.grown.bytes,
+        grown_leaves: counts.grown.leaves,
+        growth: counts.grown.late,
         control: counts.control,
         send_ms: share.paces().send_waited_ms(),
         receive_ms: share.paces().receive_waited_ms(),
@@ -431,7 +436,7 @@ impl Daemon {
                 message,
             ));
         }
-        problems.extend(self.card_problems());
+        problems.extend(self.peer_problems());
         problems
     }
 }

@@ -17,7 +17,7 @@ use crate::receipt::{Disclosure, Kind};
 use crate::store::{self, CommitFault, Direction, Exchange, Op, Phase, StatementRow, StoreFault};
 use crate::transfer::after::{self, After};
 use crate::transfer::{Fault, Outcome, PATIENCE_MS};
-use crate::wire::Frame;
+use crate::wire::{Frame, Later};
 
 /// What the other side is told: an answer about an exchange, or what it did wrong.
 type Heard = Result<(Option<Xid>, Frame), Fault>;
@@ -28,19 +28,22 @@ pub(crate) async fn answer(
     mut send: quinn::SendStream,
     mut frames: FrameReader,
 ) -> Ended {
-    let heard = if session.share.offer(session.station.micros()) {
+    let ended = |xid, attempt| Ended {
+        peer: session.peer_id().clone(),
+        xid,
+        attempt,
+    };
+    let (share, now_us) = (&session.share, session.station.micros());
+    let heard = if !share.offer(now_us) {
+        Ok(Ok((None, put_off("rate", 1))))
+    } else if share.growth.take(now_us, 0).is_err() {
+        Ok(Ok((None, put_off("quota", 60))))
+    } else {
         match said(session, &mut frames).await {
             Ok(Ok(said)) => hear(session, said).await,
             Ok(Err(fault)) => Ok(Err(fault)),
             Err(attempt) => Err(attempt),
         }
-    } else {
-        let rate = "rate".to_owned();
-        let later = crate::wire::Later {
-            code: rate,
-            after_s: 1,
-        };
-        Ok(Ok((None, Frame::Later(later))))
     };
     let (xid, frame, outcome) = match heard {
         Ok(Ok((xid, frame))) => (xid, frame, Outcome::Ended),
@@ -48,7 +51,7 @@ pub(crate) async fn answer(
             let said = crate::wire::Fault::new(&fault.code, &fault.text);
             (None, Frame::Fault(said), Outcome::Faulted(fault))
         }
-        Err(attempt) => return Ended { xid: None, attempt },
+        Err(attempt) => return ended(None, attempt),
     };
     let attempt = match write_frame(&mut send, &frame).await {
         Ok(()) => Attempt::Ended(outcome),
@@ -57,7 +60,7 @@ pub(crate) async fn answer(
     // What had to be said was said; the other end may have gone.
     drop(send.finish());
     drop(tokio::time::timeout(Duration::from_secs(2), send.stopped()).await);
-    Ended { xid, attempt }
+    ended(xid, attempt)
 }
 
 /// What a stream says: a statement, and what goes along with it.
@@ -142,11 +145,9 @@ async fn hear(session: &Session, said: Said) -> Result<Heard, Attempt> {
         return Ok(Err(unknown()));
     }
     let (ops, answer) = taken(session, &exchange, (kind, &note), words);
-    match station.ledger.commit_holding(ops, turn.held()).await {
+    match session.commit_holding(ops, turn.held()).await {
         Ok(_) => Ok(Ok((Some(xid), answer))),
-        Err(fault @ (CommitFault::Full | CommitFault::Recovering)) => {
-            Ok(Ok((None, Frame::Later(later(&fault)))))
-        }
+        Err(fault @ (CommitFault::Full | CommitFault::Recovering)) => Ok(Ok((None, later(&fault)))),
         Err(fault) => Err(fault.into()),
     }
 }
@@ -190,7 +191,7 @@ async fn keep_fork(session: &Session, exchange: &Exchange, came: &[u8]) -> Resul
     let (xid, peer) = (exchange.xid, &exchange.peer);
     tracing::error!(%xid, %peer, "its sender has signed two changes of terms that exclude each other; both are kept");
     let value = came.to_vec();
-    ledger.commit(vec![Op::Meta { key, value }]).await?;
+    session.commit(vec![Op::Meta { key, value }]).await?;
     Ok(())
 }
 
@@ -213,7 +214,12 @@ const fn may_be_said(kind: Kind) -> (Direction, &'static [Phase]) {
     }
 }
 
-fn later(fault: &CommitFault) -> crate::wire::Later {
+fn put_off(code: &str, after_s: u64) -> Frame {
+    let code = code.to_owned();
+    Frame::Later(Later { code, after_s })
+}
+
+fn later(fault: &CommitFault) -> Frame {
     let code = match fault {
         CommitFault::Recovering => "recovering",
         CommitFault::Full
@@ -221,10 +227,7 @@ fn later(fault: &CommitFault) -> crate::wire::Later {
         | CommitFault::Unfit(_)
         | CommitFault::Broken(_) => store::durable::STORAGE_FULL,
     };
-    crate::wire::Later {
-        code: code.to_owned(),
-        after_s: 60,
-    }
+    put_off(code, 60)
 }
 
 fn unknown() -> Fault {
@@ -344,7 +347,7 @@ pub(crate) async fn tell(session: &Session, exchange: &Exchange) -> Result<Outco
                 key: store::tell_key(&note.digest()),
                 value: store::TOLD.to_vec(),
             };
-            session.station.ledger.commit(vec![told]).await?;
+            session.commit(vec![told]).await?;
         }
     }
     // Something new may have been said meanwhile: then its mark is not taken away with the others.
@@ -359,7 +362,7 @@ pub(crate) async fn tell(session: &Session, exchange: &Exchange) -> Result<Outco
             at: session.station.clock(),
         });
     }
-    match session.station.ledger.commit(ops).await {
+    match session.commit(ops).await {
         Ok(_) => Ok(Outcome::Ended),
         Err(CommitFault::Conflict { .. }) => {
             let (code, after_s) = ("more-to-tell".to_owned(), 1);
@@ -461,7 +464,7 @@ async fn answered(
             let ends = (&[Phase::DestructionSigned][..], Phase::Destroyed);
             let mut ops = step(session, exchange, (Kind::Destroyed, &both), ends);
             ops.push(Op::calm(exchange.xid));
-            station.ledger.commit_holding(ops, turn.held()).await?;
+            session.commit_holding(ops, turn.held()).await?;
             Ok(Some(Outcome::Ended))
         }
         (_, other) => {

@@ -45,7 +45,6 @@ fn check_header(
 ) -> Result<(), String> {
     header::check(header, recipients).map_err(|e| e.code().to_owned())?;
     seal::check_header(header, first, identity).map_err(|e| {
-        tracing::warn!("an age header cannot be used: {e}");
         let known = [
             (matches!(e, SealError::NotForUs), "not-for-us"),
             (matches!(e, SealError::Mac), "header-mac"),

@@ -78,6 +78,7 @@ pub(crate) async fn run(
         session.station.forget_idle(&xid);
     }
     Ended {
+        peer: session.peer_id().clone(),
         xid,
         attempt: attempt.map_or_else(|attempt| attempt, Attempt::Ended),
     }
@@ -343,7 +344,7 @@ impl Running<'_> {
                 false,
             );
             let ops = vec![Op::Open(Box::new(exchange.clone())), dispatch];
-            match station.ledger.commit_holding(ops, kept).await {
+            match self.session.commit_holding(ops, kept).await {
                 Ok(_) => {}
                 Err(CommitFault::Full) => return Ok(no_room(STORAGE_FULL)),
                 Err(fault) => return Err(fault.into()),
@@ -415,7 +416,12 @@ impl Running<'_> {
             return Ok(Ok(()));
         };
         let inline = intake.as_ref().and_then(Intake::inline_bytes);
-        headercheck::opens(self.station(), *xid, inline, header).await
+        let opens = headercheck::opens(self.station(), *xid, inline, header).await?;
+        if let Err(code) = &opens {
+            let peer = self.session.peer_id();
+            tracing::warn!(%peer, %xid, code, "its age header does not open its payload");
+        }
+        Ok(opens)
     }
 
     async fn commit(&mut self, commit: ReceiverCommit) -> Result<ReceiverInput, Attempt> {
@@ -423,10 +429,13 @@ impl Running<'_> {
         let Some(work) = &mut self.work else {
             return Err(Attempt::Local(Fault::new("internal", "nothing to commit")));
         };
-        let discard = matches!(commit, ReceiverCommit::Lapsed(_));
-        let peer = self.session.peer_id();
-        if matches!(commit, ReceiverCommit::Rejected { .. }) && !station.may_reject(peer) {
-            return Ok(no_room("too-many-rejections"));
+        let is_over = |it: &_| matches!(it, ReceiverCommit::Lapsed(_) | ReceiverCommit::Failed(_));
+        let discard = is_over(&commit);
+        let (peer, share) = (self.session.peer_id(), &self.session.share);
+        if matches!(commit, ReceiverCommit::Rejected { .. })
+            && let Err(code) = share.may_reject(station.micros())
+        {
+            return Ok(no_room(code));
         }
         let recording = Recording {
             station: &station,
@@ -445,7 +454,7 @@ impl Running<'_> {
         };
         let (to, ops) = recording.ops(commit)?;
         let kept = work.turn.held();
-        match station.ledger.commit_holding(ops, kept).await {
+        match self.session.commit_holding(ops, kept).await {
             Ok(_) => self.phase = Some(to),
             Err(CommitFault::Full) => return Ok(no_room(STORAGE_FULL)),
             Err(CommitFault::Recovering) => return Ok(no_room("recovering")),

@@ -158,14 +158,27 @@ impl Recording<'_> {
     }
 
     fn first(&self) -> Vec<Op> {
-        let Some(row) = self.unrecorded else {
-            return Vec::new();
-        };
-        let mut ops = vec![Op::Open(Box::new(row.clone()))];
+        self.unrecorded
+            .map_or_else(Vec::new, |row| self.opening(row.clone()))
+    }
+
+    fn opening(&self, row: Exchange) -> Vec<Op> {
+        let mut ops = Vec::new();
         if let Ok(dispatch) = Note::parse(&row.last_note) {
             ops.push(self.received(Kind::Dispatch, &dispatch));
         }
+        ops.insert(0, Op::Open(Box::new(row)));
         ops
+    }
+
+    /// Of an offer that was taken back, nothing stays of what was disclosed beside it.
+    fn undisclosed(&self) -> Vec<Op> {
+        let Some(row) = self.unrecorded else {
+            return vec![Op::DropDisclosed { xid: self.xid }];
+        };
+        let mut row = row.clone();
+        row.undisclosed();
+        self.opening(row)
     }
 
     /// The ledger's operations for one step, and the phase they lead to.
@@ -222,13 +235,15 @@ impl Recording<'_> {
                 Phase::Held,
                 self.answered(Kind::Handover, Phase::Held, &note),
             ),
-            ReceiverCommit::Failed(note) => (
-                Phase::Failed,
-                self.answered(Kind::HandoverFailed, Phase::Failed, &note),
-            ),
+            ReceiverCommit::Failed(note) => {
+                let mut ops = self.answered(Kind::HandoverFailed, Phase::Failed, &note);
+                // Nobody will ever open it.
+                ops.push(Op::Shred { xid: self.xid });
+                (Phase::Failed, ops)
+            }
             ReceiverCommit::Lapsed(note) => {
                 let kind = receipt::open(&note).map_or(Kind::Expired, |receipt| receipt.kind);
-                let mut ops = self.first();
+                let mut ops = self.undisclosed();
                 ops.push(self.received(kind, &note));
                 let before = vec![Phase::Receiving, Phase::Consigned];
                 ops.push(self.advance_from(before, Phase::Lapsed, &note));

@@ -11,6 +11,7 @@ pub mod endpoint;
 pub mod fault;
 pub mod fetcher;
 pub mod frames;
+pub mod growth;
 pub mod handed;
 mod headercheck;
 mod inbound;

@@ -319,7 +319,7 @@ impl Running<'_> {
                     return Ok(Some(Outcome::Faulted(fault)));
                 }
                 let ops = ops(&self.session.station, self.payload.xid, commit);
-                self.session.station.ledger.commit(ops).await?;
+                self.session.commit(ops).await?;
                 self.feed(SenderInput::Committed);
             }
             SenderOutput::Close(outcome) => return Ok(Some(outcome)),

@@ -123,6 +123,11 @@ impl Quota {
         Ok(self.take(exchange.len))
     }
 
+    /// Whether not one more package fits, as far as was counted.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.is_over(self.used().total, 1)
+    }
+
     fn take(self: &Arc<Self>, len: u64) -> Option<Admitted> {
         let mut usage = self.used();
         if self.is_over(usage.total, len) {

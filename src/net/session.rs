@@ -33,7 +33,7 @@ use crate::net::reader::FrameReader;
 use crate::net::station::Station;
 use crate::receipt::{Head, PartyKeys, Receipt};
 use crate::store::Ahead;
-use crate::store::Exchange;
+use crate::store::{Commit, CommitFault, Exchange, Op};
 use crate::transfer::{Fault, Other};
 use crate::wire::{Frame, Hello};
 
@@ -53,6 +53,8 @@ pub const CLOSE_FAULT: u32 = 1;
 /// The end of one incoming stream.
 #[derive(Debug)]
 pub struct Ended {
+    /// Who began it.
+    pub peer: AuthorityId,
     /// The exchange, if it came so far as to have a name.
     pub xid: Option<Xid>,
     /// How it ended.
@@ -210,6 +212,21 @@ impl Session {
     /// The connection itself.
     pub fn link(&self) -> &Link {
         &self.link
+    }
+
+    /// Makes these changes, which the peer has caused, and counts what grows by them.
+    pub(crate) async fn commit(&self, ops: Vec<Op>) -> Result<Commit, CommitFault> {
+        self.commit_holding(ops, ()).await
+    }
+
+    /// The same, and lets go of what is held only then.
+    pub(crate) async fn commit_holding(
+        &self,
+        ops: Vec<Op>,
+        held: impl Send + 'static,
+    ) -> Result<Commit, CommitFault> {
+        self.share.growth.charge(self.station.micros(), &ops);
+        self.station.ledger.commit_holding(ops, held).await
     }
 
     /// Whether the connection still stands.

@@ -12,6 +12,7 @@ use tokio::time::timeout;
 use crate::base::bucket::Bucket;
 use crate::base::limits;
 use crate::config::values::Limits;
+use crate::net::growth::{self, Grown, Growth};
 use crate::net::pace::Pace;
 use crate::net::quota::{Admitted, Quota};
 use crate::net::station::Station;
@@ -29,6 +30,8 @@ pub struct Bounds {
     pub quota_bytes: u64,
     /// Packages that nobody has opened.
     pub unopened: u64,
+    /// Bytes of ledger and log in a day.
+    pub growth: u64,
     /// Offers in a second.
     pub offers_per_second: u64,
     /// Control frames in a second.
@@ -50,6 +53,7 @@ impl Default for Bounds {
         Self {
             quota_bytes: u64::MAX,
             unopened: u64::MAX,
+            growth: u64::MAX,
             offers_per_second: 5_000,
             control_per_second: 50,
             patience_ms: PATIENCE_MS,
@@ -66,6 +70,7 @@ impl From<&Limits> for Bounds {
         Self {
             quota_bytes: limits.peer_quota,
             unopened: limits.peer_unopened,
+            growth: limits.peer_growth,
             offers_per_second: limits.offers_per_second,
             control_per_second: limits.control_per_second,
             patience_ms: u64::try_from(limits.patience.as_millis()).unwrap_or(u64::MAX),
@@ -126,6 +131,8 @@ pub struct Counts {
     pub quota: u64,
     /// Control frames that had to wait.
     pub control: u64,
+    /// What has grown for good because of it.
+    pub grown: Grown,
 }
 
 /// One peer's share.
@@ -134,6 +141,9 @@ pub struct Share {
     paces: Way,
     offers: Mutex<Bucket>,
     control: Mutex<Bucket>,
+    rejections: Mutex<Bucket>,
+    /// What it makes grow for good.
+    pub(crate) growth: Growth,
     quota: Arc<Quota>,
     offers_late: AtomicU64,
     quota_late: AtomicU64,
@@ -158,6 +168,8 @@ impl Share {
             paces: Way::new(bounds.peer_send, bounds.peer_receive),
             offers: bucket(bounds.offers_per_second, bounds.offers_per_second),
             control: bucket(bounds.control_per_second, limits::CONTROL_BURST),
+            rejections: bucket(1, limits::REJECTIONS_BURST),
+            growth: Growth::new(bounds.growth),
             quota: Arc::new(Quota::new(bounds.unopened, bounds.quota_bytes)),
             offers_late: AtomicU64::new(0),
             quota_late: AtomicU64::new(0),
@@ -181,7 +193,18 @@ impl Share {
             offers: self.offers_late.load(Ordering::Relaxed),
             quota: self.quota_late.load(Ordering::Relaxed),
             control: self.control_late.load(Ordering::Relaxed),
+            grown: self.growth.grown(),
         }
+    }
+
+    /// The limits up to which this peer has come at this moment, as the configuration calls them.
+    pub fn spent(&self, now_us: u64) -> impl Iterator<Item = &'static str> {
+        let quota = self.quota.is_spent();
+        let growth = self.growth.is_spent(now_us);
+        let quota = quota.then_some("limits.peer_quota or limits.peer_unopened");
+        quota
+            .into_iter()
+            .chain(growth.then_some("limits.peer_growth"))
     }
 
     /// Whether one more offer may be looked at now, in microseconds.
@@ -192,6 +215,16 @@ impl Share {
         taken
     }
 
+    /// Whether one more offer may be rejected with a statement now. Every rejection costs a signature and a place in the log for
+    /// ever, so a peer gets a burst of them and then one a second.
+    ///
+    /// # Errors
+    /// The code with which the offer is put off.
+    pub(crate) fn may_reject(&self, now_us: u64) -> Result<(), &'static str> {
+        take(&self.rejections, now_us).map_err(|_| "rate")?;
+        self.growth.take(now_us, 0).map_err(|_| "quota")
+    }
+
     /// Waits until one more control frame may be looked at.
     pub(crate) async fn control(&self, station: &Station) {
         while let Err(wait_us) = take(&self.control, station.micros()) {
@@ -200,12 +233,16 @@ impl Share {
         }
     }
 
-    /// Counts this package if it fits into what the peer may leave unopened here.
+    /// Counts this package if it fits into what the peer may leave unopened here, and its row into what it may make grow.
     pub(crate) async fn within_quota(
         &self,
         station: &Station,
         exchange: &Exchange,
     ) -> Result<Option<Admitted>, StoreFault> {
+        let weight = growth::of_row(exchange);
+        if self.growth.take(station.micros(), weight).is_err() {
+            return Ok(None);
+        }
         let admitted = self.quota.admit(station, exchange).await?;
         self.quota_late
             .fetch_add(u64::from(admitted.is_none()), Ordering::Relaxed);

@@ -17,7 +17,6 @@ use crate::base::Instant;
 use crate::base::Timestamp;
 use crate::base::Xid;
 use crate::base::clock::Judge;
-use crate::base::limits;
 use crate::identity::statement::Note;
 use crate::net::clock::Clock;
 use crate::net::countersign::Remembered;
@@ -57,7 +56,6 @@ pub struct Station {
     pub(crate) noise: Noise,
     pub(crate) countersigning: Remembered,
     meters: Mutex<HashMap<Xid, Arc<Meter>>>,
-    rejections: Mutex<HashMap<AuthorityId, Allowance>>,
     takeovers: Mutex<HashMap<Xid, Claim>>,
     started: std::time::Instant,
     /// Tells the time, and how sure it is.
@@ -93,7 +91,6 @@ impl Station {
             noise: Noise::default(),
             countersigning: Remembered::default(),
             meters: Mutex::default(),
-            rejections: Mutex::default(),
             takeovers: Mutex::default(),
             started: std::time::Instant::now(),
             clock: Clock::start(Judge::new(None, None)),
@@ -177,21 +174,6 @@ impl Station {
             at: self.clock(),
             logged,
         }
-    }
-
-    /// Whether an offer of this peer may be rejected with a statement now. Every rejection costs a signature and a place
-    /// in the log for ever, so a peer gets a burst of them and then one a second.
-    pub(crate) fn may_reject(&self, peer: &AuthorityId) -> bool {
-        let now = self.instant();
-        let mut rejections = self
-            .rejections
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let fresh = Allowance {
-            spent: 0,
-            since: now,
-        };
-        rejections.entry(peer.clone()).or_insert(fresh).take(now)
     }
 
     /// What this peer may take at once.
@@ -372,41 +354,5 @@ pub(crate) struct Active(Arc<Meter>);
 impl Drop for Active {
     fn drop(&mut self) {
         self.0.active.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// How many signed rejections a peer has had; one comes back every second.
-#[derive(Debug)]
-struct Allowance {
-    spent: u64,
-    since: Instant,
-}
-
-impl Allowance {
-    fn take(&mut self, now: Instant) -> bool {
-        let seconds = now.0.saturating_sub(self.since.0) / 1_000;
-        self.spent = self.spent.saturating_sub(seconds);
-        self.since = self.since.plus_ms(seconds * 1_000);
-        let may = self.spent < limits::REJECTIONS_BURST;
-        self.spent += u64::from(may);
-        may
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_burst_of_rejections_then_one_a_second() {
-        let mut allowance = Allowance {
-            spent: 0,
-            since: Instant(0),
-        };
-        let mut taken =
-            |from: u64, to: u64| (from..to).filter(|ms| allowance.take(Instant(*ms))).count();
-        assert_eq!(taken(0, 500), 64);
-        assert_eq!(taken(500, 5_500), 5);
-        assert_eq!(taken(1_000_000, 1_000_500), 64);
     }
 }

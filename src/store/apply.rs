@@ -170,7 +170,7 @@ impl Group<'_> {
                 self.run(sql::PAYLOAD_DROP, [no])?;
                 Ok(())
             }
-            Op::Have { .. } | Op::Retry { .. } | Op::DropIncoming { .. } => {
+            Op::Have { .. } | Op::Retry { .. } | Op::DropDisclosed { .. } => {
                 self.settle(opening.take())?;
                 self.of_row(op)
             }
@@ -216,7 +216,7 @@ impl Group<'_> {
                 let values = params![attempts, next_try, code, text, sum, xid.as_bytes()];
                 self.one(sql::EXCHANGE_RETRY, values)
             }
-            Op::DropIncoming { xid } => self.drop_incoming(xid),
+            Op::DropDisclosed { xid } => self.drop_disclosed(xid),
             Op::Statement { .. }
             | Op::Open(_)
             | Op::Advance { .. }

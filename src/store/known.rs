@@ -68,11 +68,6 @@ impl Remembered {
         }
     }
 
-    pub(crate) fn forget(&mut self, xid: &Xid) {
-        self.new.remove(xid);
-        self.old.remove(xid);
-    }
-
     pub(crate) fn clear(&mut self) {
         self.new.clear();
         self.old.clear();

@@ -98,8 +98,8 @@ pub enum Op {
         /// What the last one failed of.
         fault: Option<Fault>,
     },
-    /// Forgets an exchange in phase `receiving`: its offer was refused after all. Conflicts in any other phase.
-    DropIncoming {
+    /// Forgets what was disclosed beside the dispatch of an exchange, and a payload that lives in the ledger.
+    DropDisclosed {
         /// Which exchange.
         xid: Xid,
     },
@@ -254,8 +254,6 @@ impl Op {
     pub(crate) fn settles(&self) -> Option<Xid> {
         if let Self::Advance { xid, to, .. } = self {
             to.is_settled().then_some(*xid)
-        } else if let Self::DropIncoming { xid } = self {
-            Some(*xid)
         } else {
             None
         }
@@ -267,10 +265,7 @@ impl Op {
         FIXED
             + match self {
                 Self::Statement { note, .. } => note.len(),
-                Self::Open(exchange) => {
-                    let disclosed: usize = exchange.disclosures.iter().map(String::len).sum();
-                    exchange.last_note.len() + exchange.terms.len() + disclosed
-                }
+                Self::Open(exchange) => exchange.weight(),
                 Self::Advance { last_note, .. } => last_note.as_ref().map_or(0, Vec::len),
                 Self::Payload { bytes, .. } => bytes.len(),
                 Self::Header { header, .. } => header.len(),
@@ -288,7 +283,7 @@ impl Op {
                 Self::Shred { .. }
                 | Self::Unmoved { .. }
                 | Self::Retry { .. }
-                | Self::DropIncoming { .. }
+                | Self::DropDisclosed { .. }
                 | Self::PeerDrop { .. }
                 | Self::CardDrop { .. }
                 | Self::PeerState { .. }
@@ -338,7 +333,7 @@ impl Op {
             | Self::Shred { .. }
             | Self::Have { .. }
             | Self::Retry { .. }
-            | Self::DropIncoming { .. }
+            | Self::DropDisclosed { .. }
             | Self::PeerDrop { .. }
             | Self::CardDrop { .. }
             | Self::PeerState { .. }
@@ -369,7 +364,7 @@ impl std::fmt::Debug for Op {
             Self::Shred { .. } => "Shred",
             Self::Have { .. } => "Have",
             Self::Retry { .. } => "Retry",
-            Self::DropIncoming { .. } => "DropIncoming",
+            Self::DropDisclosed { .. } => "DropDisclosed",
             Self::PeerPut(_) => "PeerPut",
             Self::PeerDrop { .. } => "PeerDrop",
             Self::CardPut(_) => "CardPut",

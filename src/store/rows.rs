@@ -287,6 +287,20 @@ pub struct Exchange {
     pub urgent: bool,
 }
 
+impl Exchange {
+    /// The bytes of its texts.
+    pub(crate) fn weight(&self) -> usize {
+        let disclosed: usize = self.disclosures.iter().map(String::len).sum();
+        self.last_note.len() + self.terms.len() + disclosed
+    }
+
+    /// Forgets what was disclosed beside the dispatch.
+    pub(crate) fn undisclosed(&mut self) {
+        (self.case_ref, self.request_ref) = (None, None);
+        self.disclosures.clear();
+    }
+}
+
 /// How far an exchange has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reached {

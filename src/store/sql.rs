@@ -203,8 +203,6 @@ pub(crate) const STATEMENTS_ALONE: &str =
 /// The exchange of these statements is here now.
 pub(crate) const STATEMENTS_PLACE: &str =
     "UPDATE statement SET no = $1 WHERE no IS NULL AND xid = $2";
-/// The exchange of these statements is here no more.
-pub(crate) const STATEMENTS_LEAVE: &str = "UPDATE statement SET no = NULL WHERE no = $1";
 /// Gives every statement the number of its exchange.
 pub(crate) const STATEMENTS_NUMBER: &str =
     "UPDATE statement SET no = (SELECT e.no FROM exchange e WHERE e.xid = statement.xid)";
@@ -278,7 +276,8 @@ pub(crate) const EXCHANGE_RETRY: &str = "
 pub(crate) const EXCHANGE_SUMS: &str = "
     UPDATE exchange SET sum_open = $1, sum_step = $2, sum_have = $3, sum_try = $4 WHERE no = $5";
 pub(crate) const EXCHANGE_XIDS: &str = "SELECT xid FROM exchange ORDER BY no";
-pub(crate) const EXCHANGE_DROP: &str = "DELETE FROM exchange WHERE no = $1";
+pub(crate) const EXCHANGE_UNDISCLOSED: &str = "
+    UPDATE exchange SET disclosures = '[]', case_ref = NULL, request_ref = NULL, sum_open = $1 WHERE no = $2";
 
 /// The columns of an exchange, in the order that rows are read, before the given rest of a query.
 macro_rules! exchanges {
@@ -395,7 +394,7 @@ pub(crate) const UNOPENED: &str = "
 pub(crate) const COUNTS: &str =
     "SELECT direction, phase, COUNT(*) FROM exchange GROUP BY direction, phase";
 pub(crate) const XIDS: &str = "SELECT xid FROM exchange
-     WHERE direction = 'in' AND phase NOT IN ('destruction-signed', 'destroyed')
+     WHERE direction = 'in' AND phase NOT IN ('destruction-signed', 'destroyed', 'refused', 'failed', 'lapsed')
      OR direction = 'out' AND phase NOT IN ('closed', 'restriction-signed', 'destroyed', 'rejected', 'expired',
          'withdrawn', 'failed')";
 /// Packages that were received, as far as the journal of destructions is about them.

@@ -273,7 +273,7 @@ async fn preconditions() {
         bytes: Vec::new(),
     };
     let out = || opened(1, Direction::Out, Dispatched);
-    let drop = |number| Op::DropIncoming { xid: xid(number) };
+    let undisclosed = |number| Op::DropDisclosed { xid: xid(number) };
     check(&ledger, out(), Ok(())).await;
     check(&ledger, out(), Err(Some(Dispatched))).await;
     let step = advance(1, &[Dispatched, Delivered], Consigned, None);
@@ -282,16 +282,16 @@ async fn preconditions() {
     check(&ledger, step, Err(Some(Consigned))).await;
     let step = advance(9, &[Dispatched], Consigned, None);
     check(&ledger, step, Err(None)).await;
-    for op in [payload(9), header(9), Op::Shred { xid: xid(9) }, drop(9)] {
+    let shred = |number| Op::Shred { xid: xid(number) };
+    for op in [payload(9), header(9), shred(9), undisclosed(9)] {
         check(&ledger, op, Err(None)).await;
     }
-    check(&ledger, Op::Shred { xid: xid(1) }, Ok(())).await;
-    check(&ledger, drop(1), Err(Some(Consigned))).await;
+    check(&ledger, shred(1), Ok(())).await;
     check(&ledger, opened(2, Direction::In, Receiving), Ok(())).await;
     check(&ledger, payload(2), Ok(())).await;
     check(&ledger, header(2), Ok(())).await;
-    check(&ledger, drop(2), Ok(())).await;
-    check(&ledger, drop(2), Err(None)).await;
+    check(&ledger, undisclosed(2), Ok(())).await;
+    check(&ledger, shred(2), Ok(())).await;
     assert_eq!(ledger.payload(&xid(2)).await.unwrap(), None);
     assert!(ledger.header(&xid(2)).await.unwrap().is_none());
     assert_eq!(live_cells(dir.path()), 0);
@@ -436,9 +436,7 @@ async fn a_note_is_kept_once_and_what_is_offered_again_finds_its_statements() {
     let mut ledger = open(dir.path());
     let receiving = || opened(1, Direction::In, Phase::Receiving);
     let dispatch = || statement(1, b"dispatch", false);
-    ledger.commit(vec![receiving(), dispatch()]).await.unwrap();
-    let drop = Op::DropIncoming { xid: xid(1) };
-    ledger.commit(vec![drop]).await.unwrap();
+    ledger.commit(vec![dispatch()]).await.unwrap();
     assert_eq!(all_of(&ledger, 1).await.len(), 1);
     for (is_reopened, note) in [(false, b"one"), (true, b"two")] {
         let mut ops = Vec::new();

@@ -228,6 +228,15 @@ fn pure_modules_stay_pure() {
 }
 
 #[test]
+fn what_a_peer_makes_grow_is_counted() {
+    let body = "async fn f(s: &Session) { s.station.ledger.commit(ops).await; }";
+    let wanted = &["src/net/after.rs:2: commits past the account"][..];
+    planted("src/net/after.rs", body, wanted);
+    planted("src/net/session.rs", body, &[]);
+    planted("src/daemon/orders.rs", body, &[]);
+}
+
+#[test]
 fn names_and_lengths() {
     let code = "const A: u8 = 1;\n";
     for (path, body, wanted) in [

@@ -38,7 +38,7 @@ pub struct PeerView {
     /// Cards that nobody has accepted, beside the one in use.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub waiting_cards: Vec<WaitingCard>,
-    /// How often its limits have held since the daemon started.
+    /// What it has used, and how often its limits have held, since the daemon started.
     #[serde(default)]
     pub held_back: HeldBack,
 }

@@ -17,6 +17,8 @@ fn values_at_their_limits() {
         ("limits", "peer_quota = \"20\"", false),
         ("limits", "peer_unopened = 0", false),
         ("limits", "peer_unopened = 1", true),
+        ("limits", "peer_growth = \"1 MiB\"", true),
+        ("limits", "peer_growth = \"1 MB\"", false),
         ("limits", "offers_per_second = 1000000001", false),
         ("limits", "control_per_second = -1", false),
         ("limits", "patience = \"4 s\"", false),

@@ -12,6 +12,8 @@ const COUNT_MAX: u64 = 1_000_000_000;
 /// Shorter than this, an honest peer on a slow line would be given up.
 const PATIENCE_MIN: Duration = Duration::from_secs(5);
 const PATIENCE_MAX: Duration = Duration::from_mins(2);
+/// With less in a day, not even one exchange fits with all that may go along with it.
+const GROWTH_MIN: u64 = 1 << 20;
 /// Slower than this, a segment would take longer than the patience: 64 kbit/s.
 const BANDWIDTH_MIN: u64 = 8_000;
 const RETRY_MAX: Duration = Duration::from_hours(366 * 24);
@@ -35,6 +37,9 @@ impl Meaning {
         let reserve = self.value("limits.reserve", units::size);
         let peer_quota = self.value("limits.peer_quota", units::size);
         let peer_unopened = self.count("limits.peer_unopened");
+        let peer_growth = self.value("limits.peer_growth", |text| {
+            within(units::size(text)?, GROWTH_MIN, u64::MAX, "16 EiB")
+        });
         let offers_per_second = self.count("limits.offers_per_second");
         let control_per_second = self.count("limits.control_per_second");
         let patience = self.value("limits.patience", |text| {
@@ -47,6 +52,7 @@ impl Meaning {
         Some(Limits {
             peer_quota: peer_quota?,
             peer_unopened: peer_unopened?,
+            peer_growth: peer_growth?,
             offers_per_second: offers_per_second?,
             control_per_second: control_per_second?,
             patience: patience?,

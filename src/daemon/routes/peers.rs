@@ -18,7 +18,7 @@ use crate::daemon::cards::CardNote;
 use crate::daemon::news;
 use crate::daemon::peers::Decision;
 use crate::daemon::routes::doors::{Doors, OPERATION};
-use crate::daemon::routes::{Answer, Shared};
+use crate::daemon::routes::{Answer, Shared, stored};
 use crate::daemon::seals::unblock;
 use crate::daemon::views;
 use crate::identity::card::Card;
@@ -50,7 +50,13 @@ pub(super) async fn list(State(daemon): Shared) -> Answer<Vec<PeerView>> {
 }
 
 pub(super) async fn show(State(daemon): Shared, Path(name): Path<String>) -> Answer<PeerView> {
-    Ok(Json(views::peer(&daemon, &*daemon.peer(&name)?)))
+    let known = daemon.peer(&name)?;
+    let unopened = daemon.station.ledger.unopened(&known.row.id).await;
+    let (packages, bytes) = unopened.map_err(|e| stored(&e))?;
+    let mut view = views::peer(&daemon, &known);
+    view.held_back.unopened_packages = Some(packages);
+    view.held_back.unopened_bytes = Some(bytes);
+    Ok(Json(view))
 }
 
 pub(super) async fn add(State(daemon): Shared, Json(wish): Json<AddPeer>) -> Answer<PeerView> {

@@ -351,18 +351,15 @@ impl Group<'_> {
         Ok(())
     }
 
-    pub(super) fn drop_incoming(&mut self, xid: &Xid) -> Result<(), Stop> {
-        let known = self.find(xid)?.ok_or(UNKNOWN)?;
-        let (no, current) = (known.no, known.phase);
-        if (known.direction, current) != (Direction::In, Phase::Receiving) {
-            let current = Some(current);
-            return Err(CommitFault::Conflict { current }.into());
-        }
-        self.shred(xid)?;
+    pub(super) fn drop_disclosed(&mut self, xid: &Xid) -> Result<(), Stop> {
+        let row = reader::row(self.db, sql::EXCHANGE, [xid.as_bytes()], reader::exchange)?;
+        let mut row = row.ok_or(UNKNOWN)?;
+        row.undisclosed();
+        let no = self.number(xid)?;
         self.run(sql::PAYLOAD_DROP, [no])?;
-        self.run(sql::STATEMENTS_LEAVE, [no])?;
-        self.one(sql::EXCHANGE_DROP, [no])?;
-        self.known.forget(xid);
-        Ok(())
+        self.one(
+            sql::EXCHANGE_UNDISCLOSED,
+            params![sums::opened(no, &row), no],
+        )
     }
 }

@@ -58,7 +58,7 @@ impl Group<'_> {
             | Op::Shred { .. }
             | Op::Have { .. }
             | Op::Retry { .. }
-            | Op::DropIncoming { .. }
+            | Op::DropDisclosed { .. }
             | Op::PeerPut(_)
             | Op::PeerDrop { .. }
             | Op::CardPut(_)

@@ -223,6 +223,7 @@ fn payload(direction: Direction, phase: Phase) -> Option<bool> {
         Phase::Dispatched | Phase::HandoverSigned | Phase::Held => Some(true),
         Phase::Consigned if direction == Direction::In => Some(true),
         Phase::Refused | Phase::Lapsed => Some(false),
+        Phase::Failed if direction == Direction::In => Some(false),
         Phase::Consigned
         | Phase::Delivered
         | Phase::Closed

@@ -1,0 +1,153 @@
+//! What one peer makes grow here for good: bytes of the ledger and leaves of the log. Payloads are not counted here, but by
+//! [`crate::net::quota`]: they go when they are destroyed.
+
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+
+use crate::base::bucket::Bucket;
+use crate::store::Exchange;
+use crate::store::Op;
+
+/// What a leaf takes besides its statement: its hash in the ledger, in the tiles and in the levels above, and its entry.
+const LEAF_BYTES: u64 = 512;
+const DAY_SECONDS: u64 = 24 * 60 * 60;
+
+/// One peer's account: a day's worth at once, and as much again within each day.
+#[derive(Debug)]
+pub(crate) struct Growth(Mutex<Account>);
+
+#[derive(Debug)]
+struct Account {
+    bucket: Bucket,
+    grown: Grown,
+    /// How often a peer was put off, for there was nothing left.
+    late: u64,
+}
+
+/// What has grown because of a peer since the daemon started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Grown {
+    /// Bytes of the ledger.
+    pub bytes: u64,
+    /// Leaves of the log.
+    pub leaves: u64,
+    /// How often the peer was put off.
+    pub late: u64,
+}
+
+impl Growth {
+    /// At most so many bytes a day.
+    pub(crate) fn new(per_day: u64) -> Self {
+        let bucket = Bucket::new(per_day / DAY_SECONDS, per_day);
+        Self(Mutex::new(Account {
+            bucket,
+            grown: Grown::default(),
+            late: 0,
+        }))
+    }
+
+    /// Takes what an offer will be recorded with, if anything is left; at 0, only looks.
+    ///
+    /// # Errors
+    /// In how many microseconds something is left again.
+    pub(crate) fn take(&self, now_us: u64, bytes: u64) -> Result<(), u64> {
+        let mut account = self.account();
+        let taken = account.bucket.take(now_us, bytes);
+        if taken.is_ok() {
+            account.grown.bytes = account.grown.bytes.saturating_add(bytes);
+        } else {
+            account.late = account.late.saturating_add(1);
+        }
+        taken
+    }
+
+    /// Counts what is committed because of the peer, whether or not anything is left: what was begun is brought to its end.
+    pub(crate) fn charge(&self, now_us: u64, ops: &[Op]) {
+        let (bytes, leaves) = (
+            ops.iter().map(of).sum(),
+            ops.iter().filter(|op| is_leaf(op)),
+        );
+        let leaves = u64::try_from(leaves.count()).unwrap_or(u64::MAX);
+        let mut account = self.account();
+        account.bucket.charge(now_us, bytes);
+        account.grown.bytes = account.grown.bytes.saturating_add(bytes);
+        account.grown.leaves = account.grown.leaves.saturating_add(leaves);
+    }
+
+    /// Whether nothing is left at this moment.
+    pub(crate) fn is_spent(&self, now_us: u64) -> bool {
+        self.account().bucket.take(now_us, 0).is_err()
+    }
+
+    pub(crate) fn grown(&self) -> Grown {
+        let account = self.account();
+        Grown {
+            late: account.late,
+            ..account.grown
+        }
+    }
+
+    fn account(&self) -> MutexGuard<'_, Account> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the row of an offer takes.
+pub(crate) fn of_row(row: &Exchange) -> u64 {
+    u64::try_from(row.weight()).unwrap_or(u64::MAX)
+}
+
+const fn is_leaf(op: &Op) -> bool {
+    matches!(op, Op::Statement { logged: true, .. })
+}
+
+/// What a change leaves for good. The row of an exchange was taken before it was admitted; payloads, headers and progress go.
+fn of(op: &Op) -> u64 {
+    let leaves_nothing = matches!(
+        op,
+        Op::Open(_) | Op::Payload { .. } | Op::Header { .. } | Op::Have { .. } | Op::Retry { .. }
+    );
+    if leaves_nothing {
+        return 0;
+    }
+    let bytes = u64::try_from(op.weight()).unwrap_or(u64::MAX);
+    bytes.saturating_add(if is_leaf(op) { LEAF_BYTES } else { 0 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Timestamp;
+
+    #[test]
+    fn a_day_s_worth_and_then_as_much_a_day() {
+        const HOUR_US: u64 = 60 * 60 * 1_000_000;
+        let growth = Growth::new(86_400_000);
+        let statement = |logged| Op::Statement {
+            xid: None,
+            kind: "order".to_owned(),
+            issuer: "ie.example".parse().unwrap(),
+            note: vec![0; 1_000],
+            at: Timestamp::from_millis(0),
+            logged,
+            signatures: 1,
+        };
+        let payload = Op::Payload {
+            xid: crate::base::Xid::from_bytes([0; 16]),
+            bytes: vec![0; 5_000],
+        };
+        growth.charge(0, &[statement(true), statement(false), payload]);
+        let one = growth.grown();
+        assert_eq!((one.leaves, one.late), (1, 0));
+        assert!((2_500..4_000).contains(&one.bytes), "{}", one.bytes);
+        assert_eq!(growth.take(0, 86_400_000), Ok(()), "something is left");
+        let wait = growth.take(0, 1).unwrap_err();
+        assert!(wait > 0 && wait < HOUR_US, "{wait}");
+        assert_eq!(growth.take(HOUR_US, 3_600_000), Ok(()));
+        // What was begun goes on, and is paid for later.
+        growth.charge(HOUR_US, &[statement(true)]);
+        assert!(growth.take(HOUR_US, 1).is_err());
+        assert_eq!(growth.grown().late, 2);
+    }
+}
