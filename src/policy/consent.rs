@@ -32,14 +32,20 @@ pub struct Consent {
 /// What the consents at hand say about one wish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Standing {
-    /// One holds.
-    Given,
+    /// One holds; its last day, of several the latest.
+    Given(Date),
     /// There was one; its last day is past.
     Expired(Date),
     /// There is one for another package only.
     OtherPackage,
     /// There is none.
     None,
+}
+
+impl Standing {
+    pub(super) const fn is_given(self) -> bool {
+        matches!(self, Self::Given(_))
+    }
 }
 
 /// Looks for a consent of this authority to this wish; the best that is found counts.
@@ -57,9 +63,11 @@ pub(super) fn standing(
         } else if now > consent.until.end_of_day() {
             Standing::Expired(consent.until)
         } else {
-            return Standing::Given;
+            Standing::Given(consent.until)
         };
         best = match (best, found) {
+            (Standing::Given(known), Standing::Given(new)) => Standing::Given(known.max(new)),
+            (Standing::Given(last), _) | (_, Standing::Given(last)) => Standing::Given(last),
             (Standing::Expired(known), Standing::Expired(new)) => Standing::Expired(known.max(new)),
             (Standing::Expired(known), _) => Standing::Expired(known),
             (_, found) => found,
@@ -88,6 +96,8 @@ mod tests {
             consent("2026-11-23", b"package"),
             consent(earlier, b"package"),
         );
+        let longer = consent("2026-12-01", b"package");
+        let given = |until: &str| Standing::Given(day(until));
         let (last, other) = (
             consent(later, b"package"),
             consent("2027-01-01", b"another"),
@@ -97,8 +107,9 @@ mod tests {
             (&[&other], Standing::OtherPackage),
             (&[&first, &last, &other], Standing::Expired(day(later))),
             (&[&other, &last, &first], Standing::Expired(day(later))),
-            (&[&first, &other, &held], Standing::Given),
-            (&[&held, &first, &other], Standing::Given),
+            (&[&first, &other, &held], given("2026-11-23")),
+            (&[&held, &first, &other], given("2026-11-23")),
+            (&[&held, &longer, &held], given("2026-12-01")),
         ] {
             let consents: Vec<_> = consents.iter().copied().cloned().collect();
             let now = day("2026-11-23").end_of_day();

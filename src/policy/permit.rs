@@ -50,11 +50,12 @@ pub struct Permit {
 }
 
 impl Permit {
-    /// What a decision in favour yields, and the rule that spoke for it. It ends after a day at the latest, and with the
-    /// terms if it is a use.
+    /// What a decision in favour yields, and the rule that spoke for it. It ends after a day at the latest, with the terms if it is
+    /// a use, and with the last day of a consent to it, if there is one: the permission may stand on that.
     pub(super) fn grant(facts: &Facts<'_>, rule: &'static str) -> Self {
         let purpose = facts.opened_for().map(|it| it.as_str().to_owned());
         let day = facts.now.plus_millis(limits::PERMIT_MS_MAX);
+        let day = consent::end(facts).map_or(day, |end| end.min(day));
         Self {
             action: facts.action,
             package: facts.package,

@@ -431,9 +431,15 @@ fn a_permit_says_whether_it_stands_on_a_consent() {
                 ..Circumstances::default()
             },
         };
-        decide(&PolicySet::new(None), &facts).map(|permit| permit.is_by_consent())
+        let permit = decide(&PolicySet::new(None), &facts);
+        permit.map(|permit| (permit.is_by_consent(), permit.until().to_string()))
     };
-    assert_eq!(asked(&Purpose::CivilClaim), Ok(true));
-    assert_eq!(asked(&Purpose::Prosecution), Ok(false));
+    // An opening lasts a day, and by consent no longer than that.
+    let last = "2026-11-23T23:59:59.999Z".to_owned();
+    let day_on = NOW.parse::<Timestamp>().unwrap();
+    let day_on = day_on.plus_millis(limits::PERMIT_MS_MAX).to_string();
+    assert!(day_on > last);
+    assert_eq!(asked(&Purpose::CivilClaim), Ok((true, last)));
+    assert_eq!(asked(&Purpose::Prosecution), Ok((false, day_on)));
     assert!(asked(&Purpose::AssetRecovery).is_err());
 }

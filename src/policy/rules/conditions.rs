@@ -1,7 +1,6 @@
 //! Conditions: where the sender has said that the stated purposes are all, its condition prevails over what the instrument
 //! permits beyond them.
 
-use crate::policy::consent::Standing;
 use crate::policy::decide::{Denial, PolicySet, ReasonCode};
 use crate::policy::facts::Facts;
 use crate::policy::instrument;
@@ -23,7 +22,7 @@ pub(super) fn judge(_: &PolicySet, facts: &Facts<'_>) -> Verdict {
     let declared = facts.circumstances.related || facts.circumstances.exception.is_some();
     let is_beyond = match facts.action {
         Action::Open | Action::Export => beyond_terms(facts).is_some(),
-        Action::Forward => consent::of_passing_on(facts) != Standing::Given,
+        Action::Forward => !consent::of_passing_on(facts).is_given(),
         Action::Send | Action::Admit | Action::Keep | Action::Erase => false,
     };
     if !declared || !is_beyond || !facts.terms.restrictions.contains(&condition) {

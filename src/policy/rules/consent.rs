@@ -1,5 +1,6 @@
 //! Consent: the sender has permitted a use that its terms do not name.
 
+use crate::base::Timestamp;
 use crate::policy::consent::{Consented, Standing, standing};
 use crate::policy::decide::{PolicySet, ReasonCode};
 use crate::policy::facts::Facts;
@@ -11,8 +12,8 @@ pub(in crate::policy) const ID: &str = "consent";
 /// Permits what was consented to; that there is no consent is for the rule that needs one to say.
 pub(super) fn judge(_: &PolicySet, facts: &Facts<'_>) -> Verdict {
     match facts.action {
-        Action::Open | Action::Export if of_use(facts) == Standing::Given => Verdict::Permits,
-        Action::Forward if of_passing_on(facts) == Standing::Given => Verdict::Permits,
+        Action::Open | Action::Export if of_use(facts).is_given() => Verdict::Permits,
+        Action::Forward if of_passing_on(facts).is_given() => Verdict::Permits,
         Action::Send
         | Action::Admit
         | Action::Open
@@ -20,6 +21,19 @@ pub(super) fn judge(_: &PolicySet, facts: &Facts<'_>) -> Verdict {
         | Action::Forward
         | Action::Keep
         | Action::Erase => Verdict::Silent,
+    }
+}
+
+/// The end of the last day of the consent to what is asked for, where there is one.
+pub(in crate::policy) fn end(facts: &Facts<'_>) -> Option<Timestamp> {
+    let standing = match facts.action {
+        Action::Open | Action::Export => of_use(facts),
+        Action::Forward => of_passing_on(facts),
+        Action::Send | Action::Admit | Action::Keep | Action::Erase => Standing::None,
+    };
+    match standing {
+        Standing::Given(last) => Some(last.end_of_day()),
+        Standing::Expired(_) | Standing::OtherPackage | Standing::None => None,
     }
 }
 
@@ -47,7 +61,7 @@ pub(super) fn lack(facts: &Facts<'_>, standing: Standing) -> Option<(ReasonCode,
             ReasonCode::ConsentOtherPackage,
             format!("{from} has consented for another package only"),
         )),
-        Standing::Given | Standing::None => None,
+        Standing::Given(_) | Standing::None => None,
     }
 }
 

@@ -1,6 +1,5 @@
 //! Exculpatory: what speaks for an accused person may be given to that person, and the sender is told.
 
-use crate::policy::consent::Standing;
 use crate::policy::decide::{Denial, PolicySet, ReasonCode};
 use crate::policy::exception::Ground;
 use crate::policy::facts::Facts;
@@ -25,7 +24,7 @@ pub(super) fn judge(_: &PolicySet, facts: &Facts<'_>) -> Verdict {
         let clause = clause.or_else(|| by_terms.then_some(instrument::BY_TERMS));
         return exception::judge(ID, facts, declared, is_use, clause);
     }
-    if !is_use || !must_tell || consent::of_use(facts) == Standing::Given {
+    if !is_use || !must_tell || consent::of_use(facts).is_given() {
         return Verdict::Silent;
     }
     Verdict::Denies(Denial {

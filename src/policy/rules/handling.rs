@@ -4,7 +4,6 @@
 //! in judicial proceedings, so terms that name such a purpose contradict it. H2 forbids to pass on without permission,
 //! which the onward rule demands of every package. H3 means restrictions that only people can weigh; a ceiling of H2 keeps such packages out.
 
-use crate::policy::consent::Standing;
 use crate::policy::decide::{Denial, PolicySet, ReasonCode};
 use crate::policy::facts::Facts;
 use crate::policy::permit::Action;
@@ -47,7 +46,7 @@ pub(super) fn judge(set: &PolicySet, facts: &Facts<'_>) -> Verdict {
         }
         (Action::Open | Action::Export, Handling::H1) => {
             match facts.purpose.filter(|it| it.is_judicial()) {
-                Some(_) if consent::of_use(facts) == Standing::Given => Verdict::Silent,
+                Some(_) if consent::of_use(facts).is_given() => Verdict::Silent,
                 Some(purpose) => {
                     let text = format!(
                         "handling code H1 forbids use for {purpose}, which is a disclosure in judicial proceedings; ask {} for permission first",

@@ -22,7 +22,6 @@ mod threat;
 #[cfg(feature = "shell")]
 pub(crate) use role::lacking;
 
-use crate::policy::consent::Standing;
 use crate::policy::decide::Denial;
 use crate::policy::decide::PolicySet;
 use crate::policy::facts::Facts;
@@ -145,7 +144,7 @@ fn names(facts: &Facts<'_>, purpose: Purpose) -> bool {
 /// protected.
 fn beyond_terms(facts: &Facts<'_>) -> Option<Purpose> {
     let is_for_the_person = |it: &Purpose| *it == Purpose::ExculpatoryDisclosure;
-    let consented = consent::of_use(facts) == Standing::Given;
+    let consented = consent::of_use(facts).is_given();
     let purpose = facts.opened_for().filter(|it| !is_for_the_person(it));
     purpose.filter(|it| !consented && !names(facts, *it))
 }
