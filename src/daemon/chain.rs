@@ -14,7 +14,7 @@ use crate::daemon::routes::stored;
 use crate::identity::statement::Note;
 use crate::package::{Expect, ItemTerms};
 use crate::policy::{Consent, Consented, Purpose, Restriction, Terms};
-use crate::receipt::{self, Kind, Particulars, PartyKeys, Receipt};
+use crate::receipt::{self, Kind, Particulars, PartyKeys, Reason, Receipt};
 use crate::store::{Direction, Exchange, Phase, StatementRow};
 
 /// The statements that say what a package is bound by. There is a limit to how many of them there can be.
@@ -278,6 +278,48 @@ impl Daemon {
         } else {
             Err(altered("changed restriction"))
         }
+    }
+}
+
+/// The statements by which a package is destroyed: the handover and changed restrictions, oldest first, as far as they verify.
+/// What may no longer be kept is destroyed even where others of its statements are damaged, or exclude each other.
+#[derive(Debug)]
+pub(crate) struct Bound(Vec<Signed>);
+
+impl Bound {
+    /// The terms in force.
+    pub(crate) fn terms(&self) -> Result<&Terms, ApiFailure> {
+        let terms = self.last()?.receipt.terms.as_ref();
+        terms.ok_or_else(|| altered("terms"))
+    }
+
+    /// What the statement of its destruction follows.
+    pub(crate) fn last(&self) -> Result<&Signed, ApiFailure> {
+        self.0.last().ok_or_else(|| altered("handover"))
+    }
+
+    /// The newest reason that the sender gave for ending it.
+    pub(crate) fn reason(&self) -> Option<Reason> {
+        let mut newest_first = self.0.iter().rev();
+        newest_first.find_map(|it| it.receipt.reason.clone())
+    }
+}
+
+impl Daemon {
+    /// What destroying this package goes by.
+    pub(crate) async fn bound(&self, row: &Exchange) -> Result<Bound, ApiFailure> {
+        let kinds = &[Kind::Handover, Kind::RestrictionChanged];
+        let rows = self.station.ledger.statements_of(&row.xid, kinds).await;
+        let rows = rows.map_err(|e| stored(&e))?;
+        let (sender, receiver) = self.parties(row).ok_or_else(|| altered("peer"))?;
+        let verified = rows.iter().filter_map(|row| {
+            let it = read(row).ok()?;
+            let verified = receipt::verify(&it.note, &it.receipt, &sender, &receiver, true);
+            verified.ok().map(|()| it)
+        });
+        let bound = Bound(verified.collect());
+        bound.terms().map(drop)?;
+        Ok(bound)
     }
 }
 

@@ -15,7 +15,7 @@ use crate::base::Xid;
 use crate::base::clock::SureTime;
 use crate::config::Destroy;
 use crate::daemon::Daemon;
-use crate::daemon::chain::Chain;
+use crate::daemon::chain::Bound;
 use crate::daemon::routes::stored;
 use crate::daemon::statements::{Stated, commit_failure, unsigned, who_and_why};
 use crate::identity::statement::Note;
@@ -320,8 +320,8 @@ impl Daemon {
         cause: Cause<'_>,
     ) -> Result<Destruction, ApiFailure> {
         let now = self.sure()?;
-        let (row, chain) = self.destructible(xid).await?;
-        let (permit, reason) = self.may_destroy((&row, &chain), cause, now).await?;
+        let (row, bound) = self.destructible(xid).await?;
+        let (permit, reason) = self.may_destroy((&row, &bound), cause, now).await?;
         drop(permit);
         Ok(destruction(&row, reason, None))
     }
@@ -333,19 +333,19 @@ impl Daemon {
         cause: Cause<'_>,
     ) -> Result<Destruction, ApiFailure> {
         let now = self.sure()?;
-        let (row, chain) = self.destructible(xid).await?;
-        drop(self.may_destroy((&row, &chain), cause, now).await?);
+        let (row, bound) = self.destructible(xid).await?;
+        drop(self.may_destroy((&row, &bound), cause, now).await?);
         // What has left is stated before that it is destroyed, and reported with the rest.
         self.end_others(&xid, None).await;
-        if chain.terms().use_report {
+        if bound.terms()?.use_report {
             // There may be nothing new to report.
             drop(self.report(xid).await);
         }
         let _one_at_a_time = self.access.lock().await;
         self.settle_all(&xid).await?;
-        let (row, chain) = self.destructible(xid).await?;
-        let (permit, reason) = self.may_destroy((&row, &chain), cause, now).await?;
-        let (note, disclosures) = self.destroyed_note(&chain, &reason, cause)?;
+        let (row, bound) = self.destructible(xid).await?;
+        let (permit, reason) = self.may_destroy((&row, &bound), cause, now).await?;
+        let (note, disclosures) = self.destroyed_note(&bound, &reason, cause)?;
         // The clock may have jumped meanwhile.
         if !permit.covers(Action::Erase, &row.body, self.sure()?.at()) {
             let message = "the permission to destroy it has ended; order it again";
@@ -370,7 +370,7 @@ impl Daemon {
     }
 
     /// A package that is held here, and the statements that bind it.
-    async fn destructible(&self, xid: Xid) -> Result<(Exchange, Chain), ApiFailure> {
+    async fn destructible(&self, xid: Xid) -> Result<(Exchange, Bound), ApiFailure> {
         let row = self.exchange(&xid).await?;
         let already = || {
             let message = "the package is destroyed already";
@@ -392,13 +392,13 @@ impl Daemon {
                 return Err(ApiFailure::temporary(NOT_HELD, message));
             }
         }
-        let chain = self.chain_of(&row).await?;
-        Ok((row, chain))
+        let bound = self.bound(&row).await?;
+        Ok((row, bound))
     }
 
     async fn may_destroy(
         &self,
-        (row, chain): (&Exchange, &Chain),
+        (row, bound): (&Exchange, &Bound),
         cause: Cause<'_>,
         now: SureTime,
     ) -> Result<(Permit, Reason), ApiFailure> {
@@ -406,21 +406,16 @@ impl Daemon {
             Cause::Due => "",
             Cause::Order { actor, .. } => actor,
         };
-        let facts = self
-            .facts_of_keeping(Action::Erase, row, chain.terms(), (actor, now.at()))
-            .await?;
+        let terms = bound.terms()?;
+        let facts = self.facts_of_keeping(Action::Erase, row, terms, (actor, now.at()));
+        let facts = facts.await?;
         let permit = policy::decide(&self.station.own.policy, &facts);
         let permit = permit.map_err(|denial| ApiFailure::denied(&denial))?;
-        let overdue = self.overdue(row, chain.terms(), now.at()).await?;
+        let overdue = self.overdue(row, terms, now.at()).await?;
         let unstated = self.retention.unstated_reason(&row.xid);
-        let by_sender = chain
-            .shared
-            .iter()
-            .rev()
-            .find_map(|it| it.receipt.reason.clone());
         let reason = match (overdue, cause, unstated) {
             // The sender has ended it itself: its own reason says more than that a day is over.
-            (Some(denial), _, _) => by_sender.unwrap_or_else(|| Reason::from(&denial)),
+            (Some(denial), _, _) => bound.reason().unwrap_or_else(|| Reason::from(&denial)),
             (None, _, Some(reason)) => reason,
             (None, Cause::Order { .. }, None) => Reason {
                 code: "ordered".to_owned(),
@@ -436,11 +431,11 @@ impl Daemon {
 
     fn destroyed_note(
         &self,
-        chain: &Chain,
+        bound: &Bound,
         reason: &Reason,
         cause: Cause<'_>,
     ) -> Result<(Note, Vec<Disclosure>), ApiFailure> {
-        let last = chain.last()?;
+        let last = bound.last()?;
         let disclosures = match cause {
             Cause::Due => Vec::new(),
             Cause::Order {

@@ -55,6 +55,20 @@ with_changed "another package in the row" 7 ledger-altered \
     "UPDATE exchange SET body = zeroblob(32) WHERE xid = $xid"
 expect 0 "as it was, it opens" r de package open "$id" --purpose prosecution --justification hearing --out "$WORK/good"
 
+# What nobody can open because its statements are damaged is destroyed all the same, and the sender has the receipt.
+damaged=$(send ie de "$WORK/sample.txt")
+wait_state de "$damaged" held
+stop de
+database "UPDATE statement SET note = CAST(replace(CAST(note AS TEXT), '2031-12-31', '2041-12-31') AS BLOB) WHERE kind = 'dispatch' AND xid = x'$damaged'"
+start de
+wait_serving de
+expect 7 "the damaged one does not open" r de package open "$damaged" --purpose prosecution --justification hearing --out "$WORK/opened"
+expect 0 "de destroys it" r de package purge "$damaged" --justification 'its statements are damaged' --yes
+for side in ie de; do
+    wait_state $side "$damaged" destroyed
+done
+equal "ie has its receipt, signed by both" 1 "$(r ie receipt list --package "$damaged" --json | jq '[.[] | select(.kind == "destroyed" and .countersigned)] | length')"
+
 # The manifest: ie has a package sealed whose manifest names other terms than its dispatch.
 expect 0 "de exports what it received" r de package export "$id" --age "$WORK/one.age" --purpose prosecution --justification archive
 age -d -i "$WORK/de/keys/age.key" "$WORK/one.age" >"$WORK/one.tar"
