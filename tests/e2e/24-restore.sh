@@ -6,7 +6,7 @@
 # without its entry in the journal after the next start, nor one that the journal names and somebody can read.
 # faults/destroy.py has the details, faults/point.c the counting.
 #
-#   POINTS   at most so many calls of a destruction, for each of two sizes [default: 40]
+#   POINTS   at most so many calls of a destruction, for each of two sizes, then ten of what follows its commit [default: 40]
 #   SEED     replays the choices of an earlier run (not its timing)
 source "$(dirname "$0")/lib.sh"
 source "$(dirname "$0")/faults/lib.sh"
