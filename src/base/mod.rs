@@ -6,12 +6,15 @@ pub mod digest;
 pub mod ids;
 pub mod json;
 pub mod limits;
+pub mod number;
 pub mod page;
 pub mod ranges;
+pub mod spelling;
 pub mod time;
 
 pub use digest::{Digest, Hasher};
 pub use ids::{Alias, AuthorityId, KeyId, Xid};
+pub use number::len_u64;
 pub use page::{Cursor, CursorFault, Page};
 pub use ranges::{Range, Ranges};
 pub use time::{Date, Instant, Timestamp};

@@ -88,9 +88,8 @@ impl Ranges {
     /// Whether this segment is in the set.
     pub fn contains(&self, segment: u64) -> bool {
         let after = self.0.partition_point(|run| run.first <= segment);
-        after
-            .checked_sub(1)
-            .is_some_and(|at| self.0[at].end() > segment)
+        let begun = self.0.get(..after).and_then(<[_]>::last);
+        begun.is_some_and(|run| run.end() > segment)
     }
 
     /// Adds one segment.
@@ -127,7 +126,7 @@ impl Ranges {
                 [a, b] => b.first.saturating_sub(a.end()),
                 _ => u64::MAX,
             };
-            let at = (0..)
+            let at = (0_usize..)
                 .zip(self.0.windows(2))
                 .min_by_key(|(_, pair)| gap(pair));
             let Some((at, [a, b])) = at else {
@@ -135,7 +134,8 @@ impl Ranges {
             };
             let (first, end) = (a.first, b.end());
             let count = end.saturating_sub(first);
-            self.0.splice(at..at + 2, [Range { first, count }]);
+            self.0
+                .splice(at..at.saturating_add(2), [Range { first, count }]);
         }
     }
 
@@ -148,7 +148,7 @@ impl Ranges {
             if run.first > next {
                 gaps.push(Range {
                     first: next,
-                    count: run.first.min(count) - next,
+                    count: run.first.min(count).saturating_sub(next),
                 });
             }
             next = run.end();
@@ -159,7 +159,7 @@ impl Ranges {
         if next < count {
             gaps.push(Range {
                 first: next,
-                count: count - next,
+                count: count.saturating_sub(next),
             });
         }
         gaps.truncate(runs_max);

@@ -50,6 +50,10 @@ impl Timestamp {
         Date(self.jiff().to_zoned(jiff::tz::TimeZone::UTC).date())
     }
 
+    #[expect(
+        clippy::expect_used,
+        reason = "`from_millis` alone makes a timestamp, and `MILLIS` is within jiff's calendar"
+    )]
     fn jiff(self) -> jiff::Timestamp {
         jiff::Timestamp::from_millisecond(self.0).expect("within the calendar")
     }

@@ -327,9 +327,7 @@ impl SecretKey {
 
     /// The key as an unencrypted PKCS#8 PEM (RFC 8410 §7), as `openssl pkey` reads it.
     pub fn to_pkcs8_pem(&self) -> Zeroizing<String> {
-        let mut der = Zeroizing::new([0; 48]);
-        der[..16].copy_from_slice(&PKCS8_PREFIX);
-        der[16..].copy_from_slice(self.key.as_bytes());
+        let der = Zeroizing::new([&PKCS8_PREFIX, self.key.as_bytes().as_slice()].concat());
         let mut pem = Zeroizing::new(String::with_capacity(128));
         for part in [PKCS8_BEGIN, "\n"] {
             pem.push_str(part);

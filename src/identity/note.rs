@@ -128,20 +128,22 @@ pub fn split(bytes: &[u8], signatures_max: usize) -> Result<(&str, Vec<Signature
     if !note.ends_with('\n') {
         return Err(NoteFault::NoFinalNewline);
     }
-    let blank = note.rfind("\n\n").ok_or(NoteFault::NoBlankLine)?;
-    let (text, rest) = note.split_at(blank + 1);
-    let lines: Vec<&str> = rest[1..].split_terminator('\n').collect();
+    let parts = note.rsplit_once("\n\n");
+    // The text ends with the first newline of the two.
+    let parts = parts.and_then(|(text, rest)| Some((note.get(..=text.len())?, rest)));
+    let (text, rest) = parts.ok_or(NoteFault::NoBlankLine)?;
+    let lines: Vec<&str> = rest.split_terminator('\n').collect();
     if lines.is_empty() {
         return Err(NoteFault::NoSignature);
     }
     if lines.len() > signatures_max {
         return Err(NoteFault::TooManySignatures(lines.len(), signatures_max));
     }
-    let signatures = lines
-        .iter()
-        .enumerate()
-        .map(|(at, line)| {
-            SignatureLine::parse(line).map_err(|why| NoteFault::SignatureLine { line: at + 1, why })
+    let signatures = (1..)
+        .zip(lines)
+        .map(|(number, line)| {
+            let fault = |why| NoteFault::SignatureLine { line: number, why };
+            SignatureLine::parse(line).map_err(fault)
         })
         .collect::<Result<_, _>>()?;
     Ok((text, signatures))

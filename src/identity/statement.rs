@@ -278,7 +278,7 @@ impl Note {
 
     /// What is signed: both lines, with the final newline.
     pub fn text(&self) -> &str {
-        &self.whole[..self.text_length]
+        self.whole.get(..self.text_length).unwrap_or_default()
     }
 
     /// What the statement is about.
@@ -288,9 +288,9 @@ impl Note {
 
     /// The canonical JSON line, without its newline.
     pub fn json(&self) -> &str {
-        let text = self.text();
-        let start = self.context.line().len() + 1;
-        &text[start..text.len() - 1]
+        let json = self.text().split_once('\n');
+        let json = json.and_then(|(_context, json)| json.strip_suffix('\n'));
+        json.unwrap_or_default()
     }
 
     /// The content as a value of this type.
@@ -332,6 +332,10 @@ impl Note {
     ///
     /// # Panics
     /// Never: a note without a signature is not parsed.
+    #[expect(
+        clippy::expect_used,
+        reason = "`split` refuses a note without a signature, and nothing takes the first one away"
+    )]
     pub fn issuer(&self) -> &NoteSignature {
         self.signatures
             .first()
@@ -353,7 +357,10 @@ impl Note {
     /// Whether this is `held`, byte for byte, with a good signature of `key` added and nothing else. What is held was
     /// verified when it was taken, or is our own, and is not verified again.
     pub fn verify_added(&self, held: &Self, key: &PublicKey) -> Result<(), StatementFault> {
-        let (wanted, got) = (held.signatures.len() + 1, self.signatures.len());
+        let (wanted, got) = (
+            held.signatures.len().saturating_add(1),
+            self.signatures.len(),
+        );
         match self.signatures.last() {
             Some(added) if wanted == got && self.whole.starts_with(&held.whole) => {
                 self.verify_one(key, added)

@@ -148,7 +148,7 @@ impl Trust {
         expected: Option<&AuthorityId>,
         now: Timestamp,
     ) -> Result<Peer, Refusal> {
-        let length = intermediates.len() + 1;
+        let length = intermediates.len().saturating_add(1);
         if length > limits::CHAIN_CERTIFICATES_MAX {
             return Err(Refusal::ChainTooLong(length));
         }
@@ -230,7 +230,7 @@ fn check_revocation(chain: &Chain<'_>, peer: &TrustedPeer, now: Timestamp) -> Re
     let crls: [&webpki::CertRevocationList<'_>; 1] = [&crl.into()];
     // The leaf must be covered by its issuer's list. The one list we hold of a peer cannot also cover what issued that CA.
     let options = RevocationOptionsBuilder::new(&crls)
-        .expect("one list was given")
+        .map_err(|_| Refusal::CrlMissing)?
         .with_depth(webpki::RevocationCheckDepth::EndEntity)
         .with_status_policy(webpki::UnknownStatusPolicy::Deny)
         .with_expiration_policy(webpki::ExpirationPolicy::Enforce)

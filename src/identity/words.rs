@@ -9,20 +9,15 @@ pub const COUNT: usize = 6;
 const LIST: &str = include_str!("words.txt");
 
 /// The first 66 bits of a digest as six words, joined by hyphens.
-///
-/// # Panics
-/// Never: eleven bits are an index into 2,048 words.
 pub fn words(digest: &Digest) -> String {
-    let (head, _) = digest
-        .as_bytes()
-        .split_first_chunk::<16>()
-        .expect("a digest has 32 bytes");
-    let bits = u128::from_be_bytes(*head);
-    let chosen: Vec<&str> = (1..=COUNT)
-        .map(|place| {
-            let index = usize::try_from((bits >> (128 - 11 * place)) & 0x7ff);
-            let index = index.expect("eleven bits are an index");
-            LIST.lines().nth(index).expect("the list has 2,048 words")
+    let head = digest.as_bytes().iter().take(16);
+    let mut bits = head.fold(0_u128, |bits, byte| bits << 8 | u128::from(*byte));
+    let chosen: Vec<&str> = (0..COUNT)
+        .filter_map(|_| {
+            bits = bits.rotate_left(11);
+            let [.., high, low] = bits.to_be_bytes();
+            let index = u16::from_be_bytes([high, low]) & 0x7ff;
+            LIST.lines().nth(index.into())
         })
         .collect();
     chosen.join("-")

@@ -9,6 +9,7 @@ use std::io::{self, Write};
 use crate::base::Digest;
 use crate::base::Hasher;
 use crate::base::Timestamp;
+use crate::base::len_u64;
 use crate::package::manifest::Item;
 use crate::package::manifest::Manifest;
 use crate::package::tape;
@@ -32,16 +33,16 @@ pub const INDEX: &str = "rogatory/index";
 /// The length of the content of `rogatory/index`.
 pub const INDEX_BYTES: u64 = 74;
 /// What a reader of single items needs from the end of the tar: the header and content of `rogatory/index`, and the end blocks.
-pub const INDEX_TAIL_BYTES: u64 = 2 * tape::BLOCK + tape::END.len() as u64;
+pub const INDEX_TAIL_BYTES: u64 = 2 * tape::BLOCK + len_u64(tape::END.len());
 
 /// Where the head of the first item lies.
 pub const fn first_item() -> u64 {
-    tape::BLOCK + tape::padded(DECLARATION_TEXT.len() as u64)
+    entry_bytes(len_u64(DECLARATION_TEXT.len()))
 }
 
 /// Where the content of an item begins whose head begins at `at`.
 pub fn content_offset(at: u64, path: &str, size: u64) -> u64 {
-    at + tape::head_length(&format!("{PAYLOAD}{path}"), size)
+    at.saturating_add(tape::head_length(&format!("{PAYLOAD}{path}"), size))
 }
 
 /// What `rogatory/index` says.
@@ -65,6 +66,12 @@ pub struct Measure {
 }
 
 impl Measure {
+    /// Takes the next bytes.
+    pub fn take(&mut self, bytes: &[u8]) {
+        self.hasher.update(bytes);
+        self.bytes = self.bytes.saturating_add(len_u64(bytes.len()));
+    }
+
     /// How many bytes were written.
     pub const fn bytes(&self) -> u64 {
         self.bytes
@@ -78,8 +85,7 @@ impl Measure {
 
 impl Write for Measure {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.hasher.update(bytes);
-        self.bytes += bytes.len() as u64;
+        self.take(bytes);
         Ok(bytes.len())
     }
 
@@ -90,11 +96,12 @@ impl Write for Measure {
 
 /// Writes `manifest-sha256.txt`: one line an item, in the order of the manifest.
 pub fn write_payload_manifest(items: &[Item], to: &mut impl Write) -> io::Result<()> {
-    items.iter().try_for_each(|item| write_line(item, to))
+    let mut lines = items.iter().map(line);
+    lines.try_for_each(|line| to.write_all(line.as_bytes()))
 }
 
-fn write_line(item: &Item, to: &mut impl Write) -> io::Result<()> {
-    writeln!(to, "{}  {PAYLOAD}{}", item.sha256, item.path)
+fn line(item: &Item) -> String {
+    format!("{}  {PAYLOAD}{}\n", item.sha256, item.path)
 }
 
 /// The values that the tag files give for the items, which are taken one at a time and not kept.
@@ -121,12 +128,9 @@ impl Default for Tally {
 
 impl Tally {
     /// Takes the next item.
-    ///
-    /// # Panics
-    /// Never: writing to a [`Measure`] does not fail.
     pub fn add(&mut self, item: &Item) {
-        write_line(item, &mut self.lines).expect("a measure takes every byte");
-        self.items += 1;
+        self.lines.take(line(item).as_bytes());
+        self.items = self.items.saturating_add(1);
         self.bytes = self.bytes.saturating_add(item.size);
         self.end = item.offset.saturating_add(tape::padded(item.size));
     }
@@ -145,10 +149,11 @@ impl Tally {
             self.items
         );
         let (payload_manifest_bytes, manifest_bytes) = (self.lines.bytes(), json.bytes());
-        let manifest_offset = self.end
-            + entry_bytes(info.len() as u64)
-            + entry_bytes(payload_manifest_bytes)
-            + tape::BLOCK;
+        let manifest_offset = self
+            .end
+            .saturating_add(entry_bytes(len_u64(info.len())))
+            .saturating_add(entry_bytes(payload_manifest_bytes))
+            .saturating_add(tape::BLOCK);
         let index = index_text(manifest_offset, manifest_bytes);
         let (payload_manifest_digest, manifest_digest) = (self.lines.digest(), json.digest());
         let tag_manifest = [
@@ -161,9 +166,9 @@ impl Tally {
         .map(|(digest, name)| format!("{digest}  {name}\n"))
         .concat();
         let tar_bytes = manifest_offset
-            + tape::padded(manifest_bytes)
-            + entry_bytes(tag_manifest.len() as u64)
-            + INDEX_TAIL_BYTES;
+            .saturating_add(tape::padded(manifest_bytes))
+            .saturating_add(entry_bytes(len_u64(tag_manifest.len())))
+            .saturating_add(INDEX_TAIL_BYTES);
         Tags {
             info,
             payload_manifest_bytes,
@@ -203,22 +208,16 @@ pub struct Tags {
 
 impl Tags {
     /// The tag files that go with a manifest whose offsets are right.
-    ///
-    /// # Panics
-    /// Never: writing to a [`Measure`] does not fail.
     pub fn of(manifest: &Manifest) -> Self {
-        let (mut tally, mut json) = (Tally::default(), Measure::default());
+        let mut tally = Tally::default();
         manifest.items.iter().for_each(|item| tally.add(item));
-        manifest
-            .write(&mut json)
-            .expect("a measure takes every byte");
-        tally.tags(manifest.created, json)
+        tally.tags(manifest.created, manifest.measure())
     }
 }
 
 /// Head and content of a tag file: their names need one block.
 const fn entry_bytes(len: u64) -> u64 {
-    tape::BLOCK + tape::padded(len)
+    tape::BLOCK.saturating_add(tape::padded(len))
 }
 
 #[cfg(test)]

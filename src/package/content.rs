@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::AuthorityId;
 use crate::base::Digest;
 use crate::base::Hasher;
-use crate::base::limits;
+use crate::base::{len_u64, limits};
 use crate::package::bag::{self, Tags};
 use crate::package::item_terms::{self, ItemTerms};
 use crate::package::manifest::{Item, Manifest};
@@ -216,7 +216,7 @@ pub fn read_passing<R: Read, S: Sink>(
         }
     }
     Ok(Contents {
-        items: items.marks.len() as u64,
+        items: len_u64(items.marks.len()),
         bytes: items.bytes,
     })
 }
@@ -247,7 +247,7 @@ impl Items {
         let (mark, whole) = mark(path, size, sha256);
         self.marks.push(mark);
         self.all.update(whole.as_bytes());
-        self.bytes += size;
+        self.bytes = self.bytes.saturating_add(size);
     }
 }
 
@@ -276,7 +276,7 @@ impl<R: Read, S: Sink> Reading<'_, R, S> {
         let mut withheld = withheld.iter().peekable();
         loop {
             while let Some(range) = withheld.next_if(|range| range.start == self.from.at) {
-                self.pass_over(range.end - range.start)?;
+                self.pass_over(range.end.saturating_sub(range.start))?;
             }
             let entry = Entry::read(&mut self.from)?
                 .ok_or_else(|| ContentFault::order(bag::INFO, "the end"))?;
@@ -298,7 +298,7 @@ impl<R: Read, S: Sink> Reading<'_, R, S> {
 
     fn pass_over(&mut self, bytes: u64) -> Result<(), Halt<S::Error>> {
         (self.pass)(&mut self.from.from, bytes).map_err(Halt::Source)?;
-        self.from.at += bytes;
+        self.from.at = self.from.at.saturating_add(bytes);
         Ok(())
     }
 
@@ -341,17 +341,16 @@ impl<R: Read, S: Sink> Reading<'_, R, S> {
         let entry = self.entry(bag::MANIFEST)?;
         check_tag(&entry, bag::MANIFEST, limits::MANIFEST_BYTES_MAX)?;
         self.sink.begin(bag::MANIFEST).map_err(Halt::Sink)?;
-        let (mut listed, mut number) = (Hasher::new(), 0);
+        let (mut listed, mut marks) = (Hasher::new(), found.marks.iter());
         let compare = |item: &Item| {
             if withheld.iter().any(|range| range.contains(&item.offset)) {
                 return Ok(());
             }
             let (mark, whole) = mark(item.path.as_str(), item.size, &item.sha256);
-            if found.marks.get(number) != Some(&mark) {
+            if marks.next() != Some(&mark) {
                 return Err(ContentFault::Item(item.path.to_string()));
             }
             listed.update(whole.as_bytes());
-            number += 1;
             Ok(())
         };
         let mut refused = None;
@@ -383,8 +382,8 @@ impl<R: Read, S: Sink> Reading<'_, R, S> {
             return Err(ContentFault::ManifestDigest.into());
         }
         let Listed { tags, items } = read?;
-        if (number, listed.finish()) != (found.marks.len(), found.all.clone().finish()) {
-            return Err(ContentFault::Unlisted(found.marks.len() as u64, items).into());
+        if marks.next().is_some() || listed.finish() != found.all.clone().finish() {
+            return Err(ContentFault::Unlisted(len_u64(found.marks.len()), items).into());
         }
         self.sink.end(entry.mtime).map_err(Halt::Sink)?;
         tape::read_padding(&mut self.from, entry.size)?;
@@ -417,11 +416,11 @@ pub fn copy<S: Sink>(
     let mut buffer = vec![0; usize::try_from(left).map_or(BUFFER_BYTES, |it| it.min(BUFFER_BYTES))];
     while left > 0 {
         let piece = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
-        let bytes = &mut buffer[..piece];
+        let bytes = buffer.get_mut(..piece).unwrap_or_default();
         tape::fill(from, bytes)?;
         hasher.update(bytes);
         sink.write(bytes).map_err(Halt::Sink)?;
-        left -= piece as u64;
+        left = left.saturating_sub(len_u64(piece));
     }
     sink.end(entry.mtime).map_err(Halt::Sink)?;
     tape::read_padding(from, entry.size)?;
@@ -437,7 +436,7 @@ struct Counting<R> {
 impl<R: Read> Read for Counting<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let read = self.from.read(into)?;
-        self.at += read as u64;
+        self.at = self.at.saturating_add(len_u64(read));
         Ok(read)
     }
 }
@@ -454,8 +453,9 @@ struct Tee<'a, R, S: Sink> {
 impl<R: Read, S: Sink> Read for Tee<'_, R, S> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let read = self.from.read(into)?;
-        self.hasher.update(&into[..read]);
-        match self.sink.write(&into[..read]) {
+        let bytes = into.get(..read).unwrap_or_default();
+        self.hasher.update(bytes);
+        match self.sink.write(bytes) {
             Ok(()) => Ok(read),
             Err(fault) => {
                 *self.refused = Some(fault);

@@ -88,26 +88,28 @@ const MAC_LINE_BYTES: usize = 4 + 43 + 1;
 /// The length of the header that these bytes start with, its MAC line and that line's newline included; `None` while it is not
 /// complete. Fails as soon as the bytes cannot become a header of at most 64 KiB.
 pub fn split(bytes: &[u8]) -> Result<Option<usize>, HeaderFault> {
-    let known = bytes.len().min(VERSION.len());
-    if bytes[..known] != VERSION[..known] {
+    if !bytes.starts_with(VERSION) && !VERSION.starts_with(bytes) {
         return Err(HeaderFault::Version);
     }
-    let window = &bytes[..bytes.len().min(limits::HEADER_BYTES_MAX)];
-    let Some(mac) = window.windows(5).position(|five| five == b"\n--- ") else {
+    let window = bytes.get(..limits::HEADER_BYTES_MAX).unwrap_or(bytes);
+    let before = window.windows(5).position(|five| five == b"\n--- ");
+    // The newline before it ends the last stanza.
+    let parts = before.and_then(|at| bytes.split_at_checked(at.checked_add(1)?));
+    let Some((stanzas, rest)) = parts else {
         return if bytes.len() < limits::HEADER_BYTES_MAX {
             Ok(None)
         } else {
             Err(HeaderFault::TooLong)
         };
     };
-    let end = mac + 1 + MAC_LINE_BYTES;
+    let end = stanzas.len().saturating_add(MAC_LINE_BYTES);
     if end > limits::HEADER_BYTES_MAX {
         return Err(HeaderFault::TooLong);
     }
-    let line = &bytes[mac + 1..bytes.len().min(end)];
+    let line = rest.get(..MAC_LINE_BYTES).unwrap_or(rest);
     match line.iter().position(|byte| *byte == b'\n') {
         None if line.len() < MAC_LINE_BYTES => Ok(None),
-        Some(at) if at + 1 == MAC_LINE_BYTES => Ok(Some(end)),
+        Some(at) if at == MAC_LINE_BYTES - 1 => Ok(Some(end)),
         Some(_) | None => Err(HeaderFault::MacLine),
     }
 }
@@ -121,16 +123,15 @@ pub fn check_grammar(header: &[u8]) -> Result<(), HeaderFault> {
 /// Checks that this is a whole header by the grammar of age v1, with X25519 stanzas for exactly `expected_recipients` and at
 /// most one grease stanza. Keys and MAC are not looked at: that needs the identity.
 pub fn check(header: &[u8], expected_recipients: usize) -> Result<(), HeaderFault> {
-    let mut found = 0;
-    let mut grease = 0;
+    let (mut found, mut grease) = (0_usize, 0_usize);
     for (stanza, number) in stanzas(header)?.iter().zip(1..) {
         match stanza.kind()? {
-            Kind::Grease => grease += 1,
+            Kind::Grease => grease = grease.saturating_add(1),
             Kind::X25519 => {
                 stanza
                     .check_x25519()
                     .map_err(|why| HeaderFault::Stanza { number, why })?;
-                found += 1;
+                found = found.saturating_add(1);
             }
         }
     }
@@ -150,15 +151,17 @@ fn stanzas(header: &[u8]) -> Result<Vec<Stanza<'_>>, HeaderFault> {
     if split(header)? != Some(header.len()) {
         return Err(HeaderFault::MacLine);
     }
-    let (body, mac) = header.split_at(header.len() - MAC_LINE_BYTES);
+    let parts = header.split_last_chunk::<MAC_LINE_BYTES>();
+    let (body, mac) = parts.ok_or(HeaderFault::MacLine)?;
     let mac_text = &mac[4..MAC_LINE_BYTES - 1];
     if decoded(mac_text).is_none_or(|mac| mac.len() != 32) {
         return Err(HeaderFault::MacLine);
     }
-    let mut lines = body[VERSION.len()..].split_inclusive(|byte| *byte == b'\n');
+    let body = body.strip_prefix(VERSION).ok_or(HeaderFault::Version)?;
+    let mut lines = body.split_inclusive(|byte| *byte == b'\n');
     let mut stanzas = Vec::new();
     while let Some(first) = lines.next() {
-        let number = stanzas.len() + 1;
+        let number = stanzas.len().saturating_add(1);
         if number > limits::HEADER_STANZAS_MAX {
             return Err(HeaderFault::TooManyStanzas);
         }

@@ -160,7 +160,7 @@ pub fn locate(
         Ok(ItemTerms {
             offset: bytes.start,
             path,
-            size: bytes.end - bytes.start,
+            size: bytes.end.saturating_sub(bytes.start),
             terms,
         })
     });
@@ -229,14 +229,11 @@ fn end(item: &Item) -> u64 {
 /// The entries of one item, or of all in a folder: they must lie side by side.
 fn span(items: &[Item], path: &ItemPath) -> Result<Range<u64>, ItemTermsFault> {
     let is_in = |item: &Item| item.path.is_within(path.as_str());
-    let first = items.iter().position(is_in);
-    let first = first.ok_or_else(|| ItemTermsFault::NoSuchItem(path.to_string()))?;
-    let side_by_side = items[first..].iter().take_while(|it| is_in(it)).count();
-    let (inside, after) = items[first..].split_at(side_by_side);
-    if after.iter().any(is_in) {
-        return Err(ItemTermsFault::Scattered(path.to_string()));
-    }
-    match inside {
+    let ends = items.iter().position(is_in);
+    let ends = ends.zip(items.iter().rposition(is_in));
+    let inside = ends.and_then(|(first, last)| items.get(first..=last));
+    match inside.unwrap_or_default() {
+        inside if !inside.iter().all(is_in) => Err(ItemTermsFault::Scattered(path.to_string())),
         [only] => Ok(head(only)..end(only)),
         [first, .., last] => Ok(head(first)..end(last)),
         [] => Err(ItemTermsFault::NoSuchItem(path.to_string())),

@@ -4,6 +4,7 @@
 //! `acquisition` and `custody` use the terms of UCO `action:Action` (`performer`, `instrument`, `location`, times) and of CASE
 //! (`exhibitNumber`).
 
+use std::convert::Infallible;
 use std::fmt;
 use std::io::{self, Write};
 use std::marker::PhantomData;
@@ -277,26 +278,41 @@ pub struct Manifest {
 
 impl Manifest {
     /// The canonical JSON.
-    ///
-    /// # Panics
-    /// Never: writing to memory does not fail.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
-        self.write(&mut bytes).expect("memory takes every byte");
+        let Ok(()) = self.put(&mut |part| {
+            bytes.extend_from_slice(part);
+            Ok::<_, Infallible>(())
+        });
         bytes
     }
 
     /// Writes the canonical JSON, one item in memory at a time.
     pub fn write(&self, to: &mut impl Write) -> io::Result<()> {
+        self.put(&mut |part| to.write_all(part))
+    }
+
+    /// Length and digest of the canonical JSON.
+    pub(super) fn measure(&self) -> bag::Measure {
+        let mut measure = bag::Measure::default();
+        let Ok(()) = self.put(&mut |part| {
+            measure.take(part);
+            Ok::<_, Infallible>(())
+        });
+        measure
+    }
+
+    /// Hands the canonical JSON over in parts, one item at a time, until one is not taken.
+    fn put<E>(&self, to: &mut impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
         field(to, b'{', "case", &self.case)?;
         field(to, b',', "created", &self.created)?;
         field(to, b',', "from", &self.from)?;
-        to.write_all(b",\"items\":")?;
+        to(b",\"items\":")?;
         for (number, item) in self.items.iter().enumerate() {
-            to.write_all(if number == 0 { b"[" } else { b"," })?;
-            to.write_all(&json::canonical(item))?;
+            to(if number == 0 { b"[" } else { b"," })?;
+            to(&json::canonical(item))?;
         }
-        to.write_all(if self.items.is_empty() { b"[]" } else { b"]" })?;
+        to(if self.items.is_empty() { b"[]" } else { b"]" })?;
         if let Some(request) = &self.request {
             field(to, b',', "request", request)?;
         }
@@ -306,7 +322,7 @@ impl Manifest {
         }
         field(to, b',', "to", &self.to)?;
         field(to, b',', "v", &self.v)?;
-        to.write_all(b"}")
+        to(b"}")
     }
 
     /// Reads a manifest of at most 64 MiB that is spelled canonically and passes [`Manifest::check`].
@@ -322,8 +338,12 @@ impl Manifest {
             | serde_json::error::Category::Syntax
             | serde_json::error::Category::Eof => JsonFault::Malformed(e.to_string()),
         })?;
-        let mut rest = Same(bytes);
-        if manifest.write(&mut rest).is_err() || !rest.0.is_empty() {
+        let mut rest = bytes;
+        manifest.put(&mut |part| {
+            rest = rest.strip_prefix(part).ok_or(JsonFault::NotCanonical)?;
+            Ok::<_, JsonFault>(())
+        })?;
+        if !rest.is_empty() {
             return Err(JsonFault::NotCanonical.into());
         }
         manifest.check()?;
@@ -359,14 +379,8 @@ impl Manifest {
     }
 
     /// The digest of the canonical JSON.
-    ///
-    /// # Panics
-    /// Never: writing to a [`bag::Measure`] does not fail.
     pub fn digest(&self) -> Digest {
-        let mut measure = bag::Measure::default();
-        self.write(&mut measure)
-            .expect("a measure takes every byte");
-        measure.digest()
+        self.measure().digest()
     }
 
     /// The RFC 6962 root over the hashes of the items: it commits to each without showing any.
@@ -376,7 +390,8 @@ impl Manifest {
 
     /// The bytes of all items together.
     pub fn payload_bytes(&self) -> u64 {
-        self.items.iter().map(|item| item.size).sum()
+        let sizes = self.items.iter().map(|item| item.size);
+        sizes.fold(0, u64::saturating_add)
     }
 }
 
@@ -410,7 +425,7 @@ impl Layout {
         if item.offset != bag::content_offset(self.at, item.path.as_str(), item.size) {
             return Err(ManifestFault::Offset(item.path.to_string()));
         }
-        self.at = item.offset + tape::padded(item.size);
+        self.at = item.offset.saturating_add(tape::padded(item.size));
         if self.at > limits::PAYLOAD_BYTES_MAX {
             return Err(ManifestFault::TooLarge);
         }
@@ -418,28 +433,16 @@ impl Layout {
     }
 }
 
-fn field<T: Serialize>(to: &mut impl Write, before: u8, name: &str, value: &T) -> io::Result<()> {
-    to.write_all(&[before])?;
-    to.write_all(&json::canonical(&name))?;
-    to.write_all(b":")?;
-    to.write_all(&json::canonical(value))
-}
-
-/// Takes only the bytes that it expects next.
-struct Same<'a>(&'a [u8]);
-
-impl Write for Same<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0 = self
-            .0
-            .strip_prefix(bytes)
-            .ok_or(io::ErrorKind::InvalidData)?;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+fn field<T: Serialize, E>(
+    to: &mut impl FnMut(&[u8]) -> Result<(), E>,
+    before: u8,
+    name: &str,
+    value: &T,
+) -> Result<(), E> {
+    to(&[before])?;
+    to(&json::canonical(&name))?;
+    to(b":")?;
+    to(&json::canonical(value))
 }
 
 /// A list of at most `MAX` values, refused at the first one too many.
@@ -459,7 +462,7 @@ fn bounded<'de, D: Deserializer<'de>, T: Deserialize<'de>, const MAX: usize>(
             let mut values = Vec::new();
             while let Some(value) = from.next_element()? {
                 if values.len() == MAX {
-                    return Err(de::Error::invalid_length(MAX + 1, &self));
+                    return Err(de::Error::invalid_length(MAX.saturating_add(1), &self));
                 }
                 values.push(value);
             }

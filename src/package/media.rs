@@ -74,7 +74,9 @@ pub fn guess(path: &str) -> &'static str {
     };
     TYPES
         .binary_search_by(|(known, _)| (*known).cmp(extension.as_str()))
-        .map_or("application/octet-stream", |at| TYPES[at].1)
+        .ok()
+        .and_then(|at| TYPES.get(at))
+        .map_or("application/octet-stream", |(_, media_type)| *media_type)
 }
 
 #[cfg(test)]

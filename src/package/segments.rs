@@ -2,8 +2,8 @@
 
 use std::io::{self, Read};
 
-use crate::base::Digest;
 use crate::base::limits::SEGMENT_BYTES;
+use crate::base::{Digest, len_u64};
 use crate::tlog;
 
 /// The root over the hashes of segments, fed one at a time in memory that does not grow with the payload. The root of all of
@@ -41,7 +41,7 @@ pub fn root_of(hashes: impl IntoIterator<Item = Digest>) -> Digest {
 
 /// The root over the segments of what is read to its end, and how long that is; one segment in memory.
 pub fn read_root(mut from: impl Read) -> io::Result<(Digest, u64)> {
-    let (mut root, mut len) = (ListRoot::new(), 0);
+    let (mut root, mut len) = (ListRoot::new(), 0_u64);
     let mut segment = Vec::new();
     loop {
         segment.clear();
@@ -53,14 +53,15 @@ pub fn read_root(mut from: impl Read) -> io::Result<(Digest, u64)> {
             return Ok((root.root(), len));
         }
         root.append(segment_hash(&segment));
-        len += read as u64;
+        len = len.saturating_add(len_u64(read));
     }
 }
 
 /// Plaintext bytes of an age payload of this length: 16 bytes of nonce, then chunks of 64 KiB with 16 bytes of tag.
 pub const fn plaintext_bytes(payload: u64) -> u64 {
     let chunks = payload.saturating_sub(16);
-    chunks.saturating_sub(chunks.div_ceil((64 << 10) + 16) * 16)
+    let tags = chunks.div_ceil((64 << 10) + 16).saturating_mul(16);
+    chunks.saturating_sub(tags)
 }
 
 #[cfg(test)]

@@ -6,9 +6,8 @@
 //! is only what no reader takes any of these from (see [`Entry::read`]), so that archives of other writers pass.
 
 use std::io::{self, Read};
-use std::ops::Range;
 
-use crate::base::limits;
+use crate::base::{len_u64, limits};
 
 /// A tar is made of blocks of this many bytes.
 pub const BLOCK: u64 = 512;
@@ -23,12 +22,8 @@ const BLOCK_LEN: usize = 512;
 const PAX_NAME: &str = "././@PaxHeader";
 /// The byte that stands for a character that is not ASCII, in the name that readers without pax see.
 const NOT_ASCII: u8 = b'_';
-/// The checksum of a header block.
-const SUM: Range<usize> = 148..156;
-/// Device numbers, which a regular file does not have.
-const DEVICE: Range<usize> = 329..345;
-/// In the block before pax records: name, mode and ids; time; names of owner and group, device numbers and prefix.
-const PAX_FREE: [Range<usize>; 3] = [0..124, 136..148, 265..500];
+/// A header block.
+type Block = [u8; BLOCK_LEN];
 
 /// Why bytes are not the tar of a package.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -75,9 +70,12 @@ pub struct Entry {
     pub mtime: u64,
 }
 
-/// This many bytes and the zeros up to the next block.
+/// This many bytes and the zeros up to the next block; the largest number where that has none, which no length may be.
 pub const fn padded(len: u64) -> u64 {
-    len.next_multiple_of(BLOCK)
+    match len.checked_next_multiple_of(BLOCK) {
+        Some(padded) => padded,
+        None => u64::MAX,
+    }
 }
 
 /// The nearest modification time that ustar can hold.
@@ -89,7 +87,7 @@ pub fn clamped_mtime(seconds: i64) -> u64 {
 pub fn head_length(path: &str, size: u64) -> u64 {
     match pax_records(path, size).len() {
         0 => BLOCK,
-        len => 2 * BLOCK + padded(len as u64),
+        len => (2 * BLOCK).saturating_add(padded(len_u64(len))),
     }
 }
 
@@ -99,7 +97,7 @@ impl Entry {
         let pax = pax_records(&self.path, self.size);
         let mut head = Vec::with_capacity(4 * BLOCK_LEN);
         if !pax.is_empty() {
-            head.extend(block(b'x', ("", PAX_NAME), pax.len() as u64, 0));
+            head.extend(block(b'x', ("", PAX_NAME), len_u64(pax.len()), 0));
             head.extend(&pax);
             head.resize(head.len().next_multiple_of(BLOCK_LEN), 0);
         }
@@ -121,42 +119,50 @@ impl Entry {
     /// path, which printable character other than `/` stands for one that is not ASCII; device numbers, as zeros or as NUL; and
     /// how many zeros a checksum begins with.
     pub fn read(from: &mut impl Read) -> Result<Option<Self>, TapeError> {
-        let mut raw = vec![0; BLOCK_LEN];
-        fill(from, &mut raw)?;
-        if raw.iter().all(|byte| *byte == 0) {
-            fill(from, &mut raw)?;
-            let ends = raw.iter().all(|byte| *byte == 0);
+        let mut first = [0; BLOCK_LEN];
+        fill(from, &mut first)?;
+        if first.iter().all(|byte| *byte == 0) {
+            fill(from, &mut first)?;
+            let ends = first.iter().all(|byte| *byte == 0);
             return ends
                 .then_some(None)
                 .ok_or_else(|| TapeFault::Padding.into());
         }
         let (mut path, mut size) = (None, None);
-        if raw[156] == b'x' {
-            let len = octal(&raw[124..135])
+        let (mut records, mut main) = (Vec::new(), first);
+        if first[156] == b'x' {
+            let len = octal(&first[124..135])
                 .filter(|len| (1..=PAX_BYTES_MAX).contains(len))
+                .and_then(|len| usize::try_from(len).ok())
                 .ok_or(TapeFault::Pax)?;
-            let len = usize::try_from(len).map_err(|_| TapeFault::Pax)?;
-            let padded = BLOCK_LEN + len.next_multiple_of(BLOCK_LEN);
-            raw.resize(padded + BLOCK_LEN, 0);
-            fill(from, &mut raw[BLOCK_LEN..])?;
-            (path, size) = read_pax(&raw[BLOCK_LEN..BLOCK_LEN + len]).ok_or(TapeFault::Pax)?;
+            records.resize(len.next_multiple_of(BLOCK_LEN), 0);
+            fill(from, &mut records)?;
+            fill(from, &mut main)?;
+            let read = records.get(..len).and_then(read_pax);
+            (path, size) = read.ok_or(TapeFault::Pax)?;
         }
-        let main = &raw[raw.len() - BLOCK_LEN..];
         if main[156] != b'0' {
             return Err(TapeFault::EntryType(main[156].into()).into());
         }
         let entry = Self {
-            path: path.unwrap_or_else(|| joined_name(main)),
+            path: path.unwrap_or_else(|| joined_name(&main)),
             size: size
                 .or_else(|| octal(&main[124..135]))
-                .ok_or_else(|| TapeFault::NotOurs(joined_name(main)))?,
-            mtime: octal(&main[136..147]).ok_or_else(|| TapeFault::NotOurs(joined_name(main)))?,
+                .ok_or_else(|| TapeFault::NotOurs(joined_name(&main)))?,
+            mtime: octal(&main[136..147]).ok_or_else(|| TapeFault::NotOurs(joined_name(&main)))?,
         };
         if entry.size > limits::PAYLOAD_BYTES_MAX {
             return Err(TapeFault::TooLarge(entry.size).into());
         }
         let wanted = entry.head();
-        if raw.len() == wanted.len() && is_spelled(&mut raw, &wanted, &entry.path) {
+        let is_spelled = wanted.split_last_chunk().is_some_and(|(pax, block)| {
+            let is_pax_spelled = match pax.split_first_chunk() {
+                Some((head, wanted)) => is_pax_head(&first, head) && records == wanted,
+                None => records.is_empty(),
+            };
+            is_pax_spelled && is_main_block(main, block, &entry.path)
+        });
+        if is_spelled {
             Ok(Some(entry))
         } else {
             Err(TapeFault::NotOurs(entry.path).into())
@@ -164,22 +170,24 @@ impl Entry {
     }
 }
 
-/// Whether these blocks are the wanted ones, but for what is free.
-fn is_spelled(raw: &mut [u8], wanted: &[u8], path: &str) -> bool {
-    let main = wanted.len() - BLOCK_LEN;
-    if !is_summed(&raw[main..]) || main > 0 && !is_summed(&raw[..BLOCK_LEN]) {
+/// Whether this block before pax records is the wanted one, but for what is free: name, mode and ids; time and checksum; names
+/// of owner and group, device numbers and prefix.
+fn is_pax_head(block: &Block, wanted: &Block) -> bool {
+    is_summed(block)
+        && block[124..136] == wanted[124..136]
+        && block[156..265] == wanted[156..265]
+        && block[500..] == wanted[500..]
+}
+
+/// Whether the block before a content is the wanted one, but for what is free.
+fn is_main_block(mut block: Block, wanted: &Block, path: &str) -> bool {
+    if !is_summed(&block) {
         return false;
     }
-    if main > 0 {
-        raw[SUM].copy_from_slice(&wanted[SUM]);
-        for free in PAX_FREE {
-            raw[free.clone()].copy_from_slice(&wanted[free]);
-        }
-    }
-    let (block, wanted_block) = (&mut raw[main..], &wanted[main..]);
-    block[SUM].copy_from_slice(&wanted_block[SUM]);
-    if block[DEVICE].iter().all(|byte| *byte == 0) {
-        block[DEVICE].copy_from_slice(&wanted_block[DEVICE]);
+    block[148..156].copy_from_slice(&wanted[148..156]);
+    // Device numbers, which a regular file does not have.
+    if block[329..345].iter().all(|byte| *byte == 0) {
+        block[329..345].copy_from_slice(&wanted[329..345]);
     }
     if ustar_name(path).is_none() {
         for (found, wanted) in block.iter_mut().zip(path.chars().take(100)) {
@@ -188,27 +196,27 @@ fn is_spelled(raw: &mut [u8], wanted: &[u8], path: &str) -> bool {
             }
         }
     }
-    raw == wanted
+    block == *wanted
 }
 
 /// Whether the checksum of a header block is right: six or seven octal digits, then NUL and spaces.
-fn is_summed(block: &[u8]) -> bool {
-    let sum: u64 = block.iter().map(|byte| u64::from(*byte)).sum();
-    let field = &block[SUM];
-    let spaces = u64::from(b' ') * field.len() as u64;
-    let sum = sum - field.iter().map(|byte| u64::from(*byte)).sum::<u64>() + spaces;
-    let digits = field.iter().position(|byte| matches!(byte, 0 | b' '));
+fn is_summed(block: &Block) -> bool {
+    // The checksum counts as spaces in the sum.
+    let summed = block[..148].iter().chain(b"        ").chain(&block[156..]);
+    let sum = summed.map(|byte| u64::from(*byte)).sum();
+    let field = &block[148..156];
+    let is_end = |byte: &u8| matches!(byte, 0 | b' ');
+    let digits = field.iter().position(is_end);
     let digits = digits.filter(|digits| matches!(digits, 6 | 7));
-    let ends = |digits: &usize| field[*digits..].iter().all(|byte| matches!(byte, 0 | b' '));
-    let digits = digits.filter(ends);
-    digits.and_then(|digits| octal(&field[..digits])) == Some(sum)
+    let parts = digits.and_then(|digits| field.split_at_checked(digits));
+    parts.is_some_and(|(digits, end)| end.iter().all(is_end) && octal(digits) == Some(sum))
 }
 
 /// Reads the zeros after a content of `len` bytes.
 pub fn read_padding(from: &mut impl Read, len: u64) -> Result<(), TapeError> {
     let mut zeros = [0; BLOCK_LEN];
-    let wanted = usize::try_from(padded(len) - len).unwrap_or(BLOCK_LEN);
-    fill(from, &mut zeros[..wanted])?;
+    let wanted = usize::try_from(padded(len).saturating_sub(len)).unwrap_or(BLOCK_LEN);
+    fill(from, zeros.get_mut(..wanted).unwrap_or_default())?;
     if zeros.iter().all(|byte| *byte == 0) {
         Ok(())
     } else {
@@ -221,7 +229,7 @@ pub(super) fn fill(from: &mut impl Read, mut into: &mut [u8]) -> Result<(), Tape
     while !into.is_empty() {
         match from.read(into) {
             Ok(0) => return Err(TapeFault::Cut.into()),
-            Ok(read) => into = &mut into[read..],
+            Ok(read) => into = into.get_mut(read..).unwrap_or_default(),
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
             Err(e) => return Err(e.into()),
         }
@@ -231,19 +239,16 @@ pub(super) fn fill(from: &mut impl Read, mut into: &mut [u8]) -> Result<(), Tape
 
 /// A number in octal digits alone, at most 11 of them.
 fn octal(digits: &[u8]) -> Option<u64> {
-    digits.iter().try_fold(0, |value, digit| match digit {
-        b'0'..=b'7' => Some(value * 8 + u64::from(digit - b'0')),
+    digits.iter().try_fold(0_u64, |value, digit| match digit {
+        b'0'..=b'7' => value.checked_mul(8)?.checked_add((digit & 7).into()),
         _ => None,
     })
 }
 
-fn joined_name(block: &[u8]) -> String {
+fn joined_name(block: &Block) -> String {
     let text = |field: &[u8]| {
-        let end = field
-            .iter()
-            .position(|byte| *byte == 0)
-            .unwrap_or(field.len());
-        String::from_utf8_lossy(&field[..end]).into_owned()
+        let text = field.split(|byte| *byte == 0).next();
+        String::from_utf8_lossy(text.unwrap_or_default()).into_owned()
     };
     let (prefix, name) = (text(&block[345..500]), text(&block[..100]));
     if prefix.is_empty() {
@@ -262,9 +267,9 @@ fn ustar_name(path: &str) -> Option<(&str, &str)> {
     if path.len() <= 100 {
         return Some(("", path));
     }
-    let from = path.len() - 101;
-    let slash = from + path[from..].find('/')?;
-    let (prefix, name) = (&path[..slash], &path[slash + 1..]);
+    let (_, end) = path.split_at_checked(path.len().saturating_sub(101))?;
+    let (_, name) = end.split_once('/')?;
+    let prefix = path.strip_suffix(name)?.strip_suffix('/')?;
     (!prefix.is_empty() && prefix.len() <= 155 && !name.is_empty()).then_some((prefix, name))
 }
 
@@ -289,12 +294,16 @@ fn pax_records(path: &str, size: u64) -> Vec<u8> {
 
 /// `<length> <key>=<value>\n`, where the length counts its own digits too.
 fn pax_record(records: &mut Vec<u8>, key: &str, value: &str) {
-    let rest = key.len() + value.len() + 3;
-    let mut len = rest + 1;
-    while len != rest + len.to_string().len() {
-        len = rest + len.to_string().len();
-    }
-    records.extend(format!("{len} {key}={value}\n").as_bytes());
+    let record = format!(" {key}={value}\n");
+    let lengths = (1..=20).map(|digits| (digits, record.len().saturating_add(digits).to_string()));
+    let fits = |(digits, length): &(usize, String)| length.len() == *digits;
+    let length = lengths.into_iter().find(fits);
+    records.extend(
+        length
+            .into_iter()
+            .flat_map(|(_, length)| length.into_bytes()),
+    );
+    records.extend(record.as_bytes());
 }
 
 /// At most one `path` and one `size`.
@@ -302,37 +311,42 @@ fn read_pax(mut records: &[u8]) -> Option<(Option<String>, Option<u64>)> {
     let (mut path, mut size) = (None, None);
     while !records.is_empty() {
         let space = records.iter().take(6).position(|byte| *byte == b' ')?;
-        let len: usize = std::str::from_utf8(&records[..space]).ok()?.parse().ok()?;
-        let record = records.get(space + 1..len)?.strip_suffix(b"\n")?;
+        let len = std::str::from_utf8(records.get(..space)?).ok()?;
+        let (record, rest) = records.split_at_checked(len.parse().ok()?)?;
+        let record = record.get(space..)?.strip_prefix(b" ")?;
+        let record = record.strip_suffix(b"\n")?;
         let (key, value) = std::str::from_utf8(record).ok()?.split_once('=')?;
         match key {
             "path" if path.is_none() && size.is_none() => path = Some(value.to_owned()),
             "size" if size.is_none() => size = Some(value.parse().ok()?),
             _ => return None,
         }
-        records = &records[len..];
+        records = rest;
     }
     Some((path, size))
 }
 
-fn block(kind: u8, (prefix, name): (&str, &str), size: u64, mtime: u64) -> [u8; BLOCK_LEN] {
+fn block(kind: u8, (prefix, name): (&str, &str), size: u64, mtime: u64) -> Block {
     let mut block = [0; BLOCK_LEN];
-    let mut put = |at: usize, text: &[u8]| block[at..at + text.len()].copy_from_slice(text);
-    put(0, name.as_bytes());
-    put(100, b"0000644\0");
-    put(108, b"0000000\0");
-    put(116, b"0000000\0");
-    put(124, format!("{size:011o}\0").as_bytes());
-    put(136, format!("{mtime:011o}\0").as_bytes());
-    put(148, b"        ");
-    put(156, &[kind]);
-    put(257, b"ustar\x0000");
-    put(329, b"0000000\0");
-    put(337, b"0000000\0");
-    put(345, prefix.as_bytes());
+    put(&mut block[..100], name);
+    put(&mut block[100..], "0000644\x000000000\x000000000\0");
+    put(&mut block[124..136], &format!("{size:011o}"));
+    put(&mut block[136..148], &format!("{mtime:011o}"));
+    put(&mut block[148..], "        ");
+    block[156] = kind;
+    put(&mut block[257..], "ustar\x0000");
+    put(&mut block[329..], "0000000\x000000000\0");
+    put(&mut block[345..500], prefix);
     let sum: u32 = block.iter().map(|byte| u32::from(*byte)).sum();
-    block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    put(&mut block[148..156], &format!("{sum:06o}\0 "));
     block
+}
+
+/// Writes a text at the beginning of a field.
+fn put(field: &mut [u8], text: &str) {
+    for (to, from) in field.iter_mut().zip(text.bytes()) {
+        *to = from;
+    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::base::limits;
+use crate::base::{limits, spelling};
 
 /// Why a text is not a code of its vocabulary; says which word was probably meant, or all of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,26 +52,10 @@ fn nearest(text: &str, known: &[&'static str]) -> Option<&'static str> {
     let text = text.to_ascii_lowercase();
     known
         .iter()
-        .map(|word| (edits(&text, &word.to_ascii_lowercase()), *word))
+        .map(|word| (spelling::edits(&text, &word.to_ascii_lowercase()), *word))
         .filter(|(edits, word)| *edits <= word.len().div_ceil(3))
         .min()
         .map(|(_, word)| word)
-}
-
-/// Levenshtein distance in characters.
-fn edits(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, to) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(from != *to);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 /// A closed vocabulary: an enum whose variants are stable words, ordered as the words are.
@@ -256,25 +240,6 @@ mod tests {
             let fault = Purpose::parse(text).expect_err(text);
             assert_eq!(fault.suggestion(), meant, "{text:?}");
             assert!(fault.to_string().contains(meant.unwrap_or("known are ")));
-        }
-    }
-
-    #[test]
-    fn words_are_as_far_apart_as_letters_are_to_change() {
-        for (one, other, want) in [
-            ("", "", 0),
-            ("", "abc", 3),
-            ("abc", "", 3),
-            ("abc", "abc", 0),
-            ("abc", "abd", 1),
-            ("abc", "bc", 1),
-            ("kitten", "sitting", 3),
-            ("trial", "lairt", 4),
-            ("prosecution", "prosecutoin", 2),
-            ("é", "e", 1),
-        ] {
-            assert_eq!(edits(one, other), want, "{one} {other}");
-            assert_eq!(edits(other, one), want, "{other} {one}");
         }
     }
 

@@ -153,7 +153,7 @@ impl PolicySet {
     /// The same policy, with these national rules.
     #[must_use]
     pub fn restricted_by(mut self, national: Option<Arc<impl Restrict + 'static>>) -> Self {
-        self.national = national.map(|rules| rules as Arc<dyn Restrict>);
+        self.national = national.map(|rules| -> Arc<dyn Restrict> { rules });
         self
     }
 

@@ -243,7 +243,8 @@ impl Case {
     }
 
     fn parties(&self) -> (AuthorityId, AuthorityId, AuthorityId) {
-        let id = |set: &Option<AuthorityId>, other: &str| {
+        #[expect(clippy::expect_used, reason = "a constant of ours is an id")]
+        let id = |set: &Option<AuthorityId>, other: &'static str| {
             set.clone()
                 .unwrap_or_else(|| other.parse().expect("a constant of ours is an id"))
         };

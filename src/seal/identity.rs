@@ -105,16 +105,19 @@ pub(super) fn recipient(text: &str) -> Result<age::x25519::Recipient, IdentityFa
 /// The 32 bytes of a Bech32 text (BIP 173) whose checksum was checked before.
 fn point(text: &str) -> Option<[u8; 32]> {
     const ALPHABET: &[u8] = b"qpzry9x8gf2tvdw0s3jn54khce6mua7l";
-    let values = text.strip_prefix("age1")?.as_bytes();
-    let values = &values[..values.len().checked_sub(6)?];
+    let (values, _checksum) = text
+        .strip_prefix("age1")?
+        .as_bytes()
+        .split_last_chunk::<6>()?;
     let mut bytes = Vec::with_capacity(32);
-    let (mut held, mut bits) = (0_u32, 0);
+    // Five bits at a time; `bits` of them, fewer than eight, wait in `held`.
+    let (mut held, mut bits) = (0_u32, 0_u32);
     for letter in values {
         let value = ALPHABET.iter().position(|known| known == letter)?;
         held = (held << 5) | u32::try_from(value).ok()?;
-        bits += 5;
-        if bits >= 8 {
-            bits -= 8;
+        bits = bits.saturating_add(5);
+        if let Some(more) = bits.checked_sub(8) {
+            bits = more;
             bytes.push(u8::try_from((held >> bits) & 0xff).ok()?);
         }
         held &= 0xff;

@@ -33,7 +33,7 @@ pub fn survey<'a>(
     let mut missing: Vec<_> = named.into_iter().collect();
     walk(inputs, &mut |found| {
         missing.retain(|name| !found.path.is_within(name.as_str()));
-        survey.files += 1;
+        survey.files = survey.files.saturating_add(1);
         survey.bytes = survey.bytes.saturating_add(found.size());
         Ok(())
     })?;
@@ -208,7 +208,7 @@ impl Walk<'_> {
         self.paths
             .insert(&path)
             .map_err(|fault| path_error(shown, fault))?;
-        self.files += 1;
+        self.files = self.files.saturating_add(1);
         if self.files > limits::ITEMS_MAX {
             return Err(SealError::TooLarge {
                 what: "more than 1,000,000 files",

@@ -5,6 +5,7 @@ use std::io::{self, Cursor, Read, Seek, SeekFrom};
 use age::DecryptError;
 use age::stream::StreamReader;
 
+use crate::base::len_u64;
 use crate::package::header::{self, HeaderFault};
 use crate::policy::Action;
 use crate::policy::Permit;
@@ -122,14 +123,16 @@ impl<R: Read + Seek> Plaintext<R> {
 fn plaintext_len(payload: u64) -> Option<u64> {
     let chunks = payload.checked_sub(NONCE_BYTES)?;
     let count = chunks.div_ceil(CHUNK_BYTES + TAG_BYTES);
-    let last = chunks.checked_sub(count.checked_sub(1)? * (CHUNK_BYTES + TAG_BYTES))?;
-    (last >= TAG_BYTES).then(|| chunks - count * TAG_BYTES)
+    let before_last = count.checked_sub(1)?.checked_mul(CHUNK_BYTES + TAG_BYTES)?;
+    let last = chunks.checked_sub(before_last)?;
+    let plaintext = chunks.checked_sub(count.checked_mul(TAG_BYTES)?);
+    plaintext.filter(|_| last >= TAG_BYTES)
 }
 
 impl<R: Read + Seek> Read for Plaintext<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.stream.read(buffer).map_err(blamed)?;
-        self.at += read as u64;
+        self.at = self.at.saturating_add(len_u64(read));
         Ok(read)
     }
 }
@@ -201,7 +204,7 @@ impl<R> Joined<R> {
     }
 
     const fn header_len(&self) -> u64 {
-        self.header.len() as u64
+        len_u64(self.header.len())
     }
 }
 
@@ -222,7 +225,7 @@ impl<R: Read> Read for Joined<R> {
             Some(mut rest) if !rest.is_empty() => rest.read(buffer)?,
             Some(_) | None => self.payload.read(buffer).map_err(stored)?,
         };
-        self.at += read as u64;
+        self.at = self.at.saturating_add(len_u64(read));
         Ok(read)
     }
 }
@@ -234,7 +237,7 @@ impl<R: Read + Seek> Seek for Joined<R> {
             SeekFrom::Current(0) => return Ok(self.at),
             SeekFrom::Start(at) => Some(at),
             SeekFrom::Current(by) => self.at.checked_add_signed(by),
-            SeekFrom::End(_) => Some(header + self.payload.seek(to).map_err(stored)?),
+            SeekFrom::End(_) => header.checked_add(self.payload.seek(to).map_err(stored)?),
         };
         let target = target.ok_or(io::ErrorKind::InvalidInput)?;
         self.payload

@@ -5,6 +5,10 @@
 ///
 /// # Panics
 /// When the system has no randomness, which does not happen once a process has started.
+#[expect(
+    clippy::expect_used,
+    reason = "nothing from outside has part in it, and there is no going on without randomness"
+)]
 pub fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).expect("the system's random source answers");

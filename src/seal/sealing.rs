@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 use crate::base::Digest;
 use crate::base::Hasher;
 use crate::base::Timestamp;
-use crate::base::limits;
+use crate::base::{len_u64, limits};
 use crate::package::bag;
 use crate::package::item_terms;
 use crate::package::manifest::{CustodyEvent, Item, Manifest, SEALED, Salt};
@@ -103,7 +103,7 @@ fn seal_as<W: Write>(
         manifest_digest: tags.manifest_digest,
         item_root: manifest.item_root(),
         item_terms,
-        items: manifest.items.len() as u64,
+        items: len_u64(manifest.items.len()),
         plaintext_bytes: manifest.payload_bytes(),
         manifest,
     })
@@ -138,7 +138,7 @@ impl<W: Write> Tape<W> {
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.at += bytes.len() as u64;
+        self.advance(len_u64(bytes.len()));
         self.out.write_all(bytes)
     }
 
@@ -147,15 +147,20 @@ impl<W: Write> Tape<W> {
         self.write(&tape::Entry { path, size, mtime }.head())
     }
 
+    fn advance(&mut self, bytes: u64) {
+        self.at = self.at.saturating_add(bytes);
+    }
+
     fn pad(&mut self) -> io::Result<()> {
-        let missing = (tape::padded(self.at) - self.at).min(tape::BLOCK);
+        let missing = tape::padded(self.at).saturating_sub(self.at);
+        let missing = missing.min(tape::BLOCK);
         io::copy(&mut io::repeat(0).take(missing), &mut self.out)?;
-        self.at += missing;
+        self.advance(missing);
         Ok(())
     }
 
     fn tag(&mut self, name: &str, content: &[u8]) -> io::Result<()> {
-        self.head(name, content.len() as u64, self.tags_mtime)?;
+        self.head(name, len_u64(content.len()), self.tags_mtime)?;
         self.write(content)?;
         self.pad()
     }
@@ -168,7 +173,7 @@ impl<W: Write> Tape<W> {
             self.tags_mtime,
         )?;
         bag::write_payload_manifest(&manifest.items, &mut self.out)?;
-        self.at += tags.payload_manifest_bytes;
+        self.advance(tags.payload_manifest_bytes);
         self.pad()?;
         self.head(bag::MANIFEST, tags.manifest_bytes, self.tags_mtime)?;
         debug_assert_eq!(
@@ -176,7 +181,7 @@ impl<W: Write> Tape<W> {
             "the layout is the one computed"
         );
         manifest.write(&mut self.out)?;
-        self.at += tags.manifest_bytes;
+        self.advance(tags.manifest_bytes);
         self.pad()?;
         self.tag(bag::TAG_MANIFEST, tags.tag_manifest.as_bytes())?;
         self.tag(bag::INDEX, tags.index.as_bytes())?;
@@ -202,6 +207,13 @@ enum Part {
     },
     Bytes(Range<usize>),
     End,
+}
+
+impl Block {
+    /// The bytes of a part, which the reader has filled.
+    fn part(&self, range: &Range<usize>) -> &[u8] {
+        self.bytes.get(range.clone()).unwrap_or_default()
+    }
 }
 
 impl Drop for Block {
@@ -230,9 +242,9 @@ fn seal_items<W: Write>(
             }
         });
         let mut items = Vec::new();
-        let mut done = 0;
+        let mut done = 0_u64;
         for block in blocks {
-            done += write_block(tape, &mut items, &*block?)?;
+            done = done.saturating_add(write_block(tape, &mut items, &*block?)?);
             progress(done);
         }
         let digests = hashing
@@ -256,7 +268,7 @@ fn seal_alone<W: Write>(
     let block_bytes = usize::try_from(len.clamp(1 << 10, SMALL_BYTES_MAX)).unwrap_or(BLOCK_BYTES);
     let mut reader = Reader::new(to_hash, to_write, block_bytes);
     inputs::walk(std::slice::from_ref(input), &mut |found| {
-        if found.size() > block_bytes as u64 {
+        if found.size() > len_u64(block_bytes) {
             return Err(found.changed());
         }
         reader.read(&found)
@@ -286,14 +298,14 @@ fn write_block<W: Write>(
     items: &mut Vec<Item>,
     block: &Block,
 ) -> Result<u64, SealError> {
-    let mut done = 0;
+    let mut done = 0_u64;
     for part in &block.parts {
         match part {
             Part::Begin { path, size, mtime } => items.push(begin(tape, path, *size, *mtime)?),
             Part::Bytes(range) => {
-                let bytes = &block.bytes[range.clone()];
+                let bytes = block.part(range);
                 tape.write(bytes).map_err(SealError::Write)?;
-                done += bytes.len() as u64;
+                done = done.saturating_add(len_u64(bytes.len()));
             }
             Part::End => tape.pad().map_err(SealError::Write)?,
         }
@@ -308,7 +320,7 @@ fn begin<W: Write>(
     size: u64,
     mtime: i64,
 ) -> Result<Item, SealError> {
-    if size > limits::PAYLOAD_BYTES_MAX || tape.at > limits::PAYLOAD_BYTES_MAX - size {
+    if tape.at.saturating_add(size) > limits::PAYLOAD_BYTES_MAX {
         return Err(SealError::TooLarge {
             what: "more than 2 TiB",
         });
@@ -343,7 +355,7 @@ fn hash(blocks: &Receiver<Arc<Block>>) -> Vec<Digest> {
         for part in &block.parts {
             match part {
                 Part::Begin { .. } => {}
-                Part::Bytes(range) => hasher.update(&block.bytes[range.clone()]),
+                Part::Bytes(range) => hasher.update(block.part(range)),
                 Part::End => digests.push(std::mem::take(&mut hasher).finish()),
             }
         }
@@ -394,12 +406,13 @@ impl Reader {
         });
         let mut left = size;
         while left > 0 {
-            let room = self.block_bytes - self.filled;
-            let end = self.filled + usize::try_from(left).unwrap_or(room).min(room);
-            let range = self.filled..end;
-            fill(found, &mut self.bytes[range.clone()])?;
-            left -= range.len() as u64;
-            self.parts.push(Part::Bytes(range));
+            let room = self.bytes.get_mut(self.filled..).unwrap_or_default();
+            let most = usize::try_from(left).map_or(room.len(), |left| left.min(room.len()));
+            let bytes = room.get_mut(..most).unwrap_or_default();
+            fill(found, bytes)?;
+            left = left.saturating_sub(len_u64(bytes.len()));
+            let end = self.filled.saturating_add(bytes.len());
+            self.parts.push(Part::Bytes(self.filled..end));
             self.filled = end;
             if self.filled == self.block_bytes {
                 self.hand_over()?;
@@ -443,7 +456,7 @@ impl Reader {
             self.free.recv().ok()
         };
         back.unwrap_or_else(|| {
-            self.made += 1;
+            self.made = self.made.saturating_add(1);
             vec![0; self.block_bytes]
         })
     }

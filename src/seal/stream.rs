@@ -66,7 +66,9 @@ impl<W: Write> StreamWriter<W> {
             .map_err(io::Error::other)?;
         self.out.write_all(&self.chunk)?;
         self.chunk.clear();
-        self.number += 1;
+        // A second chunk with the same number would give both away.
+        let next = self.number.checked_add(1);
+        self.number = next.ok_or(io::ErrorKind::FileTooLarge)?;
         Ok(())
     }
 }
@@ -80,9 +82,10 @@ impl<W: Write> Write for StreamWriter<W> {
         if self.chunk.len() == CHUNK_BYTES {
             self.seal(false)?;
         }
-        let taken = bytes.len().min(CHUNK_BYTES - self.chunk.len());
-        self.chunk.extend_from_slice(&bytes[..taken]);
-        Ok(taken)
+        let room = CHUNK_BYTES.saturating_sub(self.chunk.len());
+        let taken = bytes.get(..room).unwrap_or(bytes);
+        self.chunk.extend_from_slice(taken);
+        Ok(taken.len())
     }
 
     /// Keeps what is no whole chunk: only [`StreamWriter::finish`] can end it.

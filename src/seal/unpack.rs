@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufReader, ErrorKind, Read, Seek, SeekFrom, Write as _};
 
 use crate::base::Digest;
-use crate::base::limits;
+use crate::base::{len_u64, limits};
 use crate::package::bag::{self, Tags};
 use crate::package::content::{self, ContentFault, Contents, Expect, Sink};
 use crate::package::manifest::{Item, Manifest};
@@ -81,11 +81,12 @@ pub fn unpack_items(
     let mut unpacked = Contents { items: 0, bytes: 0 };
     for item in wanted {
         let name = format!("{}{}", bag::PAYLOAD, item.path);
-        let head = item.offset - tape::head_length(&name, item.size);
+        let mismatch = || ContentFault::Item(item.path.to_string());
+        let head = tape::head_length(&name, item.size);
+        let head = item.offset.checked_sub(head).ok_or_else(mismatch)?;
         seek(plaintext, SeekFrom::Start(head))?;
         let entry = Entry::read(plaintext)?;
         let entry = entry.filter(|entry| entry.path == name && entry.size == item.size);
-        let mismatch = || ContentFault::Item(item.path.to_string());
         let entry = entry.ok_or_else(mismatch)?;
         let digest = match files.has(item.path.as_str()) {
             Some(digest) => digest,
@@ -94,8 +95,8 @@ pub fn unpack_items(
         if digest != item.sha256 {
             return Err(mismatch().into());
         }
-        unpacked.bytes += item.size;
-        unpacked.items += 1;
+        unpacked.bytes = unpacked.bytes.saturating_add(item.size);
+        unpacked.items = unpacked.items.saturating_add(1);
     }
     files.finish(unpacked)
 }
@@ -125,14 +126,15 @@ pub(super) fn seek_manifest(plaintext: &mut (impl Read + Seek)) -> Result<(u64, 
     let entry = entry(plaintext, bag::INDEX)?;
     content::check_tag(&entry, bag::INDEX, bag::INDEX_BYTES)?;
     let index = read_whole(plaintext, entry.size)?;
-    let (offset, bytes) = std::str::from_utf8(&index)
+    let (offset, bytes, head) = std::str::from_utf8(&index)
         .ok()
         .and_then(bag::parse_index)
         .filter(|(offset, bytes)| {
-            *offset >= tape::BLOCK && *offset < tail && *bytes <= tail - *offset
+            *offset < tail && offset.checked_add(*bytes).is_some_and(|end| end <= tail)
         })
+        .and_then(|(offset, bytes)| Some((offset, bytes, offset.checked_sub(tape::BLOCK)?)))
         .ok_or(ContentFault::Tag(bag::INDEX))?;
-    seek(plaintext, SeekFrom::Start(offset - tape::BLOCK))?;
+    seek(plaintext, SeekFrom::Start(head))?;
     let entry = self::entry(plaintext, bag::MANIFEST)?;
     content::check_tag(&entry, bag::MANIFEST, limits::MANIFEST_BYTES_MAX)?;
     if entry.size == bytes {
@@ -156,7 +158,7 @@ fn read_whole(from: &mut impl Read, len: u64) -> Result<Vec<u8>, UnpackError> {
     from.take(len)
         .read_to_end(&mut bytes)
         .map_err(UnpackError::Read)?;
-    if bytes.len() as u64 == len {
+    if len_u64(bytes.len()) == len {
         Ok(bytes)
     } else {
         Err(ContentFault::Tape(TapeFault::Cut).into())

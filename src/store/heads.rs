@@ -81,7 +81,8 @@ impl Source<'_> {
             leaves.ok_or_else(|| missing(0, first))
         };
         match tile.kind {
-            TileKind::Entries => Ok(tile::write_entries(leaves()?.iter().map(Vec::as_slice))),
+            TileKind::Entries => tile::write_entries(leaves()?.iter().map(Vec::as_slice))
+                .map_err(|_| missing(0, first)),
             TileKind::Hashes(0) => {
                 let hashes: Vec<_> = leaves()?
                     .iter()

@@ -77,11 +77,11 @@ impl AddCheckpoint {
         let old = head.next().and_then(|line| line.strip_prefix("old "));
         let old = old.and_then(lines::decimal).ok_or(AddFault::Old)?;
         let mut proof = Vec::new();
-        for line in head {
-            if proof.len() == limits::PROOF_HASHES_MAX {
+        for (number, line) in (1..).zip(head) {
+            if number > limits::PROOF_HASHES_MAX {
                 return Err(AddFault::Hashes);
             }
-            let hash = lines::hash(line).ok_or(AddFault::Hash(proof.len() + 1))?;
+            let hash = lines::hash(line).ok_or(AddFault::Hash(number))?;
             proof.push(hash);
         }
         Ok(Self {

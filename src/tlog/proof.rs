@@ -74,8 +74,7 @@ pub fn inclusion(
     }
     let (mut start, mut end) = (0, size);
     let mut path = Vec::new();
-    while end - start > 1 {
-        let middle = split(start, end);
+    while let Some(middle) = split(start, end) {
         if index < middle {
             path.push(range(middle, end, subtrees)?);
             end = middle;
@@ -102,8 +101,7 @@ pub fn consistency(
     }
     let (mut start, mut end) = (0, new);
     let mut path = Vec::new();
-    while end != old {
-        let middle = split(start, end);
+    while let Some(middle) = split(start, end).filter(|_| end != old) {
         if old <= middle {
             path.push(range(middle, end, subtrees)?);
             end = middle;
@@ -127,18 +125,20 @@ pub fn root(size: u64, subtrees: &impl Subtrees) -> Result<Digest, ProofFault> {
     }
 }
 
-/// Where RFC 6962 splits the tree over these leaves: after the largest power of two smaller than their number.
-const fn split(start: u64, end: u64) -> u64 {
-    start + (1 << (end - start - 1).ilog2())
+/// Where RFC 6962 splits the tree over these leaves: after the largest power of two smaller than their number. One leaf is
+/// not split.
+fn split(start: u64, end: u64) -> Option<u64> {
+    let but_one = end.checked_sub(start)?.checked_sub(1)?;
+    start.checked_add(1 << but_one.checked_ilog2()?)
 }
 
 /// The hash over the leaves from `start` to before `end`: at least one, and `start` a multiple of a power of two not
 /// smaller than their number.
 fn range(start: u64, end: u64, subtrees: &impl Subtrees) -> Result<Digest, ProofFault> {
     let mut left = Vec::new();
-    let (mut start, end) = (start, end);
-    while !(end - start).is_power_of_two() {
-        let middle = split(start, end);
+    let mut start = start;
+    let is_complete = |start: u64| end.saturating_sub(start).is_power_of_two();
+    while let Some(middle) = split(start, end).filter(|_| !is_complete(start)) {
         left.push(complete(start, middle, subtrees)?);
         start = middle;
     }
@@ -148,9 +148,10 @@ fn range(start: u64, end: u64, subtrees: &impl Subtrees) -> Result<Digest, Proof
 }
 
 fn complete(start: u64, end: u64, subtrees: &impl Subtrees) -> Result<Digest, ProofFault> {
-    let level = (end - start).ilog2();
+    // A logarithm of 64 bits takes one byte.
+    let level = end.saturating_sub(start).checked_ilog2();
+    let [level, ..] = level.unwrap_or_default().to_le_bytes();
     let index = start >> level;
-    let level = u8::try_from(level).expect("a logarithm of 64 bits is less than 64");
     subtrees
         .hash(level, index)
         .ok_or(ProofFault::Missing { level, index })
@@ -164,11 +165,12 @@ pub fn verify_inclusion(
     proof: &[Digest],
     root: &Digest,
 ) -> Result<(), ProofFault> {
-    if index >= size {
+    let last = size.checked_sub(1).filter(|last| index <= *last);
+    let Some(mut last) = last else {
         return Err(ProofFault::Outside { at: index, size });
-    }
+    };
     bounded(proof)?;
-    let (mut at, mut last) = (index, size - 1);
+    let mut at = index;
     let mut hash = *leaf_hash;
     for sibling in proof {
         if last == 0 {
@@ -213,8 +215,9 @@ pub fn verify_consistency(
             [_, ..] => Err(ProofFault::Length),
         };
     }
-    let shift = (old - 1).trailing_ones();
-    let (mut at, mut last) = ((old - 1) >> shift, (new - 1) >> shift);
+    let (old_last, new_last) = (old.saturating_sub(1), new.saturating_sub(1));
+    let shift = old_last.trailing_ones();
+    let (mut at, mut last) = (old_last >> shift, new_last >> shift);
     let (first, rest) = if old.is_power_of_two() {
         (old_root, proof)
     } else {

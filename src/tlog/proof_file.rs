@@ -105,19 +105,19 @@ impl ProofFile {
         if head.next() != Some(HEADER) {
             return Err(ProofFileFault::Header);
         }
-        let extra = head.next_if(|line| line.starts_with("extra "));
-        let extra = extra.map(|line| STANDARD.decode(&line["extra ".len()..]));
+        let extra = head.next_if_map(|line| line.strip_prefix("extra ").ok_or(line));
+        let extra = extra.map(|text| STANDARD.decode(text));
         let extra = extra.transpose().map_err(|_| ProofFileFault::Extra)?;
         let index = head.next().and_then(|line| line.strip_prefix("index "));
         let index = index
             .and_then(lines::decimal)
             .ok_or(ProofFileFault::Index)?;
         let mut proof = Vec::new();
-        for line in head {
-            if proof.len() == limits::PROOF_HASHES_MAX {
-                return Err(ProofFault::TooLong(proof.len() + 1).into());
+        for (number, line) in (1..).zip(head) {
+            if number > limits::PROOF_HASHES_MAX {
+                return Err(ProofFault::TooLong(number).into());
             }
-            let hash = lines::hash(line).ok_or(ProofFileFault::Hash(proof.len() + 1))?;
+            let hash = lines::hash(line).ok_or(ProofFileFault::Hash(number))?;
             proof.push(hash);
         }
         Ok(Self {

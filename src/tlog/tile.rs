@@ -1,7 +1,6 @@
 //! Tiles and entry bundles: a log as files that never change (C2SP tlog-tiles).
 
-use crate::base::Digest;
-use crate::base::limits;
+use crate::base::{Digest, len_u64, limits};
 use crate::tlog::lines;
 
 /// Hashes in a full tile, entries in a full bundle.
@@ -40,7 +39,7 @@ pub enum TileFault {
     Length,
     /// An entry longer than any of these logs has.
     #[error("an entry of {0} bytes; a leaf has at most {max}", max = limits::LOG_ENTRY_BYTES_MAX)]
-    Entry(u16),
+    Entry(usize),
 }
 
 impl TileFault {
@@ -66,19 +65,14 @@ impl Tile {
             TileKind::Hashes(level) => format!("tile/{level}/"),
             TileKind::Entries => "tile/entries/".to_owned(),
         };
-        let digits = self.index.to_string();
-        let digits = format!(
-            "{digits:0>width$}",
-            width = digits.len().next_multiple_of(3)
-        );
-        for at in (0..digits.len()).step_by(3) {
-            if at + 3 < digits.len() {
-                path.push('x');
-            }
-            path.push_str(&digits[at..at + 3]);
-            path.push('/');
+        // Three digits to a part, all but the last after an `x`.
+        let mut number = format!("{:03}", self.index % 1_000);
+        let mut rest = self.index / 1_000;
+        while rest > 0 {
+            number = format!("x{:03}/{number}", rest % 1_000);
+            rest /= 1_000;
         }
-        path.pop();
+        path += &number;
         if !self.is_full() {
             path += ".p/";
             path += &self.width.to_string();
@@ -114,7 +108,7 @@ impl Tile {
     /// The hashes of a tile of hashes.
     pub fn hashes(&self, bytes: &[u8]) -> Result<Vec<Digest>, TileFault> {
         let (hashes, rest) = bytes.as_chunks::<32>();
-        if !rest.is_empty() || hashes.len() as u64 != self.width {
+        if !rest.is_empty() || len_u64(hashes.len()) != self.width {
             return Err(TileFault::Length);
         }
         Ok(hashes.iter().copied().map(Digest::from_bytes).collect())
@@ -126,11 +120,11 @@ impl Tile {
         let mut entries = Vec::new();
         for _ in 0..self.width {
             let (length, after) = rest.split_first_chunk::<2>().ok_or(TileFault::Length)?;
-            let length = u16::from_be_bytes(*length);
-            if usize::from(length) > limits::LOG_ENTRY_BYTES_MAX {
+            let length = usize::from(u16::from_be_bytes(*length));
+            if length > limits::LOG_ENTRY_BYTES_MAX {
                 return Err(TileFault::Entry(length));
             }
-            let split = after.split_at_checked(length.into());
+            let split = after.split_at_checked(length);
             let (entry, after) = split.ok_or(TileFault::Length)?;
             entries.push(entry);
             rest = after;
@@ -149,29 +143,29 @@ pub fn write_hashes(hashes: &[Digest]) -> Vec<u8> {
 
 /// The bytes of a bundle of these entries.
 ///
-/// # Panics
+/// # Errors
 /// If an entry is longer than [`limits::LOG_ENTRY_BYTES_MAX`], which no leaf is.
-pub fn write_entries<'a>(entries: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
+pub fn write_entries<'a>(
+    entries: impl IntoIterator<Item = &'a [u8]>,
+) -> Result<Vec<u8>, TileFault> {
     let mut bytes = Vec::new();
     for entry in entries {
-        assert!(
-            entry.len() <= limits::LOG_ENTRY_BYTES_MAX,
-            "a leaf is short"
-        );
-        let length = u16::try_from(entry.len()).expect("the limit is smaller");
+        let length = u16::try_from(entry.len()).ok();
+        let length = length.filter(|_| entry.len() <= limits::LOG_ENTRY_BYTES_MAX);
+        let length = length.ok_or(TileFault::Entry(entry.len()))?;
         bytes.extend_from_slice(&length.to_be_bytes());
         bytes.extend_from_slice(entry);
     }
-    bytes
+    Ok(bytes)
 }
 
 /// The tiles of the tree of `new` leaves that a tree of `old` leaves does not have, bundles included, the lowest level
 /// first: with `old` 0 all of them.
 pub fn tiles(old: u64, new: u64) -> impl Iterator<Item = Tile> {
-    let levels = (0..=7_u8).map(|level| (TileKind::Hashes(level), level));
+    let heights = (0_u32..).step_by(TILE_HEIGHT.into());
+    let levels = (0..=7).map(TileKind::Hashes).zip(heights);
     let kinds = std::iter::once((TileKind::Entries, 0)).chain(levels);
-    kinds.flat_map(move |(kind, level)| {
-        let shift = u32::from(level * TILE_HEIGHT);
+    kinds.flat_map(move |(kind, shift)| {
         let (from, to) = (old >> shift, new >> shift);
         let indices = if from < to {
             from / TILE_WIDTH..to.div_ceil(TILE_WIDTH)
@@ -181,7 +175,7 @@ pub fn tiles(old: u64, new: u64) -> impl Iterator<Item = Tile> {
         indices.map(move |index| Tile {
             kind,
             index,
-            width: TILE_WIDTH.min(to - index * TILE_WIDTH),
+            width: TILE_WIDTH.min(to.saturating_sub(index.saturating_mul(TILE_WIDTH))),
         })
     })
 }
@@ -287,7 +281,7 @@ mod tests {
             width,
         };
         let entries: [&[u8]; 3] = [b"one", b"", b"three"];
-        let bytes = write_entries(entries);
+        let bytes = write_entries(entries).unwrap();
         assert_eq!(bytes, b"\0\x03one\0\0\0\x05three");
         assert_eq!(bundle(3).entries(&bytes), Ok(entries.to_vec()));
         for (width, bytes) in [(2, &bytes[..]), (4, &bytes), (3, &bytes[..bytes.len() - 1])] {
@@ -297,5 +291,7 @@ mod tests {
             bundle(1).entries(b"\xff\xff"),
             Err(TileFault::Entry(65_535))
         );
+        let long = vec![0; 257];
+        assert_eq!(write_entries([long.as_slice()]), Err(TileFault::Entry(257)));
     }
 }

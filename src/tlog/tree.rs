@@ -67,17 +67,15 @@ impl Frontier {
     }
 
     /// Adds the hash of the next leaf.
-    ///
-    /// # Panics
-    /// Never: there is one peak for each bit set in the size.
     pub fn append(&mut self, leaf_hash: Digest) {
         let mut node = leaf_hash;
         for _ in 0..self.size.trailing_ones() {
-            let left = self.peaks.pop().expect("one peak for each bit set");
-            node = node_hash(&left, &node);
+            // One peak for each bit set in the size.
+            let left = self.peaks.pop();
+            node = left.map_or(node, |left| node_hash(&left, &node));
         }
         self.peaks.push(node);
-        self.size += 1;
+        self.size = self.size.saturating_add(1);
     }
 
     /// How many leaves there are.

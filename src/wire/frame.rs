@@ -77,6 +77,13 @@ macro_rules! kinds {
                 }
             }
 
+            /// The kind's number on the wire.
+            pub const fn number(self) -> u8 {
+                match self {
+                    $(Self::$name => $number,)*
+                }
+            }
+
             /// The kind's name in the protocol.
             pub const fn as_str(self) -> &'static str {
                 match self {
@@ -186,17 +193,12 @@ impl Frame {
 
     /// The whole frame as it stands on the stream. Whoever sends it checks its first bytes with [`Frame::head`], as the
     /// other side will.
-    ///
-    /// # Panics
-    /// When a body has 4 GiB or more, which nothing in the process can hold.
     pub fn encode(&self) -> Vec<u8> {
         let body = self.body();
-        let length = u32::try_from(body.len()).expect("a body is far below 4 GiB");
-        let mut bytes = Vec::with_capacity(HEAD_BYTES + body.len());
-        bytes.push(self.kind() as u8);
-        bytes.extend_from_slice(&length.to_be_bytes());
-        bytes.extend_from_slice(&body);
-        bytes
+        // A length that has no number here is above every limit, as is the largest number.
+        let length = u32::try_from(body.len()).unwrap_or(u32::MAX);
+        let number = [self.kind().number()];
+        [number.as_slice(), &length.to_be_bytes(), &body].concat()
     }
 
     /// Reads the first five bytes, before any memory is spent on the body.
@@ -476,7 +478,7 @@ mod tests {
             let most = u32::try_from(*kind.length().end()).unwrap();
             for (length, good) in [(most, true), (most + 1, false), (u32::MAX, false)] {
                 let [a, b, c, d] = length.to_be_bytes();
-                let head = Frame::head(&[kind as u8, a, b, c, d]);
+                let head = Frame::head(&[kind.number(), a, b, c, d]);
                 assert_eq!(head.is_ok(), good, "{kind} of {length} bytes");
             }
         }

@@ -92,7 +92,7 @@ impl Fault {
     pub fn new(code: &str, text: &str) -> Self {
         let mut clean = String::new();
         for c in text.chars().map(|c| if c.is_control() { ' ' } else { c }) {
-            if clean.len() + c.len_utf8() > limits::TEXT_BYTES_MAX {
+            if c.len_utf8() > limits::TEXT_BYTES_MAX.saturating_sub(clean.len()) {
                 break;
             }
             clean.push(c);

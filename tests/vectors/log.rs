@@ -183,7 +183,8 @@ impl Log<'_> {
         });
         let tiles = tile::tiles(0, size).map(|one| {
             let bytes = match one.kind {
-                TileKind::Entries => tile::write_entries(self.entries.iter().map(Vec::as_slice)),
+                TileKind::Entries => tile::write_entries(self.entries.iter().map(Vec::as_slice))
+                    .expect("leaves are short"),
                 TileKind::Hashes(_) => {
                     let hashes: Vec<_> = self.entries.iter().map(|e| leaf_hash(e)).collect();
                     tile::write_hashes(&hashes)

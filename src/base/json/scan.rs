@@ -11,7 +11,7 @@ pub(super) fn is_canonical(bytes: &[u8]) -> bool {
         return false;
     }
     let mut scan = Scan { bytes, at: 0 };
-    scan.value(0) && scan.at == bytes.len()
+    scan.value(limits::JSON_DEPTH_MAX) && scan.at == bytes.len()
 }
 
 struct Scan<'a> {
@@ -22,27 +22,32 @@ struct Scan<'a> {
 impl<'a> Scan<'a> {
     fn next(&mut self) -> Option<u8> {
         let byte = self.bytes.get(self.at).copied();
-        self.at += usize::from(byte.is_some());
+        self.skip(usize::from(byte.is_some()));
         byte
     }
 
     fn takes(&mut self, wanted: u8) -> bool {
         let is_there = self.bytes.get(self.at) == Some(&wanted);
-        self.at += usize::from(is_there);
+        self.skip(usize::from(is_there));
         is_there
     }
 
     fn rest(&mut self, word: &[u8]) -> bool {
-        let is_there = self.bytes[self.at..].starts_with(word);
-        self.at += word.len();
-        is_there
+        let rest = self.bytes.get(self.at..);
+        self.skip(word.len());
+        rest.is_some_and(|rest| rest.starts_with(word))
     }
 
-    /// A value inside `depth` arrays and objects.
-    fn value(&mut self, depth: usize) -> bool {
+    fn skip(&mut self, count: usize) {
+        self.at = self.at.saturating_add(count);
+    }
+
+    /// A value that may hold arrays and objects `levels` deep.
+    fn value(&mut self, levels: usize) -> bool {
+        let inside = levels.checked_sub(1);
         match self.next() {
-            Some(b'{') => depth < limits::JSON_DEPTH_MAX && self.object(depth + 1),
-            Some(b'[') => depth < limits::JSON_DEPTH_MAX && self.array(depth + 1),
+            Some(b'{') => inside.is_some_and(|levels| self.object(levels)),
+            Some(b'[') => inside.is_some_and(|levels| self.array(levels)),
             Some(b'"') => self.string().is_some(),
             Some(b't') => self.rest(b"rue"),
             Some(b'f') => self.rest(b"alse"),
@@ -58,7 +63,7 @@ impl<'a> Scan<'a> {
     }
 
     /// What follows an opening brace.
-    fn object(&mut self, depth: usize) -> bool {
+    fn object(&mut self, levels: usize) -> bool {
         if self.takes(b'}') {
             return true;
         }
@@ -76,7 +81,7 @@ impl<'a> Scan<'a> {
                 return false;
             }
             before = Some(name);
-            if !self.takes(b':') || !self.value(depth) {
+            if !self.takes(b':') || !self.value(levels) {
                 return false;
             }
             match self.next() {
@@ -88,12 +93,12 @@ impl<'a> Scan<'a> {
     }
 
     /// What follows an opening bracket.
-    fn array(&mut self, depth: usize) -> bool {
+    fn array(&mut self, levels: usize) -> bool {
         if self.takes(b']') {
             return true;
         }
         loop {
-            if !self.value(depth) {
+            if !self.value(levels) {
                 return false;
             }
             match self.next() {
@@ -108,8 +113,9 @@ impl<'a> Scan<'a> {
     fn string(&mut self) -> Option<&'a [u8]> {
         let start = self.at;
         loop {
+            let end = self.at;
             match self.next()? {
-                b'"' => return Some(&self.bytes[start..self.at - 1]),
+                b'"' => return self.bytes.get(start..end),
                 b'\\' => match self.next()? {
                     b'"' | b'\\' | b'b' | b'f' | b'n' | b'r' | b't' => {}
                     _ => return None,
@@ -122,13 +128,15 @@ impl<'a> Scan<'a> {
 
     /// The rest of an integer that begins with this digit.
     fn number(&mut self, first: u8) -> bool {
-        let mut value = i64::from(first - b'0');
+        // A digit's value is its low half. What saturates is above the limit.
+        let mut value = i64::from(first & 0xf);
         while let Some(digit @ b'0'..=b'9') = self.bytes.get(self.at) {
-            value = value * 10 + i64::from(digit - b'0');
+            value = value.saturating_mul(10);
+            value = value.saturating_add(i64::from(digit & 0xf));
             if value > limits::JSON_INTEGER_MAX {
                 return false;
             }
-            self.at += 1;
+            self.skip(1);
         }
         self.ends_number()
     }

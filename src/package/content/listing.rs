@@ -5,13 +5,13 @@
 
 use std::cell::Cell;
 use std::fmt;
-use std::io::{self, Read, Write as _};
+use std::io::{self, Read};
 
 use serde::Deserializer;
 use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
 
 use crate::base::json::{self, JsonFault};
-use crate::base::limits;
+use crate::base::{len_u64, limits};
 use crate::package::bag::{Measure, Tags, Tally};
 use crate::package::content::{ContentFault, Expect, Halt};
 use crate::package::item_terms::Agreement;
@@ -115,8 +115,7 @@ impl<F: FnMut(&Item) -> Result<(), ContentFault>> Listing<'_, F> {
     }
 
     fn write(&mut self, bytes: &[u8]) {
-        // A measure takes every byte.
-        self.json.write_all(bytes).ok();
+        self.json.take(bytes);
     }
 }
 
@@ -253,7 +252,7 @@ struct Budget<'a, R> {
 impl<R: Read> Read for Budget<'_, R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let read = (&mut self.from).take(self.left.get()).read(into)?;
-        self.left.set(self.left.get().saturating_sub(read as u64));
+        self.left.set(self.left.get().saturating_sub(len_u64(read)));
         Ok(read)
     }
 }

@@ -4,6 +4,7 @@ use crate::base::Date;
 use crate::base::Timestamp;
 use crate::policy::facts::Facts;
 use crate::policy::role::Role;
+use crate::policy::terms::Handling;
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 
@@ -62,7 +63,10 @@ impl<'a> Attributes<'a> {
             ("legal_basis", terms.legal_basis.as_deref().map(Value::Text)),
             (
                 "handling",
-                terms.handling.map(|it| Value::Number(it as i64)),
+                terms
+                    .handling
+                    .and_then(|it| (0..).zip(Handling::ALL).find(|(_, one)| **one == it))
+                    .map(|(number, _)| Value::Number(number)),
             ),
             ("sunset", terms.sunset.map(date)),
             ("review", terms.review.map(date)),

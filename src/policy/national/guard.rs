@@ -55,7 +55,7 @@ pub(super) fn hold(guards: &[Guard], of: &Attributes<'_>) -> bool {
 /// The guards with which this rule begins; none where it begins otherwise.
 pub(super) fn guards(policy: &Policy) -> Vec<Guard> {
     let json = policy.to_json().unwrap_or_default();
-    let conditions = json["conditions"].as_array();
+    let conditions = json.get("conditions").and_then(Json::as_array);
     let first = conditions.and_then(|all| all.first());
     let first = first.filter(|it| it["kind"] == "when");
     let mut found = Vec::new();

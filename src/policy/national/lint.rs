@@ -11,8 +11,7 @@ use serde::Serialize;
 use super::RuleFile;
 use super::question::{ASKED, action, schema};
 use super::rules::{Cited, National};
-use crate::base::Digest;
-use crate::base::limits;
+use crate::base::{Digest, len_u64, limits};
 use crate::policy::code::Code;
 
 /// What is wrong with a file of rules.
@@ -107,7 +106,7 @@ fn fault(
 
 /// Limits come before the parser, which goes as deep as the text does.
 fn read(name: &str, text: &str) -> Result<PolicySet, RuleFault> {
-    if text.len() as u64 > limits::RULE_FILE_BYTES_MAX {
+    if len_u64(text.len()) > limits::RULE_FILE_BYTES_MAX {
         let most = limits::RULE_FILE_BYTES_MAX;
         let text = format!("has {} bytes, at most {most} are allowed", text.len());
         return Err(fault(name, None, "too-large", text));
@@ -125,24 +124,21 @@ fn read(name: &str, text: &str) -> Result<PolicySet, RuleFault> {
 /// The line at which the text is nested deeper than allowed: brackets, and runs of `!` and `-`, which nest as well. Text in
 /// quotes and comments counts too: what is too deep there can be written otherwise.
 fn too_deep(text: &str) -> Option<usize> {
-    let (mut depth, mut run, mut line) = (0_usize, 0_usize, 1);
-    for byte in text.bytes() {
-        match byte {
-            b'\n' => line += 1,
-            b'(' | b'[' | b'{' => depth += 1,
-            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
-            _other => {}
-        }
+    let (mut depth, mut run) = (0_usize, 0_usize);
+    let too_deep = text.bytes().position(|byte| {
+        depth = match byte {
+            b'(' | b'[' | b'{' => depth.saturating_add(1),
+            b')' | b']' | b'}' => depth.saturating_sub(1),
+            _other => depth,
+        };
         run = match byte {
-            b'!' | b'-' => run + 1,
+            b'!' | b'-' => run.saturating_add(1),
             b' ' | b'\t' | b'\n' | b'\r' => run,
             _other => 0,
         };
-        if depth.max(run) > limits::RULE_DEPTH_MAX {
-            return Some(line);
-        }
-    }
-    None
+        depth.max(run) > limits::RULE_DEPTH_MAX
+    });
+    too_deep.and_then(|at| line_at(text, at))
 }
 
 fn rules_of(name: &str, text: &str, set: &PolicySet, faults: &mut Vec<RuleFault>) -> Vec<Found> {
@@ -176,7 +172,12 @@ fn rules_of(name: &str, text: &str, set: &PolicySet, faults: &mut Vec<RuleFault>
 /// The line where this id stands.
 fn line_of(text: &str, id: Option<&str>) -> Option<usize> {
     let at = text.find(&format!("@id(\"{}\")", id?))?;
-    Some(text.get(..at)?.matches('\n').count() + 1)
+    line_at(text, at)
+}
+
+/// The line on which the character at this byte stands.
+fn line_at(text: &str, at: usize) -> Option<usize> {
+    Some(text.get(..=at)?.split('\n').count())
 }
 
 type Rule = (Policy, Cited, [bool; ASKED.len()]);

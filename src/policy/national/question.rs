@@ -29,6 +29,7 @@ pub(super) fn place(action: Action) -> Option<usize> {
 
 /// The schema, as Cedar reads it.
 pub(super) fn schema() -> &'static Schema {
+    #[expect(clippy::expect_used, reason = "a constant of ours is a schema")]
     static READ: LazyLock<Schema> = LazyLock::new(|| {
         let read = Schema::from_cedarschema_str(SCHEMA);
         read.expect("a constant of ours is a schema").0
@@ -36,7 +37,8 @@ pub(super) fn schema() -> &'static Schema {
     &READ
 }
 
-fn uid(kind: &str, id: &str) -> EntityUid {
+#[expect(clippy::expect_used, reason = "a constant of ours is a type name")]
+fn uid(kind: &'static str, id: &str) -> EntityUid {
     let kind: EntityTypeName = kind.parse().expect("a constant of ours is a type name");
     EntityUid::from_type_name_and_id(kind, EntityId::new(id))
 }
