@@ -62,21 +62,8 @@ pub mod transfer;
 pub mod wire;
 
 #[cfg(feature = "parsers")]
-#[expect(
-    clippy::arithmetic_side_effects,
-    clippy::as_conversions,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "not yet mended"
-)]
 pub mod api;
 #[cfg(feature = "parsers")]
-#[expect(
-    clippy::arithmetic_side_effects,
-    clippy::as_conversions,
-    clippy::expect_used,
-    reason = "not yet mended"
-)]
 pub mod audit;
 #[cfg(feature = "shell")]
 #[expect(
@@ -89,12 +76,6 @@ pub mod audit;
 )]
 pub mod cli;
 #[cfg(feature = "shell")]
-#[expect(
-    clippy::arithmetic_side_effects,
-    clippy::as_conversions,
-    clippy::expect_used,
-    reason = "not yet mended"
-)]
 pub mod config;
 #[cfg(feature = "shell")]
 #[expect(

@@ -350,7 +350,8 @@ pub fn encode(part: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             encoded.push(char::from(byte));
         } else {
-            write!(encoded, "%{byte:02X}").expect("a String takes everything");
+            // A String takes everything.
+            write!(encoded, "%{byte:02X}").ok();
         }
     }
     encoded

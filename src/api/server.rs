@@ -67,7 +67,8 @@ fn peer_groups(stream: &UnixStream) -> io::Result<Vec<u32>> {
         let mut groups = vec![0_u32; room];
         let (socket, level) = (stream.as_raw_fd(), libc::SOL_SOCKET);
         let bytes = uapi::getsockopt(socket, level, libc::SO_PEERGROUPS, groups.as_mut_slice())?;
-        groups.truncate(bytes / size_of::<u32>());
+        // Four bytes each.
+        groups.truncate(bytes / 4);
         Ok(groups)
     };
     match asked(USUAL_GROUPS) {

@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::base::KeyId;
+use crate::base::len_u64;
 use crate::base::limits;
 use crate::identity::keys::KeyFault;
 use crate::identity::keys::KeyName;
@@ -38,18 +39,18 @@ impl Anchors {
     /// Reads vkeys, one a line; empty lines and lines that begin with `#` are left out. A witness's key may be given as
     /// the vkey of a cosigner (type 0x04) or of a signer (0x01).
     pub fn parse(bytes: &[u8]) -> Result<Self, AnchorsFault> {
-        if bytes.len() as u64 > limits::KEY_FILE_BYTES_MAX {
+        if len_u64(bytes.len()) > limits::KEY_FILE_BYTES_MAX {
             return Err(AnchorsFault::Unreadable);
         }
         let text = std::str::from_utf8(bytes).map_err(|_| AnchorsFault::Unreadable)?;
         let mut keys: Vec<PublicKey> = Vec::new();
-        for (at, line) in text.lines().enumerate() {
+        for (number, line) in (1..).zip(text.lines()) {
             let line = line.trim();
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
             let key = vkey(line).map_err(|fault| AnchorsFault::Line {
-                line: at + 1,
+                line: number,
                 fault,
             })?;
             if !keys.contains(&key) {

@@ -12,6 +12,7 @@ use rustix::fs::FileType;
 use rustix::fs::Mode;
 use rustix::fs::OFlags;
 
+use crate::base::len_u64;
 use crate::base::limits;
 
 /// The files of a bundle: path within it, content.
@@ -138,18 +139,19 @@ impl Reading {
         if !file.metadata().is_ok_and(|about| about.is_file()) {
             return Err(FolderFault::Foreign(path, "not a plain file"));
         }
-        let most = limits::BUNDLE_FILE_BYTES_MAX.min(limits::BUNDLE_BYTES_MAX - self.bytes);
+        let room = limits::BUNDLE_BYTES_MAX.saturating_sub(self.bytes);
+        let most = limits::BUNDLE_FILE_BYTES_MAX.min(room);
         let mut content = Vec::new();
-        let read = file.take(most + 1).read_to_end(&mut content);
+        let read = file.take(most.saturating_add(1)).read_to_end(&mut content);
         read.map_err(|e| self.unreadable(&path, e))?;
-        let length = content.len() as u64;
+        let length = len_u64(content.len());
         if length > most {
             return Err(FolderFault::TooMuch(
                 path,
                 "longer than a file of a bundle may be",
             ));
         }
-        self.bytes += length;
+        self.bytes = self.bytes.saturating_add(length);
         self.files.insert(path, content);
         Ok(())
     }
@@ -168,8 +170,9 @@ pub fn read_file(path: &Path, most: u64) -> io::Result<Vec<u8>> {
         return Err(io::Error::other("it is not a plain file"));
     }
     let mut content = Vec::new();
-    file.take(most + 1).read_to_end(&mut content)?;
-    if content.len() as u64 > most {
+    file.take(most.saturating_add(1))
+        .read_to_end(&mut content)?;
+    if len_u64(content.len()) > most {
         return Err(io::Error::other(format!("it is longer than {most} bytes")));
     }
     Ok(content)

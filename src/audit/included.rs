@@ -88,7 +88,7 @@ pub(crate) fn judge(files: &Files, receipts: &[Read], anchors: &Anchors, quorum:
         return log;
     };
     let mut notes = BTreeSet::new();
-    let mut proved = 0;
+    let mut proved = 0_usize;
     for read in receipts {
         let own = read
             .note
@@ -97,7 +97,7 @@ pub(crate) fn judge(files: &Files, receipts: &[Read], anchors: &Anchors, quorum:
             .any(|line| line.name.authority() == origin.authority());
         match (own, proof(files, read, &key)) {
             (true, Ok(Some(note))) => {
-                proved += 1;
+                proved = proved.saturating_add(1);
                 notes.insert(note);
             }
             (false, Ok(None)) => {}
@@ -196,7 +196,7 @@ impl Log {
                     }
                 }
             }
-            counted += usize::from(everywhere);
+            counted = usize::saturating_add(counted, everywhere.into());
         }
         let quorum = self.cosigned.quorum;
         self.cosigned = Cosigned {

@@ -14,7 +14,8 @@ const VERIFY: &str = r#"openssl pkeyutl -verify -pubin -keyform DER -inkey "$dir
 "#;
 
 fn add(text: &mut String, more: std::fmt::Arguments<'_>) {
-    text.write_fmt(more).expect("a String takes everything");
+    // A String takes everything.
+    text.write_fmt(more).ok();
 }
 
 /// In single quotes for a shell.
@@ -39,14 +40,14 @@ fn vkey(keys: &Anchors, name: &str, id: Option<&str>) -> String {
 pub(super) fn note(path: &str, note: &Note, keys: &Anchors) -> String {
     let mut text = start(path);
     text.push_str("head -n 2 \"$file\" > \"$dir/text\"\n");
-    for (at, line) in note.signatures().iter().enumerate() {
+    // They follow two lines of text and an empty one.
+    for (number, line) in (4..).zip(note.signatures()) {
         text.push_str(&vkey(
             keys,
             &line.name.to_string(),
             Some(&line.id.to_string()),
         ));
         text.push_str(KEY);
-        let number = at + 4;
         add(
             &mut text,
             format_args!(

@@ -103,17 +103,15 @@ pub fn intact(files: &Files) -> Vec<Fault> {
     };
     let listed: Vec<_> = text.split_inclusive('\n').map(line).collect();
     let mut last = "";
-    for (at, entry) in listed.iter().enumerate() {
+    for (number, entry) in (1..).zip(&listed) {
         let Some((digest, path)) = *entry else {
-            let meaning = format!(
-                "line {} is not a digest, two spaces, a path and a line end",
-                at + 1
-            );
+            let meaning =
+                format!("line {number} is not a digest, two spaces, a path and a line end");
             faults.push(Fault::new(MANIFEST, "manifest-changed", meaning));
             continue;
         };
         if path <= last {
-            let meaning = format!("line {} is out of order: paths ascend, each once", at + 1);
+            let meaning = format!("line {number} is out of order: paths ascend, each once");
             faults.push(Fault::new(MANIFEST, "manifest-changed", meaning));
         }
         last = path;

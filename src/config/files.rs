@@ -18,6 +18,7 @@ use x509_parser::prelude::X509Certificate;
 use zeroize::Zeroizing;
 
 use crate::base::AuthorityId;
+use crate::base::len_u64;
 use crate::base::limits;
 use crate::config::fault::Fault;
 use crate::config::typed::Config;
@@ -103,9 +104,11 @@ fn read(path: &Path, secret: bool, limit: u64) -> Result<Zeroizing<Vec<u8>>, Sec
         return Err(SecretFault::Exposed { path, mode });
     }
     // With room for all of it, so that no part is left behind by a growing buffer.
-    let room = usize::try_from(metadata.len()).map_err(|_| not_a_key_file())? + 1;
+    let room = usize::try_from(metadata.len()).ok();
+    let room = room.and_then(|length| length.checked_add(1));
+    let room = room.ok_or_else(not_a_key_file)?;
     let mut bytes = Zeroizing::new(Vec::with_capacity(room));
-    file.take(room as u64)
+    file.take(len_u64(room))
         .read_to_end(&mut bytes)
         .map_err(unreadable)?;
     if bytes.len() == room {
@@ -125,7 +128,7 @@ pub fn secret_text(path: &Path) -> Result<Zeroizing<String>, SecretFault> {
 
 /// A public file: a card, a certificate chain, a revocation list; at most 1 MiB.
 pub fn public_bytes(path: &Path) -> Result<Vec<u8>, SecretFault> {
-    read(path, false, limits::CRL_BYTES_MAX as u64).map(|bytes| bytes.to_vec())
+    read(path, false, len_u64(limits::CRL_BYTES_MAX)).map(|bytes| bytes.to_vec())
 }
 
 /// An Ed25519 key in PKCS#8 PEM.

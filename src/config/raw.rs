@@ -144,7 +144,7 @@ impl Reading<'_> {
     fn line(&self, at: usize) -> u32 {
         let before = self.text.as_bytes().iter().take(at);
         let newlines = before.filter(|byte| **byte == b'\n').count();
-        u32::try_from(newlines + 1).unwrap_or(u32::MAX)
+        u32::try_from(newlines).map_or(u32::MAX, |newlines| newlines.saturating_add(1))
     }
 
     fn fault(&mut self, at: usize, key: &str, text: impl Into<String>, suggestion: Option<String>) {

@@ -39,7 +39,7 @@ pub fn fill(it: &Particulars<'_>) -> String {
         ("api", it.api),
         ("dir", it.state_dir),
     ];
-    let mut filled = String::with_capacity(SAMPLE.len() + 256);
+    let mut filled = String::with_capacity(SAMPLE.len().saturating_add(256));
     for line in SAMPLE.lines() {
         let key = line.split(" = ").next().unwrap_or_default();
         match fields.iter().find(|(name, _)| *name == key) {

@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use crate::base::Alias;
 use crate::base::AuthorityId;
+use crate::base::len_u64;
 use crate::base::limits;
 use crate::config::fault::Fault;
 use crate::config::holders::Holder;
@@ -146,10 +147,10 @@ fn read(path: &Path) -> Result<String, Fault> {
     let file = std::fs::File::open(path).map_err(cannot)?;
     let mut text = String::new();
     let limit = limits::CONFIG_BYTES_MAX;
-    file.take(limit + 1)
+    file.take(limit.saturating_add(1))
         .read_to_string(&mut text)
         .map_err(cannot)?;
-    if text.len() as u64 > limit {
+    if len_u64(text.len()) > limit {
         return Err(Fault::of(key, format!("longer than {limit} bytes")));
     }
     Ok(text)

@@ -12,6 +12,7 @@ use hyper::client::conn::http1::SendRequest;
 use tokio::sync::{mpsc, watch};
 
 use crate::api::client::CallFault;
+use crate::base::len_u64;
 
 /// Bytes gathered before they are handed to the connection.
 const PIECE_BYTES: usize = 256 << 10;
@@ -81,7 +82,9 @@ impl Body for Outgoing {
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Once(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64)),
+            Self::Once(bytes) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |b| len_u64(b.len())))
+            }
             Self::Ended => SizeHint::with_exact(0),
             Self::Pieces(_) => SizeHint::default(),
         }
@@ -141,13 +144,14 @@ impl UploadWriter {
 
 impl Write for UploadWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let taken = bytes.len().min(PIECE_BYTES - self.pending.len());
-        self.pending.extend_from_slice(&bytes[..taken]);
+        let room = PIECE_BYTES.saturating_sub(self.pending.len());
+        let taken = bytes.get(..room).unwrap_or(bytes);
+        self.pending.extend_from_slice(taken);
         if self.pending.len() >= PIECE_BYTES {
             self.flush()?;
             self.pending.reserve(PIECE_BYTES);
         }
-        Ok(taken)
+        Ok(taken.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -270,9 +274,7 @@ impl Read for DownloadReader {
                 None => return Err(io::ErrorKind::UnexpectedEof.into()),
             }
         }
-        let taken = into.len().min(self.current.len());
-        self.current.copy_to_slice(&mut into[..taken]);
-        Ok(taken)
+        (&mut self.current).reader().read(into)
     }
 }
 

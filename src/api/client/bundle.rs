@@ -6,7 +6,7 @@ use bytes::{Buf, BytesMut};
 
 use crate::api::client::{CallFault, Download, unreadable};
 use crate::api::types::BundleFile;
-use crate::base::limits;
+use crate::base::{len_u64, limits};
 
 /// A file of a bundle as a line: its content in base64, and its path.
 const LINE_BYTES_MAX: u64 = limits::BUNDLE_FILE_BYTES_MAX / 3 * 4 + (1 << 10);
@@ -35,14 +35,14 @@ impl BundleFiles {
         loop {
             let rest = self.read.get(self.looked..).unwrap_or_default();
             if let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
-                let line = self.read.split_to(self.looked + end);
+                let line = self.read.split_to(self.looked.saturating_add(end));
                 self.read.advance(1);
                 self.looked = 0;
                 let file = serde_json::from_slice(&line);
                 return file.map(Some).map_err(|e| self.fault(&e.to_string()));
             }
             self.looked = self.read.len();
-            if self.looked as u64 > LINE_BYTES_MAX {
+            if len_u64(self.looked) > LINE_BYTES_MAX {
                 return Err(self.fault("a file is longer than a file of an export may be"));
             }
             match self.download.next().await? {

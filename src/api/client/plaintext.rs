@@ -8,6 +8,7 @@ use tokio::runtime::Handle;
 
 use crate::api::client::{Client, Stop, encode};
 use crate::api::types::Opening;
+use crate::base::len_u64;
 
 /// The first fetch after a jump.
 const FETCH_BYTES_MIN: u64 = 256 << 10;
@@ -52,14 +53,19 @@ impl RemotePlaintext {
     }
 
     fn fetch(&mut self) -> io::Result<()> {
-        let reads_on = self.position == self.fetched_at + self.fetched.len() as u64;
+        let fetched = len_u64(self.fetched.len());
+        let reads_on = self.position.checked_sub(self.fetched_at) == Some(fetched);
         self.fetch_bytes = if reads_on {
-            (self.fetch_bytes * 2).min(FETCH_BYTES_MAX)
+            self.fetch_bytes.saturating_mul(2).min(FETCH_BYTES_MAX)
         } else {
             FETCH_BYTES_MIN
         };
-        let end = self.length.min(self.position + self.fetch_bytes);
-        let range = self.client.range(&self.path, self.position, end - 1);
+        let left = self.length.saturating_sub(self.position);
+        let wanted = left.min(self.fetch_bytes);
+        let last = wanted.checked_sub(1);
+        let last = last.and_then(|more| self.position.checked_add(more));
+        let last = last.ok_or(io::ErrorKind::InvalidInput)?;
+        let range = self.client.range(&self.path, self.position, last);
         let stop = self.stop.clone();
         let bytes = self.runtime.block_on(async move {
             tokio::select! {
@@ -67,7 +73,7 @@ impl RemotePlaintext {
                 () = stop.asked() => Err(io::Error::other("it was stopped")),
             }
         })?;
-        if bytes.len() as u64 != end - self.position {
+        if len_u64(bytes.len()) != wanted {
             return Err(io::Error::other(
                 "the daemon sent another number of bytes than asked",
             ));
@@ -86,10 +92,8 @@ impl Read for RemotePlaintext {
         if self.here().is_none() {
             self.fetch()?;
         }
-        let here = self.here().unwrap_or_default();
-        let taken = into.len().min(here.len());
-        into[..taken].copy_from_slice(&here[..taken]);
-        self.position += taken as u64;
+        let taken = self.here().unwrap_or_default().read(into)?;
+        self.position = self.position.saturating_add(len_u64(taken));
         Ok(taken)
     }
 }
