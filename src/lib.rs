@@ -86,22 +86,8 @@ pub mod config;
 )]
 pub mod daemon;
 #[cfg(feature = "shell")]
-#[expect(
-    clippy::arithmetic_side_effects,
-    clippy::as_conversions,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "not yet mended"
-)]
 pub mod net;
 #[cfg(feature = "shell")]
 pub mod seal;
 #[cfg(feature = "shell")]
-#[expect(
-    clippy::arithmetic_side_effects,
-    clippy::as_conversions,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "not yet mended"
-)]
 pub mod store;

@@ -59,6 +59,16 @@ const EMPTY_NAMES: &[&str] = &[
     "manager", "handler", "service", "util", "utils", "common", "helper", "helpers", "info",
     "process",
 ];
+/// Lints of what can panic: denied in the whole crate, because a panic ends the process and others choose what it reads.
+const PANICS: &[&str] = &[
+    "arithmetic_side_effects",
+    "as_conversions",
+    "expect_used",
+    "indexing_slicing",
+    "string_slice",
+];
+/// The modules that may be left out of that.
+const MAY_PANIC: &[&str] = &["cli", "daemon"];
 /// Words that `::name` may follow without being part of its path.
 const BEFORE_A_PATH: &[&str] = &[
     "as", "dyn", "else", "for", "if", "impl", "in", "let", "match", "mut", "return", "use",
@@ -99,6 +109,7 @@ fn check(files: &[(PathBuf, String)]) -> Vec<String> {
         source.check_names(&mut faults);
         source.check_paths(&mut faults);
         source.check_counted(&mut faults);
+        source.check_lints(&mut faults);
     }
     faults
 }
@@ -251,6 +262,39 @@ impl Source {
                     self.path.display()
                 ));
             }
+        }
+    }
+
+    /// What can panic is denied once, at the root, and no other module is left out.
+    fn check_lints(&self, faults: &mut Vec<String>) {
+        let file = self.path.display();
+        let deny = ["#", "!", "[", "cfg_attr", "(", "not", "(", "test", ")"];
+        let mut is_denied = false;
+        for at in 0..self.tokens.len() {
+            let from = &self.tokens[at..];
+            let is_inner = starts(from, &["#", "!", "["]);
+            if !is_inner && !starts(from, &["#", "["]) {
+                continue;
+            }
+            let Some(end) = closed(from, 1 + usize::from(is_inner)) else {
+                continue;
+            };
+            let named = |lint: &&&str| from[..end].iter().any(|(token, _)| *token == word(lint));
+            let named = PANICS.iter().filter(named).count();
+            if self.is_root() && starts(from, &deny) {
+                is_denied = named == PANICS.len();
+                continue;
+            }
+            let module = module_at(&from[end + 1..]);
+            let may = self.is_root() && module.is_some_and(|name| MAY_PANIC.contains(&name));
+            if named > 0 && (is_inner || module.is_some()) && !may {
+                let line = from[0].1;
+                faults.push(format!("{file}:{line}: no whole module may panic"));
+            }
+        }
+        let declares = self.tokens.iter().any(|(token, _)| *token == word("mod"));
+        if self.is_root() && declares && !is_denied {
+            faults.push(format!("{file}: does not deny what can panic"));
         }
     }
 
@@ -504,6 +548,23 @@ fn test_item(from: &[(Token, usize)]) -> Option<usize> {
         }
     }
     None
+}
+
+/// The module that an item declares, past its attributes and who may see it.
+fn module_at(mut item: &[(Token, usize)]) -> Option<&str> {
+    while starts(item, &["#", "["]) {
+        item = &item[closed(item, 1)? + 1..];
+    }
+    if starts(item, &["pub"]) {
+        item = &item[1..];
+    }
+    if starts(item, &["("]) {
+        item = &item[closed(item, 0)? + 1..];
+    }
+    match item {
+        [(Token::Word(keyword), _), (Token::Word(name), _), ..] if keyword == "mod" => Some(name),
+        _ => None,
+    }
 }
 
 /// The place of the bracket that closes the one here.

@@ -50,6 +50,12 @@ pub fn canonical<T: Serialize>(value: &T) -> Vec<u8> {
     serde_json_canonicalizer::to_vec(value).expect("our own types are JSON")
 }
 
+/// The one spelling of a value, as text.
+pub fn canonical_text<T: Serialize>(value: &T) -> String {
+    // JSON is UTF-8: nothing is lost.
+    String::from_utf8_lossy(&canonical(value)).into_owned()
+}
+
 /// Refuses what is not the one spelling of some value in at most `limit` bytes.
 pub fn check_canonical(bytes: &[u8], limit: usize) -> Result<(), JsonFault> {
     if bytes.len() <= limit && scan::is_canonical(bytes) {

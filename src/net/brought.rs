@@ -74,6 +74,7 @@ impl Brought {
         pair.then_some(brought).ok_or(BroughtFault::NotAPair)
     }
 
+    #[expect(clippy::expect_used, reason = "constants of ours are names")]
     fn judge(&self, id: &AuthorityId, now: Timestamp) -> Result<(), BroughtFault> {
         let cas = vec![self.ca.clone()];
         check_crl(&self.crl, &cas, now).map_err(BroughtFault::Crl)?;

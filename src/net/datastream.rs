@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::base::Digest;
+use crate::base::len_u64;
 use crate::base::limits;
 use crate::net::intake::IntakeFault;
 use crate::net::intake::PartFile;
@@ -70,7 +71,7 @@ impl Chunks {
         if first.len() > most {
             return Ok(Some(first.split_to(most)));
         }
-        self.left.start += 1;
+        self.left.start = self.left.start.saturating_add(1);
         Ok(Some(std::mem::take(first)))
     }
 }
@@ -80,7 +81,8 @@ async fn read_short(stream: quinn::RecvStream, len: u64) -> Result<Vec<u8>, Opti
     let mut chunks = Chunks::new(stream);
     let mut bytes = Vec::new();
     while let Some(chunk) = chunks.next(limits::FRAME_BYTES_MAX).await? {
-        if (bytes.len() + chunk.len()) as u64 > len {
+        let room = len.checked_sub(len_u64(bytes.len()));
+        if room.is_none_or(|room| len_u64(chunk.len()) > room) {
             return Err(Some(Fault::new(
                 "wrong-length",
                 format!("more than the {len} bytes that were announced"),
@@ -88,7 +90,7 @@ async fn read_short(stream: quinn::RecvStream, len: u64) -> Result<Vec<u8>, Opti
         }
         bytes.extend_from_slice(&chunk);
     }
-    if (bytes.len() as u64) < len {
+    if len_u64(bytes.len()) < len {
         return Err(Some(Fault::new(
             "wrong-length",
             format!("{} of the {len} bytes that were announced", bytes.len()),
@@ -244,7 +246,7 @@ pub(crate) async fn payload(
         if full_to.send((segment, buffer)).await.is_err() {
             break;
         }
-        segment += 1;
+        segment = segment.saturating_add(1);
     }
     drop(full_to);
     if let Err(e) = writer.await {
@@ -260,12 +262,14 @@ async fn fill(
     meter: &Meter,
 ) -> Result<bool, Option<Fault>> {
     buffer.clear();
-    while (buffer.len() as u64) < wanted {
-        let most = usize::try_from(wanted).unwrap_or(usize::MAX) - buffer.len();
+    let whole = usize::try_from(wanted).unwrap_or(usize::MAX);
+    while buffer.len() < whole {
+        let most = whole.saturating_sub(buffer.len());
         match chunks.next(most).await? {
             Some(chunk) => {
-                meter.pass(chunk.len() as u64).await;
-                meter.add(chunk.len() as u64);
+                let length = len_u64(chunk.len());
+                meter.pass(length).await;
+                meter.add(length);
                 // No chunk is longer than what the segment lacks.
                 buffer.fill(&chunk);
             }

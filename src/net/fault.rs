@@ -131,8 +131,8 @@ impl Refused {
 
 /// The TLS alert in a QUIC error code (RFC 9001 §4.8).
 fn alert_of(code: TransportErrorCode) -> Option<u8> {
-    let code = u64::from(code);
-    (code & !0xff == 0x100).then_some((code & 0xff) as u8)
+    let alert = u64::from(code).checked_sub(0x100)?;
+    u8::try_from(alert).ok()
 }
 
 /// Refusals that TLS itself makes, before any check of ours runs.

@@ -120,13 +120,10 @@ impl Desk {
         if names.known.contains(host) {
             return Ok(());
         }
-        if names.fresh == 0 {
-            return Err(Answer::refused(
-                "too-many-names",
-                "too many new names; try again later",
-            ));
-        }
-        names.fresh -= 1;
+        let left = names.fresh.checked_sub(1);
+        names.fresh = left.ok_or_else(|| {
+            Answer::refused("too-many-names", "too many new names; try again later")
+        })?;
         if names.known.len() < limits::FETCH_NAMES_MAX {
             names.known.insert(host.to_owned());
         }
@@ -136,10 +133,13 @@ impl Desk {
 
 impl Names {
     fn refill(&mut self, now: Instant) {
+        let passed = now.saturating_duration_since(self.counted).as_secs();
         let every = NEW_NAME_EVERY.as_secs();
-        let earned = now.saturating_duration_since(self.counted).as_secs() / every;
-        self.fresh = (self.fresh + earned).min(limits::FETCH_NEW_NAMES_BURST);
-        self.counted += Duration::from_secs(earned * every);
+        let earned = passed.checked_div(every).unwrap_or_default();
+        let fresh = self.fresh.saturating_add(earned);
+        self.fresh = fresh.min(limits::FETCH_NEW_NAMES_BURST);
+        let counted = Duration::from_secs(earned.saturating_mul(every));
+        self.counted = self.counted.checked_add(counted).unwrap_or(now);
     }
 }
 

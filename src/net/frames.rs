@@ -120,8 +120,11 @@ pub async fn read_data_head(from: &mut RecvStream) -> Result<DataHead, FrameFaul
     let read = async {
         from.read_exact(&mut bytes[..1]).await?;
         let length = DataHead::length(bytes[0])?;
-        from.read_exact(&mut bytes[1..length]).await?;
-        Ok(DataHead::decode(&bytes[..length])?)
+        let head = bytes.get_mut(..length).unwrap_or_default();
+        if let Some((_kind, rest)) = head.split_first_mut() {
+            from.read_exact(rest).await?;
+        }
+        Ok(DataHead::decode(head)?)
     };
     in_time(read).await
 }

@@ -83,7 +83,7 @@ impl Handed {
     /// By name where it is one of ours, else by kind.
     fn add(&mut self, listening: &mut ListenFd, at: usize, name: &str) -> Result<(), HandedFault> {
         let fault = |wanted, why: String| HandedFault::Kind {
-            number: at + FIRST,
+            number: at.saturating_add(FIRST),
             name: if name.is_empty() { "-" } else { name }.to_owned(),
             wanted,
             why,

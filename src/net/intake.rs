@@ -121,7 +121,8 @@ impl Intake {
         kept: Held,
     ) -> Result<Self, IntakeFault> {
         let (body, len, xid) = (exchange.body, exchange.len, exchange.xid);
-        let reads = Arc::new(Semaphore::new(limits::EXCHANGE_READS_MAX as usize));
+        let reads = usize::try_from(limits::EXCHANGE_READS_MAX).unwrap_or(1);
+        let reads = Arc::new(Semaphore::new(reads));
         if exchange.inline {
             if !station.blobs.room_for(len) {
                 return Err(DiskFault::Full {
@@ -228,7 +229,7 @@ impl Intake {
     /// The segments to record, if enough have come since the last time.
     pub(crate) fn due_progress(&mut self) -> Option<Ranges> {
         if matches!(self.place, Place::Memory { .. })
-            || self.have.len() - self.recorded < limits::PROGRESS_SEGMENTS
+            || self.have.len().saturating_sub(self.recorded) < limits::PROGRESS_SEGMENTS
         {
             return None;
         }

@@ -25,7 +25,7 @@ impl Noise {
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (bucket, unsaid) = &mut *held;
         if bucket.take(now_us, 1).is_err() {
-            *unsaid += 1;
+            *unsaid = unsaid.saturating_add(1);
             return None;
         }
         Some(std::mem::take(unsaid))

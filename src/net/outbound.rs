@@ -391,8 +391,8 @@ fn bytes_in(ranges: &Ranges, len: u64) -> u64 {
     ranges
         .runs()
         .iter()
-        .map(|run| start(run.end()) - start(run.first))
-        .sum()
+        .map(|run| start(run.end()).saturating_sub(start(run.first)))
+        .fold(0, u64::saturating_add)
 }
 
 /// The ledger's operations for one step.

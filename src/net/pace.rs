@@ -108,8 +108,9 @@ impl Pace {
             if self.first_waiting.load(Ordering::Relaxed) > 0 {
                 return Err(LINGER_US / 10);
             }
-            if taken && since < LINGER_US {
-                return Err(LINGER_US - since);
+            let left = LINGER_US.saturating_sub(since);
+            if taken && left > 0 {
+                return Err(left);
             }
         }
         let mut bucket = self.bucket.lock().unwrap_or_else(PoisonError::into_inner);

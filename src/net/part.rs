@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 
 use crate::base::Range;
 use crate::base::Xid;
+use crate::base::len_u64;
 use crate::base::limits;
 use crate::net::session::Session;
 use crate::net::station::Meter;
@@ -63,7 +64,8 @@ pub(crate) async fn send_part(
     };
     // Small and large streams share a connection: lists and small payloads go first.
     let urgency = if payload.inline.is_some() { 1 } else { urgency };
-    drop(stream.set_priority(urgency + if payload.urgent { 2 } else { 0 }));
+    let urgency = i32::saturating_add(urgency, if payload.urgent { 2 } else { 0 });
+    drop(stream.set_priority(urgency));
     if let Err(e) = stream.write_all(&head.encode()).await {
         return unless_stopped(e);
     }
@@ -72,7 +74,7 @@ pub(crate) async fn send_part(
         let mut piece = piece?;
         while !piece.is_empty() {
             let slice = piece.split_to(piece.len().min(payload.meter.piece()));
-            let length = slice.len() as u64;
+            let length = len_u64(slice.len());
             payload.meter.pass(length).await;
             if let Err(e) = stream.write_chunk(slice).await {
                 return unless_stopped(e);
@@ -157,9 +159,9 @@ fn read_ahead(
     read: impl Fn(u64, usize) -> io::Result<Bytes>,
 ) {
     while at < end {
-        let length = PIECE_BYTES.min(end - at);
+        let length = PIECE_BYTES.min(end.saturating_sub(at));
         let piece = read(at, usize::try_from(length).unwrap_or_default());
-        at += length;
+        at = at.saturating_add(length);
         let failed = piece.is_err();
         if to.blocking_send(piece).is_err() || failed {
             return;

@@ -3,6 +3,7 @@
 //! Keys are ECDSA P-256. The CA is constrained to the authority's own DNS name, so that even a verifier without rogatory's
 //! rules takes nothing else from it.
 
+use std::ops::Add;
 use std::time::Duration;
 
 use rcgen::BasicConstraints;
@@ -230,14 +231,17 @@ pub fn make_crl(
 ) -> Result<CertificateRevocationListDer<'static>, PkiFault> {
     let revoked = revoked.iter().map(|one| RevokedCertParams {
         serial_number: SerialNumber::from_slice(&one.serial),
-        revocation_time: rcgen::date_time_ymd(1970, 1, 1) + since_1970(one.at),
+        revocation_time: after(rcgen::date_time_ymd(1970, 1, 1), one.at),
         reason_code: None,
         invalidity_date: None,
     });
+    let epoch = rcgen::date_time_ymd(1970, 1, 1);
     let params = CertificateRevocationListParams {
-        this_update: rcgen::date_time_ymd(1970, 1, 1) + since_1970(now.plus_millis(-BACKDATED_MS)),
-        next_update: rcgen::date_time_ymd(1970, 1, 1)
-            + since_1970(now.plus_millis(i64::from(CRL_DAYS) * DAY_MS)),
+        this_update: after(epoch, now.plus_millis(-BACKDATED_MS)),
+        next_update: after(
+            epoch,
+            now.plus_millis(i64::from(CRL_DAYS).saturating_mul(DAY_MS)),
+        ),
         crl_number: SerialNumber::from(number),
         issuing_distribution_point: None,
         revoked_certs: revoked.collect(),
@@ -275,10 +279,12 @@ fn valid(now: Timestamp, days: u32) -> Result<CertificateParams, PkiFault> {
     serial[0] = serial[0] & 0x7f | 0x40;
     let mut params = CertificateParams::default();
     params.serial_number = Some(SerialNumber::from_slice(&serial));
-    params.not_before =
-        rcgen::date_time_ymd(1970, 1, 1) + since_1970(now.plus_millis(-BACKDATED_MS));
-    params.not_after =
-        rcgen::date_time_ymd(1970, 1, 1) + since_1970(now.plus_millis(i64::from(days) * DAY_MS));
+    let epoch = rcgen::date_time_ymd(1970, 1, 1);
+    params.not_before = after(epoch, now.plus_millis(-BACKDATED_MS));
+    params.not_after = after(
+        epoch,
+        now.plus_millis(i64::from(days).saturating_mul(DAY_MS)),
+    );
     Ok(params)
 }
 
@@ -289,7 +295,15 @@ fn common_name(name: &str) -> DistinguishedName {
     distinguished
 }
 
-/// Whole seconds since 1970; certificates know nothing finer.
+/// This instant in the calendar of certificates, which begins here; they know nothing finer than whole seconds.
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "both calendars end with the year 9999, and a timestamp is before"
+)]
+fn after<T: Add<Duration, Output = T>>(epoch: T, at: Timestamp) -> T {
+    epoch + since_1970(at)
+}
+
 fn since_1970(at: Timestamp) -> Duration {
     Duration::from_secs(u64::try_from(at.seconds()).unwrap_or(0))
 }

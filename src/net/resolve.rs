@@ -10,6 +10,7 @@ use serde::Serialize;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 
+use crate::base::len_u64;
 use crate::base::limits;
 use crate::wire::fetch;
 use crate::wire::fetch::{Answer, Question, Unanswered};
@@ -132,13 +133,13 @@ pub(crate) async fn line(stream: &mut UnixStream, most: usize) -> Result<Vec<u8>
     let mut read = Vec::with_capacity(most);
     loop {
         let before = read.len();
-        let mut room = (&mut *stream).take((most - before) as u64);
+        let mut room = (&mut *stream).take(len_u64(most.saturating_sub(before)));
         let count = room
             .read_buf(&mut read)
             .await
             .map_err(|e| format!("cannot be read: {e}"))?;
         if let Some(end) = read.iter().skip(before).position(|byte| *byte == b'\n') {
-            read.truncate(before + end);
+            read.truncate(before.saturating_add(end));
             return Ok(read);
         }
         if count == 0 && read.len() < most {

@@ -22,7 +22,7 @@ impl Addresses {
         if *count >= most {
             return None;
         }
-        *count += 1;
+        *count = count.saturating_add(1);
         Some(Seat {
             addresses: Arc::clone(self),
             address,
@@ -38,7 +38,7 @@ impl Drop for Seat {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = counts.get_mut(&self.address) {
-            *count -= 1;
+            *count = count.saturating_sub(1);
             if *count == 0 {
                 counts.remove(&self.address);
             }

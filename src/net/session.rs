@@ -147,7 +147,7 @@ pub async fn open(
         link,
         inbox: Arc::default(),
         peer_keys: Arc::clone(&papers.peer_keys),
-        clock_ms: theirs.now.millis() - now.millis(),
+        clock_ms: theirs.now.millis().saturating_sub(now.millis()),
         head: Arc::default(),
         last_heard: Arc::new(AtomicU64::new(station.instant().0)),
         unsettled: Arc::new(watch::Sender::new(Unsettled {
@@ -292,7 +292,9 @@ impl Session {
     pub(crate) fn deadline(&self, at: Option<Instant>) -> tokio::time::Instant {
         let now = self.station.instant();
         let wait = at.map_or(WAIT_MS_MAX, |at| at.0.saturating_sub(now.0));
-        tokio::time::Instant::now() + Duration::from_millis(self.station.bounds.hurried(wait))
+        let wait = Duration::from_millis(self.station.bounds.hurried(wait));
+        let now = tokio::time::Instant::now();
+        now.checked_add(wait).unwrap_or(now)
     }
 
     /// The peer's cards up to this number were adopted or refused here.
@@ -402,7 +404,7 @@ impl Session {
 /// Data streams: read their heads, sort them to their exchanges.
 async fn data_loop(session: Session) {
     let mut heads = JoinSet::new();
-    let mut stale = tokio::time::interval(WAIT / 2);
+    let mut stale = tokio::time::interval(WAIT.checked_div(2).unwrap_or(WAIT));
     loop {
         tokio::select! {
             _ = stale.tick() => session.inbox.drop_stale(),
@@ -428,5 +430,5 @@ pub fn heard_at(station: &Station, session: &Session) -> Timestamp {
     let ago = station.instant().0.saturating_sub(session.last_heard().0);
     station
         .clock()
-        .plus_millis(-i64::try_from(ago).unwrap_or_default())
+        .plus_millis(0_i64.saturating_sub_unsigned(ago))
 }

@@ -174,7 +174,7 @@ impl Share {
             offers_late: AtomicU64::new(0),
             quota_late: AtomicU64::new(0),
             control_late: AtomicU64::new(0),
-            exchanges: places(limits::PEER_EXCHANGES_MAX as usize),
+            exchanges: places(limits::PEER_EXCHANGES_MAX.try_into().unwrap_or(usize::MAX)),
             writers: places(limits::PEER_WRITERS_MAX),
             memory: places(limits::PEER_MEMORY_KIB_MAX),
             readers: places(limits::PEER_READERS_MAX),

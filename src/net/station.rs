@@ -340,7 +340,8 @@ impl Meter {
             self.attempt_moved
                 .load(Ordering::Relaxed)
                 .saturating_mul(1_000)
-                / took
+                .checked_div(took)
+                .unwrap_or_default()
         } else {
             0
         }

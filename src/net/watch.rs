@@ -121,7 +121,8 @@ impl Watch {
         let mut bridges = self.bridges.lock().unwrap_or_else(PoisonError::into_inner);
         bridges.remove(of);
         let mut proofs = self.proofs.lock().unwrap_or_else(PoisonError::into_inner);
-        *proofs.entry(of.clone()).or_default() += 1;
+        let count = proofs.entry(of.clone()).or_default();
+        *count = count.saturating_add(1);
     }
 
     /// How often what was heard of this log was proved, since the start.

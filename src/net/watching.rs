@@ -153,7 +153,7 @@ impl Watching {
             self.unproved(session).await;
             return None;
         }
-        self.asks += 1;
+        self.asks = self.asks.saturating_add(1);
         Some(Frame::Held(note))
     }
 
@@ -237,9 +237,9 @@ impl Watching {
     fn may(&mut self, now: Instant) -> bool {
         let seconds = now.0.saturating_sub(self.since.0) / 1_000;
         self.spent = self.spent.saturating_sub(seconds);
-        self.since = self.since.plus_ms(seconds * 1_000);
+        self.since = self.since.plus_ms(seconds.saturating_mul(1_000));
         let may = self.spent < limits::LOG_FRAMES_BURST;
-        self.spent += u64::from(may);
+        self.spent = self.spent.saturating_add(may.into());
         may
     }
 }

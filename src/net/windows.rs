@@ -30,7 +30,7 @@ impl Windows {
     pub(crate) fn take(self: &Arc<Self>, most: u64) -> WindowShare {
         let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
         let bytes = most.min(*left / PART);
-        *left -= bytes;
+        *left = left.saturating_sub(bytes);
         WindowShare {
             windows: Arc::clone(self),
             bytes,
@@ -47,7 +47,8 @@ impl WindowShare {
 impl Drop for WindowShare {
     fn drop(&mut self) {
         let left = self.windows.left.lock();
-        *left.unwrap_or_else(PoisonError::into_inner) += self.bytes;
+        let mut left = left.unwrap_or_else(PoisonError::into_inner);
+        *left = left.saturating_add(self.bytes);
     }
 }
 

@@ -201,7 +201,7 @@ impl Group<'_> {
         match op {
             Op::Have { xid, have } => {
                 let sum = sums::had(xid, have);
-                let have = String::from_utf8(json::canonical(have)).expect("JSON is UTF-8");
+                let have = json::canonical_text(have);
                 self.one(sql::EXCHANGE_HAVE, params![have, sum, xid.as_bytes()])
             }
             Op::Retry {

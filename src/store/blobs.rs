@@ -163,7 +163,7 @@ impl Blobs {
         &self,
         known: &HashSet<Xid, S>,
     ) -> Result<u64, DiskFault> {
-        let mut removed = 0;
+        let mut removed = 0_u64;
         for folder in ["blobs", "incoming"] {
             for path in entries(&self.0.folder.join(folder))? {
                 let name = path.file_name().and_then(|name| name.to_str());
@@ -172,7 +172,7 @@ impl Blobs {
                     .and_then(|stem| stem.parse().ok());
                 if xid.is_some_and(|xid: Xid| !known.contains(&xid)) {
                     durable::remove(&path)?;
-                    removed += 1;
+                    removed = removed.saturating_add(1);
                 }
             }
         }

@@ -11,6 +11,8 @@ use std::os::unix::fs::FileExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use crate::base::len_u64;
+
 /// Addresses, offsets and lengths are multiples of this many bytes, as every common disk accepts.
 const ALIGNMENT: usize = 4 << 10;
 
@@ -25,7 +27,7 @@ impl Block {
     /// An empty one that holds so many bytes.
     pub fn new(capacity: usize) -> Self {
         let capacity = capacity.next_multiple_of(ALIGNMENT);
-        let mut bytes: Vec<u8> = Vec::with_capacity(capacity + ALIGNMENT);
+        let mut bytes: Vec<u8> = Vec::with_capacity(capacity.saturating_add(ALIGNMENT));
         // An address that cannot be aligned would only mean a write through the cache.
         let start = bytes.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);
         bytes.resize(start, 0);
@@ -43,8 +45,8 @@ impl Block {
 
     /// Takes as many of these bytes as there is room for, and hands back the others.
     pub fn fill<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
-        let room = self.capacity - self.len();
-        let (taken, left) = bytes.split_at(bytes.len().min(room));
+        let room = self.capacity.saturating_sub(self.len());
+        let (taken, left) = bytes.split_at_checked(room).unwrap_or((bytes, &[]));
         self.bytes.extend_from_slice(taken);
         left
     }
@@ -65,7 +67,7 @@ impl Deref for Block {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        &self.bytes[self.start..]
+        self.bytes.get(self.start..).unwrap_or_default()
     }
 }
 
@@ -120,9 +122,10 @@ impl LongFile {
     /// `UnexpectedEof` where the file ends before them; others as the disk says.
     pub fn read_exact_at(&self, length: usize, offset: u64) -> io::Result<Block> {
         let mut block = Block::new(length);
-        let whole = block.start + length.next_multiple_of(ALIGNMENT);
+        let whole = length.next_multiple_of(ALIGNMENT);
+        let whole = block.start.saturating_add(whole);
         block.bytes.resize(whole, 0);
-        let buffer = &mut block.bytes[block.start..];
+        let buffer = block.bytes.get_mut(block.start..).unwrap_or_default();
         let direct = self.direct.as_ref().filter(|_| is_aligned(buffer, offset));
         let read = direct.map_or(Ok(0), |direct| direct.read_at(buffer, offset));
         // Cut short at the end of the file or by a signal: the cache has the rest.
@@ -132,20 +135,20 @@ impl LongFile {
             read => read?,
         };
         if read < length {
-            let rest = &mut buffer[read..length];
-            self.cached.read_exact_at(rest, offset + read as u64)?;
+            let rest = buffer.get_mut(read..length).unwrap_or_default();
+            let from = offset.saturating_add(len_u64(read));
+            self.cached.read_exact_at(rest, from)?;
         }
-        block.bytes.truncate(block.start + length);
+        block.bytes.truncate(block.start.saturating_add(length));
         Ok(block)
     }
 }
 
 fn is_aligned(bytes: &[u8], offset: u64) -> bool {
-    let unit = ALIGNMENT as u64;
     !bytes.is_empty()
         && bytes.as_ptr().align_offset(ALIGNMENT) == 0
-        && (bytes.len() as u64).is_multiple_of(unit)
-        && offset.is_multiple_of(unit)
+        && bytes.len().is_multiple_of(ALIGNMENT)
+        && offset.is_multiple_of(len_u64(ALIGNMENT))
 }
 
 #[cfg(test)]

@@ -18,8 +18,8 @@ pub(crate) const TOGETHER: i64 = 4_096;
 
 /// The first 8 bytes of a digest.
 pub(crate) fn key(digest: &Digest) -> i64 {
-    let first = digest.as_bytes().first_chunk::<8>();
-    i64::from_be_bytes(*first.expect("a digest has 32 bytes"))
+    let first = digest.as_bytes().iter().take(8);
+    first.fold(0, |key, byte| key << 8 | i64::from(*byte))
 }
 
 /// The last statement that is in the index.

@@ -13,6 +13,7 @@ use rusqlite::params;
 
 use crate::base::AuthorityId;
 use crate::base::Digest;
+use crate::base::len_u64;
 use crate::base::limits;
 use crate::store::Ledger;
 use crate::store::durable;
@@ -69,15 +70,16 @@ impl Source<'_> {
         let values = params![first, end];
         let found = reader::rows(self.db, sql::LEAVES, values, |row| reader::digest(row, 0));
         let found = found.ok()?;
-        let whole = found.len() as u64 == end - first;
+        let whole = len_u64(found.len()) == end.saturating_sub(first);
         whole.then(|| found.iter().map(tlog::leaf_entry).collect())
     }
 
     fn tile(&self, tile: &Tile) -> Result<Vec<u8>, ProofFault> {
-        let first = tile.index * tile::TILE_WIDTH;
+        let first = tile.index.saturating_mul(tile::TILE_WIDTH);
+        let end = first.saturating_add(tile.width);
         let missing = |level, index| ProofFault::Missing { level, index };
         let leaves = || {
-            let leaves = self.leaves(first, first + tile.width);
+            let leaves = self.leaves(first, end);
             leaves.ok_or_else(|| missing(0, first))
         };
         match tile.kind {
@@ -91,9 +93,9 @@ impl Source<'_> {
                 Ok(tile::write_hashes(&hashes))
             }
             TileKind::Hashes(level) => {
-                let level = level * tile::TILE_HEIGHT;
+                let level = level.saturating_mul(tile::TILE_HEIGHT);
                 let hash = |index| self.hash(level, index).ok_or_else(|| missing(level, index));
-                let hashes: Result<Vec<_>, _> = (first..first + tile.width).map(hash).collect();
+                let hashes: Result<Vec<_>, _> = (first..end).map(hash).collect();
                 Ok(tile::write_hashes(&hashes?))
             }
         }
@@ -111,7 +113,7 @@ impl Subtrees for Source<'_> {
             }
         } else {
             let (first, count) = (index << level, 1 << level);
-            for entry in self.leaves(first, first + count)? {
+            for entry in self.leaves(first, u64::saturating_add(first, count))? {
                 tree.append(tlog::leaf_hash(&entry));
             }
         }
@@ -138,9 +140,13 @@ impl Subtrees for Known<'_> {
 
 /// Computes the roots of full tiles that are missing.
 fn fill(db: &Connection, roots: &mut Vec<Digest>, size: u64) -> rusqlite::Result<()> {
-    while (roots.len() as u64 + 1) * tile::TILE_WIDTH <= size {
-        let first = roots.len() as u64 * tile::TILE_WIDTH;
-        let values = params![first, first + tile::TILE_WIDTH];
+    loop {
+        let first = len_u64(roots.len()).saturating_mul(tile::TILE_WIDTH);
+        let end = first.saturating_add(tile::TILE_WIDTH);
+        if end > size {
+            break;
+        }
+        let values = params![first, end];
         let leaves = reader::rows(db, sql::LEAVES, values, |row| reader::digest(row, 0))?;
         let mut tree = Frontier::new();
         for commitment in &leaves {
@@ -196,7 +202,7 @@ impl Ledger {
             let mut tree = Frontier::new();
             while tree.size() < size {
                 let first = tree.size();
-                let values = params![first, size.min(first + LEAVES_AT_ONCE)];
+                let values = params![first, size.min(first.saturating_add(LEAVES_AT_ONCE))];
                 let leaves = reader::rows(db, sql::LEAVES, values, |row| reader::digest(row, 0))?;
                 if leaves.is_empty() {
                     break;
@@ -409,8 +415,9 @@ fn with_cosignatures(note: &[u8], rows: &[CosignedRow]) -> (Vec<u8>, Vec<Authori
     let mut whole = note.to_vec();
     let mut witnesses = Vec::new();
     for row in rows.iter().filter(|row| row.note == note) {
-        let fits = whole.len() + row.line.len() <= limits::STATEMENT_BYTES_MAX;
-        if fits && witnesses.len() + 1 < limits::CHECKPOINT_SIGNATURES_MAX {
+        let length = whole.len().saturating_add(row.line.len());
+        let fits = length <= limits::STATEMENT_BYTES_MAX;
+        if fits && witnesses.len().saturating_add(1) < limits::CHECKPOINT_SIGNATURES_MAX {
             whole.extend_from_slice(row.line.as_bytes());
             witnesses.push(row.by.clone());
         }

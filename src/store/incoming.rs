@@ -16,6 +16,7 @@ use std::sync::atomic::Ordering;
 use crate::base::Digest;
 use crate::base::Ranges;
 use crate::base::Xid;
+use crate::base::len_u64;
 use crate::base::limits;
 use crate::store::blobs;
 use crate::store::blobs::Blobs;
@@ -145,7 +146,7 @@ impl Incoming {
         let list = OnceLock::new();
         let listed = File::open(blobs.path("incoming", xid, ".list")).ok();
         let is_whole = |file: &File| {
-            let expected = segments * HASH_BYTES as u64;
+            let expected = segments.saturating_mul(len_u64(HASH_BYTES));
             file.metadata().is_ok_and(|about| about.len() == expected)
         };
         if let Some(listed) = listed.filter(is_whole) {
@@ -185,7 +186,7 @@ impl Incoming {
         let runs = recorded.runs().iter().filter(|run| run.first < reached);
         let runs = runs.map(|run| crate::base::Range {
             first: run.first,
-            count: run.count.min(reached - run.first),
+            count: run.count.min(reached.saturating_sub(run.first)),
         });
         Ok(Ranges::from_runs(runs.collect()).unwrap_or_default())
     }
@@ -202,7 +203,7 @@ impl Incoming {
         loop {
             match from.read(&mut buffer) {
                 Ok(0) => return self.end_list(part, body),
-                Ok(count) => part.push(&buffer[..count])?,
+                Ok(count) => part.push(buffer.get(..count).unwrap_or_default())?,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) => return Err(ListFault::Source(e)),
             }
@@ -249,7 +250,8 @@ impl Incoming {
         }
         let list = self.list.get().ok_or(SegmentFault::NoList)?;
         let mut hash = [0; HASH_BYTES];
-        list.read_exact_at(&mut hash, segment * HASH_BYTES as u64)
+        let at = segment.saturating_mul(len_u64(HASH_BYTES));
+        list.read_exact_at(&mut hash, at)
             .map_err(|e| DiskFault::of("read the list of", &self.path, &e))?;
         Ok(Digest::from_bytes(hash))
     }
@@ -261,10 +263,10 @@ impl Incoming {
             return Err(SegmentFault::Complete);
         }
         let listed = self.hash_of(segment)?;
-        let first = segment * limits::SEGMENT_BYTES;
+        let first = segment.saturating_mul(limits::SEGMENT_BYTES);
         let (got, wanted) = (
-            bytes.len() as u64,
-            limits::SEGMENT_BYTES.min(self.len - first),
+            len_u64(bytes.len()),
+            limits::SEGMENT_BYTES.min(self.len.saturating_sub(first)),
         );
         if got != wanted {
             return Err(SegmentFault::WrongLength { wanted, got });
@@ -276,18 +278,19 @@ impl Incoming {
         let written = written.map_err(|e| DiskFault::of("write", &self.path, &e));
         let past_the_cache = self.blobs.noted(written)?;
         if !past_the_cache {
-            self.written(first, first + got);
+            self.written(first, first.saturating_add(got));
         }
         Ok(())
     }
 
     fn written(&self, first: u64, end: u64) {
         let mut dirty = self.dirty.lock().unwrap_or_else(PoisonError::into_inner);
-        *dirty = (dirty.0.min(first), dirty.1.max(end), dirty.2 + end - first);
+        let bytes = dirty.2.saturating_add(end.saturating_sub(first));
+        *dirty = (dirty.0.min(first), dirty.1.max(end), bytes);
         if dirty.2 >= blobs::WRITEBACK_BYTES {
             let (first, end, _) = std::mem::replace(&mut *dirty, (u64::MAX, 0, 0));
             drop(dirty);
-            blobs::begin_writeback(self.file.cached(), first, end - first);
+            blobs::begin_writeback(self.file.cached(), first, end.saturating_sub(first));
         }
     }
 
@@ -331,8 +334,11 @@ impl ListPart {
     /// Takes the next bytes of the list, wherever they are cut.
     pub fn push(&mut self, mut bytes: &[u8]) -> Result<(), ListFault> {
         let wanted = self.segments;
-        let arrived = self.tree.size() * HASH_BYTES as u64 + self.odd.len() as u64;
-        if arrived + bytes.len() as u64 > wanted * HASH_BYTES as u64 {
+        let hash_bytes = len_u64(HASH_BYTES);
+        let arrived = self.tree.size().saturating_mul(hash_bytes);
+        let arrived = arrived.saturating_add(len_u64(self.odd.len()));
+        let now = arrived.saturating_add(len_u64(bytes.len()));
+        if now > wanted.saturating_mul(hash_bytes) {
             durable::remove(&self.path)?;
             return Err(ListFault::WrongCount { wanted });
         }
@@ -340,9 +346,10 @@ impl ListPart {
             .write_all(bytes)
             .map_err(|e| DiskFault::of("write", &self.path, &e))?;
         if !self.odd.is_empty() {
-            let take = bytes.len().min(HASH_BYTES - self.odd.len());
-            self.odd.extend_from_slice(&bytes[..take]);
-            bytes = &bytes[take..];
+            let missing = HASH_BYTES.saturating_sub(self.odd.len());
+            let (taken, rest) = bytes.split_at_checked(missing).unwrap_or((bytes, &[]));
+            self.odd.extend_from_slice(taken);
+            bytes = rest;
             if let Ok(hash) = self.odd.as_slice().try_into() {
                 self.tree.append(Digest::from_bytes(hash));
                 self.odd.clear();

@@ -67,7 +67,7 @@ impl Index {
     /// Takes the space that the next group of changes may need, given how long the write-ahead log is.
     pub(crate) fn cover(&mut self) -> Result<(), DiskFault> {
         let log = std::fs::metadata(&self.log).map_or(0, |about| about.len());
-        let wanted = regions(log) * REGION_BYTES;
+        let wanted = regions(log).saturating_mul(REGION_BYTES);
         if wanted <= self.held {
             return Ok(());
         }
@@ -82,7 +82,7 @@ impl Index {
 
 /// How many regions a log of so many bytes needs, with those ahead.
 const fn regions(log: u64) -> u64 {
-    log / FRAME_BYTES / REGION_FRAMES + AHEAD
+    (log / FRAME_BYTES / REGION_FRAMES).saturating_add(AHEAD)
 }
 
 #[cfg(test)]

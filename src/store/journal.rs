@@ -26,6 +26,7 @@ use crate::base::Digest;
 use crate::base::Hasher;
 use crate::base::Timestamp;
 use crate::base::Xid;
+use crate::base::len_u64;
 use crate::store::durable;
 use crate::store::durable::DiskFault;
 use crate::store::opening::StoreFault;
@@ -143,7 +144,7 @@ pub fn read(
         }
         return Err(JournalFault::Foreign(first.trim_end().to_owned()));
     }
-    sound.bytes = first.len() as u64;
+    sound.bytes = len_u64(first.len());
     sound.check = beginning(&first);
     loop {
         next(&mut from, LINE_BYTES, &mut line)?;
@@ -152,8 +153,8 @@ pub fn read(
         }
         if let Some((entry, check)) = parsed(&line, &sound.check) {
             each(&entry);
-            sound.bytes += LINE_BYTES as u64;
-            sound.entries += 1;
+            sound.bytes = sound.bytes.saturating_add(len_u64(LINE_BYTES));
+            sound.entries = sound.entries.saturating_add(1);
             sound.last = Some(entry.at);
             sound.check = check;
             continue;
@@ -162,7 +163,8 @@ pub fn read(
             sound.torn = true;
             return Ok(sound);
         }
-        return Err(JournalFault::Damaged(sound.entries + 2));
+        // The first line is of no entry.
+        return Err(JournalFault::Damaged(sound.entries.saturating_add(2)));
     }
 }
 
@@ -218,13 +220,14 @@ impl Journal {
 
     /// Takes the space for so many entries. Without it none of them may come to be.
     pub(crate) fn room(&mut self, entries: usize) -> Result<(), DiskFault> {
-        let wanted = self.bytes + (entries * LINE_BYTES) as u64;
+        let new = len_u64(entries.saturating_mul(LINE_BYTES));
+        let wanted = self.bytes.saturating_add(new);
         if entries == 0 || wanted <= self.held {
             return Ok(());
         }
-        let length = wanted - self.bytes + AHEAD_BYTES;
+        let length = new.saturating_add(AHEAD_BYTES);
         match rustix::fs::fallocate(&self.file, FallocateFlags::KEEP_SIZE, self.bytes, length) {
-            Ok(()) => self.held = self.bytes + length,
+            Ok(()) => self.held = self.bytes.saturating_add(length),
             // Without allocation a file system promises nothing: a full disk is then met too late, and ends the process.
             Err(rustix::io::Errno::OPNOTSUPP) => self.held = wanted,
             Err(e) => return Err(DiskFault::of("allocate", &self.path, &e.into())),
@@ -237,7 +240,7 @@ impl Journal {
         if entries.is_empty() {
             return Ok(());
         }
-        let mut lines = Vec::with_capacity(entries.len() * LINE_BYTES);
+        let mut lines = Vec::with_capacity(entries.len().saturating_mul(LINE_BYTES));
         let mut check = self.check;
         for entry in entries {
             let text = text(entry);
@@ -255,7 +258,7 @@ impl Journal {
         let written = self.file.write_all_at(lines, self.bytes);
         written.map_err(|e| DiskFault::of("write", &self.path, &e))?;
         durable::sync_data(&self.file, &self.path)?;
-        self.bytes += lines.len() as u64;
+        self.bytes = self.bytes.saturating_add(len_u64(lines.len()));
         Ok(())
     }
 
@@ -275,7 +278,7 @@ struct Positioned<'a> {
 impl Read for Positioned<'_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let read = self.file.read_at(into, self.at)?;
-        self.at += read as u64;
+        self.at = self.at.saturating_add(len_u64(read));
         Ok(read)
     }
 }
@@ -322,13 +325,13 @@ fn parsed(line: &[u8], before: &Check) -> Option<(Entry, Check)> {
 /// Reads so many bytes, or what is left.
 fn next(from: &mut impl Read, bytes: usize, line: &mut Vec<u8>) -> io::Result<()> {
     line.clear();
-    from.take(bytes as u64).read_to_end(line).map(drop)
+    from.take(len_u64(bytes)).read_to_end(line).map(drop)
 }
 
 /// What was written of a line; after a crash a file may end in zeros that were not.
 fn written(line: &[u8]) -> &[u8] {
     let end = line.iter().rposition(|byte| *byte != 0);
-    line.get(..end.map_or(0, |last| last + 1)).unwrap_or(line)
+    end.and_then(|last| line.get(..=last)).unwrap_or_default()
 }
 
 /// Whether this can be the beginning of a line.
@@ -343,7 +346,7 @@ fn is_blank(from: &mut impl Read) -> io::Result<bool> {
     loop {
         match from.read(&mut piece) {
             Ok(0) => return Ok(true),
-            Ok(read) if piece[..read].iter().all(|byte| *byte == 0) => {}
+            Ok(read) if piece.iter().take(read).all(|byte| *byte == 0) => {}
             Ok(_) => return Ok(false),
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
             Err(e) => return Err(e),

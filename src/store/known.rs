@@ -56,7 +56,7 @@ impl Remembered {
             self.old = std::mem::take(&mut self.new);
             self.statements = 0;
         }
-        self.statements += known.statements.len();
+        self.statements = self.statements.saturating_add(known.statements.len());
         self.new.insert(xid, known);
     }
 
@@ -64,7 +64,7 @@ impl Remembered {
     pub(crate) fn add(&mut self, xid: &Xid, digest: Digest, seq: i64) {
         if let Some(known) = self.get(xid) {
             known.statements.push((digest, seq));
-            self.statements += 1;
+            self.statements = self.statements.saturating_add(1);
         }
     }
 

@@ -459,7 +459,7 @@ fn bounds(prefix: &str) -> Option<([u8; 16], [u8; 16])> {
         return None;
     }
     let filled = |with: &str| -> Option<Xid> {
-        let rest = with.repeat(32 - prefix.len());
+        let rest = with.repeat(32_usize.saturating_sub(prefix.len()));
         format!("{prefix}{rest}").parse().ok()
     };
     Some((*filled("0")?.as_bytes(), *filled("f")?.as_bytes()))

@@ -57,7 +57,8 @@ fn from(after: Option<Cursor>) -> i64 {
 /// So many items, one more than that to be asked for.
 fn at_most(limit: u32) -> (u32, usize) {
     let most = limit.clamp(1, limits::LEDGER_ROWS_MAX);
-    (most + 1, most as usize)
+    let items = usize::try_from(most).unwrap_or(usize::MAX);
+    (most.saturating_add(1), items)
 }
 
 /// The number of an exchange.

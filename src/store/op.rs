@@ -262,36 +262,36 @@ impl Op {
     /// The bytes this change holds in memory, roughly.
     pub(crate) fn weight(&self) -> usize {
         const FIXED: usize = 256;
-        FIXED
-            + match self {
-                Self::Statement { note, .. } => note.len(),
-                Self::Open(exchange) => exchange.weight(),
-                Self::Advance { last_note, .. } => last_note.as_ref().map_or(0, Vec::len),
-                Self::Payload { bytes, .. } => bytes.len(),
-                Self::Header { header, .. } => header.len(),
-                Self::Have { have, .. } => have.runs().len() * 24,
-                Self::PeerPut(peer) => peer.card.len() + peer.crl.as_ref().map_or(0, Vec::len),
-                Self::CardPut(card) => card.note.len(),
-                Self::PeerCrl { crl, .. } => crl.len(),
-                Self::PeerHead { head, .. } => head.len(),
-                Self::Meta { key, value } => key.len() + value.len(),
-                Self::Witnessed(row) => row.note.len(),
-                Self::Heard { note, .. } => note.as_ref().map_or(0, Vec::len),
-                Self::Alarm(row) => row.earlier.len() + row.later.len(),
-                Self::Cosigned(row) => row.note.len() + row.line.len(),
-                Self::OpeningBegin(row) => row.record.len(),
-                Self::Shred { .. }
-                | Self::Unmoved { .. }
-                | Self::Retry { .. }
-                | Self::DropDisclosed { .. }
-                | Self::PeerDrop { .. }
-                | Self::CardDrop { .. }
-                | Self::PeerState { .. }
-                | Self::PeerSeen { .. }
-                | Self::PeerFault { .. }
-                | Self::OpeningRaise { .. }
-                | Self::OpeningEnd { .. } => 0,
-            }
+        let parts = match self {
+            Self::Statement { note, .. } => [note.len(), 0, 0],
+            Self::Open(exchange) => [exchange.weight(), 0, 0],
+            Self::Advance { last_note, .. } => [last_note.as_ref().map_or(0, Vec::len), 0, 0],
+            Self::Payload { bytes, .. } => [bytes.len(), 0, 0],
+            Self::Header { header, .. } => [header.len(), 0, 0],
+            Self::Have { have, .. } => [have.runs().len().saturating_mul(24), 0, 0],
+            Self::PeerPut(peer) => [peer.card.len(), peer.crl.as_ref().map_or(0, Vec::len), 0],
+            Self::CardPut(card) => [card.note.len(), 0, 0],
+            Self::PeerCrl { crl, .. } => [crl.len(), 0, 0],
+            Self::PeerHead { head, .. } => [head.len(), 0, 0],
+            Self::Meta { key, value } => [key.len(), value.len(), 0],
+            Self::Witnessed(row) => [row.note.len(), 0, 0],
+            Self::Heard { note, .. } => [note.as_ref().map_or(0, Vec::len), 0, 0],
+            Self::Alarm(row) => [row.earlier.len(), row.later.len(), 0],
+            Self::Cosigned(row) => [row.note.len(), row.line.len(), 0],
+            Self::OpeningBegin(row) => [row.record.len(), 0, 0],
+            Self::Shred { .. }
+            | Self::Unmoved { .. }
+            | Self::Retry { .. }
+            | Self::DropDisclosed { .. }
+            | Self::PeerDrop { .. }
+            | Self::CardDrop { .. }
+            | Self::PeerState { .. }
+            | Self::PeerSeen { .. }
+            | Self::PeerFault { .. }
+            | Self::OpeningRaise { .. }
+            | Self::OpeningEnd { .. } => [0; 3],
+        };
+        parts.into_iter().fold(FIXED, usize::saturating_add)
     }
 
     /// Refuses a change that holds more than its limit.

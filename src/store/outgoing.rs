@@ -73,7 +73,7 @@ impl Ledger {
         self.desk
             .ask(move |db| {
                 let stages: &[(Direction, Phase)] = match after {
-                    Some(_) => &STAGES[STAGES.len() - 1..],
+                    Some(_) => STAGES.last().map(std::slice::from_ref).unwrap_or_default(),
                     None => STAGES,
                 };
                 let mut due = Vec::new();

@@ -326,7 +326,7 @@ fn maybe_time(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Timestamp
 
 fn fault(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Fault>> {
     let code: Option<String> = row.get(column)?;
-    let text: Option<String> = row.get(column + 1)?;
+    let text: Option<String> = row.get(column.saturating_add(1))?;
     Ok(code.map(|code| Fault {
         code,
         text: text.unwrap_or_default(),

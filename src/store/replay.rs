@@ -73,8 +73,10 @@ pub(crate) fn settle(db: &Connection, journal: &mut Journal) -> Result<Settled, 
             break;
         }
         let (back, unnamed) = compared(&page, |each| journal.each(each))?;
-        settled.again += destroy_again(db, &mut marks, &back)?;
-        settled.missing += complete(db, journal, &marks, &unnamed)?;
+        let again = destroy_again(db, &mut marks, &back)?;
+        settled.again = settled.again.saturating_add(again);
+        let missing = complete(db, journal, &marks, &unnamed)?;
+        settled.missing = settled.missing.saturating_add(missing);
     }
     let said: i64 = db.query_row(sql::STATEMENT_LAST, [], |row| row.get(0))?;
     settled.is_rebuilt = journal.is_new() && (said > 0 || settled.missing > 0);
@@ -211,7 +213,7 @@ fn complete(
     marks: &[Entry],
     unnamed: &[&Received],
 ) -> Result<usize, StoreFault> {
-    let mut count = 0;
+    let mut count = 0_usize;
     for some in unnamed.chunks(TOGETHER) {
         let mut entries = Vec::new();
         for it in some {
@@ -222,7 +224,7 @@ fn complete(
                 entries.push(stated(db, it)?);
             }
         }
-        count += entries.len();
+        count = count.saturating_add(entries.len());
         journal.append(&entries)?;
     }
     Ok(count)

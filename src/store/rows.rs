@@ -290,8 +290,9 @@ pub struct Exchange {
 impl Exchange {
     /// The bytes of its texts.
     pub(crate) fn weight(&self) -> usize {
-        let disclosed: usize = self.disclosures.iter().map(String::len).sum();
-        self.last_note.len() + self.terms.len() + disclosed
+        let disclosed = self.disclosures.iter().map(String::len);
+        let texts = [self.last_note.len(), self.terms.len()].into_iter();
+        texts.chain(disclosed).fold(0, usize::saturating_add)
     }
 
     /// Forgets what was disclosed beside the dispatch.

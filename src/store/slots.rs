@@ -20,16 +20,19 @@ use zeroize::Zeroizing;
 
 use crate::base::Hasher;
 use crate::base::Xid;
+use crate::base::len_u64;
 use crate::store::durable;
 use crate::store::durable::DiskFault;
 
 /// Bytes of one cell: no sector or page boundary divides it.
 pub(crate) const CELL_BYTES: usize = 64;
+const CELL: u64 = len_u64(CELL_BYTES);
 pub(crate) const KEY_BYTES: usize = 32;
 pub(crate) const CHECK_BYTES: usize = 16;
 const NONCE_BYTES: usize = aead::NONCE_LEN;
 /// The file grows by so many cells at once: one flush of its length serves a thousand headers.
-const GROWTH_CELLS: u32 = 1_024;
+const GROWTH_CELLS: u16 = 1_024;
+const GROWTH_BYTES: usize = CELL_BYTES * 1_024;
 
 const ZEROS: [u8; CELL_BYTES] = [0; CELL_BYTES];
 
@@ -70,7 +73,7 @@ impl Slots {
             .metadata()
             .map_err(|e| DiskFault::of("examine", path, &e))?
             .len();
-        let cells = u32::try_from(length / CELL_BYTES as u64).unwrap_or(u32::MAX);
+        let cells = u32::try_from(length / CELL).unwrap_or(u32::MAX);
         let mut slots = Self {
             file: Arc::new(file),
             path: path.to_owned(),
@@ -85,21 +88,25 @@ impl Slots {
     }
 
     fn take_stock(&mut self, used: &[u32]) -> Result<(), DiskFault> {
-        let mut is_used = vec![false; self.cells as usize];
+        let place = |cell: u32| usize::try_from(cell).unwrap_or(usize::MAX);
+        let mut is_used = vec![false; place(self.cells)];
         for &cell in used {
-            if let Some(mark) = is_used.get_mut(cell as usize) {
+            if let Some(mark) = is_used.get_mut(place(cell)) {
                 *mark = true;
             }
         }
-        let mut chunk = Zeroizing::new(vec![0; CELL_BYTES * GROWTH_CELLS as usize]);
-        for first in (0..self.cells).step_by(GROWTH_CELLS as usize) {
-            let count = GROWTH_CELLS.min(self.cells - first) as usize;
+        let mut marks = is_used.iter();
+        let mut chunk = Zeroizing::new(vec![0; GROWTH_BYTES]);
+        for first in (0..self.cells).step_by(GROWTH_CELLS.into()) {
+            let left = offset(self.cells).saturating_sub(offset(first));
+            let left = usize::try_from(left).unwrap_or(GROWTH_BYTES);
+            let bytes = chunk.get_mut(..left.min(GROWTH_BYTES)).unwrap_or_default();
             self.file
-                .read_exact_at(&mut chunk[..count * CELL_BYTES], offset(first))
+                .read_exact_at(bytes, offset(first))
                 .map_err(|e| DiskFault::of("read", &self.path, &e))?;
-            for (cell, bytes) in (first..).zip(chunk[..count * CELL_BYTES].chunks_exact(CELL_BYTES))
-            {
-                if is_used[cell as usize] {
+            let cells = bytes.chunks_exact(CELL_BYTES).zip(first..);
+            for ((bytes, cell), is_used) in cells.zip(marks.by_ref()) {
+                if *is_used {
                     continue;
                 }
                 if bytes == ZEROS {
@@ -131,8 +138,9 @@ impl Slots {
         })?;
         let cell = self.take()?;
         let mut bytes = Zeroizing::new(ZEROS);
-        bytes[..KEY_BYTES].copy_from_slice(key.as_slice());
-        bytes[KEY_BYTES..KEY_BYTES + CHECK_BYTES].copy_from_slice(&checksum(cell, &key));
+        let parts: &mut [u8; CELL_BYTES] = &mut bytes;
+        parts[..KEY_BYTES].copy_from_slice(key.as_slice());
+        parts[KEY_BYTES..KEY_BYTES + CHECK_BYTES].copy_from_slice(&checksum(cell, &key));
         if let Err(e) = self.file.write_all_at(bytes.as_slice(), offset(cell)) {
             self.doomed.push(cell);
             return Err(DiskFault::of("write", &self.path, &e));
@@ -145,15 +153,18 @@ impl Slots {
         if let Some(cell) = self.free.pop() {
             return Ok(cell);
         }
-        let grown = self.cells.saturating_add(GROWTH_CELLS);
-        let zeros = vec![0; CELL_BYTES * GROWTH_CELLS as usize];
+        let grown = self.cells.checked_add(GROWTH_CELLS.into());
+        let grown = grown.ok_or_else(|| DiskFault::Full {
+            path: self.path.clone(),
+        })?;
+        let zeros = vec![0; GROWTH_BYTES];
         if let Err(e) = self.file.write_all_at(&zeros, offset(self.cells)) {
             let back = self.file.set_len(offset(self.cells));
             back.map_err(|e| DiskFault::of("shorten", &self.path, &e))?;
             return Err(DiskFault::of("extend", &self.path, &e));
         }
         self.dirty = true;
-        self.free.extend((self.cells + 1..grown).rev());
+        self.free.extend((self.cells..grown).skip(1).rev());
         let cell = self.cells;
         self.cells = grown;
         Ok(cell)
@@ -211,8 +222,9 @@ impl SlotKeys {
             Ok(()) => {}
         }
         let mut key = Zeroizing::new([0; KEY_BYTES]);
-        key.copy_from_slice(&bytes[..KEY_BYTES]);
-        if bytes[KEY_BYTES..KEY_BYTES + CHECK_BYTES] != checksum(cell, &key) {
+        let parts: &[u8; CELL_BYTES] = &bytes;
+        key.copy_from_slice(&parts[..KEY_BYTES]);
+        if parts[KEY_BYTES..KEY_BYTES + CHECK_BYTES] != checksum(cell, &key) {
             return Err(SlotFault::Damaged(cell));
         }
         open(&key, xid, wrapped)
@@ -221,8 +233,9 @@ impl SlotKeys {
     }
 }
 
-fn offset(cell: u32) -> u64 {
-    u64::from(cell) * CELL_BYTES as u64
+/// Where a cell begins in the file.
+pub(crate) fn offset(cell: u32) -> u64 {
+    u64::from(cell).saturating_mul(CELL)
 }
 
 fn checksum(cell: u32, key: &[u8; KEY_BYTES]) -> [u8; CHECK_BYTES] {
@@ -241,14 +254,10 @@ fn seal(
     header: &[u8],
 ) -> Result<Vec<u8>, aws_lc_rs::error::Unspecified> {
     let aead = aead::RandomizedNonceKey::new(&aead::AES_256_GCM, key)?;
-    let mut wrapped = Vec::with_capacity(NONCE_BYTES + header.len() + aead::MAX_TAG_LEN);
-    wrapped.extend_from_slice(&[0; NONCE_BYTES]);
-    wrapped.extend_from_slice(header);
+    let mut sealed = Zeroizing::new(header.to_vec());
     let bound = aead::Aad::from(xid.as_bytes());
-    let (nonce, tag) = aead.seal_in_place_separate_tag(bound, &mut wrapped[NONCE_BYTES..])?;
-    wrapped[..NONCE_BYTES].copy_from_slice(nonce.as_ref());
-    wrapped.extend_from_slice(tag.as_ref());
-    Ok(wrapped)
+    let (nonce, tag) = aead.seal_in_place_separate_tag(bound, sealed.as_mut_slice())?;
+    Ok([nonce.as_ref(), sealed.as_slice(), tag.as_ref()].concat())
 }
 
 fn open(key: &[u8; KEY_BYTES], xid: &Xid, wrapped: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
@@ -258,7 +267,7 @@ fn open(key: &[u8; KEY_BYTES], xid: &Xid, wrapped: &[u8]) -> Option<Zeroizing<Ve
     let nonce = aead::Nonce::assume_unique_for_key(*nonce);
     let bound = aead::Aad::from(xid.as_bytes());
     let length = aead.open_in_place(nonce, bound, &mut header).ok()?.len();
-    header[length..].zeroize();
+    header.get_mut(length..).unwrap_or_default().zeroize();
     header.truncate(length);
     Some(header)
 }
@@ -315,9 +324,9 @@ mod tests {
         let keys = slots.keys();
         assert!(keys.unwrap(kept, &ONE, &wrapped).unwrap().is_some());
         assert!(keys.unwrap(lost, &OTHER, &orphan).unwrap().is_none());
-        assert_eq!(slots.free.len(), GROWTH_CELLS as usize - 1);
+        assert_eq!(slots.free.len(), usize::from(GROWTH_CELLS) - 1);
         assert!(
-            keys.unwrap(GROWTH_CELLS * 2, &ONE, &wrapped)
+            keys.unwrap(u32::from(GROWTH_CELLS) * 2, &ONE, &wrapped)
                 .unwrap()
                 .is_none()
         );

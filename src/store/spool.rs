@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use crate::base::Digest;
 use crate::base::Hasher;
 use crate::base::Xid;
+use crate::base::len_u64;
 use crate::base::limits;
 use crate::store::blobs;
 use crate::store::blobs::Blobs;
@@ -24,7 +25,7 @@ const BLOCK_BYTES: usize = 1 << 20;
 /// Bytes of segment hashes held in memory before they are written.
 const LIST_BYTES: usize = 8 << 10;
 
-const _: () = assert!(BUFFER_BYTES as u64 == limits::INLINE_PAYLOAD_BYTES_MAX);
+const _: () = assert!(len_u64(BUFFER_BYTES) == limits::INLINE_PAYLOAD_BYTES_MAX);
 
 /// Why a payload cannot be kept.
 #[derive(Debug, thiserror::Error)]
@@ -91,7 +92,7 @@ impl Spool {
 
     /// Takes the next bytes. A full disk, the reserve counted, ends it.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), SpoolFault> {
-        let len = self.len.saturating_add(bytes.len() as u64);
+        let len = self.len.saturating_add(len_u64(bytes.len()));
         if len > limits::PAYLOAD_BYTES_MAX {
             return Err(SpoolFault::TooLong);
         }
@@ -102,7 +103,8 @@ impl Spool {
     }
 
     fn keep(&mut self, bytes: &[u8]) -> Result<(), DiskFault> {
-        if self.files.is_none() && self.buffer.len() + bytes.len() <= BUFFER_BYTES {
+        let together = self.buffer.len().saturating_add(bytes.len());
+        if self.files.is_none() && together <= BUFFER_BYTES {
             self.buffer.extend_from_slice(bytes);
             return Ok(());
         }
@@ -112,11 +114,11 @@ impl Spool {
 
     fn hash(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
-            let left = usize::try_from(limits::SEGMENT_BYTES - self.in_segment);
-            let take = left.unwrap_or(usize::MAX).min(bytes.len());
-            let (now, later) = bytes.split_at(take);
+            let left = limits::SEGMENT_BYTES.saturating_sub(self.in_segment);
+            let left = usize::try_from(left).unwrap_or(usize::MAX);
+            let (now, later) = bytes.split_at_checked(left).unwrap_or((bytes, &[]));
             self.hasher.update(now);
-            self.in_segment += take as u64;
+            self.in_segment = self.in_segment.saturating_add(len_u64(now.len()));
             if self.in_segment == limits::SEGMENT_BYTES {
                 self.end_segment();
             }
@@ -134,7 +136,7 @@ impl Spool {
 
     fn files(&mut self) -> Result<&mut Files, DiskFault> {
         let payload_path = self.blobs.spool_path();
-        if self.files.is_none() && !self.blobs.room_for(BUFFER_BYTES as u64) {
+        if self.files.is_none() && !self.blobs.room_for(len_u64(BUFFER_BYTES)) {
             return Err(DiskFault::Full { path: payload_path });
         }
         match &mut self.files {
@@ -149,13 +151,10 @@ impl Spool {
         let mut hashes = std::mem::take(&mut self.hashes);
         let files = self.files()?;
         files.write(&buffer)?;
-        let is_due = files.written - files.begun >= blobs::WRITEBACK_BYTES;
+        let waiting = files.written.saturating_sub(files.begun);
+        let is_due = waiting >= blobs::WRITEBACK_BYTES;
         if is_due {
-            blobs::begin_writeback(
-                files.payload.cached(),
-                files.begun,
-                files.written - files.begun,
-            );
+            blobs::begin_writeback(files.payload.cached(), files.begun, waiting);
             files.begun = files.written;
         }
         if hashes.len() >= LIST_BYTES {
@@ -244,7 +243,7 @@ impl Files {
     fn write_block(&mut self) -> Result<(), DiskFault> {
         let written = self.payload.write_all_at(&self.block, self.written);
         written.map_err(|e| DiskFault::of("write", &self.payload_path, &e))?;
-        self.written += self.block.len() as u64;
+        self.written = self.written.saturating_add(len_u64(self.block.len()));
         self.block.clear();
         Ok(())
     }

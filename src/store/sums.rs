@@ -15,6 +15,8 @@ use crate::base::Ranges;
 use crate::base::Timestamp;
 use crate::base::Xid;
 use crate::base::json;
+use crate::base::len_u64;
+use crate::store::found;
 use crate::store::reader;
 use crate::store::rows::AlarmRow;
 use crate::store::rows::CardRow;
@@ -38,7 +40,7 @@ impl Sum {
     }
 
     fn bytes(mut self, bytes: &[u8]) -> Self {
-        self.0.update(&(bytes.len() as u64).to_be_bytes());
+        self.0.update(&len_u64(bytes.len()).to_be_bytes());
         self.0.update(bytes);
         self
     }
@@ -66,9 +68,7 @@ impl Sum {
     }
 
     fn finish(self) -> i64 {
-        let digest = self.0.finish();
-        let first = digest.as_bytes().first_chunk::<8>();
-        i64::from_be_bytes(*first.expect("a digest has 32 bytes"))
+        found::key(&self.0.finish())
     }
 }
 

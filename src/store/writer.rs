@@ -123,7 +123,8 @@ impl Taken {
 
     fn is_full(&self) -> bool {
         self.close.is_some()
-            || self.batches.len() + self.checkpoints.len() >= limits::COMMIT_GROUP_BATCHES_MAX
+            || self.batches.len().saturating_add(self.checkpoints.len())
+                >= limits::COMMIT_GROUP_BATCHES_MAX
     }
 }
 
@@ -317,7 +318,8 @@ impl Writer {
                 self.record(&destroyed)?;
                 let bytes: usize = todo.iter().flatten().map(Op::weight).sum();
                 let ops: usize = todo.iter().map(Vec::len).sum();
-                self.pages += bytes / PAGE_BYTES + ops;
+                let pages = (bytes / PAGE_BYTES).saturating_add(ops);
+                self.pages = self.pages.saturating_add(pages);
                 Ok(results)
             }
             Err(stop) => {
@@ -333,7 +335,7 @@ impl Writer {
 
     /// Makes the newest statements easy to find by their digest, many at a time. A full disk postpones it.
     fn find(&mut self) -> Result<(), String> {
-        if self.seq - self.found < found::TOGETHER {
+        if self.seq.saturating_sub(self.found) < found::TOGETHER {
             return Ok(());
         }
         let filled = self.begin().and_then(|()| {
@@ -403,7 +405,7 @@ impl Writer {
             }
             return Err(error.into());
         }
-        self.pages += 2;
+        self.pages = self.pages.saturating_add(2);
         self.shown.signed.send_replace(Some(Signed {
             checkpoint: checkpoint.clone(),
             note: note.into(),

@@ -6,7 +6,6 @@
 //! the draft paces at a rate, the window is that rate times the smoothed round trip, within twice the shortest one.
 //!
 //! It knows neither clock nor socket: times are counted from the connection's start.
-#![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
 use std::collections::VecDeque;
 use std::time::Duration;

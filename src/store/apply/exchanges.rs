@@ -36,13 +36,19 @@ pub(super) struct Opening<'o> {
     steps: u32,
 }
 
+/// The number after this one, which rows that are damaged can have made the last.
+fn following(number: i64) -> Result<i64, Stop> {
+    let next = number.checked_add(1);
+    next.ok_or_else(|| Stop::Broken("the numbers of its rows have run out".to_owned()))
+}
+
 impl Group<'_> {
     pub(super) fn open<'o>(&mut self, row: &'o Exchange) -> Result<Opening<'o>, Stop> {
         if let Some(known) = self.find(&row.xid)? {
             let current = Some(known.phase);
             return Err(CommitFault::Conflict { current }.into());
         }
-        self.no += 1;
+        self.no = following(self.no)?;
         let no = self.no;
         // Statements of it may have come before, or be left of an exchange that was dropped.
         let xid = row.xid.as_bytes();
@@ -94,8 +100,8 @@ impl Group<'_> {
         let (phase, updated) = (opening.phase, opening.updated);
         let (code, text) = parts(row.fault.as_ref());
         let tried = sums::tried(&row.xid, row.attempts, row.next_try, row.fault.as_ref());
-        let disclosures = json::canonical(&row.disclosures);
-        let have = json::canonical(&row.have);
+        let disclosures = json::canonical_text(&row.disclosures);
+        let have = json::canonical_text(&row.have);
         let (note, last) = self.last(&row.xid, opening.last_note)?;
         self.one(
             sql::EXCHANGE_PUT,
@@ -116,8 +122,8 @@ impl Group<'_> {
                 row.request_ref,
                 row.title,
                 row.items,
-                String::from_utf8(disclosures).expect("JSON is UTF-8"),
-                String::from_utf8(have).expect("JSON is UTF-8"),
+                disclosures,
+                have,
                 i64::from(row.inline),
                 row.attempts,
                 row.next_try.map(Timestamp::millis),
@@ -229,7 +235,7 @@ impl Group<'_> {
         }
         let r = logged.then(random).transpose()?;
         let leaf = logged.then_some(self.tree.size());
-        self.seq += 1;
+        self.seq = following(self.seq)?;
         let seq = self.seq;
         let sum = sums::kept(seq, &digest, *at, leaf, r.as_ref());
         self.one(

@@ -68,7 +68,8 @@ pub(super) fn header(folder: &Path, report: &mut Report) -> Result<Tail, StoreFa
     file.read_exact(&mut bytes)
         .map_err(|e| DiskFault::of("read", &path, &e))?;
     for (at, wanted, what) in FIXED {
-        let found = &bytes[*at..at + wanted.len()];
+        let found = bytes.get(*at..).and_then(|rest| rest.get(..wanted.len()));
+        let found = found.unwrap_or_default();
         if found != *wanted {
             check.damage("database-header", &path, what, &hex::encode(found));
         }
@@ -120,7 +121,8 @@ fn escaped(path: &Path) -> String {
         if byte.is_ascii_alphanumeric() || b"/.-_".contains(&byte) {
             text.push(char::from(byte));
         } else {
-            write!(text, "%{byte:02X}").expect("a String takes everything");
+            // A String takes everything.
+            write!(text, "%{byte:02X}").ok();
         }
     }
     text

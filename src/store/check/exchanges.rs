@@ -9,6 +9,7 @@ use super::project;
 use super::project::Projected;
 use crate::base::Digest;
 use crate::base::Xid;
+use crate::base::len_u64;
 use crate::receipt::Disclosure;
 use crate::receipt::disclosure;
 use crate::store::due::due_after;
@@ -67,7 +68,7 @@ pub(super) fn exchanges(check: &mut Check<'_>) -> Result<(), StoreFault> {
     let mut query = db.prepare(sql::EXCHANGES_CHECK)?;
     let mut rows = query.query([])?;
     while let Some(row) = rows.next()? {
-        check.report.exchanges += 1;
+        super::tally(&mut check.report.exchanges, 1);
         let no: i64 = row.get(25)?;
         match kept(row) {
             Ok(kept) => one(check, keys.as_ref(), &kept)?,
@@ -149,8 +150,14 @@ fn one(check: &mut Check<'_>, keys: Option<&SlotKeys>, kept: &Kept) -> Result<()
     let unreadable = reader::row(check.db, sql::META, [key], |row| row.get::<_, Vec<u8>>(0))?;
     let may_be = matches!(row.phase, Phase::HandoverSigned | Phase::Held);
     if let Some(mark) = unreadable.filter(|_| may_be) {
-        check.report.unstated += u64::from(replay::marked(row.xid, &mark).is_some());
-        check.report.unreadable += u64::from(replay::unstated_reason(&mark).is_some());
+        super::tally(
+            &mut check.report.unstated,
+            replay::marked(row.xid, &mark).is_some().into(),
+        );
+        super::tally(
+            &mut check.report.unreadable,
+            u64::from(replay::unstated_reason(&mark).is_some()),
+        );
         projected.header = false;
         projected.payload = None;
     }
@@ -271,7 +278,7 @@ fn header(
     }
     match keys.map(|keys| keys.unwrap(slot, &row.xid, &wrapped)) {
         Some(Ok(Some(header))) => {
-            check.report.headers += 1;
+            super::tally(&mut check.report.headers, 1);
             let digest = Digest::of(&header);
             if digest != wanted.pkg.hdr {
                 check.damage("header-digest", place(), wanted.pkg.hdr, digest);
@@ -315,10 +322,10 @@ fn payload(
         }
         return Ok(());
     };
-    check.report.payloads += 1;
-    check.report.payload_bytes += bytes.len() as u64;
+    super::tally(&mut check.report.payloads, 1);
+    super::tally(&mut check.report.payload_bytes, len_u64(bytes.len()));
     let root = files::root_of(&bytes);
-    if (root, bytes.len() as u64) != (wanted.pkg.body, wanted.pkg.len) {
+    if (root, len_u64(bytes.len())) != (wanted.pkg.body, wanted.pkg.len) {
         let expected = format!("{} bytes, root {}", wanted.pkg.len, wanted.pkg.body);
         check.damage(
             "payload-digest",

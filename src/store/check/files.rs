@@ -12,7 +12,9 @@ use super::Check;
 use super::Fix;
 use super::project::Projected;
 use crate::base::Digest;
+use crate::base::Range;
 use crate::base::Xid;
+use crate::base::len_u64;
 use crate::base::limits;
 use crate::package::segments;
 use crate::store::durable::DiskFault;
@@ -70,8 +72,8 @@ fn whole(check: &mut Check<'_>, path: &Path, list: &Path, wanted: &Projected) {
         Ok(hashes) => hashes,
         Err(e) => return check.damage("payload-unreadable", place, "bytes", e),
     };
-    check.report.payloads += 1;
-    check.report.payload_bytes += hashes.len;
+    super::tally(&mut check.report.payloads, 1);
+    super::tally(&mut check.report.payload_bytes, hashes.len);
     let root = segments::root_of(hashes.segments.iter().copied());
     let is_whole = (root, hashes.len) == (wanted.pkg.body, wanted.pkg.len);
     if !is_whole {
@@ -135,7 +137,7 @@ pub(super) fn hashes_of(path: &Path) -> io::Result<Hashes> {
         if read == 0 {
             return Ok(hashes);
         }
-        hashes.len += read as u64;
+        hashes.len = hashes.len.saturating_add(len_u64(read));
         hashes.segments.push(segments::segment_hash(&segment));
     }
 }
@@ -158,7 +160,7 @@ fn arriving(check: &mut Check<'_>, part: &Path, list: &Path, row: &Exchange, wan
         .iter()
         .map(|hash| Digest::from_bytes(*hash))
         .collect();
-    let right = listed.len() as u64 == wanted.segments() * HASH_BYTES
+    let right = len_u64(listed.len()) == wanted.segments().saturating_mul(HASH_BYTES)
         && segments::root_of(hashes.iter().copied()) == wanted.pkg.body;
     if !right {
         let place = list.display().to_string();
@@ -181,15 +183,16 @@ fn arriving(check: &mut Check<'_>, part: &Path, list: &Path, row: &Exchange, wan
             );
         }
     };
-    check.report.payloads += 1;
+    super::tally(&mut check.report.payloads, 1);
     for run in row.have.runs() {
-        for segment in run.first..run.end() {
+        for segment in looked_at(*run, wanted.segments()) {
             let length = segments::length_of(segment, wanted.pkg.len);
             let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
-            let read = file.read_exact_at(&mut bytes, segment * limits::SEGMENT_BYTES);
+            let read =
+                file.read_exact_at(&mut bytes, segment.saturating_mul(limits::SEGMENT_BYTES));
             let wanted = usize::try_from(segment).ok().and_then(|at| hashes.get(at));
             let found = segments::segment_hash(&bytes);
-            check.report.payload_bytes += length;
+            super::tally(&mut check.report.payload_bytes, length);
             if read.is_err() || wanted != Some(&found) {
                 let expected =
                     wanted.map_or_else(|| "no such segment".to_owned(), Digest::to_string);
@@ -203,6 +206,13 @@ fn arriving(check: &mut Check<'_>, part: &Path, list: &Path, row: &Exchange, wan
             }
         }
     }
+}
+
+/// The segments of a recorded run that are in a payload of so many, and the first that is not: a row that is damaged can name any
+/// number of them.
+fn looked_at(run: Range, count: u64) -> std::ops::Range<u64> {
+    let most = run.first.max(count).saturating_add(1);
+    run.first..run.end().min(most)
 }
 
 /// Cells in use end in zeros; cells not in use are zeros.
@@ -281,4 +291,22 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, StoreFault> {
     }
     paths.sort();
     Ok(paths)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_damaged_row_is_looked_at_to_its_first_segment_that_is_none() {
+        for (run, count, segments) in [
+            ((0, 3), 3, 0..3),
+            ((1, 5), 3, 1..4),
+            ((7, 5), 3, 7..8),
+            ((0, u64::MAX), 3, 0..4),
+            ((u64::MAX - 1, 1), 3, u64::MAX - 1..u64::MAX),
+        ] {
+            assert_eq!(looked_at(Range::from(run), count), segments, "{run:?}");
+        }
+    }
 }

@@ -114,9 +114,14 @@ impl Report {
         if self.findings.len() < FINDINGS_MAX {
             self.findings.push(finding);
         } else {
-            self.more += 1;
+            tally(&mut self.more, 1);
         }
     }
+}
+
+/// Counts what was looked at.
+fn tally(counter: &mut u64, more: u64) {
+    *counter = counter.saturating_add(more);
 }
 
 /// How a difference can be set right.

@@ -56,7 +56,7 @@ pub(super) fn peers(check: &mut Check<'_>) -> Result<(), StoreFault> {
     let mut query = db.prepare(sql::PEERS_CHECK)?;
     let mut rows = query.query([])?;
     while let Some(row) = rows.next()? {
-        check.report.peers += 1;
+        super::tally(&mut check.report.peers, 1);
         let read = reader::peer(row).and_then(|peer| Ok((peer, row.get(14)?)));
         match read {
             Ok((peer, sum)) => one(check, &peer, sum),

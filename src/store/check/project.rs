@@ -115,10 +115,10 @@ fn chained(steps: &[Step]) -> Result<(), String> {
         .iter()
         .map(|step| (step.note.text_digest(), step))
         .collect();
-    for (at, step) in steps.iter().enumerate() {
+    for (number, step) in (1..).zip(steps) {
         let kind = step.receipt.kind;
-        if (at == 0) != kind.is_first() {
-            return Err(format!("{kind} is number {} of the exchange", at + 1));
+        if (number == 1) != kind.is_first() {
+            return Err(format!("{kind} is number {number} of the exchange"));
         }
         let Some(prev) = &step.receipt.prev else {
             continue;
@@ -194,7 +194,7 @@ fn received(steps: &[Step]) -> Vec<Phase> {
 /// Steps that were counted: the receiver keeps the completed `consigned` together with its answer, as one step.
 fn count(steps: &[Step], direction: Direction) -> u32 {
     let together = direction == Direction::In && signed(steps, Kind::Consigned, 2);
-    let count = steps.len() - usize::from(together);
+    let count = steps.len().saturating_sub(together.into());
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 

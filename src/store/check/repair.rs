@@ -306,11 +306,8 @@ fn file(folder: &Path, fix: &Fix) -> Result<(), StoreFault> {
         Fix::Cell(number) => {
             let path = folder.join(opening::SLOTS);
             let file = durable::open_or_create(&path)?;
-            file.write_all_at(
-                &[0; slots::CELL_BYTES],
-                u64::from(*number) * slots::CELL_BYTES as u64,
-            )
-            .map_err(|e| DiskFault::of("overwrite", &path, &e))?;
+            file.write_all_at(&[0; slots::CELL_BYTES], slots::offset(*number))
+                .map_err(|e| DiskFault::of("overwrite", &path, &e))?;
             Ok(durable::sync_data(&file, &path)?)
         }
     }

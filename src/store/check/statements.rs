@@ -5,6 +5,7 @@ use rusqlite::Row;
 use super::Check;
 use super::Fix;
 use crate::base::Digest;
+use crate::base::len_u64;
 use crate::identity::keys::Role;
 use crate::identity::statement::Note;
 use crate::receipt;
@@ -44,7 +45,7 @@ pub(super) fn statements(check: &mut Check<'_>) -> Result<(), StoreFault> {
     let mut query = db.prepare(sql::STATEMENTS_CHECK)?;
     let mut rows = query.query([])?;
     while let Some(row) = rows.next()? {
-        check.report.statements += 1;
+        super::tally(&mut check.report.statements, 1);
         match kept(row) {
             Ok(kept) => one(check, &kept),
             Err(e) => check.damage(
@@ -146,7 +147,7 @@ fn columns(check: &mut Check<'_>, row: &StatementRow, note: &Note, receipt: &Rec
 
 /// Verifies with the keys of the cards that are here, each signature by the key of its card.
 fn signatures(check: &mut Check<'_>, row: &StatementRow, note: &Note, receipt: &Receipt) {
-    let count = note.signatures().len() as u64;
+    let count = len_u64(note.signatures().len());
     let keys = |party: Option<&Party>| {
         let party = party?;
         let keys = check.parties.get(&party.id)?;
@@ -155,19 +156,19 @@ fn signatures(check: &mut Check<'_>, row: &StatementRow, note: &Note, receipt: &
     let from = keys(receipt.from.as_ref());
     let verified = if receipt.kind.is_exchange() {
         let (Some(from), Some(to)) = (from, keys(receipt.to.as_ref())) else {
-            check.report.unverified += count;
+            super::tally(&mut check.report.unverified, count);
             return;
         };
         receipt::verify(note, receipt, from, to, count > 1)
     } else {
         let Some(from) = from else {
-            check.report.unverified += count;
+            super::tally(&mut check.report.unverified, count);
             return;
         };
         receipt::verify_own(note, receipt, from)
     };
     match verified {
-        Ok(()) => check.report.signatures += count,
+        Ok(()) => super::tally(&mut check.report.signatures, count),
         Err(e) => check.damage(
             "statement-signature",
             format!("statement {}", row.seq),

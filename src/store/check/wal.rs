@@ -47,9 +47,10 @@ impl Sums {
         };
         let (mut a, mut b) = (self.a, self.b);
         let (words, _) = bytes.as_chunks::<4>();
-        for pair in words.chunks_exact(2) {
-            a = a.wrapping_add(read(pair[0])).wrapping_add(b);
-            b = b.wrapping_add(read(pair[1])).wrapping_add(a);
+        let (pairs, _) = words.as_chunks::<2>();
+        for [first, second] in pairs {
+            a = a.wrapping_add(read(*first)).wrapping_add(b);
+            b = b.wrapping_add(read(*second)).wrapping_add(a);
         }
         (self.a, self.b) = (a, b);
     }
@@ -84,17 +85,20 @@ pub(super) fn examine(path: &Path) -> io::Result<Tail> {
     {
         return Ok(Tail::BadHeader);
     }
-    frames(&mut file, &header[16..24], page as usize, sums)
+    let page = usize::try_from(page).map_err(|_| io::ErrorKind::OutOfMemory)?;
+    frames(&mut file, &header[16..24], page, sums)
 }
 
 fn frames(file: &mut impl Read, salts: &[u8], page: usize, mut sums: Sums) -> io::Result<Tail> {
-    let mut frame = vec![0; FRAME_HEADER_BYTES + page];
+    let mut frame = vec![0; page.saturating_add(FRAME_HEADER_BYTES)];
     let mut good = 0;
     loop {
         if filled(file, &mut frame)? < frame.len() {
             return Ok(Tail::Whole);
         }
-        let (about, content) = frame.split_at(FRAME_HEADER_BYTES);
+        let Some((about, content)) = frame.split_first_chunk::<FRAME_HEADER_BYTES>() else {
+            return Ok(Tail::Whole);
+        };
         if differing_bits(&about[8..16], salts) > 1 {
             // What is left of an earlier round of the log.
             return Ok(Tail::Whole);
@@ -105,7 +109,7 @@ fn frames(file: &mut impl Read, salts: &[u8], page: usize, mut sums: Sums) -> io
         if !is_good {
             return Ok(Tail::Damaged { good });
         }
-        good += 1;
+        good = u64::saturating_add(good, 1);
     }
 }
 
@@ -119,10 +123,10 @@ fn differing_bits(one: &[u8], other: &[u8]) -> u32 {
 /// Reads until the buffer is full or the file ends; how many bytes there are.
 fn filled(file: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     let mut count = 0;
-    while count < buffer.len() {
-        match file.read(&mut buffer[count..]) {
+    while let Some(rest) = buffer.get_mut(count..).filter(|rest| !rest.is_empty()) {
+        match file.read(rest) {
             Ok(0) => break,
-            Ok(read) => count += read,
+            Ok(read) => count = usize::saturating_add(count, read),
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
             Err(e) => return Err(e),
         }
@@ -132,9 +136,9 @@ fn filled(file: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
 
 fn word(bytes: &[u8], at: usize) -> u32 {
     bytes
-        .get(at..at + 4)
-        .and_then(|four| four.try_into().ok())
-        .map_or(0, u32::from_be_bytes)
+        .get(at..)
+        .and_then(<[u8]>::first_chunk)
+        .map_or(0, |four| u32::from_be_bytes(*four))
 }
 
 #[cfg(test)]
