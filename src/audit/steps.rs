@@ -6,10 +6,12 @@ use crate::audit::anchors::Anchors;
 use crate::audit::folder::Files;
 use crate::audit::included;
 use crate::audit::verdict::Fault;
+use crate::base::AuthorityId;
 use crate::base::Digest;
 use crate::identity::statement::Note;
 use crate::receipt;
 use crate::receipt::Disclosure;
+use crate::receipt::Kind;
 use crate::receipt::Receipt;
 use crate::tlog::Checkpoint;
 
@@ -114,6 +116,40 @@ fn disclosures(files: &Files, sd: &[Digest], faults: &mut Vec<Fault>) {
             fault("disclosure-not-in-receipt", meaning.to_owned());
         }
     }
+}
+
+/// After one receipt its issuer signs one answer, one end, one change of terms: two prove that it has signed what excludes each
+/// other. Only receipts with good signatures are compared.
+pub(crate) fn exclusive(signed: &[&Read], faults: &mut Vec<Fault>) {
+    let mut seen: BTreeMap<(Digest, &AuthorityId), &Read> = BTreeMap::new();
+    for read in signed.iter().filter(|it| is_exclusive(it.receipt.kind)) {
+        let Some(prev) = read.receipt.prev else {
+            continue;
+        };
+        let issuer = read.note.issuer().name.authority();
+        let before = seen.entry((prev, issuer)).or_insert(read);
+        if before.note.text() != read.note.text() {
+            let meaning = format!(
+                "{issuer} has signed this and {} after the same receipt: they exclude each other, and both notes prove it",
+                before.path
+            );
+            faults.push(Fault::new(&read.path, "receipts-exclude", meaning));
+        }
+    }
+}
+
+const fn is_exclusive(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::Consigned
+            | Kind::Rejected
+            | Kind::Expired
+            | Kind::Withdrawn
+            | Kind::Handover
+            | Kind::HandoverFailed
+            | Kind::RestrictionChanged
+            | Kind::Destroyed
+    )
 }
 
 /// Heads of one log and one size must have one root, wherever they are named: two are the proof of a fork. What nobody has signed

@@ -37,6 +37,7 @@ pub fn verify(files: &Files, anchors: &Anchors, quorum: usize) -> Judgement {
     };
     let before = faults.len();
     steps::check(files, &receipts, &mut faults);
+    steps::exclusive(&signed, &mut faults);
     steps::heads(files, &signed, anchors, &mut faults);
     let steps = outcome(&faults, before);
     let steps = if parsed || steps == Outcome::Bad {

@@ -18,7 +18,8 @@ use crate::daemon::Daemon;
 use crate::daemon::routes::stored;
 use crate::identity::keys::PublicKey;
 use crate::identity::statement::Note;
-use crate::store::{Exchange, Extent, Ledger, StatementRow, StoreFault};
+use crate::receipt::Kind;
+use crate::store::{Exchange, Extent, Ledger, StatementRow, StoreFault, fork_key};
 use crate::tlog::{self, Checkpoint, ProofFile};
 
 /// Statements read at a time.
@@ -166,7 +167,17 @@ impl Export {
                 self.receipt(row, &base, proof).await?;
             }
         }
-        Ok(())
+        let fork = self.ledger.meta(&fork_key(&self.exchange.xid)).await?;
+        let Some(fork) = fork else {
+            return Ok(());
+        };
+        // Not taken, but kept as the proof against whoever has signed it.
+        let base = format!(
+            "{:0digits$}-{}-1",
+            number.saturating_add(1),
+            Kind::RestrictionChanged
+        );
+        self.noted(&fork, &base).await
     }
 
     async fn receipt(
@@ -175,19 +186,7 @@ impl Export {
         base: &str,
         path: Option<(u64, Vec<Digest>)>,
     ) -> Result<(), Stop> {
-        let note = Note::parse(&row.note)
-            .map_err(|e| StoreFault::Damaged(format!("statement {}: {e}", row.seq)))?;
-        let text = note.text().as_bytes().to_vec();
-        self.file(format!("receipts/{base}.note"), row.note.clone())
-            .await?;
-        self.file(format!("texts/{base}.txt"), text).await?;
-        for line in note.signatures() {
-            let is_it = |key: &&PublicKey| *key.name() == line.name && key.id() == line.id;
-            if let Some(key) = self.keys.iter().find(is_it) {
-                let path = format!("signatures/{base}.{}.sig", key.file_name());
-                self.file(path, line.signature.to_vec()).await?;
-            }
-        }
+        self.noted(&row.note, base).await?;
         if let Some(leaf) = leaf_file(row) {
             self.file(format!("log/{base}.leaf.json"), leaf).await?;
         }
@@ -200,6 +199,23 @@ impl Export {
             };
             self.file(format!("log/{base}.tlog-proof"), file.encode())
                 .await?;
+        }
+        Ok(())
+    }
+
+    /// A note, its text and its raw signatures.
+    async fn noted(&mut self, note: &[u8], base: &str) -> Result<(), Stop> {
+        let bytes = note.to_vec();
+        let note = Note::parse(note).map_err(|e| StoreFault::Damaged(format!("{base}: {e}")))?;
+        let text = note.text().as_bytes().to_vec();
+        self.file(format!("receipts/{base}.note"), bytes).await?;
+        self.file(format!("texts/{base}.txt"), text).await?;
+        for line in note.signatures() {
+            let is_it = |key: &&PublicKey| *key.name() == line.name && key.id() == line.id;
+            if let Some(key) = self.keys.iter().find(is_it) {
+                let path = format!("signatures/{base}.{}.sig", key.file_name());
+                self.file(path, line.signature.to_vec()).await?;
+            }
         }
         Ok(())
     }

@@ -248,6 +248,11 @@ unset "PID[hostile]"
 echo "  $lies lies, $known of them known to be believed"
 kill -0 "$pid" || fail "ie has ended"
 ok "ie is the same process as before the lies"
+forked=$(r ie status --json | jq -er 'first(.problems[] | select(.code == "follow-conflict")).subject')
+expect 0 "ie exports the receipts of a package whose terms py has changed twice" r ie receipt export "$forked" --out "$WORK/bundle-forked"
+expect 7 "the auditor's program says so" "$AUDIT" verify "$WORK/bundle-forked" --keys "$WORK/keys.txt" --json
+equal "and names the two that exclude each other" "receipts-exclude" "$(jq -rs 'last.faults | map(.rule) | unique | join(" ")' "$WORK/out")"
+says "peer.example.org has signed this and receipts/" "and who has signed them"
 at_most "the most memory that ie had" "$RSS_KIB_MAX" "$(peak ie)" KiB
 
 serve_py
