@@ -24,6 +24,10 @@ fn fault(what: &'static str, text: &str, why: &'static str) -> NameFault {
 }
 
 /// An authority's id: a lower-case DNS name that it owns, of at least two labels and at most 253 bytes (RFC 1035).
+///
+/// Its last label begins with a letter. A name that ends in digits, or in a number like `0x1f`, is an IP address to TLS
+/// libraries and URL parsers (RFC 6125 §6.3.1 and the URL standard's "ends in a number"), so no certificate for it would be
+/// taken. No top-level domain begins with a digit (RFC 1123 §2.1), so this costs no real name.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AuthorityId(String);
 
@@ -58,10 +62,15 @@ impl FromStr for AuthorityId {
         if !text.contains('.') {
             return Err(fault(what, text, "not a DNS name of at least two parts"));
         }
-        match text.split('.').find_map(|label| label_fault(label, 63)) {
-            Some(why) => Err(fault(what, text, why)),
-            None => Ok(Self(text.to_owned())),
+        if let Some(why) = text.split('.').find_map(|label| label_fault(label, 63)) {
+            return Err(fault(what, text, why));
         }
+        let last = text.rsplit('.').next().unwrap_or_default();
+        if !last.starts_with(|first: char| first.is_ascii_lowercase()) {
+            let why = "its last part must begin with a letter, or TLS would take it for an IP address; use a DNS name like mla.example.ie";
+            return Err(fault(what, text, why));
+        }
+        Ok(Self(text.to_owned()))
     }
 }
 
@@ -191,6 +200,18 @@ mod tests {
     }
 
     #[test]
+    fn every_id_is_a_name_that_tls_takes() {
+        for text in ["mla.example.ie", "a.b", "1.2.c3", "xn--a.xn--b", "a.x1f"] {
+            let id: AuthorityId = text.parse().unwrap();
+            let name = rustls_pki_types::ServerName::try_from(id.as_str()).unwrap();
+            assert!(
+                matches!(name, rustls_pki_types::ServerName::DnsName(_)),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
     fn names() {
         let long = format!("{}.example", "a".repeat(64));
         let deep = format!("{}example", "a.".repeat(130));
@@ -208,6 +229,14 @@ mod tests {
             ("a.example.", false),
             (long.as_str(), false),
             (deep.as_str(), false),
+            // No certificate could name these.
+            ("10.0.0.1", false),
+            ("a.1", false),
+            ("a.12345", false),
+            ("a.0x1f", false),
+            ("a.0x", false),
+            ("1.example", true),
+            ("a.b2", true),
         ] {
             check::<AuthorityId>(text, good);
         }
