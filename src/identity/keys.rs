@@ -122,6 +122,12 @@ pub enum KeyFault {
     /// A point of small order: anybody can sign for it.
     #[error("the key of {0} is weak (a point of small order); its owner must make a new one")]
     Weak(KeyName),
+    /// A point of the prime-order group with a point of small order added to it: the same secret key has eight such public
+    /// keys, and verifiers that multiply by the cofactor and those that do not can differ about its signatures.
+    #[error(
+        "the key of {0} is not of prime order (a point of small order is mixed in); its owner must make a new one"
+    )]
+    MixedOrder(KeyName),
     /// Not a PKCS#8 PEM of an Ed25519 secret key.
     #[error("the secret key of {0} is not a PKCS#8 PEM of an Ed25519 key; restore it from backup")]
     Pem(KeyName),
@@ -136,6 +142,7 @@ impl KeyFault {
             Self::WrongId { .. } => "key-wrong-id",
             Self::NotCanonical(_) => "key-not-canonical",
             Self::Weak(_) => "key-weak",
+            Self::MixedOrder(_) => "key-mixed-order",
             Self::Pem(_) => "key-pem",
         }
     }
@@ -161,7 +168,10 @@ const PKCS8_BEGIN: &str = "-----BEGIN PRIVATE KEY-----";
 const PKCS8_END: &str = "-----END PRIVATE KEY-----";
 
 impl PublicKey {
-    /// The key with these 32 bytes (RFC 8032 §5.1.2); a weak or non-canonical one is refused.
+    /// The key with these 32 bytes (RFC 8032 §5.1.2).
+    ///
+    /// # Errors
+    /// They are not the canonical encoding of a point, or the point is not of prime order.
     pub fn from_bytes(name: KeyName, bytes: &[u8; 32]) -> Result<Self, KeyFault> {
         let Ok(point) = ed25519_dalek::VerifyingKey::from_bytes(bytes) else {
             return Err(KeyFault::NotCanonical(name));
@@ -169,8 +179,12 @@ impl PublicKey {
         if point.is_weak() {
             return Err(KeyFault::Weak(name));
         }
-        if point.to_edwards().compress().as_bytes() != bytes {
+        let edwards = point.to_edwards();
+        if edwards.compress().as_bytes() != bytes {
             return Err(KeyFault::NotCanonical(name));
+        }
+        if !edwards.is_torsion_free() {
+            return Err(KeyFault::MixedOrder(name));
         }
         Ok(Self::of(name, point))
     }
@@ -434,6 +448,30 @@ mod tests {
             let fault = PublicKey::from_bytes(name(), &bytes(key)).unwrap_err();
             assert_eq!(fault, KeyFault::Weak(name()), "{key}");
         }
+    }
+
+    #[test]
+    fn points_with_one_of_small_order_mixed_in_are_refused() {
+        let point = |bytes: &[u8; 32]| {
+            let key = ed25519_dalek::VerifyingKey::from_bytes(bytes).unwrap();
+            key.to_edwards()
+        };
+        let sound = SecretKey::from_seed(name(), &[9; 32]).public();
+        let mut refused = 0;
+        for small in SMALL_ORDER {
+            let mixed = point(sound.bytes()) + point(&bytes(small));
+            let mixed = mixed.compress().to_bytes();
+            if mixed == *sound.bytes() {
+                continue;
+            }
+            let fault = PublicKey::from_bytes(name(), &mixed).unwrap_err();
+            assert_eq!(fault, KeyFault::MixedOrder(name()), "{small}");
+            refused += 1;
+        }
+        assert!(
+            refused >= 7,
+            "each point of small order but the neutral one"
+        );
     }
 
     #[test]

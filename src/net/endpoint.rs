@@ -60,6 +60,9 @@ pub enum BindFault {
     Cipher,
 }
 
+/// QUIC version 1 (RFC 9000 §15), the only one that is spoken. The library would also offer drafts of it.
+const QUIC_VERSION: u32 = 1;
+
 /// One QUIC endpoint. Clones share it.
 #[derive(Clone)]
 pub struct Endpoint {
@@ -107,6 +110,7 @@ impl Endpoint {
         let mut config =
             EndpointConfig::new(Arc::new(hmac::Key::new(hmac::HMAC_SHA256, reset_key)));
         config
+            .supported_versions(vec![QUIC_VERSION])
             .cid_generator(|| Box::new(RandomId))
             .min_reset_interval(Duration::from_millis(20))
             .max_udp_payload_size(limits.mtu().max(1472))

@@ -204,6 +204,44 @@ async fn a_crowded_endpoint_asks_for_proof_of_address() {
     assert!(waiting.await.unwrap().is_err());
 }
 
+/// The versions in the answer to a first packet of this one (RFC 8999 §6), but for those reserved to be ignored
+/// (RFC 9000 §15).
+async fn versions_offered_to(address: std::net::SocketAddr, version: u32) -> Vec<u32> {
+    let (to, from) = ([7; 8], [9; 8]);
+    let mut packet = vec![0xc0];
+    packet.extend(version.to_be_bytes());
+    for id in [to, from] {
+        packet.push(8);
+        packet.extend(id);
+    }
+    packet.resize(1200, 0);
+    let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    socket.send_to(&packet, address).await.unwrap();
+    let mut answer = [0; 1500];
+    let waiting = tokio::time::timeout(Duration::from_secs(10), socket.recv(&mut answer));
+    let length = waiting.await.unwrap().unwrap();
+    let head: Vec<u8> = [&[0; 4][..], &[8], &from, &[8], &to].concat();
+    assert_eq!(answer[1..=head.len()], head, "a negotiation of versions");
+    let offered = answer[head.len() + 1..length].chunks(4);
+    let offered = offered.map(|bytes| u32::from_be_bytes(bytes.try_into().unwrap()));
+    offered
+        .filter(|it| it & 0x0f0f_0f0f != 0x0a0a_0a0a)
+        .collect()
+}
+
+#[tokio::test]
+async fn no_draft_of_quic_is_offered() {
+    let pair = Pair::new(quick());
+    let address = pair.fr.local_addr().unwrap();
+    for unknown in [0x1a2a_3a4a, 0xff00_001d, 0xff00_0022, 0x6b33_43cf] {
+        assert_eq!(
+            versions_offered_to(address, unknown).await,
+            [1],
+            "{unknown:x}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn frames_cross_and_what_is_none_does_not() {
     let pair = Pair::new(quick());

@@ -11,9 +11,12 @@ from .plain import WHOLE, Refused, b64, canonical, demand, digest, read_canonica
 
 SIGNED, COSIGNED = 1, 4
 FIELD = (1 << 255) - 19
+ORDER = (1 << 252) + 27742317777372353535851937790883648493
+CURVE = -121665 * pow(121666, FIELD - 2, FIELD) % FIELD
 LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-AUTHORITY = re.compile(rf"(?:{LABEL}\.)+{LABEL}")
-NAME = re.compile(rf"(?:{LABEL}\.)+{LABEL}/(?:receipts|log|witness|card)")
+LAST = rf"(?=[a-z]){LABEL}"
+AUTHORITY = re.compile(rf"(?:{LABEL}\.)+{LAST}")
+NAME = re.compile(rf"(?:{LABEL}\.)+{LAST}/(?:receipts|log|witness|card)")
 SMALL = [
     0,
     1,
@@ -31,6 +34,38 @@ def _on_curve(height):
     return value == 0 or pow(value, (FIELD - 1) // 2, FIELD) == 1
 
 
+def _double(point):
+    """Twice a point in extended coordinates (RFC 8032 section 5.1.4)."""
+    x, y, z, _ = point
+    a, b, c = x * x, y * y, 2 * z * z
+    h, g = a + b, a - b
+    e, f = h - (x + y) ** 2, c + g
+    return e * f % FIELD, g * h % FIELD, f * g % FIELD, e * h % FIELD
+
+
+def _add(one, other):
+    """The sum of two points in extended coordinates (RFC 8032 section 5.1.4)."""
+    a = (one[1] - one[0]) * (other[1] - other[0])
+    b = (one[1] + one[0]) * (other[1] + other[0])
+    c, d = one[3] * 2 * CURVE * other[3], one[2] * 2 * other[2]
+    e, f, g, h = b - a, d - c, d + c, b + a
+    return e * f % FIELD, g * h % FIELD, f * g % FIELD, e * h % FIELD
+
+
+def _of_prime_order(height):
+    """Whether ORDER times a point with this y is the neutral element: no point of small order is mixed in."""
+    square = (height * height - 1) * pow(CURVE * height * height + 1, FIELD - 2, FIELD) % FIELD
+    x = pow(square, (FIELD + 3) // 8, FIELD)
+    if x * x % FIELD != square:
+        x = x * pow(2, (FIELD - 1) // 4, FIELD) % FIELD
+    point, product = (x, height, 1, x * height % FIELD), (0, 1, 1, 0)
+    for bit in f"{ORDER:b}":
+        product = _double(product)
+        if bit == "1":
+            product = _add(product, point)
+    return product[0] == 0 and product[1] == product[2]
+
+
 def key_id(name, public, kind=SIGNED):
     """The four bytes by which a signature names its key."""
     return sha256(name.encode() + b"\n" + bytes([kind]) + public)[:4]
@@ -43,6 +78,7 @@ class Verifier:
         demand(NAME.fullmatch(name) and len(name) <= 262, "key-name", name)
         height = int.from_bytes(public, "little") & ((1 << 255) - 1)
         demand(len(public) == 32 and height < FIELD and height not in SMALL and _on_curve(height), "key-weak", name)
+        demand(_of_prime_order(height), "key-mixed-order", name)
         self.name, self.public = name, public
         self.id = key_id(name, public)
 

@@ -74,6 +74,7 @@ const CODES: &[&str] = &[
     "key-wrong-id",
     "key-not-canonical",
     "key-weak",
+    "key-mixed-order",
     // CheckpointFault
     "checkpoint-lines",
     "checkpoint-origin",

@@ -92,11 +92,28 @@ impl Bench<'_> {
         let not_reduced = format!("f0{}7f", "ff".repeat(30));
         let no_point = format!("02{}", "00".repeat(31));
         let sound = hex::encode(self.signer().public().bytes());
+        let point = |hex: &str| {
+            let bytes = hex::decode(hex).expect("hex").try_into().expect("32 bytes");
+            let key = ed25519_dalek::VerifyingKey::from_bytes(&bytes).expect("a point");
+            key.to_edwards()
+        };
+        let mixed = (point(&sound) + point(order_8)).compress();
+        let mixed = hex::encode(mixed.as_bytes());
         for (what, code, text) in [
             (
                 "a name without a role",
                 "key-name",
                 good.replacen("/receipts", "", 1),
+            ),
+            (
+                "a name that ends in a number",
+                "key-name",
+                good.replacen("bfj.example.de/", "10.0.0.1/", 1),
+            ),
+            (
+                "a name that ends in a hexadecimal number",
+                "key-name",
+                good.replacen("bfj.example.de/", "bfj.0x1f/", 1),
             ),
             ("two parts", "key-vkey", good.replacen('+', " ", 1)),
             (
@@ -112,6 +129,11 @@ impl Bench<'_> {
             ),
             ("the neutral element", "key-weak", vkey(1, &one)),
             ("a point of order 8", "key-weak", vkey(1, order_8)),
+            (
+                "a sound key and a point of order 8, added",
+                "key-mixed-order",
+                vkey(1, &mixed),
+            ),
             (
                 "y = 2^255 - 16, not reduced",
                 "key-not-canonical",
