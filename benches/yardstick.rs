@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rogatory::base::{AuthorityId, Timestamp};
+use rogatory::identity::HeldList;
 use rogatory::identity::trust::{Trust, TrustedPeer};
 use rogatory::net::pki;
 use rogatory::net::{Endpoint, NetLimits, TlsIdentity};
@@ -86,7 +87,9 @@ fn party(name: &str, alias: &str) -> Outcome<(Endpoint, TrustedPeer)> {
         id,
         alias: alias.parse()?,
         cas: vec![ca.certificate().clone()],
-        crl: Some(pki::make_crl(&ca, 1, now, &[])?),
+        lists: HeldList::of(ca.certificate(), pki::make_crl(&ca, 1, now, &[])?)
+            .into_iter()
+            .collect(),
         allow_classic: false,
     };
     Ok((endpoint, trusted))

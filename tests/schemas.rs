@@ -555,15 +555,19 @@ fn frame_schema(name: &str) -> Validator {
 fn frames() {
     let hello = json!({
         "card": 1,
-        "crl": 7,
+        "crls": [{"ca": "0".repeat(64), "number": 7}],
         "now": "2026-11-23T09:00:00.000Z",
         "peer_card": 1,
-        "peer_crl": 0,
+        "peer_crls": [],
         "versions": [1],
     });
     for (kind, example) in [
         (FrameKind::Hello, hello),
-        (FrameKind::Ack, json!({"number": 7, "what": "crl"})),
+        (FrameKind::Ack, json!({"number": 7, "what": "card"})),
+        (
+            FrameKind::Ack,
+            json!({"ca": "0".repeat(64), "number": 7, "what": "crl"}),
+        ),
         (FrameKind::Accept, json!({"missing": [[10, 3]]})),
         (FrameKind::Later, json!({"after_s": 60, "code": "no-space"})),
         (

@@ -97,7 +97,7 @@ pub fn certificate(bytes: &[u8]) {
         id: "bfj.example.de".parse().expect("a name"),
         alias: "de".parse().expect("a name"),
         cas: vec![CertificateDer::from(rest.to_vec())],
-        crl: None,
+        lists: Vec::new(),
         allow_classic: false,
     };
     let trust = Trust::new(own, vec![peer]);
@@ -106,13 +106,15 @@ pub fn certificate(bytes: &[u8]) {
         let shown = trust.authenticate(&CertificateDer::from(leaf), &chain, side, None, now());
         assert!(shown.is_err(), "without a revocation list nobody is let in");
     }
-    let _judged: Result<(), _> = rogatory::identity::trust::check_ca(der);
+    let _judged: Result<(), _> = rogatory::identity::ca::check_ca(der);
 }
 
 /// A revocation list that a peer sends.
 pub fn crl(bytes: &[u8]) {
     let judged = revocation::check_crl(bytes, &[], now());
     assert!(judged.is_err(), "a list that no CA signed is refused");
+    let in_file = revocation::lists_in(bytes, &[], &[]);
+    assert!(in_file.is_err(), "nor is one in a file");
     let number = revocation::crl_number(bytes);
     assert!(number.is_none_or(|number| number < 1 << 53), "a limit");
     let _date: Option<Timestamp> = revocation::crl_next_update(bytes);

@@ -23,7 +23,7 @@ pub use log::{AlarmView, CosignedView, LogStatus, ProofView, RecoveringView};
 pub use onward::{Forward, OnwardView};
 pub use opened::{Closed, Examination, Mismatch, OpenRequest, Opening};
 pub use peers::{
-    AcceptPeer, AddPeer, CardView, DecidePeer, FaultView, PeerView, Ping, WaitingCard,
+    AcceptPeer, AddPeer, CardView, DecidePeer, FaultView, ListView, PeerView, Ping, WaitingCard,
 };
 pub use retention::{
     DestroyRequest, Destruction, DueView, HoldRequest, HoldView, Restrict, ReviewRequest,

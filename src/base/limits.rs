@@ -18,8 +18,14 @@ pub const JSON_DEPTH_MAX: usize = 16;
 pub const JSON_INTEGER_MAX: i64 = (1 << 53) - 1;
 /// The body of a frame, other than a revocation list.
 pub const FRAME_BYTES_MAX: usize = 64 << 10;
-/// A certificate revocation list.
+/// A certificate revocation list, with the certificates that say whose it is.
 pub const CRL_BYTES_MAX: usize = 1 << 20;
+/// CAs of one authority whose revocation lists are held: each of up to four on its card, and one below each.
+pub const CRLS_MAX: usize = 8;
+/// A file with the revocation lists of an authority, in PEM.
+pub const CRL_FILE_BYTES_MAX: usize = 2 << 20;
+/// Certificates of CAs beside the lists in it.
+pub const CRL_FILE_CERTIFICATES_MAX: usize = 16;
 /// An age header, before it is parsed.
 pub const HEADER_BYTES_MAX: usize = 64 << 10;
 /// Stanzas in an age header.

@@ -62,8 +62,8 @@ fn table(papers: &CertificateView) -> Table {
     let times = |begins, ends| format!("{} to {}", text::time(begins), text::time(ends));
     let certificate = times(papers.certificate_begins, papers.certificate_expires);
     table.field("certificate", certificate);
-    let list = times(papers.crl_begins, papers.crl_expires);
-    let number = papers.crl_number;
-    table.field("revocation list", format!("{list}, number {number}"));
+    for list in &papers.lists {
+        table.field("revocation list", text::list(list));
+    }
     table
 }

@@ -12,7 +12,6 @@ use clap::Args;
 use rustix::fs::CWD;
 use rustix::fs::RenameFlags;
 use rustix::fs::renameat_with;
-use rustls_pki_types::CertificateRevocationListDer;
 use serde::Serialize;
 
 use crate::base::Alias;
@@ -29,6 +28,7 @@ use crate::config::sample::Particulars;
 use crate::identity::Card;
 use crate::identity::CardKeys;
 use crate::identity::card;
+use crate::identity::revocation;
 use crate::net::brought::Brought;
 use crate::net::clock::civil;
 use crate::net::keyring;
@@ -63,7 +63,7 @@ pub struct InitArgs {
     /// Where peers reach it, host:port, up to 8 times [default: the listen address, or its id where that is `[::]` or 0.0.0.0]
     #[arg(long, value_name = "HOST:PORT")]
     pub endpoint: Vec<String>,
-    /// A folder with tls-ca.pem, tls.pem, tls.key and tls-ca.crl of your own CA [default: a built-in CA]
+    /// A folder with tls-ca.pem, tls.pem, tls.key and tls-ca.crl of your own CAs [default: a built-in CA]
     #[arg(long, value_name = "DIR")]
     pub pki: Option<PathBuf>,
 }
@@ -339,15 +339,17 @@ fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// The list that was brought, or the first of the built-in CA.
+/// The file of the lists that were brought, or the first list of the built-in CA.
 fn revocation_list(
     keyring: &Keyring,
     brought: Option<&Brought>,
     now: Timestamp,
-) -> Result<CertificateRevocationListDer<'static>, Failure> {
+) -> Result<Vec<u8>, Failure> {
     match (brought, &keyring.ca) {
-        (Some(brought), _) => Ok(brought.crl.clone()),
-        (None, Some(ca)) => pki::make_crl(ca, 1, now, &[]).map_err(|e| not_made(e.into())),
+        (Some(brought), _) => Ok(revocation::file_of(&brought.lists)),
+        (None, Some(ca)) => pki::make_crl(ca, 1, now, &[])
+            .map(|list| list.to_vec())
+            .map_err(|e| not_made(e.into())),
         (None, None) => Err(Failure::failed("no-ca", "the built-in CA was not made")),
     }
 }

@@ -100,7 +100,7 @@ pub(crate) enum PeerCommand {
 pub(crate) struct AddArgs {
     /// The card
     card: PathBuf,
-    /// The revocation list [default: <alias>.crl beside the card, if it is there]
+    /// The revocation lists: one in DER, or those of several CAs in PEM [default: <alias>.crl beside the card, if it is there]
     #[arg(long, value_name = "FILE")]
     crl: Option<PathBuf>,
 }
@@ -184,9 +184,9 @@ impl AddArgs {
             ),
         }
         let crl = crl
-            .map(|path| read_limited(&path, limits::CRL_BYTES_MAX))
+            .map(|path| read_limited(&path, limits::CRL_FILE_BYTES_MAX))
             .transpose()?
-            .map(|der| STANDARD.encode(der));
+            .map(|file| STANDARD.encode(file));
         let add = AddPeer { card, crl };
         let peer = call.remote.call(call.remote.client().add_peer(&add))?;
         call.terminal
@@ -359,11 +359,18 @@ fn peer_text(peer: &PeerView) -> Table {
         let shown = format!("number {}, {}, came {came}", card.number, card.fingerprint);
         table.field(what, Cell::new(shown, tone));
     }
-    let crl = peer.crl_expires.map_or_else(
-        || "none".to_owned(),
-        |at| format!("until {}", text::time(at)),
-    );
-    table.field("revocation list", crl);
+    if peer.lists.is_empty() {
+        table.field("revocation list", "none");
+    }
+    for list in &peer.lists {
+        let shown = text::list(list);
+        let shown = if list.in_use {
+            shown
+        } else {
+            format!("{shown} (of no CA of the card in use)")
+        };
+        table.field("revocation list", shown);
+    }
     if let Some(fault) = &peer.fault {
         table.field(
             "fault",

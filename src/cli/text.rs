@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
 
+use crate::api::types::ListView;
 use crate::base::Timestamp;
 
 /// Whether a terminal might do something with this character other than show it: control characters (with them
@@ -35,6 +36,15 @@ pub(crate) fn escape(text: &str) -> String {
         }
     }
     shown
+}
+
+/// A revocation list in a few words.
+pub(crate) fn list(list: &ListView) -> String {
+    let until = list.expires.map_or_else(
+        || "without an end".to_owned(),
+        |at| format!("until {}", time(at)),
+    );
+    format!("of {}, number {}, {until}", list.ca, list.number)
 }
 
 /// Text of any origin with its line ends kept, for signed notes.

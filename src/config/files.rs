@@ -20,14 +20,17 @@ use zeroize::Zeroizing;
 use crate::base::AuthorityId;
 use crate::base::len_u64;
 use crate::base::limits;
+use crate::config::crls;
 use crate::config::fault::Fault;
 use crate::config::typed::Config;
 use crate::config::values::KeyFiles;
+use crate::identity::ca::{foreign_key_kind, is_issued_by};
 use crate::identity::card::Card;
 use crate::identity::keys::KeyName;
 use crate::identity::keys::Role;
 use crate::identity::keys::SecretKey;
-use crate::identity::revocation::{crl_number, is_list_of};
+use crate::identity::refusal::Refusal;
+use crate::identity::revocation::{self, RevocationList};
 
 /// Why a file of the keyring cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -192,26 +195,42 @@ fn renewed_chain(files: &KeyFiles) -> Option<Vec<CertificateDer<'static>>> {
     let (ca, chain) = (built_in_ca(files)?, tls_chain(&files.renewed_cert()).ok()?);
     let key = tls_key(&files.tls_key).ok()?;
     let leaf = chain.first()?;
-    (are_pair(&key, leaf) && is_signed_by(leaf, &ca)).then_some(chain)
+    (are_pair(&key, leaf) && is_issued_by(leaf, &ca)).then_some(chain)
 }
 
-/// The revocation list in use: where the built-in CA is, the one that was renewed, if it is of this CA and newer.
-pub fn crl_in_use(files: &KeyFiles) -> Result<Vec<u8>, SecretFault> {
-    let configured = public_bytes(&files.crl)?;
-    Ok(renewed_crl(files, &configured).unwrap_or(configured))
+/// Own revocation lists, the newest of each CA, by CA: those in the file that is configured, and where the built-in CA is, the one
+/// that was renewed. They are of `cas`, which are on the own card, or of CAs below them, whose certificates stand in the
+/// file or in `chain`.
+///
+/// # Errors
+/// What is wrong with the file that is configured, and which file it is.
+pub fn lists_in_use(
+    files: &KeyFiles,
+    cas: &[CertificateDer<'_>],
+    chain: &[CertificateDer<'_>],
+) -> Result<Vec<RevocationList>, String> {
+    let file = crl_file(&files.crl).map_err(|e| e.to_string())?;
+    let mut lists = revocation::lists_in(&file, cas, chain)
+        .map_err(|e| format!("{}: {}", files.crl.display(), e.for_owner()))?;
+    lists.extend(renewed_crl(files));
+    Ok(revocation::newest(lists))
 }
 
-fn renewed_crl(files: &KeyFiles, configured: &[u8]) -> Option<Vec<u8>> {
-    let (ca, crl) = (
+fn renewed_crl(files: &KeyFiles) -> Option<RevocationList> {
+    let (ca, list) = (
         built_in_ca(files)?,
         public_bytes(&files.renewed_crl()).ok()?,
     );
-    let newer = crl_number(&crl) > crl_number(configured);
-    (newer && is_list_of(&crl, &ca)).then_some(crl)
+    RevocationList::open(&list, &[ca]).ok()
+}
+
+/// A file with own revocation lists: one in DER, or PEM.
+pub fn crl_file(path: &Path) -> Result<Vec<u8>, SecretFault> {
+    read(path, false, limits::CRL_FILE_BYTES_MAX as u64).map(|bytes| bytes.to_vec())
 }
 
 /// The certificate of the CA, where its private key is here, so that nobody else renews.
-fn built_in_ca(files: &KeyFiles) -> Option<CertificateDer<'static>> {
+pub fn built_in_ca(files: &KeyFiles) -> Option<CertificateDer<'static>> {
     let ca = files
         .tls_ca_key
         .exists()
@@ -321,12 +340,16 @@ impl Findings {
         }
         if let Some([leaf, ..]) = chain.as_deref() {
             self.names(leaf, id);
+            if let Some(kind) = foreign_key_kind(leaf) {
+                let id = id.clone();
+                self.fault("tls_cert", Refusal::KeyKind { id, kind }.for_owner());
+            }
         }
         if let (Some(chain), Some([ca, ..])) = (chain.as_deref(), ca.as_deref()) {
             let cas = std::slice::from_ref(ca);
             let signed = chain.iter().zip(chain.iter().skip(1).chain(cas));
             for (certificate, issuer) in signed {
-                if certificate != issuer && !is_signed_by(certificate, issuer) {
+                if certificate != issuer && !is_issued_by(certificate, issuer) {
                     let text = format!(
                         "the chain does not end in {}: each certificate must be signed by the next, the last by the CA",
                         files.tls_ca_cert.display()
@@ -338,13 +361,9 @@ impl Findings {
         }
     }
 
-    /// The card must be this authority's, with these keys and this CA; the revocation list must be one.
+    /// The card must be this authority's, with these keys and this CA; there must be the revocation lists of the CAs.
     fn card(&mut self, files: &KeyFiles, id: &AuthorityId) {
-        if let Some(crl) = self.take("crl", public_bytes(&files.crl))
-            && crl_number(&crl).is_none()
-        {
-            self.fault("crl", "is not a numbered revocation list in DER");
-        }
+        let crl = self.take("crl", crl_file(&files.crl));
         let Some(note) = self.take("card", public_bytes(&files.card)) else {
             return;
         };
@@ -355,6 +374,12 @@ impl Findings {
         if card.id != *id {
             let text = format!("is the card of {}, not of {id}", card.id);
             return self.fault("card", text);
+        }
+        if let Some(crl) = crl {
+            let chain = tls_chain(&files.tls_cert).unwrap_or_default();
+            for fault in crls::faults(&crl, &card, &chain) {
+                self.fault("crl", fault);
+            }
         }
         let keys = card.keys.all();
         for (name, path, role) in files.signing() {
@@ -412,16 +437,4 @@ fn shown(name: &GeneralName<'_>) -> String {
     } else {
         name.to_string()
     }
-}
-
-fn is_signed_by(certificate: &[u8], issuer: &[u8]) -> bool {
-    let Ok((_, certificate)) = X509Certificate::from_der(certificate) else {
-        return false;
-    };
-    X509Certificate::from_der(issuer).is_ok_and(|(_, issuer)| {
-        certificate.issuer() == issuer.subject()
-            && certificate
-                .verify_signature(Some(issuer.public_key()))
-                .is_ok()
-    })
 }

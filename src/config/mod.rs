@@ -4,6 +4,7 @@
 //! unknown keys; [`typed`] turns the rest into values that cannot be wrong. All faults are reported at once. `rogatory check config`
 //! and the daemon call the same [`Config::load`] and [`Config::check_files`].
 
+mod crls;
 pub mod fault;
 pub mod files;
 pub mod holders;

@@ -13,6 +13,7 @@ use crate::daemon::roster::Known;
 use crate::daemon::routes::stored;
 use crate::daemon::statements::{commit_failure, unsigned};
 use crate::identity::card::{Card, CardFault};
+use crate::identity::revocation::RevocationList;
 use crate::identity::statement::Note;
 use crate::identity::words;
 use crate::receipt::Kind;
@@ -189,18 +190,20 @@ impl Daemon {
     pub(crate) async fn add_card(
         self: &Arc<Self>,
         came: &CardNote,
-        crl: Option<(u64, Vec<u8>)>,
+        lists: Vec<RevocationList>,
     ) -> Result<(), ApiFailure> {
         let _one_at_a_time = self.peers.lock().await;
         let Some(known) = self.roster.by_id(&came.card.id) else {
             self.check_alias(&came.card)?;
             let is_adopted = self.check_number(came).await?;
-            let ops = self.new_peer(came, crl, is_adopted);
+            let mut ops = self.new_peer(came, is_adopted);
+            let kept = self.keeping(None, &came.card.id, lists);
+            ops.extend(kept.map_err(|fault| ApiFailure::temporary(&fault.code, fault.text))?);
             return self.commit_peer(ops).await;
         };
         let is_new = known.row.state == PeerState::Added;
-        let (mut ops, is_in_use) = match known.place(came) {
-            Place::Known if known.card == came.card => (Vec::new(), true),
+        let mut ops = match known.place(came) {
+            Place::Known if known.card == came.card => Vec::new(),
             Place::Known => {
                 let message = format!(
                     "card number {} was in use before number {}",
@@ -221,7 +224,7 @@ impl Daemon {
             Place::Newer => {
                 let ops = self.adopting(&known, came);
                 let ops = ops.map_err(|fault| ApiFailure::temporary(&fault.code, fault.text));
-                (ops?, true)
+                ops?
             }
             Place::Other => {
                 self.check_number(came).await?;
@@ -230,27 +233,21 @@ impl Daemon {
                     // Of a peer of which nothing was accepted, the card that came last is the one to compare.
                     ops.insert(0, Op::PeerPut(Box::new(came.in_use(&known))));
                 }
-                (ops, is_new)
+                ops
             }
         };
-        match crl {
-            Some((number, crl)) if is_in_use && Some(number) >= known.row.crl_number => {
-                let id = known.row.id.clone();
-                ops.push(Op::PeerCrl { id, crl, number });
-            }
-            Some(_) | None => {}
-        }
+        // Also those of a card that waits: each is known by its CA, and is there once the card is accepted.
+        let kept = self.keeping(Some(&known), &known.row.id, lists);
+        ops.extend(kept.map_err(|fault| ApiFailure::temporary(&fault.code, fault.text))?);
         self.commit_peer(ops).await
     }
 
-    fn new_peer(&self, came: &CardNote, crl: Option<(u64, Vec<u8>)>, is_adopted: bool) -> Vec<Op> {
+    fn new_peer(&self, came: &CardNote, is_adopted: bool) -> Vec<Op> {
         let row = PeerRow {
             id: came.card.id.clone(),
             alias: came.card.alias.clone(),
             card: came.note.bytes().to_vec(),
             number: came.card.number,
-            crl_number: crl.as_ref().map(|(number, _)| *number),
-            crl: crl.map(|(_, der)| der),
             state: PeerState::Added,
             classic: false,
             added: self.station.clock(),

@@ -1,4 +1,5 @@
-//! Own certificate, card and revocation list, as the daemon shows them, and their renewal in time.
+//! Own certificate, card and revocation lists, as the daemon shows them, and their renewal in time; and which papers, of whomever,
+//! end soon.
 
 use std::sync::Arc;
 use std::sync::PoisonError;
@@ -6,6 +7,8 @@ use std::sync::RwLock;
 
 use rustls_pki_types::CertificateDer;
 
+use crate::api::types::{PeerView, Problem};
+use crate::base::Digest;
 use crate::base::Timestamp;
 use crate::base::clock::SureTime;
 use crate::config::Config;
@@ -14,15 +17,18 @@ use crate::config::files::SecretFault;
 use crate::daemon::Daemon;
 use crate::daemon::cards::CardNote;
 use crate::daemon::roster::Known;
+use crate::identity::ca_id;
 use crate::identity::card::Card;
 use crate::identity::keys::{Role, SecretKey};
 use crate::identity::revocation;
+use crate::identity::revocation::RevocationList;
 use crate::net::TlsIdentity;
 use crate::net::control;
 use crate::net::keyring::Keyring;
 use crate::net::pki;
 use crate::receipt::OwnKeys;
-use crate::store::Ledger;
+use crate::store::{Ledger, PeerState};
+use crate::wire::ListNumber;
 
 /// A day, in milliseconds.
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
@@ -31,13 +37,18 @@ const LEAF_DAYS: i64 = 90;
 /// Life of an own revocation list, in days.
 const CRL_DAYS: i64 = 30;
 
+/// Certificates and lists are warned of from this many milliseconds before their end.
+const WARN_MS: i64 = 14 * 24 * 60 * 60 * 1_000;
+/// A CA is not renewed by itself, and a new one needs a new card, which every peer has to compare.
+const WARN_CA_MS: i64 = 365 * 24 * 60 * 60 * 1_000;
+
 /// Own certificate and revocation list, as they are shown to peers now.
 #[derive(Debug, Clone)]
 pub(crate) struct Shown {
-    pub(crate) crl: Vec<u8>,
-    pub(crate) crl_number: u64,
-    pub(crate) crl_begins: Timestamp,
-    pub(crate) crl_expires: Timestamp,
+    /// The newest list of each CA, by CA.
+    pub(crate) lists: Vec<RevocationList>,
+    /// The built-in CA, whose list is renewed here; none where every CA is kept elsewhere.
+    built_in: Option<Digest>,
     pub(crate) certificate_begins: Timestamp,
     pub(crate) certificate_expires: Timestamp,
 }
@@ -52,30 +63,24 @@ pub(crate) struct Papers {
 }
 
 impl Shown {
-    pub(crate) fn new(
-        crl: Vec<u8>,
-        (certificate_begins, certificate_expires): (Timestamp, Timestamp),
-    ) -> Self {
-        let crl_number = revocation::crl_number(&crl).unwrap_or_default();
-        let crl_begins = revocation::crl_this_update(&crl).unwrap_or(certificate_begins);
-        let crl_expires = revocation::crl_next_update(&crl).unwrap_or(certificate_expires);
-        Self {
-            crl,
-            crl_number,
-            crl_begins,
-            crl_expires,
-            certificate_begins,
-            certificate_expires,
-        }
+    /// When the first of the lists ends.
+    pub(crate) fn crl_expires(&self) -> Timestamp {
+        let ends = self.lists.iter().filter_map(RevocationList::ends).min();
+        ends.unwrap_or(self.certificate_expires)
+    }
+
+    /// The list of the built-in CA.
+    fn renewed_here(&self) -> Option<&RevocationList> {
+        let ca = self.built_in?;
+        self.lists.iter().find(|list| list.ca() == ca)
     }
 
     /// Those that are not valid yet, and from when on they are.
     pub(crate) fn early(&self, now: Timestamp) -> impl Iterator<Item = (&'static str, Timestamp)> {
-        let both = [
-            ("own certificate", self.certificate_begins),
-            ("own revocation list", self.crl_begins),
-        ];
-        both.into_iter().filter(move |(_, begins)| *begins > now)
+        let lists = self.lists.iter();
+        let lists = lists.map(|list| ("own revocation list", list.begins()));
+        let all = std::iter::once(("own certificate", self.certificate_begins)).chain(lists);
+        all.filter(move |(_, begins)| *begins > now)
     }
 }
 
@@ -104,16 +109,26 @@ impl Papers {
         let shown = self.shown();
         control::Papers {
             cards: self.cards.clone(),
-            crl: shown.crl,
-            crl_number: shown.crl_number,
+            crls: shown
+                .lists
+                .iter()
+                .map(|list| (number_of(list), list.bytes().to_vec()))
+                .collect(),
             peer_card: peer.row.number,
-            peer_crl: peer.row.crl_number.unwrap_or_default(),
+            peer_crls: peer.lists.iter().map(number_of).collect(),
             peer_keys: Arc::clone(&peer.keys),
         }
     }
 }
 
-/// Own card and revocation list from their files, and when the certificate ends.
+fn number_of(list: &RevocationList) -> ListNumber {
+    ListNumber {
+        ca: list.ca(),
+        number: list.number(),
+    }
+}
+
+/// Own card and revocation lists from their files, and when the certificate ends.
 pub(crate) fn read_papers(
     config: &Config,
     chain: &[CertificateDer<'static>],
@@ -121,14 +136,19 @@ pub(crate) fn read_papers(
     let card = files::public_bytes(&config.identity.card).map_err(|e| e.to_string())?;
     let card = CardNote::open(&card);
     let card = card.map_err(|e| format!("{}: {e}", config.identity.card.display()))?;
-    let crl = files::crl_in_use(&config.identity).map_err(|e| e.to_string())?;
+    let lists = files::lists_in_use(&config.identity, &card.card.cas(), chain)?;
     let leaf = chain.first().ok_or("the certificate chain is empty")?;
     let (_, leaf) = x509_parser::parse_x509_certificate(leaf)
         .map_err(|e| format!("the own certificate: {e}"))?;
     let validity = leaf.validity();
     let validity = [validity.not_before, validity.not_after];
     let [begins, ends] = validity.map(revocation::timestamp);
-    let shown = Shown::new(crl, (begins, ends));
+    let shown = Shown {
+        lists,
+        built_in: files::built_in_ca(&config.identity).and_then(|ca| ca_id(&ca)),
+        certificate_begins: begins,
+        certificate_expires: ends,
+    };
     Ok((card, shown))
 }
 
@@ -217,7 +237,14 @@ impl Which {
                 shown.certificate_expires,
                 LEAF_DAYS,
             ),
-            crl: due(shown.crl_begins, shown.crl_expires, CRL_DAYS),
+            crl: match (shown.built_in, shown.renewed_here()) {
+                (None, _) => false,
+                (Some(_), None) => true,
+                (Some(_), Some(list)) => {
+                    let (begins, ends) = (list.begins(), list.ends());
+                    due(begins, ends.unwrap_or(begins), CRL_DAYS)
+                }
+            },
         }
     }
 }
@@ -267,9 +294,12 @@ fn issue(
             .map_err(|e| e.to_string())?;
     }
     if which.crl {
-        let revoked = pki::revoked_in(&shown.crl).map_err(|e| e.to_string())?;
+        let before = shown.renewed_here();
+        let revoked = before.map_or_else(|| Ok(Vec::new()), |list| pki::revoked_in(list.list()));
+        let revoked = revoked.map_err(|e| e.to_string())?;
+        let number = before.map_or(0, RevocationList::number).saturating_add(1);
         keyring
-            .renew_crl(&config.identity, shown.crl_number + 1, now, &revoked)
+            .renew_crl(&config.identity, number, now, &revoked)
             .map_err(|e| e.to_string())?;
     }
     let (_, shown) = read_papers(config, &keyring.chain)?;
@@ -280,4 +310,89 @@ fn issue(
         },
         shown,
     ))
+}
+
+impl Daemon {
+    /// Certificates, revocation lists and CAs that have ended or will soon.
+    pub(crate) fn paper_problems(&self, peers: &[PeerView]) -> Vec<Problem> {
+        let (reading, papers) = (self.station.clock.now(), self.papers.shown());
+        // Of two times that can be right, the one that peers may have.
+        let (now, earliest) = (reading.at, reading.at.min(reading.read));
+        let mut problems = Vec::new();
+        let mut ends = |what: &str, end, warn_ms| ending(&mut problems, now, what, (end, warn_ms));
+        ends("own certificate", papers.certificate_expires, WARN_MS);
+        for list in &papers.lists {
+            let what = format!("own revocation list of the CA {}", list.name());
+            ends(
+                &what,
+                list.ends().unwrap_or(papers.certificate_expires),
+                WARN_MS,
+            );
+        }
+        if let Some(end) = self.card.cas_end() {
+            ends("own CA", end, WARN_CA_MS);
+        }
+        problems.extend(papers.early(earliest).map(|(what, begins)| Problem {
+            severity: "error".to_owned(),
+            code: "not-yet-valid".to_owned(),
+            subject: what.to_owned(),
+            message: format!("valid only from {begins}: connections are refused; set the machine's clock: once it is right and not in doubt, it is issued anew by itself"),
+        }));
+        let mut ends = |what: &str, end, warn_ms| ending(&mut problems, now, what, (end, warn_ms));
+        let mut missing = Vec::new();
+        for peer in peers
+            .iter()
+            .filter(|peer| peer.state == PeerState::Accepted.as_str())
+        {
+            let known = self.roster.by_id(&peer.id);
+            if let Some(end) = known.and_then(|known| known.card.cas_end()) {
+                ends(&format!("CA of {}", peer.alias), end, WARN_CA_MS);
+            }
+            let mut is_missing = true;
+            for list in peer.lists.iter().filter(|list| list.in_use) {
+                let what = format!("revocation list of the CA {} of {}", list.ca, peer.alias);
+                list.expires
+                    .into_iter()
+                    .for_each(|end| ends(&what, end, WARN_MS));
+                is_missing = false;
+            }
+            if is_missing {
+                missing.push(Problem {
+                    severity: "error".to_owned(),
+                    code: "crl-missing".to_owned(),
+                    subject: peer.alias.to_string(),
+                    message: "no revocation list of a CA of its card is held: connections are refused; get its .crl file, then: rogatory peer add CARD --crl FILE".to_owned(),
+                });
+            }
+        }
+        problems.extend(missing);
+        problems
+    }
+}
+
+fn ending(
+    problems: &mut Vec<Problem>,
+    now: Timestamp,
+    what: &str,
+    (end, warn_ms): (Timestamp, i64),
+) {
+    let left = end.millis() - now.millis();
+    if left >= warn_ms {
+        return;
+    }
+    let (severity, code, message) = if left < 0 {
+        (
+            "error",
+            "expired",
+            format!("ended at {end}: connections are refused"),
+        )
+    } else {
+        ("warning", "expires-soon", format!("ends at {end}"))
+    };
+    problems.push(Problem {
+        severity: severity.to_owned(),
+        code: code.to_owned(),
+        subject: what.to_owned(),
+        message,
+    });
 }

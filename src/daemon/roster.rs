@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::PoisonError;
 use std::sync::RwLock;
 
-use rustls_pki_types::CertificateRevocationListDer;
+use rustls_pki_types::CertificateDer;
 
 use crate::base::Alias;
 use crate::base::AuthorityId;
@@ -14,6 +14,7 @@ use crate::base::Timestamp;
 use crate::daemon::DialProblem;
 use crate::daemon::cards::CardNote;
 use crate::identity::card::Card;
+use crate::identity::revocation::RevocationList;
 use crate::identity::trust::PeerSide;
 use crate::identity::trust::Trust;
 use crate::identity::trust::TrustedPeer;
@@ -39,6 +40,22 @@ pub(crate) struct Known {
     pub(crate) keys: Arc<PartyKeys>,
     /// Cards that nobody has accepted, beside the one in use, and when they came.
     pub(crate) waiting: Dated<CardNote>,
+    /// The newest revocation list of each of its CAs, by CA; also of those on cards that wait.
+    pub(crate) lists: Vec<RevocationList>,
+}
+
+impl Known {
+    /// The lists of CAs of the card in use, or below them.
+    pub(crate) fn lists_in_use(&self) -> impl Iterator<Item = &RevocationList> {
+        let cas = self.card.cas();
+        self.lists.iter().filter(move |list| list.is_under(&cas))
+    }
+
+    /// The CAs of the card in use, and of those that wait.
+    pub(crate) fn all_cas(&self) -> Vec<CertificateDer<'static>> {
+        let waiting = self.waiting.iter().flat_map(|(_, it)| it.card.cas());
+        self.card.cas().into_iter().chain(waiting).collect()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -91,6 +108,7 @@ impl Roster {
         classic: &std::collections::BTreeSet<Alias>,
     ) -> Result<Trust, StoreFault> {
         let mut cards = Cards::read(ledger).await?;
+        let mut lists = revocation_lists(ledger).await?;
         let keys = cards.keys();
         let mut known = HashMap::new();
         for row in ledger.peers().await? {
@@ -108,6 +126,7 @@ impl Roster {
                         adopted,
                         keys,
                         waiting,
+                        lists: lists.remove(&id).unwrap_or_default(),
                     };
                     known.insert(id, Arc::new(peer));
                 }
@@ -310,12 +329,23 @@ impl Cards {
 }
 
 fn trusted_peer(known: &Known, classic: &std::collections::BTreeSet<Alias>) -> TrustedPeer {
-    let crl = known
-        .row
-        .crl
-        .clone()
-        .map(CertificateRevocationListDer::from);
-    known
-        .card
-        .trusted(crl, known.row.classic || classic.contains(&known.row.alias))
+    let lists = known.lists.iter().map(RevocationList::held).collect();
+    let is_classic = known.row.classic || classic.contains(&known.row.alias);
+    known.card.trusted(lists, is_classic)
+}
+
+/// The revocation lists of all authorities.
+async fn revocation_lists(
+    ledger: &Ledger,
+) -> Result<HashMap<AuthorityId, Vec<RevocationList>>, StoreFault> {
+    let mut lists: HashMap<_, Vec<_>> = HashMap::new();
+    for row in ledger.crls().await? {
+        match RevocationList::stored(row.ca, &row.list) {
+            Some(list) => lists.entry(row.authority).or_default().push(list),
+            None => {
+                tracing::error!(peer = %row.authority, number = row.number, "a stored revocation list is damaged, it is left out");
+            }
+        }
+    }
+    Ok(lists)
 }

@@ -2,8 +2,8 @@
 
 use crate::api::accounts::Accounts;
 use crate::api::types::{
-    FaultView, HeldBack, PackageView, PeerView, Problem, ReceiptView, Status, TransferView,
-    WaitingCard,
+    FaultView, HeldBack, ListView, PackageView, PeerView, Problem, ReceiptView, Status,
+    TransferView, WaitingCard,
 };
 use crate::base::AuthorityId;
 use crate::base::Timestamp;
@@ -13,7 +13,7 @@ use crate::daemon::cards::CardNote;
 use crate::daemon::people;
 use crate::daemon::retention::terms_now;
 use crate::daemon::roster::Known;
-use crate::identity::revocation;
+use crate::identity::revocation::RevocationList;
 use crate::identity::statement::Note;
 use crate::identity::words;
 use crate::net::share::Share;
@@ -27,11 +27,6 @@ use crate::store::Phase;
 use crate::store::StatementRow;
 use crate::store::StoreFault;
 use crate::store::durable::STORAGE_FULL;
-
-/// Certificates and lists are warned of from this many milliseconds before their end.
-const WARN_MS: i64 = 14 * 24 * 60 * 60 * 1_000;
-/// A CA is not renewed by itself, and a new one needs a new card, which every peer has to compare.
-const WARN_CA_MS: i64 = 365 * 24 * 60 * 60 * 1_000;
 
 pub(crate) fn fault(fault: &Fault) -> FaultView {
     FaultView {
@@ -85,11 +80,12 @@ pub(crate) fn peer(daemon: &Daemon, known: &Known) -> PeerView {
         card_number: known.row.number,
         connected: session.is_some(),
         last_seen: heard.max(known.row.last_seen),
-        crl_expires: known
-            .row
-            .crl
-            .as_deref()
-            .and_then(revocation::crl_next_update),
+        crl_expires: known.lists_in_use().filter_map(RevocationList::ends).min(),
+        lists: known
+            .lists
+            .iter()
+            .map(|it| list(it, known.lists_in_use().any(|used| used == it)))
+            .collect(),
         fault: known
             .row
             .fault
@@ -102,6 +98,18 @@ pub(crate) fn peer(daemon: &Daemon, known: &Known) -> PeerView {
             .map(|(at, it)| waiting_card(known, *at, it))
             .collect(),
         held_back: held_back(&daemon.station.share(&known.row.id)),
+    }
+}
+
+/// A revocation list as it is shown.
+pub(crate) fn list(it: &RevocationList, in_use: bool) -> ListView {
+    ListView {
+        ca: it.name().to_owned(),
+        ca_id: it.ca(),
+        number: it.number(),
+        begins: it.begins(),
+        expires: it.ends(),
+        in_use,
     }
 }
 
@@ -291,7 +299,7 @@ impl Daemon {
             send_waited_ms: self.station.paces().send_waited_ms(),
             receive_waited_ms: self.station.paces().receive_waited_ms(),
             certificate_expires: papers.certificate_expires,
-            crl_expires: papers.crl_expires,
+            crl_expires: papers.crl_expires(),
             clock: Some(clock),
             sandbox: Some(self.sandbox.view()),
         })
@@ -335,48 +343,6 @@ impl Daemon {
                 "{due} are not opened until somebody has looked whether they are still needed: a supervisor records it with: rogatory package review ID"
             ),
         })
-    }
-
-    /// Certificates, revocation lists and CAs that have ended or will soon.
-    fn paper_problems(&self, peers: &[PeerView]) -> Vec<Problem> {
-        let (reading, papers) = (self.station.clock.now(), self.papers.shown());
-        // Of two times that can be right, the one that peers may have.
-        let (now, earliest) = (reading.at, reading.at.min(reading.read));
-        let mut problems = Vec::new();
-        let mut ends = |what: &str, end, warn_ms| ending(&mut problems, now, what, (end, warn_ms));
-        ends("own certificate", papers.certificate_expires, WARN_MS);
-        ends("own revocation list", papers.crl_expires, WARN_MS);
-        if let Some(end) = self.card.cas_end() {
-            ends("own CA", end, WARN_CA_MS);
-        }
-        problems.extend(papers.early(earliest).map(|(what, begins)| Problem {
-            severity: "error".to_owned(),
-            code: "not-yet-valid".to_owned(),
-            subject: what.to_owned(),
-            message: format!("valid only from {begins}: connections are refused; set the machine's clock: once it is right and not in doubt, it is issued anew by itself"),
-        }));
-        let mut ends = |what: &str, end, warn_ms| ending(&mut problems, now, what, (end, warn_ms));
-        let mut missing = Vec::new();
-        for peer in peers
-            .iter()
-            .filter(|peer| peer.state == PeerState::Accepted.as_str())
-        {
-            let known = self.roster.by_id(&peer.id);
-            if let Some(end) = known.and_then(|known| known.card.cas_end()) {
-                ends(&format!("CA of {}", peer.alias), end, WARN_CA_MS);
-            }
-            match peer.crl_expires {
-                Some(end) => ends(&format!("revocation list of {}", peer.alias), end, WARN_MS),
-                None => missing.push(Problem {
-                    severity: "error".to_owned(),
-                    code: "crl-missing".to_owned(),
-                    subject: peer.alias.to_string(),
-                    message: "no revocation list is held: connections are refused; get its .crl file, then: rogatory peer add CARD --crl FILE".to_owned(),
-                }),
-            }
-        }
-        problems.extend(missing);
-        problems
     }
 
     fn problems(
@@ -439,33 +405,6 @@ impl Daemon {
         problems.extend(self.peer_problems());
         problems
     }
-}
-
-fn ending(
-    problems: &mut Vec<Problem>,
-    now: Timestamp,
-    what: &str,
-    (end, warn_ms): (Timestamp, i64),
-) {
-    let left = end.millis() - now.millis();
-    if left >= warn_ms {
-        return;
-    }
-    let (severity, code, message) = if left < 0 {
-        (
-            "error",
-            "expired",
-            format!("ended at {end}: connections are refused"),
-        )
-    } else {
-        ("warning", "expires-soon", format!("ends at {end}"))
-    };
-    problems.push(Problem {
-        severity: severity.to_owned(),
-        code: code.to_owned(),
-        subject: what.to_owned(),
-        message,
-    });
 }
 
 /// A statement as it is listed.

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use bech32::FromBase32 as _;
 use bech32::Variant;
 use rustls_pki_types::CertificateDer;
-use rustls_pki_types::CertificateRevocationListDer;
 use serde::{Deserialize, Serialize};
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory as _};
 
@@ -14,10 +13,11 @@ use crate::base::AuthorityId;
 use crate::base::Timestamp;
 use crate::base::json::base64_bytes;
 use crate::base::limits;
+use crate::identity::ca::check_ca;
 use crate::identity::keys::{KeyName, PublicKey, Role, SecretKey};
+use crate::identity::revocation::HeldList;
 use crate::identity::statement::{Context, Note, StatementFault};
 use crate::identity::trust::TrustedPeer;
-use crate::identity::trust::check_ca;
 use crate::identity::trust::end_of;
 use crate::identity::words;
 
@@ -163,18 +163,19 @@ impl Card {
         Ok((card, note))
     }
 
-    /// The authority as [`crate::identity::Trust`] needs it, with its newest revocation list.
-    pub fn trusted(
-        &self,
-        crl: Option<CertificateRevocationListDer<'static>>,
-        allow_classic: bool,
-    ) -> TrustedPeer {
+    /// The CAs that may vouch for its TLS certificate.
+    pub fn cas(&self) -> Vec<CertificateDer<'static>> {
         let cas = self.tls_cas.iter();
+        cas.map(|der| CertificateDer::from(der.0.clone())).collect()
+    }
+
+    /// The authority as [`crate::identity::Trust`] needs it, with its newest revocation lists.
+    pub fn trusted(&self, lists: Vec<HeldList>, allow_classic: bool) -> TrustedPeer {
         TrustedPeer {
             id: self.id.clone(),
             alias: self.alias.clone(),
-            cas: cas.map(|der| CertificateDer::from(der.0.clone())).collect(),
-            crl,
+            cas: self.cas(),
+            lists,
             allow_classic,
         }
     }
@@ -396,7 +397,7 @@ mod tests {
         let (opened, same) = Card::open(note.bytes()).unwrap();
         assert_eq!((&opened, &same), (&card, &note));
         assert!(words::matches(&fingerprint(&note), &note.text_digest()));
-        let peer = card.trusted(None, true);
+        let peer = card.trusted(Vec::new(), true);
         assert_eq!(
             (peer.id, peer.cas[0].to_vec()),
             (card.id, card.tls_cas[0].0.clone())

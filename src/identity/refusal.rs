@@ -69,16 +69,30 @@ pub enum Refusal {
     /// The certificate is on its CA's revocation list.
     #[error("the peer's certificate was revoked by its CA: talk to the peer before anything else")]
     Revoked,
-    /// No revocation list of the CA that issued the certificate.
+    /// A CA between the certificate and the CA of the card is on the list of the CA above it.
     #[error(
-        "no revocation list of the CA that issued the peer's certificate: add it with peer add CARD --crl FILE"
+        "a CA between the peer's certificate and the CA of its card was revoked: talk to the peer before anything else"
     )]
-    CrlMissing,
-    /// The newest revocation list has ended.
+    CaRevoked,
+    /// No revocation list of a CA between the certificate and, or on, the card.
     #[error(
-        "the peer's revocation list ended at {at}: get its newest one and add it with peer add CARD --crl FILE"
+        "no revocation list of the CA {ca} is here, which issued {issued}: get it from {id}, then: rogatory peer add CARD --crl FILE"
+    )]
+    CrlMissing {
+        /// Whose certificate it is.
+        id: AuthorityId,
+        /// The CA whose list is missing.
+        ca: String,
+        /// Which certificate that CA has issued.
+        issued: String,
+    },
+    /// The newest revocation list of a CA has ended.
+    #[error(
+        "the peer's revocation list of the CA {ca} ended at {at}: get its newest one, then: rogatory peer add CARD --crl FILE"
     )]
     CrlExpired {
+        /// The CA whose list it is.
+        ca: String,
         /// When it ended.
         at: Timestamp,
     },
@@ -93,6 +107,16 @@ pub enum Refusal {
         "the peer's certificate is not for this use: it must be an end-entity certificate for clientAuth and serverAuth"
     )]
     WrongUse,
+    /// A certificate with a key that proves nothing here.
+    #[error(
+        "the key of the certificate of {id} is {kind}: it must be ECDSA P-256 or Ed25519, so {id} needs a certificate for such a key"
+    )]
+    KeyKind {
+        /// Whose certificate it is.
+        id: AuthorityId,
+        /// What the key is.
+        kind: String,
+    },
     /// Something in the chain cannot be read or is not supported.
     #[error("the peer's certificate is refused: {0}")]
     Malformed(String),
@@ -101,7 +125,7 @@ pub enum Refusal {
     ChainTooLong(usize),
     /// No certificate at all.
     #[error(
-        "the peer shows no certificate: it is not a rogatory, or something between us ends its TLS"
+        "the peer shows no certificate: its key is not ECDSA P-256 or Ed25519, or it is not a rogatory, or something between us ends its TLS"
     )]
     NoCertificate,
     /// Key exchange without ML-KEM.
@@ -120,6 +144,50 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// The same for the authority whose certificates and lists these are: what a peer would refuse, and what to do here.
+    pub fn for_owner(&self) -> String {
+        match self {
+        Self::CrlMissing { ca, issued, .. } => format!(
+            "it has no revocation list of the CA {ca}, which issued {issued}: put the newest list of each CA on the way, the issuing one's and the root's, into the file, as PEM"
+        ),
+        Self::CrlExpired { ca, at } => format!(
+            "the revocation list of the CA {ca} ended at {at}: get its newest one from that CA"
+        ),
+        Self::CrlInvalid { why } => format!("a revocation list is refused: {why}"),
+        Self::KeyKind { kind, .. } => format!(
+            "the key of the own certificate is {kind}: have the CA issue one for an ECDSA P-256 key"
+        ),
+        Self::Expired { at } => format!(
+            "the own certificate, or a CA's, ended at {at}: have the CA issue a new one; if that time is still to come, set this machine's clock"
+        ),
+        Self::NotYetValid { from } => format!(
+            "the own certificate, or a CA's, is valid only from {from}: set this machine's clock, or wait"
+        ),
+        Self::Revoked | Self::CaRevoked => {
+            "the own certificate, or a CA between it and the card's, is revoked: have the CA issue a new one".to_owned()
+        }
+        Self::WrongCa { .. } => {
+            "the chain does not lead from the own certificate to the CA of the card: put the certificates of the CAs between into tls.pem, after the leaf's".to_owned()
+        }
+        Self::NoName | Self::SeveralNames => {
+            "the own certificate needs one DNS subjectAltName, the authority's id, and no other".to_owned()
+        }
+        Self::WrongUse => {
+            "the own certificate is not for this use: it must be an end-entity certificate with extendedKeyUsage clientAuth and serverAuth".to_owned()
+        }
+        Self::Malformed(why) => format!("the own certificate is refused: {why}"),
+        Self::UnknownAuthority(_)
+        | Self::OwnName
+        | Self::NotExpected { .. }
+        | Self::CaExpired { .. }
+        | Self::ChainTooLong(_)
+        | Self::NoCertificate
+        | Self::ClassicKeyExchange
+        | Self::WrongAlpn
+        | Self::TlsVersion => self.to_string(),
+    }
+    }
+
     /// A stable name of the cause.
     pub const fn code(&self) -> &'static str {
         match self {
@@ -133,10 +201,12 @@ impl Refusal {
             Self::CaExpired { .. } => "ca-expired",
             Self::NotYetValid { .. } => "not-yet-valid",
             Self::Revoked => "revoked",
-            Self::CrlMissing => "crl-missing",
+            Self::CaRevoked => "ca-revoked",
+            Self::CrlMissing { .. } => "crl-missing",
             Self::CrlExpired { .. } => "crl-expired",
             Self::CrlInvalid { .. } => "crl-invalid",
             Self::WrongUse => "wrong-use",
+            Self::KeyKind { .. } => "key-kind",
             Self::Malformed(_) => "malformed",
             Self::ChainTooLong(_) => "chain-too-long",
             Self::NoCertificate => "no-certificate",

@@ -1,13 +1,370 @@
-//! Certificate revocation lists (RFC 5280 §5): read, and judged when they arrive.
+//! Certificate revocation lists (RFC 5280 §5): read, and judged when they arrive. Each is known by the CA that signed it.
 
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rustls_pki_types::CertificateDer;
+use rustls_pki_types::CertificateRevocationListDer;
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::pem::SectionKind;
 use x509_parser::prelude::CertificateRevocationList;
 use x509_parser::prelude::FromDer as _;
 use x509_parser::prelude::X509Certificate;
 
+use crate::base::Digest;
 use crate::base::Timestamp;
 use crate::base::limits;
+use crate::identity::ca::{ca_id, check_ca, is_issued_by, readable};
 use crate::identity::refusal::Refusal;
+
+/// A revocation list, and the certificates of the CAs between the one that signed it and a CA of the authority's card.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RevocationList {
+    ca: Digest,
+    name: String,
+    number: u64,
+    begins: Timestamp,
+    ends: Option<Timestamp>,
+    bytes: Vec<u8>,
+    length: usize,
+}
+
+/// A list as it is held for the checks of a handshake.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldList {
+    /// The CA that signed it, see [`ca_id`].
+    pub ca: Digest,
+    /// The list.
+    pub der: CertificateRevocationListDer<'static>,
+}
+
+impl HeldList {
+    /// This list of this CA, whether the CA has signed it or not; none where the CA's certificate cannot be read.
+    pub fn of(ca: &CertificateDer<'_>, der: CertificateRevocationListDer<'static>) -> Option<Self> {
+        let ca = ca_id(ca)?;
+        Some(Self { ca, der })
+    }
+}
+
+impl RevocationList {
+    /// Reads a list as it travels: DER, followed by the certificates of the CAs between the one that signed it and one of
+    /// `cas`, the signer's first; by none where one of `cas` signed it.
+    ///
+    /// # Errors
+    /// It is longer than [`limits::CRL_BYTES_MAX`] with these certificates, has no number, cannot be used, or no CA of these or
+    /// below them has signed it; or there are other certificates than are needed. Dates are for
+    /// [`RevocationList::check_dates`].
+    pub fn open(bytes: &[u8], cas: &[CertificateDer<'_>]) -> Result<Self, Refusal> {
+        let (list, between) = split(bytes)?;
+        let opened = Self::of(list, cas, &between)?;
+        if opened.bytes == bytes {
+            Ok(opened)
+        } else {
+            Err(invalid(
+                "other certificates follow it than those of the CAs between its own and the card's, in that order",
+            ))
+        }
+    }
+
+    /// A list that was opened before, from what was stored; nothing is verified again.
+    pub fn stored(ca: Digest, bytes: &[u8]) -> Option<Self> {
+        let (list, _) = split(bytes).ok()?;
+        let length = list.len();
+        Self::read(ca, list, bytes.to_vec(), length)
+    }
+
+    fn of(
+        list: &[u8],
+        cas: &[CertificateDer<'_>],
+        between: &[CertificateDer<'_>],
+    ) -> Result<Self, Refusal> {
+        if list.len() > limits::CRL_BYTES_MAX {
+            return Err(invalid("it has more than 1 MiB"));
+        }
+        let parsed = parse(list).ok_or_else(|| invalid("it is not a DER-encoded list"))?;
+        webpki::BorrowedCertRevocationList::from_der(list)
+            .map_err(|fault| invalid(&format!("it cannot be used: {fault}")))?;
+        if crl_number(list).is_none() {
+            return Err(invalid("it has no number up to 2^53 - 1"));
+        }
+        let (signer, path) = signers(list, cas, between).ok_or_else(|| {
+            let signer = readable(&parsed.issuer().to_string());
+            invalid(&format!(
+                "it is not signed by a CA of that authority's card, nor by one below it whose certificate comes with it; it names the CA {signer}: if that is one between the card's CA and the authority's certificate, put its certificate into the same file, as PEM"
+            ))
+        })?;
+        let bytes = path.iter().fold(list.to_vec(), |mut bytes, certificate| {
+            bytes.extend_from_slice(certificate);
+            bytes
+        });
+        if bytes.len() > limits::CRL_BYTES_MAX {
+            return Err(invalid("it has more than 1 MiB with its CA's certificate"));
+        }
+        let unread = || invalid("it cannot be read");
+        let ca = ca_id(&signer).ok_or_else(unread)?;
+        Self::read(ca, list, bytes, list.len()).ok_or_else(unread)
+    }
+
+    fn read(ca: Digest, list: &[u8], bytes: Vec<u8>, length: usize) -> Option<Self> {
+        let parsed = parse(list)?;
+        Some(Self {
+            ca,
+            name: readable(&parsed.issuer().to_string()),
+            number: crl_number(list)?,
+            begins: timestamp(parsed.last_update()),
+            ends: parsed.next_update().map(timestamp),
+            bytes,
+            length,
+        })
+    }
+
+    /// Whether it may be relied on now.
+    ///
+    /// # Errors
+    /// It is dated in the future by more than [`limits::CLOCK_SKEW_MS_MAX`], has ended, or does not say when it ends.
+    pub fn check_dates(&self, now: Timestamp) -> Result<(), Refusal> {
+        let skew = i64::try_from(limits::CLOCK_SKEW_MS_MAX).unwrap_or(i64::MAX);
+        if self.begins > now.plus_millis(skew) {
+            return Err(invalid("it is dated in the future"));
+        }
+        match self.ends {
+            Some(at) if at > now => Ok(()),
+            Some(at) => Err(Refusal::CrlExpired {
+                ca: self.name.clone(),
+                at,
+            }),
+            None => Err(invalid("it does not say when the next one comes")),
+        }
+    }
+
+    /// The CA that signed it, see [`ca_id`].
+    pub const fn ca(&self) -> Digest {
+        self.ca
+    }
+
+    /// That CA's name, for people.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its number (RFC 5280 §5.2.3), which grows from list to list of one CA.
+    pub const fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// When it was issued.
+    pub const fn begins(&self) -> Timestamp {
+        self.begins
+    }
+
+    /// When it must be replaced by a newer one.
+    pub const fn ends(&self) -> Option<Timestamp> {
+        self.ends
+    }
+
+    /// The list and the certificates, as they travel and are stored.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The list alone, DER.
+    pub fn list(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
+    }
+
+    /// The list for the checks of a handshake.
+    pub fn held(&self) -> HeldList {
+        HeldList {
+            ca: self.ca,
+            der: self.list().to_vec().into(),
+        }
+    }
+
+    /// The certificates of the CAs between, the signer's first.
+    fn between(&self) -> Vec<CertificateDer<'_>> {
+        split(&self.bytes).map_or_else(|_| Vec::new(), |(_, between)| between)
+    }
+
+    /// Whether its CA is one of these, or below one of them by what its certificates say. Signatures are not looked at.
+    pub fn is_under(&self, cas: &[CertificateDer<'_>]) -> bool {
+        let path = self.between();
+        match path.last() {
+            None => cas.iter().any(|ca| ca_id(ca) == Some(self.ca)),
+            Some(last) => cas.iter().any(|ca| is_issued_by(last, ca)),
+        }
+    }
+}
+
+/// The lists in a file, the newest of each CA, by their CAs: one list in DER, or PEM with lists (`X509 CRL`) and the certificates
+/// of CAs between those that signed them and `cas` (`CERTIFICATE`). Such certificates are also taken from `further`.
+///
+/// # Errors
+/// There is none, or one of them is not good; dates are not looked at.
+pub fn lists_in(
+    file: &[u8],
+    cas: &[CertificateDer<'_>],
+    further: &[CertificateDer<'_>],
+) -> Result<Vec<RevocationList>, Refusal> {
+    let (lists, mut between) = sections(file)?;
+    if between.len() > limits::CRL_FILE_CERTIFICATES_MAX {
+        return Err(invalid("its file has more than 16 certificates"));
+    }
+    between.extend(further.iter().map(|it| it.clone().into_owned()));
+    let lists = lists
+        .iter()
+        .map(|list| RevocationList::of(list, cas, &between));
+    let lists = newest(lists.collect::<Result<Vec<_>, _>>()?);
+    if lists.len() > limits::CRLS_MAX {
+        return Err(invalid("its file has lists of more than 8 CAs"));
+    }
+    Ok(lists)
+}
+
+/// The newest of these of each CA, by their CAs.
+pub fn newest(lists: Vec<RevocationList>) -> Vec<RevocationList> {
+    let mut of_ca: BTreeMap<Digest, RevocationList> = BTreeMap::new();
+    for list in lists {
+        match of_ca.get(&list.ca) {
+            Some(known) if known.number >= list.number => {}
+            Some(_) | None => drop(of_ca.insert(list.ca, list)),
+        }
+    }
+    of_ca.into_values().collect()
+}
+
+/// These lists as the content of a file for [`lists_in`]: DER where it is one alone, else PEM, with the certificates that say
+/// whose they are.
+pub fn file_of(lists: &[RevocationList]) -> Vec<u8> {
+    if let [one] = lists
+        && one.bytes.len() == one.length
+    {
+        return one.bytes.clone();
+    }
+    let mut between: Vec<CertificateDer<'_>> = Vec::new();
+    for certificate in lists.iter().flat_map(RevocationList::between) {
+        if !between.contains(&certificate) {
+            between.push(certificate);
+        }
+    }
+    let mut file = String::new();
+    for list in lists {
+        pem(&mut file, "X509 CRL", list.list());
+    }
+    for certificate in &between {
+        pem(&mut file, "CERTIFICATE", certificate);
+    }
+    file.into_bytes()
+}
+
+/// A section of PEM (RFC 7468).
+fn pem(to: &mut String, label: &str, der: &[u8]) {
+    for part in ["-----BEGIN ", label, "-----\n"] {
+        to.push_str(part);
+    }
+    for line in der.chunks(48) {
+        STANDARD.encode_string(line, to);
+        to.push('\n');
+    }
+    for part in ["-----END ", label, "-----\n"] {
+        to.push_str(part);
+    }
+}
+
+type Sections = (Vec<Vec<u8>>, Vec<CertificateDer<'static>>);
+
+/// The lists and the certificates in a file.
+fn sections(file: &[u8]) -> Result<Sections, Refusal> {
+    let (mut lists, mut certificates) = (Vec::new(), Vec::new());
+    for section in <(SectionKind, Vec<u8>)>::pem_slice_iter(file) {
+        match section.map_err(|_| invalid("its file is not well-formed PEM"))? {
+            (SectionKind::Crl, der) => lists.push(der),
+            (SectionKind::Certificate, der) => certificates.push(der.into()),
+            _ => {}
+        }
+    }
+    if lists.is_empty() {
+        // No PEM: one list in DER.
+        let (list, between) = split(file)?;
+        lists.push(list.to_vec());
+        certificates.extend(between.into_iter().map(CertificateDer::into_owned));
+    }
+    Ok((lists, certificates))
+}
+
+/// A list and the certificates that follow it.
+fn split(bytes: &[u8]) -> Result<(&[u8], Vec<CertificateDer<'_>>), Refusal> {
+    if bytes.len() > limits::CRL_BYTES_MAX {
+        return Err(invalid("it has more than 1 MiB"));
+    }
+    let not_list = |_| invalid("it is not a DER-encoded list");
+    let (mut rest, _) = CertificateRevocationList::from_der(bytes).map_err(not_list)?;
+    let length = bytes.len().saturating_sub(rest.len());
+    let list = bytes.get(..length).unwrap_or_default();
+    let mut certificates = Vec::new();
+    while !rest.is_empty() {
+        let after = X509Certificate::from_der(rest).map(|(after, _)| after);
+        let after = after.map_err(|_| {
+            invalid("it is not a DER-encoded list: what follows it is not a certificate")
+        })?;
+        let length = rest.len().saturating_sub(after.len());
+        certificates.push(CertificateDer::from(rest.get(..length).unwrap_or_default()));
+        if certificates.len() >= limits::CHAIN_CERTIFICATES_MAX {
+            return Err(invalid("more certificates follow it than a chain may have"));
+        }
+        rest = after;
+    }
+    Ok((list, certificates))
+}
+
+type Signers<'a> = (CertificateDer<'a>, Vec<CertificateDer<'a>>);
+
+/// The CA that signed this list, and the certificates from it up to, and without, one of `cas`.
+fn signers<'a>(
+    list: &[u8],
+    cas: &'a [CertificateDer<'_>],
+    between: &'a [CertificateDer<'_>],
+) -> Option<Signers<'a>> {
+    if let Some(ca) = cas.iter().find(|ca| is_list_of(list, ca)) {
+        return Some((ca.clone(), Vec::new()));
+    }
+    let signers = between.iter().filter(|it| is_list_of(list, it));
+    signers
+        .filter(|signer| check_ca(signer).is_ok())
+        .find_map(|signer| {
+            let most = limits::CHAIN_CERTIFICATES_MAX.saturating_sub(2);
+            let mut path = vec![signer.clone()];
+            path.extend(above(signer, cas, between, most)?);
+            Some((signer.clone(), path))
+        })
+}
+
+/// At most so many certificates that lead from this one to, and without, one of `cas`.
+fn above<'a>(
+    certificate: &CertificateDer<'_>,
+    cas: &[CertificateDer<'_>],
+    between: &'a [CertificateDer<'_>],
+    most: usize,
+) -> Option<Vec<CertificateDer<'a>>> {
+    if cas.iter().any(|ca| is_issued_by(certificate, ca)) {
+        return Some(Vec::new());
+    }
+    let most = most.checked_sub(1)?;
+    let issuers = between.iter().filter(|it| is_issued_by(certificate, it));
+    issuers
+        .filter(|issuer| check_ca(issuer).is_ok())
+        .find_map(|issuer| {
+            let mut path = vec![issuer.clone()];
+            path.extend(above(issuer, cas, between, most)?);
+            Some(path)
+        })
+}
+
+fn invalid(why: &str) -> Refusal {
+    Refusal::CrlInvalid {
+        why: why.to_owned(),
+    }
+}
 
 fn parse(der: &[u8]) -> Option<CertificateRevocationList<'_>> {
     if der.len() > limits::CRL_BYTES_MAX {
@@ -29,11 +386,6 @@ pub fn crl_number(der: &[u8]) -> Option<u64> {
     (number <= limits::JSON_INTEGER_MAX.unsigned_abs()).then_some(number)
 }
 
-/// When a list was issued. Nothing is verified.
-pub fn crl_this_update(der: &[u8]) -> Option<Timestamp> {
-    parse(der).map(|crl| timestamp(crl.last_update()))
-}
-
 /// When a list must be replaced by a newer one. Nothing is verified.
 pub fn crl_next_update(der: &[u8]) -> Option<Timestamp> {
     parse(der)?.next_update().map(timestamp)
@@ -47,28 +399,13 @@ pub fn is_list_of(der: &[u8], ca: &CertificateDer<'_>) -> bool {
     ca.subject().as_raw() == crl.issuer().as_raw() && crl.verify_signature(ca.public_key()).is_ok()
 }
 
-/// Judges a list that arrived: of at most [`limits::CRL_BYTES_MAX`] bytes, numbered, signed by one of these CAs, current. Its number.
+/// Judges a list that arrived, with the certificates that follow it: signed by one of these CAs or below them, numbered,
+/// current. Its number.
+///
+/// # Errors
+/// Those of [`RevocationList::open`] and [`RevocationList::check_dates`].
 pub fn check_crl(der: &[u8], cas: &[CertificateDer<'_>], now: Timestamp) -> Result<u64, Refusal> {
-    let invalid = |why: &str| Refusal::CrlInvalid {
-        why: why.to_owned(),
-    };
-    if der.len() > limits::CRL_BYTES_MAX {
-        return Err(invalid("it has more than 1 MiB"));
-    }
-    let crl = parse(der).ok_or_else(|| invalid("it is not a DER-encoded list"))?;
-    webpki::BorrowedCertRevocationList::from_der(der)
-        .map_err(|fault| invalid(&format!("it cannot be used: {fault}")))?;
-    let number = crl_number(der).ok_or_else(|| invalid("it has no number up to 2^53 - 1"))?;
-    if !cas.iter().any(|ca| is_list_of(der, ca)) {
-        return Err(invalid("it is not signed by a CA of that authority's card"));
-    }
-    let skew = i64::try_from(limits::CLOCK_SKEW_MS_MAX).unwrap_or(i64::MAX);
-    if timestamp(crl.last_update()) > now.plus_millis(skew) {
-        return Err(invalid("it is dated in the future"));
-    }
-    match crl.next_update().map(timestamp) {
-        Some(at) if at > now => Ok(number),
-        Some(at) => Err(Refusal::CrlExpired { at }),
-        None => Err(invalid("it does not say when the next one comes")),
-    }
+    let list = RevocationList::open(der, cas)?;
+    list.check_dates(now)?;
+    Ok(list.number())
 }

@@ -1,13 +1,12 @@
 //! From a TLS certificate to a [`Peer`]: who is at the other end, or exactly why not.
 //!
-//! The peer is found by the one DNS name in its certificate, the chain must end in a CA of that peer's card, and that
-//! CA's revocation list must be current: one authority's CA never speaks for another.
+//! The peer is found by the one DNS name in its certificate, the chain must end in a CA of that peer's card, and the
+//! revocation list of each CA on the way must be current: one authority's CA never speaks for another.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rustls_pki_types::CertificateDer;
-use rustls_pki_types::CertificateRevocationListDer;
 use rustls_pki_types::TrustAnchor;
 use rustls_pki_types::UnixTime;
 use webpki::{EndEntityCert, KeyUsage, RevocationOptionsBuilder};
@@ -19,8 +18,9 @@ use crate::base::Alias;
 use crate::base::AuthorityId;
 use crate::base::Timestamp;
 use crate::base::limits;
+use crate::identity::ca::{ca_id, ca_name, depth_max, foreign_key_kind};
 pub use crate::identity::refusal::Refusal;
-use crate::identity::revocation::timestamp;
+use crate::identity::revocation::{HeldList, timestamp};
 
 /// An authority whose card was accepted.
 #[derive(Debug, Clone)]
@@ -31,8 +31,8 @@ pub struct TrustedPeer {
     pub alias: Alias,
     /// The CA certificates of its card.
     pub cas: Vec<CertificateDer<'static>>,
-    /// The newest revocation list of its CA.
-    pub crl: Option<CertificateRevocationListDer<'static>>,
+    /// The newest revocation lists of its CAs, one of each.
+    pub lists: Vec<HeldList>,
     /// Whether the operator allows key exchange without ML-KEM with it.
     pub allow_classic: bool,
 }
@@ -87,11 +87,12 @@ struct Chain<'a> {
 }
 
 impl Chain<'_> {
+    /// The certificates between the leaf and one of these anchors, the leaf's issuer first, if there is such a path.
     fn ends_in(
         &self,
         anchors: &[TrustAnchor<'_>],
         revocation: Option<webpki::RevocationOptions<'_>>,
-    ) -> Result<(), webpki::Error> {
+    ) -> Result<Vec<CertificateDer<'static>>, webpki::Error> {
         let usage = match self.side {
             PeerSide::Client => KeyUsage::client_auth(),
             PeerSide::Server => KeyUsage::server_auth(),
@@ -106,7 +107,10 @@ impl Chain<'_> {
                 revocation,
                 None,
             )
-            .map(|_| ())
+            .map(|path| {
+                let between = path.intermediate_certificates();
+                between.map(|it| it.der().into_owned()).collect()
+            })
     }
 }
 
@@ -163,6 +167,9 @@ impl Trust {
         let Some(peer) = self.peers.get(&id) else {
             return Err(Refusal::UnknownAuthority(id));
         };
+        if let Some(kind) = foreign_key_kind(leaf) {
+            return Err(Refusal::KeyKind { id, kind });
+        }
         let leaf = EndEntityCert::try_from(leaf).map_err(|fault| malformed(&fault))?;
         let seconds = u64::try_from(now.seconds()).unwrap_or(0);
         let chain = Chain {
@@ -172,7 +179,6 @@ impl Trust {
             now: UnixTime::since_unix_epoch(Duration::from_secs(seconds)),
         };
         self.check_path(&chain, peer, now)?;
-        check_revocation(&chain, peer, now)?;
         Ok(Peer {
             id,
             alias: peer.alias.clone(),
@@ -180,65 +186,132 @@ impl Trust {
         })
     }
 
+    /// One way from the leaf to a CA of the card is enough, if nothing on it is revoked.
     fn check_path(
         &self,
         chain: &Chain<'_>,
         peer: &TrustedPeer,
         now: Timestamp,
     ) -> Result<(), Refusal> {
-        let Err(fault) = chain.ends_in(&anchors(&peer.cas, Some(now)), None) else {
-            return Ok(());
-        };
-        if !is_stranger(&fault) {
-            return Err(path_refusal(&fault));
+        let (mut refusal, mut fault) = (None, None);
+        for ca in peer.cas.iter().filter(|ca| is_valid_at(ca, now)) {
+            match chain.ends_in(&anchors(std::slice::from_ref(ca)), None) {
+                Ok(between) => match check_way(chain, peer, ca, &between) {
+                    Ok(()) => return Ok(()),
+                    Err(why) => refusal = refusal.or(Some(why)),
+                },
+                Err(why) if is_stranger(&why) => {}
+                Err(why) => fault = fault.or(Some(why)),
+            }
         }
+        let fault = fault.map(|fault| path_refusal(&fault));
+        let stranger = || self.stranger(chain, peer, now);
+        Err(refusal.or(fault).unwrap_or_else(stranger))
+    }
+
+    /// No CA of the card that is valid now has issued the chain: says whose it is.
+    fn stranger(&self, chain: &Chain<'_>, peer: &TrustedPeer, now: Timestamp) -> Refusal {
         let ended = peer.cas.iter().find_map(|ca| {
-            let ends = chain.ends_in(&anchors(std::slice::from_ref(ca), None), None);
-            ends.ok().and_then(|()| validity(ca))
+            let ends = chain.ends_in(&anchors(std::slice::from_ref(ca)), None);
+            ends.ok().and_then(|_| validity(ca))
         });
         if let Some((from, until)) = ended {
-            return Err(if from > now {
+            return if from > now {
                 Refusal::NotYetValid { from }
             } else {
                 Refusal::CaExpired { at: until }
-            });
+            };
         }
         let others = self.peers.values().filter(|other| other.id != peer.id);
         let owner = others
-            .filter(|other| chain.ends_in(&anchors(&other.cas, None), None).is_ok())
+            .filter(|other| chain.ends_in(&anchors(&other.cas), None).is_ok())
             .map(|other| other.id.clone())
             .next();
-        Err(Refusal::WrongCa {
+        Refusal::WrongCa {
             id: peer.id.clone(),
             belongs_to: owner,
-        })
+        }
     }
 }
 
-fn check_revocation(chain: &Chain<'_>, peer: &TrustedPeer, now: Timestamp) -> Result<(), Refusal> {
-    let Some(der) = &peer.crl else {
-        return Err(Refusal::CrlMissing);
+/// The way from the leaf to this CA of the card: each certificate on it must be on no list of its issuer.
+fn check_way(
+    chain: &Chain<'_>,
+    peer: &TrustedPeer,
+    ca: &CertificateDer<'_>,
+    between: &[CertificateDer<'_>],
+) -> Result<(), Refusal> {
+    // webpki does not look at this of an anchor.
+    let depth = u32::try_from(between.len()).unwrap_or(u32::MAX);
+    if let Some(most) = depth_max(ca).filter(|most| depth > *most) {
+        let ca = ca_name(ca);
+        return Err(Refusal::Malformed(format!(
+            "{depth} CAs stand between it and the CA {ca} of the card, which allows {most} (pathLenConstraint)"
+        )));
+    }
+    let issuers = between.iter().chain(std::iter::once(ca));
+    let below = std::iter::once(None).chain(between.iter().map(Some));
+    let mut lists = Vec::new();
+    for (issuer, certificate) in issuers.zip(below) {
+        let held = peer
+            .lists
+            .iter()
+            .find(|list| Some(list.ca) == ca_id(issuer));
+        let held = held.ok_or_else(|| Refusal::CrlMissing {
+            id: peer.id.clone(),
+            ca: ca_name(issuer),
+            issued: certificate.map_or_else(
+                || format!("the certificate of {}", peer.id),
+                |below| {
+                    format!(
+                        "the CA {} above the certificate of {}",
+                        ca_name(below),
+                        peer.id
+                    )
+                },
+            ),
+        })?;
+        lists.push((readable_list(held)?, ca_name(issuer)));
+    }
+    let held: Vec<_> = lists.iter().map(|(list, _)| list).collect();
+    let anchors = anchors(std::slice::from_ref(ca));
+    let judged = |depth| {
+        let options = revocation_options(&held, depth)?;
+        chain.ends_in(&anchors, Some(options))
     };
-    if der.len() > limits::CRL_BYTES_MAX {
+    let Err(fault) = judged(webpki::RevocationCheckDepth::Chain) else {
+        return Ok(());
+    };
+    let is_leaf = judged(webpki::RevocationCheckDepth::EndEntity).is_err();
+    Err(revocation_refusal(&fault, is_leaf, &lists))
+}
+
+type NamedList<'a> = (webpki::CertRevocationList<'a>, String);
+
+fn readable_list(held: &HeldList) -> Result<webpki::CertRevocationList<'_>, Refusal> {
+    if held.der.len() > limits::CRL_BYTES_MAX {
         let why = "it has more than 1 MiB".to_owned();
         return Err(Refusal::CrlInvalid { why });
     }
-    let crl = webpki::BorrowedCertRevocationList::from_der(der).map_err(|fault| {
-        let why = format!("it cannot be read: {fault}");
-        Refusal::CrlInvalid { why }
+    let read = webpki::BorrowedCertRevocationList::from_der(&held.der);
+    let read = read.map_err(|fault| Refusal::CrlInvalid {
+        why: format!("it cannot be read: {fault}"),
     })?;
-    let crls: [&webpki::CertRevocationList<'_>; 1] = [&crl.into()];
-    // The leaf must be covered by its issuer's list. The one list we hold of a peer cannot also cover what issued that CA.
-    let options = RevocationOptionsBuilder::new(&crls)
-        .map_err(|_| Refusal::CrlMissing)?
-        .with_depth(webpki::RevocationCheckDepth::EndEntity)
+    Ok(read.into())
+}
+
+fn revocation_options<'a>(
+    lists: &'a [&'a webpki::CertRevocationList<'a>],
+    depth: webpki::RevocationCheckDepth,
+) -> Result<webpki::RevocationOptions<'a>, webpki::Error> {
+    // Each way has an issuer, and its list.
+    let options = RevocationOptionsBuilder::new(lists);
+    Ok(options
+        .map_err(|_| webpki::Error::UnknownRevocationStatus)?
+        .with_depth(depth)
         .with_status_policy(webpki::UnknownStatusPolicy::Deny)
         .with_expiration_policy(webpki::ExpirationPolicy::Enforce)
-        .build();
-    let anchors = anchors(&peer.cas, Some(now));
-    chain
-        .ends_in(&anchors, Some(options))
-        .map_err(|fault| revocation_refusal(&fault))
+        .build())
 }
 
 /// The one DNS name of a certificate as an authority, and when the certificate ends.
@@ -289,38 +362,16 @@ fn validity(certificate: &CertificateDer<'_>) -> Option<(Timestamp, Timestamp)> 
     ))
 }
 
-/// The CAs as trust anchors: all, or those valid at an instant (webpki does not look at an anchor's dates).
-fn anchors<'a>(cas: &'a [CertificateDer<'_>], at: Option<Timestamp>) -> Vec<TrustAnchor<'a>> {
-    cas.iter()
-        .filter(|ca| {
-            at.is_none_or(|at| {
-                validity(ca).is_some_and(|(from, until)| (from..=until).contains(&at))
-            })
-        })
-        .filter_map(|ca| webpki::anchor_from_trusted_cert(ca).ok())
-        .collect()
+/// Whether this instant is between a certificate's dates; webpki does not look at an anchor's.
+fn is_valid_at(certificate: &CertificateDer<'_>, at: Timestamp) -> bool {
+    validity(certificate).is_some_and(|(from, until)| (from..=until).contains(&at))
 }
 
-/// What is wrong with a certificate as a CA of a card, if anything.
-pub fn check_ca(der: &[u8]) -> Result<(), &'static str> {
-    let (rest, parsed) =
-        X509Certificate::from_der(der).map_err(|_| "one is not a DER-encoded certificate")?;
-    if !rest.is_empty() {
-        return Err("bytes follow a certificate");
-    }
-    if !parsed.is_ca() {
-        return Err("a certificate is not that of a CA (basicConstraints CA:TRUE is missing)");
-    }
-    let usage = parsed
-        .key_usage()
-        .map_err(|_| "a keyUsage cannot be read")?;
-    if usage.is_some_and(|usage| !usage.value.key_cert_sign() || !usage.value.crl_sign()) {
-        return Err("a CA may not sign both certificates and revocation lists (keyUsage)");
-    }
-    let der = CertificateDer::from(der);
-    webpki::anchor_from_trusted_cert(&der)
-        .map(|_| ())
-        .map_err(|_| "a certificate has an extension that is not supported")
+/// The CAs as trust anchors.
+fn anchors<'a>(cas: &'a [CertificateDer<'_>]) -> Vec<TrustAnchor<'a>> {
+    cas.iter()
+        .filter_map(|ca| webpki::anchor_from_trusted_cert(ca).ok())
+        .collect()
 }
 
 fn malformed(fault: &webpki::Error) -> Refusal {
@@ -363,17 +414,26 @@ fn path_refusal(fault: &webpki::Error) -> Refusal {
     }
 }
 
-/// The chain itself is known to be good: what is wrong now is its status.
-fn revocation_refusal(fault: &webpki::Error) -> Refusal {
+/// The chain itself is known to be good: what is wrong now is its status, that of the leaf or of a CA above it.
+fn revocation_refusal(fault: &webpki::Error, is_leaf: bool, lists: &[NamedList<'_>]) -> Refusal {
     if matches!(fault, webpki::Error::CertRevoked) {
-        return Refusal::Revoked;
+        return if is_leaf {
+            Refusal::Revoked
+        } else {
+            Refusal::CaRevoked
+        };
     }
-    if matches!(fault, webpki::Error::UnknownRevocationStatus) {
-        return Refusal::CrlMissing;
-    }
+    // Of two lists, the faulty one is that of the leaf's issuer if the leaf alone is refused too.
+    let mut names = lists.iter().map(|(_, name)| name.clone());
+    let own = names.next().unwrap_or_default();
+    let name = if is_leaf {
+        own
+    } else {
+        names.next().unwrap_or(own)
+    };
     if let webpki::Error::CrlExpired { next_update, .. } = fault {
         let at = from_unix(*next_update);
-        return Refusal::CrlExpired { at };
+        return Refusal::CrlExpired { ca: name, at };
     }
     let forged = matches!(
         fault,
@@ -381,9 +441,9 @@ fn revocation_refusal(fault: &webpki::Error) -> Refusal {
             | webpki::Error::InvalidSignatureForPublicKey
     );
     let why = if forged {
-        "its signature is not that of the CA which issued the peer's certificate".to_owned()
+        format!("its signature is not that of the CA {name}, which it names")
     } else {
-        fault.to_string()
+        format!("it cannot be used for what the CA {name} issued: {fault}")
     };
     Refusal::CrlInvalid { why }
 }

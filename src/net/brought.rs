@@ -3,8 +3,6 @@
 use std::path::Path;
 
 use rustls_pki_types::CertificateDer;
-use rustls_pki_types::CertificateRevocationListDer;
-use rustls_pki_types::pem::PemObject as _;
 use zeroize::Zeroizing;
 
 use crate::base::AuthorityId;
@@ -15,9 +13,10 @@ use crate::identity::PeerSide;
 use crate::identity::Refusal;
 use crate::identity::Trust;
 use crate::identity::TrustedPeer;
-use crate::identity::check_crl;
+use crate::identity::revocation::{self, RevocationList};
 
-/// What is read from a folder: `tls-ca.pem`, `tls.pem`, `tls.key` (closed to others) and `tls-ca.crl` (DER or PEM).
+/// What is read from a folder: `tls-ca.pem`, `tls.pem`, `tls.key` (closed to others) and `tls-ca.crl` (DER, or PEM with the
+/// lists of all CAs on the way from the leaf to that in `tls-ca.pem`).
 pub struct Brought {
     /// The CA's certificate. Its private key is not wanted here.
     pub ca: CertificateDer<'static>,
@@ -25,8 +24,8 @@ pub struct Brought {
     pub chain: Vec<CertificateDer<'static>>,
     /// The leaf's private key, PEM.
     pub key_pem: Zeroizing<String>,
-    /// The CA's newest revocation list.
-    pub crl: CertificateRevocationListDer<'static>,
+    /// The newest revocation lists of that CA and of those below it.
+    pub lists: Vec<RevocationList>,
 }
 
 impl std::fmt::Debug for Brought {
@@ -41,11 +40,11 @@ pub enum BroughtFault {
     /// A file of them cannot be used.
     #[error(transparent)]
     File(#[from] SecretFault),
-    /// The revocation list is none.
-    #[error("tls-ca.crl is refused: {0}")]
+    /// The revocation lists are none, or not those that are needed.
+    #[error("tls-ca.crl is refused: {}", .0.for_owner())]
     Crl(Refusal),
     /// Any peer would refuse the chain.
-    #[error("every peer would refuse these certificates: {0}")]
+    #[error("every peer would refuse these certificates: {}", .0.for_owner())]
     Refused(Refusal),
     /// Key and certificate do not belong together.
     #[error(
@@ -59,11 +58,15 @@ impl Brought {
     pub fn read(folder: &Path, id: &AuthorityId, now: Timestamp) -> Result<Self, BroughtFault> {
         let crl_path = folder.join("tls-ca.crl");
         let key_path = folder.join("tls.key");
+        let ca = files::tls_chain(&folder.join("tls-ca.pem"))?.swap_remove(0);
+        let chain = files::tls_chain(&folder.join("tls.pem"))?;
+        let file = files::crl_file(&crl_path)?;
+        let lists = revocation::lists_in(&file, std::slice::from_ref(&ca), &chain);
         let brought = Self {
-            ca: files::tls_chain(&folder.join("tls-ca.pem"))?.swap_remove(0),
-            chain: files::tls_chain(&folder.join("tls.pem"))?,
+            lists: lists.map_err(BroughtFault::Crl)?,
+            ca,
+            chain,
             key_pem: files::secret_text(&key_path)?,
-            crl: crl(files::public_bytes(&crl_path)?),
         };
         let key = files::tls_key(&key_path)?;
         brought.judge(id, now)?;
@@ -77,12 +80,15 @@ impl Brought {
     #[expect(clippy::expect_used, reason = "constants of ours are names")]
     fn judge(&self, id: &AuthorityId, now: Timestamp) -> Result<(), BroughtFault> {
         let cas = vec![self.ca.clone()];
-        check_crl(&self.crl, &cas, now).map_err(BroughtFault::Crl)?;
+        let mut lists = self.lists.iter();
+        lists
+            .try_for_each(|list| list.check_dates(now))
+            .map_err(BroughtFault::Crl)?;
         let peer = TrustedPeer {
             id: id.clone(),
             alias: "own".parse().expect("a good alias"),
             cas,
-            crl: Some(self.crl.clone()),
+            lists: self.lists.iter().map(RevocationList::held).collect(),
             allow_classic: false,
         };
         // As somebody else would: nobody takes a certificate with the own name from the other end.
@@ -92,16 +98,14 @@ impl Brought {
         for side in [PeerSide::Client, PeerSide::Server] {
             trust
                 .authenticate(leaf, intermediates, side, Some(id), now)
-                .map_err(BroughtFault::Refused)?;
+                .map_err(|refusal| {
+                    if matches!(refusal, Refusal::CrlMissing { .. }) {
+                        BroughtFault::Crl(refusal)
+                    } else {
+                        BroughtFault::Refused(refusal)
+                    }
+                })?;
         }
         Ok(())
-    }
-}
-
-/// OpenSSL writes PEM unless it is told otherwise; peers take DER.
-fn crl(bytes: Vec<u8>) -> CertificateRevocationListDer<'static> {
-    match CertificateRevocationListDer::from_pem_slice(&bytes) {
-        Ok(der) => der,
-        Err(_) => bytes.into(),
     }
 }

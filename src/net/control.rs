@@ -13,21 +13,19 @@ use crate::net::session::Session;
 use crate::net::watching::Watching;
 use crate::receipt::PartyKeys;
 use crate::transfer::Fault;
-use crate::wire::{Ack, Announced, Frame, FrameKind, Hello};
+use crate::wire::{Ack, Announced, Frame, FrameKind, Hello, ListNumber};
 
 /// The newest papers of both sides, as this side has them.
 #[derive(Debug, Clone)]
 pub struct Papers {
     /// Own cards with their numbers, oldest first.
     pub cards: Vec<(u64, Vec<u8>)>,
-    /// Own revocation list.
-    pub crl: Vec<u8>,
-    /// Its number.
-    pub crl_number: u64,
+    /// Own revocation lists, the newest of each CA, ascending by CA.
+    pub crls: Vec<(ListNumber, Vec<u8>)>,
     /// Number of the peer's card that is held here.
     pub peer_card: u64,
-    /// Number of the peer's revocation list that is held here; 0 for none.
-    pub peer_crl: u64,
+    /// The peer's revocation lists that are held here, ascending by CA.
+    pub peer_crls: Vec<ListNumber>,
     /// The peer's receipts keys.
     pub peer_keys: Arc<PartyKeys>,
 }
@@ -36,6 +34,16 @@ impl Papers {
     /// The number of the newest own card.
     pub fn card_number(&self) -> u64 {
         self.cards.last().map_or(0, |(number, _)| *number)
+    }
+
+    /// Own revocation lists that are newer than those of the same CAs among these, or of other CAs.
+    fn newer_lists(&self, held: &[ListNumber]) -> impl Iterator<Item = Frame> {
+        let is_held = |own: &ListNumber| {
+            held.iter()
+                .any(|held| held.ca == own.ca && held.number >= own.number)
+        };
+        let newer = self.crls.iter().filter(move |(own, _)| !is_held(own));
+        newer.map(|(_, list)| Frame::Crl(list.clone()))
     }
 }
 
@@ -48,8 +56,8 @@ pub struct News {
     pub what: Announced,
     /// Its bytes, not yet looked at.
     pub bytes: Vec<u8>,
-    /// The number under which it was adopted, or why it was not.
-    pub reply: oneshot::Sender<Result<u64, Fault>>,
+    /// What is adopted now, or why it was not.
+    pub reply: oneshot::Sender<Result<Ack, Fault>>,
 }
 
 /// A control stream after hello.
@@ -121,9 +129,7 @@ pub(crate) async fn run(session: Session, mut control: Control, news: mpsc::Send
     let newer = papers.cards.iter();
     let newer = newer.filter(|(number, _)| *number > control.theirs.peer_card);
     send.extend(newer.map(|(_, card)| Frame::Card(card.clone())));
-    if control.theirs.peer_crl < papers.crl_number && !papers.crl.is_empty() {
-        send.push(Frame::Crl(papers.crl.clone()));
-    }
+    send.extend(papers.newer_lists(&control.theirs.peer_crls));
     send.extend(watching.first(&session).await);
     let mut due = tokio::time::interval(session.station.watch.every());
     due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -216,10 +222,48 @@ async fn adopt(
         Err(gone())
     };
     if what == Announced::Card {
-        session.settle_theirs(*adopted.as_ref().unwrap_or(&u64::MAX));
+        let number = adopted.as_ref().map_or(u64::MAX, |ack| ack.number);
+        session.settle_theirs(number);
     }
     match adopted {
-        Ok(number) => Frame::Ack(Ack { what, number }),
+        Ok(ack) => Frame::Ack(ack),
         Err(fault) => Frame::Fault(crate::wire::Fault::new(&fault.code, &fault.text)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Digest;
+    use crate::identity::keys::{KeyName, Role, SecretKey};
+
+    fn list(ca: u8, number: u64) -> ListNumber {
+        let ca = Digest::of(&[ca]);
+        ListNumber { ca, number }
+    }
+
+    #[test]
+    fn a_list_is_sent_unless_one_of_its_ca_with_its_number_is_held() {
+        let id = "mla.example.ie".parse().unwrap();
+        let key = SecretKey::from_seed(KeyName::new(id, Role::Receipts), &[1; 32]);
+        let papers = Papers {
+            cards: Vec::new(),
+            crls: vec![(list(1, 41), vec![1]), (list(2, 1), vec![2])],
+            peer_card: 1,
+            peer_crls: Vec::new(),
+            peer_keys: Arc::new(PartyKeys::new(1, key.public())),
+        };
+        for (held, sent) in [
+            (vec![], vec![1, 2]),
+            (vec![list(1, 41)], vec![2]),
+            (vec![list(1, 40)], vec![1, 2]),
+            (vec![list(1, 42), list(2, 1)], vec![]),
+            (vec![list(3, 99)], vec![1, 2]),
+        ] {
+            let frames = papers.newer_lists(&held);
+            let bodies = frames.map(|frame| frame.encode().split_off(5));
+            let got: Vec<_> = bodies.flatten().collect();
+            assert_eq!(got, sent, "{held:?}");
+        }
     }
 }

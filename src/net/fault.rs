@@ -150,7 +150,7 @@ const fn alert_words(alert: u8) -> (&'static str, &'static str) {
     match alert {
         40 => (
             "peer-refused-key-exchange",
-            "no key exchange that both allow; one side requires X25519MLKEM768 and the other has or allows only classic ones",
+            "no key exchange that both allow, or a certificate with a key that it does not take: X25519MLKEM768 is required unless both allow classic ones, and keys are ECDSA P-256 or Ed25519",
         ),
         42 => (
             "peer-refused-certificate",
@@ -158,7 +158,7 @@ const fn alert_words(alert: u8) -> (&'static str, &'static str) {
         ),
         43 => (
             "peer-refused-use",
-            "our certificate is not made for this use; see its log",
+            "our certificate is not made for this use, or its key is not ECDSA P-256 or Ed25519; see its log",
         ),
         44 => (
             "peer-refused-revoked",
@@ -170,7 +170,7 @@ const fn alert_words(alert: u8) -> (&'static str, &'static str) {
         ),
         48 => (
             "peer-refused-ca",
-            "our CA is not the one in the card it holds of us, or its revocation list is missing or old; send it the newest card and revocation list",
+            "our CA is not one in the card it holds of us, or a revocation list of it or of a CA below it is missing or old; send it the newest card and revocation lists",
         ),
         49 => (
             "peer-refused-authority",

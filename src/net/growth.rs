@@ -102,11 +102,17 @@ const fn is_leaf(op: &Op) -> bool {
     matches!(op, Op::Statement { logged: true, .. })
 }
 
-/// What a change leaves for good. The row of an exchange was taken before it was admitted; payloads, headers and progress go.
+/// What a change leaves for good. The row of an exchange was taken before it was admitted; payloads, headers and progress go,
+/// and a revocation list takes the place of another.
 fn of(op: &Op) -> u64 {
     let leaves_nothing = matches!(
         op,
-        Op::Open(_) | Op::Payload { .. } | Op::Header { .. } | Op::Have { .. } | Op::Retry { .. }
+        Op::Open(_)
+            | Op::Payload { .. }
+            | Op::Header { .. }
+            | Op::Have { .. }
+            | Op::Retry { .. }
+            | Op::CrlPut(_)
     );
     if leaves_nothing {
         return 0;

@@ -319,6 +319,14 @@ mod tests {
         (keyring, files)
     }
 
+    /// The one list in use, DER.
+    fn list_in_use(files: &KeyFiles, keyring: &Keyring) -> Vec<u8> {
+        let cas = [keyring.ca_certificate.clone()];
+        let lists = files::lists_in_use(files, &cas, &[]).unwrap();
+        assert_eq!(lists.len(), 1);
+        lists[0].list().to_vec()
+    }
+
     #[test]
     fn keys_are_made_closed_and_read_back() {
         let root = tempfile::tempdir().unwrap();
@@ -406,14 +414,14 @@ mod tests {
         assert_ne!(keyring.chain, old);
         let again = Keyring::load(&files, &id()).unwrap();
         assert_eq!(again.chain, keyring.chain);
-        assert_eq!(files::crl_in_use(&files).unwrap(), first);
+        assert_eq!(list_in_use(&files, &keyring), first);
         for number in [2, 3] {
             let crl = keyring.renew_crl(&files, number, later, &[]).unwrap();
-            assert_eq!(files::crl_in_use(&files).unwrap(), crl.as_ref());
+            assert_eq!(list_in_use(&files, &keyring), crl.as_ref());
         }
         // One that is no newer than the configured list is none.
         keyring.renew_crl(&files, 1, later, &[]).unwrap();
-        assert_eq!(files::crl_in_use(&files).unwrap(), first);
+        assert_eq!(list_in_use(&files, &keyring), first);
         assert_eq!(fs::read(&files.tls_cert).unwrap(), configured);
         assert_eq!(fs::read(&files.crl).unwrap(), first);
         keyring.renew_crl(&files, 4, later, &[]).unwrap();
@@ -425,7 +433,7 @@ mod tests {
             keyring.chain, old,
             "without the CA, what is configured counts"
         );
-        assert_eq!(files::crl_in_use(&files).unwrap(), first);
+        assert_eq!(list_in_use(&files, &keyring), first);
     }
 
     #[test]
@@ -448,7 +456,7 @@ mod tests {
             }
             let again = Keyring::load(&files, &id()).unwrap();
             assert_eq!(again.chain, keyring.chain);
-            assert_eq!(files::crl_in_use(&files).unwrap(), first);
+            assert_eq!(list_in_use(&files, &keyring), first);
         }
     }
 }

@@ -182,9 +182,9 @@ async fn greet(
         versions: vec![VERSION],
         now: station.clock(),
         card: papers.card_number(),
-        crl: papers.crl_number,
+        crls: papers.crls.iter().map(|(list, _)| *list).collect(),
         peer_card: papers.peer_card,
-        peer_crl: papers.peer_crl,
+        peer_crls: papers.peer_crls.clone(),
     });
     write_frame(&mut send, &hello)
         .await

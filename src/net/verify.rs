@@ -41,6 +41,22 @@ static SIGNATURES: WebPkiSupportedAlgorithms = WebPkiSupportedAlgorithms {
     ],
 };
 
+/// Signatures that are offered: those with which a leaf may prove its key, and those of other kinds of keys. A peer whose leaf has
+/// such a key then shows it, and is refused by [`Trust`] with the name of the key's kind; without the offer, its own TLS
+/// would end the handshake without a cause. CAs may also have signed certificates by them (RFC 8446 §4.2.3).
+const OFFERED: [SignatureScheme; 10] = [
+    SignatureScheme::ED25519,
+    SignatureScheme::ECDSA_NISTP256_SHA256,
+    SignatureScheme::ECDSA_NISTP384_SHA384,
+    SignatureScheme::ECDSA_NISTP521_SHA512,
+    SignatureScheme::RSA_PSS_SHA256,
+    SignatureScheme::RSA_PSS_SHA384,
+    SignatureScheme::RSA_PSS_SHA512,
+    SignatureScheme::RSA_PKCS1_SHA256,
+    SignatureScheme::RSA_PKCS1_SHA384,
+    SignatureScheme::RSA_PKCS1_SHA512,
+];
+
 /// What the checks inside one handshake found.
 #[derive(Clone, Default)]
 pub(crate) struct Verdict(Arc<Mutex<Found>>);
@@ -195,7 +211,7 @@ impl ServerCertVerifier for PeerVerifier {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        SIGNATURES.supported_schemes()
+        OFFERED.to_vec()
     }
 }
 
@@ -233,7 +249,7 @@ impl ClientCertVerifier for PeerVerifier {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        SIGNATURES.supported_schemes()
+        OFFERED.to_vec()
     }
 }
 
@@ -306,14 +322,14 @@ fn alert(refusal: &Refusal) -> rustls::Error {
             CertificateError::ApplicationVerificationFailure
         }
         Refusal::WrongCa { .. }
-        | Refusal::CrlMissing
+        | Refusal::CrlMissing { .. }
         | Refusal::CrlExpired { .. }
         | Refusal::CrlInvalid { .. }
         | Refusal::CaExpired { .. }
         | Refusal::ChainTooLong(_) => CertificateError::UnknownIssuer,
         Refusal::Expired { .. } | Refusal::NotYetValid { .. } => CertificateError::Expired,
-        Refusal::Revoked => CertificateError::Revoked,
-        Refusal::WrongUse => CertificateError::InvalidPurpose,
+        Refusal::Revoked | Refusal::CaRevoked => CertificateError::Revoked,
+        Refusal::WrongUse | Refusal::KeyKind { .. } => CertificateError::InvalidPurpose,
         Refusal::NoCertificate
         | Refusal::ClassicKeyExchange
         | Refusal::WrongAlpn

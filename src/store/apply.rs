@@ -175,11 +175,12 @@ impl Group<'_> {
                 self.of_row(op)
             }
             Op::PeerPut(peer) => self.peer(peer),
-            Op::PeerDrop { id } => self.one(sql::PEER_DROP, [id.as_str()]),
+            Op::PeerDrop { id } => self.peer_drop(id),
             Op::CardPut(card) => self.card(card),
             Op::CardDrop { authority, digest } => self.card_drop(authority, digest),
+            Op::CrlPut(crl) => self.crl(crl),
+            Op::CrlDrop { authority, ca } => self.crl_drop(authority, ca),
             Op::PeerState { id, .. }
-            | Op::PeerCrl { id, .. }
             | Op::PeerSeen { id, .. }
             | Op::PeerHead { id, .. }
             | Op::PeerFault { id, .. } => self.of_peer(id, op),
@@ -229,7 +230,8 @@ impl Group<'_> {
             | Op::CardPut(_)
             | Op::CardDrop { .. }
             | Op::PeerState { .. }
-            | Op::PeerCrl { .. }
+            | Op::CrlPut(_)
+            | Op::CrlDrop { .. }
             | Op::PeerSeen { .. }
             | Op::PeerHead { .. }
             | Op::PeerFault { .. }

@@ -36,6 +36,7 @@ use crate::store::reader;
 use crate::store::reader::Readers;
 use crate::store::replay::Settled;
 use crate::store::rows::CardRow;
+use crate::store::rows::CrlRow;
 use crate::store::rows::Direction;
 use crate::store::rows::Exchange;
 use crate::store::rows::PeerRow;
@@ -419,6 +420,12 @@ impl Ledger {
     /// Every card, each authority's oldest first.
     pub async fn cards(&self) -> Result<Vec<CardRow>, StoreFault> {
         self.read(|db| reader::rows(db, sql::CARDS, [], reader::card))
+            .await
+    }
+
+    /// The revocation lists of all authorities, by authority and CA.
+    pub async fn crls(&self) -> Result<Vec<CrlRow>, StoreFault> {
+        self.read(|db| reader::rows(db, sql::CRLS, [], reader::crl))
             .await
     }
 

@@ -11,6 +11,7 @@ use crate::base::limits;
 use crate::store::rows::AlarmRow;
 use crate::store::rows::CardRow;
 use crate::store::rows::CosignedRow;
+use crate::store::rows::CrlRow;
 use crate::store::rows::Exchange;
 use crate::store::rows::Fault;
 use crate::store::rows::OpeningRow;
@@ -128,14 +129,15 @@ pub enum Op {
         /// When; becomes the time of acceptance if the decision is to accept.
         at: Timestamp,
     },
-    /// Records a peer's newer revocation list.
-    PeerCrl {
-        /// Which peer.
-        id: AuthorityId,
-        /// The list, DER, at most [`limits::CRL_BYTES_MAX`].
-        crl: Vec<u8>,
-        /// Its number.
-        number: u64,
+    /// Records a revocation list of one CA of an authority, at most [`limits::CRL_BYTES_MAX`], unless that CA's is newer that
+    /// is here.
+    CrlPut(Box<CrlRow>),
+    /// Forgets the revocation list of one CA of an authority.
+    CrlDrop {
+        /// Which authority.
+        authority: AuthorityId,
+        /// Which CA.
+        ca: Digest,
     },
     /// Records that a peer was connected; clears its fault.
     PeerSeen {
@@ -269,9 +271,9 @@ impl Op {
             Self::Payload { bytes, .. } => [bytes.len(), 0, 0],
             Self::Header { header, .. } => [header.len(), 0, 0],
             Self::Have { have, .. } => [have.runs().len().saturating_mul(24), 0, 0],
-            Self::PeerPut(peer) => [peer.card.len(), peer.crl.as_ref().map_or(0, Vec::len), 0],
+            Self::PeerPut(peer) => [peer.card.len(), 0, 0],
             Self::CardPut(card) => [card.note.len(), 0, 0],
-            Self::PeerCrl { crl, .. } => [crl.len(), 0, 0],
+            Self::CrlPut(crl) => [crl.list.len(), 0, 0],
             Self::PeerHead { head, .. } => [head.len(), 0, 0],
             Self::Meta { key, value } => [key.len(), value.len(), 0],
             Self::Witnessed(row) => [row.note.len(), 0, 0],
@@ -285,6 +287,7 @@ impl Op {
             | Self::DropDisclosed { .. }
             | Self::PeerDrop { .. }
             | Self::CardDrop { .. }
+            | Self::CrlDrop { .. }
             | Self::PeerState { .. }
             | Self::PeerSeen { .. }
             | Self::PeerFault { .. }
@@ -320,7 +323,7 @@ impl Op {
             Self::Cosigned(row) => ("cosignature", row.line.len(), limits::COSIGNATURE_BYTES_MAX),
             Self::Payload { bytes, .. } => ("payload", bytes.len(), inline_max),
             Self::Header { header, .. } => ("header", header.len(), limits::HEADER_BYTES_MAX),
-            Self::PeerCrl { crl, .. } => ("revocation list", crl.len(), limits::CRL_BYTES_MAX),
+            Self::CrlPut(crl) => ("revocation list", crl.list.len(), limits::CRL_BYTES_MAX),
             Self::OpeningBegin(row) => ("opening", row.record.len(), limits::CRL_BYTES_MAX),
             Self::Meta { value, .. } => ("named value", value.len(), limits::CRL_BYTES_MAX),
             Self::PeerPut(peer) => ("card", peer.card.len(), limits::STATEMENT_BYTES_MAX),
@@ -336,6 +339,7 @@ impl Op {
             | Self::DropDisclosed { .. }
             | Self::PeerDrop { .. }
             | Self::CardDrop { .. }
+            | Self::CrlDrop { .. }
             | Self::PeerState { .. }
             | Self::PeerSeen { .. }
             | Self::PeerHead { .. }
@@ -370,7 +374,8 @@ impl std::fmt::Debug for Op {
             Self::CardPut(_) => "CardPut",
             Self::CardDrop { .. } => "CardDrop",
             Self::PeerState { .. } => "PeerState",
-            Self::PeerCrl { .. } => "PeerCrl",
+            Self::CrlPut(_) => "CrlPut",
+            Self::CrlDrop { .. } => "CrlDrop",
             Self::PeerSeen { .. } => "PeerSeen",
             Self::PeerHead { .. } => "PeerHead",
             Self::PeerFault { .. } => "PeerFault",

@@ -22,6 +22,7 @@ use crate::store::index::Handle;
 use crate::store::rows::AlarmRow;
 use crate::store::rows::CardRow;
 use crate::store::rows::CosignedRow;
+use crate::store::rows::CrlRow;
 use crate::store::rows::Exchange;
 use crate::store::rows::Fault;
 use crate::store::rows::OpeningRow;
@@ -205,15 +206,13 @@ pub(crate) fn peer(row: &Row<'_>) -> rusqlite::Result<PeerRow> {
         alias: word(row, 1)?,
         card: row.get(2)?,
         number: row.get(3)?,
-        crl: row.get(4)?,
-        crl_number: row.get(5)?,
-        state: word(row, 6)?,
-        classic: row.get::<_, i64>(7)? != 0,
-        added: time(row, 8)?,
-        accepted: maybe_time(row, 9)?,
-        last_seen: maybe_time(row, 10)?,
-        head: row.get(11)?,
-        fault: fault(row, 12)?,
+        state: word(row, 4)?,
+        classic: row.get::<_, i64>(5)? != 0,
+        added: time(row, 6)?,
+        accepted: maybe_time(row, 7)?,
+        last_seen: maybe_time(row, 8)?,
+        head: row.get(9)?,
+        fault: fault(row, 10)?,
     })
 }
 
@@ -226,6 +225,17 @@ pub(crate) fn card(row: &Row<'_>) -> rusqlite::Result<CardRow> {
         note: row.get(3)?,
         came: time(row, 4)?,
         adopted: maybe_time(row, 5)?,
+    })
+}
+
+/// A revocation list from the columns of the query in [`sql`].
+pub(crate) fn crl(row: &Row<'_>) -> rusqlite::Result<CrlRow> {
+    Ok(CrlRow {
+        authority: word(row, 0)?,
+        ca: digest(row, 1)?,
+        number: row.get(2)?,
+        list: row.get(3)?,
+        came: time(row, 4)?,
     })
 }
 

@@ -372,6 +372,21 @@ pub struct CardRow {
     pub adopted: Option<Timestamp>,
 }
 
+/// The newest revocation list of one CA of an authority.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CrlRow {
+    /// Whose CA it is.
+    pub authority: AuthorityId,
+    /// The CA, see [`crate::identity::ca_id`].
+    pub ca: Digest,
+    /// The number of the list (RFC 5280 §5.2.3).
+    pub number: u64,
+    /// The list and the certificates that say whose it is, see [`crate::identity::RevocationList::bytes`].
+    pub list: Vec<u8>,
+    /// When it came here.
+    pub came: Timestamp,
+}
+
 /// One peer as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeerRow {
@@ -383,10 +398,6 @@ pub struct PeerRow {
     pub card: Vec<u8>,
     /// The number of that card.
     pub number: u64,
-    /// Its newest revocation list, DER.
-    pub crl: Option<Vec<u8>>,
-    /// The number of that list (RFC 5280 §5.2.3).
-    pub crl_number: Option<u64>,
     /// What was decided about it.
     pub state: PeerState,
     /// Whether the operator allows a handshake without post-quantum key exchange.

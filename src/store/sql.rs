@@ -4,8 +4,10 @@
 //! automatic numbering, no functions of one of them. What is SQLite's alone (`PRAGMA`) is in [`WRITER`], [`READER`], [`CHECKER`], [`FOLD`], [`FOLD_ALL`]
 //! and the four after `CHECKER`.
 
+mod peers;
 mod schema;
 
+pub(crate) use peers::*;
 pub(crate) use schema::CHECKSUMS;
 pub(crate) use schema::LOG_CHECKSUMS;
 pub(crate) use schema::MIGRATIONS;
@@ -435,58 +437,8 @@ pub(crate) const HEADERS_SPENT: &str = "
     DELETE FROM header WHERE no IN
         (SELECT no FROM exchange WHERE direction = 'out' AND phase IN ('delivered', 'closed'))";
 
-// Peers and named values.
+// Named values.
 
-pub(crate) const PEER_PUT: &str = "
-    INSERT INTO peer (id, alias, card, number, crl, crl_number, state, classic, added, accepted, last_seen,
-        head, fault_code, fault_text)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
-    ON CONFLICT (id) DO UPDATE SET alias = excluded.alias, card = excluded.card, number = excluded.number,
-        crl = excluded.crl, crl_number = excluded.crl_number, state = excluded.state, classic = excluded.classic,
-        added = excluded.added, accepted = excluded.accepted, last_seen = excluded.last_seen,
-        head = COALESCE(excluded.head, peer.head), fault_code = excluded.fault_code,
-        fault_text = excluded.fault_text";
-pub(crate) const PEER_STATE: &str = "UPDATE peer SET state = $1 WHERE id = $2";
-pub(crate) const PEER_ACCEPTED: &str =
-    "UPDATE peer SET state = 'accepted', accepted = $1 WHERE id = $2";
-pub(crate) const PEER_CRL: &str = "UPDATE peer SET crl = $1, crl_number = $2 WHERE id = $3";
-pub(crate) const PEER_SEEN: &str =
-    "UPDATE peer SET last_seen = $1, fault_code = NULL, fault_text = NULL WHERE id = $2";
-pub(crate) const PEER_HEAD: &str = "UPDATE peer SET head = $1 WHERE id = $2";
-pub(crate) const PEER_FAULT: &str =
-    "UPDATE peer SET fault_code = $1, fault_text = $2 WHERE id = $3";
-pub(crate) const PEER_SUM: &str = "UPDATE peer SET sum = $1 WHERE id = $2";
-
-/// The columns of a peer, in the order that rows are read, before the given rest of a query.
-macro_rules! peers {
-    ($rest:literal) => {
-        peers!("", $rest)
-    };
-    ($more:literal, $rest:literal) => {
-        concat!(
-            "SELECT id, alias, card, number, crl, crl_number, state, classic, added, accepted, last_seen, head, \
-             fault_code, fault_text",
-            $more,
-            " FROM peer ",
-            $rest
-        )
-    };
-}
-
-pub(crate) const PEER: &str = peers!("WHERE id = $1");
-pub(crate) const PEERS_CHECK: &str = peers!(", sum", "ORDER BY alias");
-pub(crate) const PEERS: &str = peers!("ORDER BY alias");
-pub(crate) const PEER_DROP: &str = "DELETE FROM peer WHERE id = $1";
-pub(crate) const CARD_PUT: &str = "
-    INSERT INTO card (authority, digest, number, note, came, adopted, sum) VALUES ($1, $2, $3, $4, $5, $6, $7)
-    ON CONFLICT (authority, digest) DO UPDATE SET came = excluded.came, adopted = excluded.adopted,
-        sum = excluded.sum";
-pub(crate) const CARD_DROP: &str =
-    "DELETE FROM card WHERE authority = $1 AND digest = $2 AND adopted IS NULL";
-/// All cards, each authority's oldest first.
-pub(crate) const CARDS: &str = "
-    SELECT authority, digest, number, note, came, adopted, sum FROM card ORDER BY authority, number, came, digest";
-pub(crate) const CARDS_OF: &str = "SELECT authority, digest, number, note, came, adopted FROM card WHERE authority = $1 ORDER BY number, came, digest";
 pub(crate) const META_PUT: &str = "
     INSERT INTO meta (key, value, sum) VALUES ($1, $2, $3)
     ON CONFLICT (key) DO UPDATE SET value = excluded.value, sum = excluded.sum";
@@ -504,6 +456,7 @@ mod tests {
     fn parameters_are_first_used_in_order() {
         let source = include_str!("sql.rs");
         let source = &source[..source.find("#[cfg(test)]").unwrap()];
+        let source = [source, include_str!("sql/peers.rs")].concat();
         for statement in source.split("pub(crate) const").skip(1) {
             let mut next = 1;
             for part in statement.split('$').skip(1) {

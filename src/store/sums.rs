@@ -21,6 +21,7 @@ use crate::store::reader;
 use crate::store::rows::AlarmRow;
 use crate::store::rows::CardRow;
 use crate::store::rows::CosignedRow;
+use crate::store::rows::CrlRow;
 use crate::store::rows::Exchange;
 use crate::store::rows::Fault;
 use crate::store::rows::OpeningRow;
@@ -153,8 +154,6 @@ pub(crate) fn peer(row: &PeerRow) -> i64 {
         .bytes(row.alias.as_str().as_bytes())
         .bytes(&row.card)
         .number(row.number)
-        .maybe(row.crl.as_deref(), Sum::bytes)
-        .maybe(row.crl_number, Sum::number)
         .bytes(row.state.as_str().as_bytes())
         .number(u8::from(row.classic))
         .time(row.added)
@@ -162,6 +161,17 @@ pub(crate) fn peer(row: &PeerRow) -> i64 {
         .maybe(row.last_seen, Sum::time)
         .maybe(row.head.as_deref(), Sum::bytes)
         .fault(row.fault.as_ref())
+        .finish()
+}
+
+/// Of a revocation list.
+pub(crate) fn crl(row: &CrlRow) -> i64 {
+    Sum::of("crl")
+        .bytes(row.authority.as_str().as_bytes())
+        .bytes(row.ca.as_bytes())
+        .number(row.number)
+        .bytes(&row.list)
+        .time(row.came)
         .finish()
 }
 

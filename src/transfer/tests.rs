@@ -17,7 +17,7 @@ use crate::identity::keys::{KeyName, Role, SecretKey};
 use crate::identity::statement::{Context, Note};
 use crate::policy::{Purpose, Terms};
 use crate::receipt::{Disclosure, Kind, Party, Pkg, Reason, Receipt, Stamp, disclosure};
-use crate::wire::{Ack, Announced, Frame, FrameKind, HEAD_BYTES, Hello, Later};
+use crate::wire::{Ack, Frame, FrameKind, HEAD_BYTES, Hello, Later};
 
 mod after;
 mod books;
@@ -178,16 +178,13 @@ fn frame(kind: FrameKind) -> Frame {
             versions: vec![1],
             now: clock(),
             card: 1,
-            crl: 1,
+            crls: Vec::new(),
             peer_card: 1,
-            peer_crl: 1,
+            peer_crls: Vec::new(),
         }),
         FrameKind::Card => Frame::Card(b"card".to_vec()),
         FrameKind::Crl => Frame::Crl(b"crl".to_vec()),
-        FrameKind::Ack => Frame::Ack(Ack {
-            what: Announced::Card,
-            number: 1,
-        }),
+        FrameKind::Ack => Frame::Ack(Ack::card(1)),
         FrameKind::Held => Frame::Held(b"note".to_vec()),
         FrameKind::AddCheckpoint => Frame::AddCheckpoint(b"old 0".to_vec()),
         FrameKind::Cosignature => Frame::Cosignature(b"line".to_vec()),

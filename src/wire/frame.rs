@@ -21,7 +21,7 @@ pub enum Frame {
     Hello(Hello),
     /// The sender's newest card: a signed note.
     Card(Vec<u8>),
-    /// The sender's newest revocation list: DER.
+    /// One of the sender's revocation lists: DER, and the certificates of the CAs between the one that signed it and the card's.
     Crl(Vec<u8>),
     /// An announced paper is committed.
     Ack(Ack),
@@ -223,7 +223,11 @@ impl Frame {
             }
             FrameKind::Card => Ok(Self::Card(body.to_vec())),
             FrameKind::Crl => Ok(Self::Crl(body.to_vec())),
-            FrameKind::Ack => parse(kind, body).map(Self::Ack),
+            FrameKind::Ack => {
+                let ack: Ack = parse(kind, body)?;
+                held(ack.rule_broken())?;
+                Ok(Self::Ack(ack))
+            }
             FrameKind::Held => Ok(Self::Held(body.to_vec())),
             FrameKind::AddCheckpoint => Ok(Self::AddCheckpoint(body.to_vec())),
             FrameKind::Cosignature => Ok(Self::Cosignature(body.to_vec())),
@@ -295,16 +299,21 @@ mod tests {
 
     use super::*;
     use crate::base::Range;
-    use crate::wire::message::Announced;
+    use crate::wire::message::ListNumber;
+
+    fn list() -> ListNumber {
+        let ca = crate::base::Digest::of(b"ca");
+        ListNumber { ca, number: 7 }
+    }
 
     fn hello() -> Hello {
         Hello {
             versions: vec![1],
             now: "2026-11-23T09:00:00.000Z".parse().unwrap(),
             card: 1,
-            crl: 7,
+            crls: vec![list()],
             peer_card: 0,
-            peer_crl: 0,
+            peer_crls: Vec::new(),
         }
     }
 
@@ -318,19 +327,17 @@ mod tests {
             code: "no-space".into(),
             after_s: 60,
         };
-        let ack = Ack {
-            what: Announced::Crl,
-            number: 7,
-        };
+        let ca = list().ca.to_string();
+        let said = format!(
+            r#"{{"card":1,"crls":[{{"ca":"{ca}","number":7}}],"now":"2026-11-23T09:00:00.000Z","peer_card":0,"peer_crls":[],"versions":[1]}}"#
+        );
+        let acked = format!(r#"{{"ca":"{ca}","number":7,"what":"crl"}}"#);
         for (frame, number, body) in [
-            (
-                Frame::Hello(hello()),
-                1,
-                r#"{"card":1,"crl":7,"now":"2026-11-23T09:00:00.000Z","peer_card":0,"peer_crl":0,"versions":[1]}"#,
-            ),
+            (Frame::Hello(hello()), 1, said.as_str()),
             (Frame::Card(b"note".to_vec()), 2, "note"),
             (Frame::Crl(b"der".to_vec()), 3, "der"),
-            (Frame::Ack(ack), 4, r#"{"number":7,"what":"crl"}"#),
+            (Frame::Ack(Ack::crl(list())), 4, &acked),
+            (Frame::Ack(Ack::card(2)), 4, r#"{"number":2,"what":"card"}"#),
             (Frame::Held(b"note".to_vec()), 5, "note"),
             (Frame::Held(Vec::new()), 5, ""),
             (Frame::AddCheckpoint(b"old 0".to_vec()), 6, "old 0"),
@@ -387,9 +394,19 @@ mod tests {
         let hello = |versions: &str| {
             let now = "2026-11-23T09:00:00.000Z";
             format!(
-                r#"{{"card":1,"crl":1,"now":"{now}","peer_card":0,"peer_crl":0,"versions":{versions}}}"#
+                r#"{{"card":1,"crls":[],"now":"{now}","peer_card":0,"peer_crls":[],"versions":{versions}}}"#
             )
         };
+        let with = |numbers: &[u8]| {
+            let list = |first: &u8| format!(r#"{{"ca":"{first:064}","number":1}}"#);
+            let lists: Vec<_> = numbers.iter().map(list).collect();
+            hello("[1]").replace(
+                r#""peer_crls":[]"#,
+                &format!(r#""peer_crls":[{}]"#, lists.join(",")),
+            )
+        };
+        let most = with(&[1, 2, 3, 4, 5, 6, 7, 8]);
+        assert!(Frame::decode(FrameKind::Hello, most.as_bytes()).is_ok());
         let many = format!("[{}]", vec!["1"; 17].join(","));
         for (body, code) in [
             (hello("[]"), "frame-content"),
@@ -397,10 +414,21 @@ mod tests {
             (hello("[1,1]"), "frame-content"),
             (hello(&many), "frame-content"),
             (hello("[-1]"), "frame-malformed"),
+            (with(&[1, 2, 3, 4, 5, 6, 7, 8, 9]), "frame-content"),
+            (with(&[2, 1]), "frame-content"),
+            (with(&[1, 1]), "frame-content"),
             (r#"{"card":1}"#.into(), "frame-malformed"),
         ] {
             check(FrameKind::Hello, &body, code);
         }
+    }
+
+    #[test]
+    fn a_list_is_acknowledged_with_its_ca_and_a_card_without() {
+        let of_ca = format!(r#"{{"ca":"{:064}","number":1,"what":"card"}}"#, 1);
+        check(FrameKind::Ack, &of_ca, "frame-content");
+        let of_none = r#"{"number":1,"what":"crl"}"#;
+        check(FrameKind::Ack, of_none, "frame-content");
     }
 
     #[test]

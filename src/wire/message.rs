@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::Digest;
 use crate::base::Timestamp;
 use crate::base::limits;
 
@@ -15,12 +16,22 @@ pub struct Hello {
     pub now: Timestamp,
     /// Number of the sender's newest card.
     pub card: u64,
-    /// Number of the sender's newest revocation list.
-    pub crl: u64,
+    /// The sender's newest revocation lists, one of each CA, ascending by CA, at most [`limits::CRLS_MAX`].
+    pub crls: Vec<ListNumber>,
     /// Number of the newest card of the receiving side that the sender holds; 0 for none.
     pub peer_card: u64,
-    /// Number of the newest revocation list of the receiving side that the sender holds; 0 for none.
-    pub peer_crl: u64,
+    /// The newest revocation lists of the receiving side that the sender holds, in the same form.
+    pub peer_crls: Vec<ListNumber>,
+}
+
+/// A revocation list by its CA and its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListNumber {
+    /// The CA that signed it, see [`crate::identity::ca_id`].
+    pub ca: Digest,
+    /// Its number (RFC 5280 §5.2.3). Numbers are compared among the lists of one CA alone.
+    pub number: u64,
 }
 
 /// A paper that is announced over the control stream.
@@ -37,6 +48,9 @@ pub enum Announced {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Ack {
+    /// Of a revocation list, its CA, see [`ListNumber`].
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub ca: Option<Digest>,
     /// What was announced.
     pub what: Announced,
     /// Its number.
@@ -77,7 +91,48 @@ impl Hello {
             .versions
             .windows(2)
             .all(|pair| matches!(pair, [a, b] if a < b));
-        (!ascending).then_some("protocol versions must ascend")
+        if !ascending {
+            return Some("protocol versions must ascend");
+        }
+        let lists = [&self.crls, &self.peer_crls];
+        if lists.iter().any(|lists| lists.len() > limits::CRLS_MAX) {
+            return Some("at most 8 revocation lists are allowed");
+        }
+        let ascend = |lists: &[ListNumber]| {
+            let mut pairs = lists.windows(2);
+            pairs.all(|pair| matches!(pair, [a, b] if a.ca < b.ca))
+        };
+        let ascending = lists.iter().all(|lists| ascend(lists));
+        (!ascending).then_some("revocation lists must ascend by their CAs")
+    }
+}
+
+impl Ack {
+    /// A card is committed.
+    pub const fn card(number: u64) -> Self {
+        Self {
+            ca: None,
+            what: Announced::Card,
+            number,
+        }
+    }
+
+    /// A revocation list is committed.
+    pub const fn crl(ListNumber { ca, number }: ListNumber) -> Self {
+        Self {
+            ca: Some(ca),
+            what: Announced::Crl,
+            number,
+        }
+    }
+
+    pub(crate) fn rule_broken(&self) -> Option<&'static str> {
+        let names_ca = match self.what {
+            Announced::Card => false,
+            Announced::Crl => true,
+        };
+        (self.ca.is_some() != names_ca)
+            .then_some("a revocation list is acknowledged with its CA, and nothing else is")
     }
 }
 

@@ -1,7 +1,7 @@
 """Gives an authority a new receipts key and the card that names it, by hand: rotate.py HOME ALIAS [FIELD=VALUE…]
 
 The key that was in use stays beside it as receipts.key.N, N being the number of the card that names it. A FIELD sets
-something else on the card, `number=2` for example; `keep` leaves the receipts key as it is; `to=FILE` writes the card there and
+something else on the card, `number=2` for example; `ca=FILE` adds a CA, whose certificate is in this PEM; `keep` leaves the receipts key as it is; `to=FILE` writes the card there and
 changes nothing else.
 """
 
@@ -12,6 +12,7 @@ import os
 import sys
 from pathlib import Path
 
+from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -56,6 +57,9 @@ def main(home, alias, *fields):
             target, keep = Path(value), True
         elif name == "number":
             card[name] = int(value)
+        elif name == "ca":
+            der = x509.load_pem_x509_certificate(Path(value).read_bytes()).public_bytes(serialization.Encoding.DER)
+            card["tls_cas"].append(base64.b64encode(der).decode())
         elif name != "keep":
             card[name] = value
     if not keep:

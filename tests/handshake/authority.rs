@@ -8,9 +8,10 @@ use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType,
     ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose,
-    RevokedCertParams, SerialNumber, date_time_ymd,
+    RevokedCertParams, SerialNumber, SignatureAlgorithm, date_time_ymd,
 };
 use rogatory::base::AuthorityId;
+use rogatory::identity::HeldList;
 use rogatory::identity::trust::{Trust, TrustedPeer};
 use rogatory::net::{Endpoint, NetLimits, TlsIdentity};
 use rustls::NamedGroup;
@@ -32,7 +33,7 @@ pub(crate) fn id(text: &str) -> AuthorityId {
 
 /// An authority's CA.
 pub(crate) struct Ca {
-    der: CertificateDer<'static>,
+    pub(crate) der: CertificateDer<'static>,
     issuer: Issuer<'static, KeyPair>,
 }
 
@@ -57,7 +58,20 @@ impl Ca {
         ];
         change(&mut params);
         let key = KeyPair::generate().unwrap();
-        let der = params.signed_by(&key, &self.issuer).unwrap().der().clone();
+        self.certify(&params, &key)
+    }
+
+    /// The same with a key of this kind.
+    pub(crate) fn leaf_of_kind(&self, name: &str, kind: &'static SignatureAlgorithm) -> Leaf {
+        let key = KeyPair::generate_for(kind).unwrap();
+        let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+        params.not_before = date_time_ymd(2020, 1, 1);
+        params.not_after = date_time_ymd(2090, 1, 1);
+        self.certify(&params, &key)
+    }
+
+    fn certify(&self, params: &CertificateParams, key: &KeyPair) -> Leaf {
+        let der = params.signed_by(key, &self.issuer).unwrap().der().clone();
         Leaf {
             chain: vec![der],
             key: key.serialize_der(),
@@ -83,13 +97,26 @@ impl Ca {
         list.signed_by(&self.issuer).unwrap().der().clone()
     }
 
+    /// This list as one of this CA.
+    pub(crate) fn list(&self, der: CertificateRevocationListDer<'static>) -> HeldList {
+        HeldList::of(&self.der, der).unwrap()
+    }
+
+    /// A CA below this one.
+    pub(crate) fn below(&self, name: &str) -> Self {
+        let (params, key) = (ca_params(name), KeyPair::generate().unwrap());
+        let der = params.signed_by(&key, &self.issuer).unwrap().der().clone();
+        let issuer = Issuer::new(params, key);
+        Self { der, issuer }
+    }
+
     /// This CA's authority as its peers hold it when all is well.
     pub(crate) fn trusted(&self, name: &str) -> TrustedPeer {
         TrustedPeer {
             id: id(name),
             alias: name[name.len() - 2..].parse().unwrap(),
             cas: vec![self.der.clone()],
-            crl: Some(self.crl(false, 2090)),
+            lists: vec![self.list(self.crl(false, 2090))],
             allow_classic: false,
         }
     }

@@ -164,35 +164,126 @@ async fn another_accepted_authority_is_itself_and_nobody_else() {
 #[tokio::test]
 async fn revocation() {
     check(
-        |s| s.held().crl = None,
+        |s| s.held().lists.clear(),
         ["crl-missing"; 2],
         "peer-refused-ca",
     )
     .await;
     check(
-        |s| s.held().crl = Some(s.own.crl(false, 2021)),
+        |s| s.held().lists = vec![s.own.list(s.own.crl(false, 2021))],
         ["crl-expired"; 2],
         "peer-refused-ca",
     )
     .await;
     check(
-        |s| s.held().crl = Some(s.own.crl(true, 2090)),
+        |s| s.held().lists = vec![s.own.list(s.own.crl(true, 2090))],
         ["revoked"; 2],
         "peer-refused-revoked",
     )
     .await;
     check(
-        |s| s.held().crl = Some(s.third.crl(false, 2090)),
+        |s| s.held().lists = vec![s.third.list(s.third.crl(false, 2090))],
         ["crl-missing"; 2],
         "peer-refused-ca",
     )
     .await;
     check(
-        |s| s.held().crl = Some(Ca::new("ie").crl(false, 2090)),
+        |s| s.held().lists = vec![s.own.list(Ca::new("ie").crl(false, 2090))],
         ["crl-invalid"; 2],
         "peer-refused-ca",
     )
     .await;
+}
+
+/// The suspect has a root, which is on its card, and a CA below it, which issues. What it shows, and what is held of it, are
+/// changed by the test.
+async fn check_two_tiers(change: impl Fn(&mut Suspect, [&Ca; 2]), cause: &str, class: &str) {
+    let two_tiers = |suspect: &mut Suspect| {
+        let root = Ca::new("ie root");
+        let issuing = root.below("ie issuing");
+        let mut leaf = issuing.leaf(IE, |_| {});
+        leaf.chain.push(issuing.der.clone());
+        *suspect.held() = root.trusted(IE);
+        let list = issuing.list(issuing.crl(false, 2090));
+        suspect.held().lists.push(list);
+        suspect.leaf = leaf;
+        change(suspect, [&root, &issuing]);
+    };
+    check(two_tiers, [cause; 2], class).await;
+}
+
+#[tokio::test]
+async fn two_tiers_need_the_list_of_each_ca() {
+    check_two_tiers(|_, _| {}, "ok", "ok").await;
+    for missing in [0, 1] {
+        check_two_tiers(
+            move |s, _| drop(s.held().lists.remove(missing)),
+            "crl-missing",
+            "peer-refused-ca",
+        )
+        .await;
+    }
+    check_two_tiers(
+        |s, [_, issuing]| s.held().lists[1] = issuing.list(issuing.crl(true, 2090)),
+        "revoked",
+        "peer-refused-revoked",
+    )
+    .await;
+    check_two_tiers(
+        |s, [root, _]| s.held().lists[0] = root.list(root.crl(false, 2021)),
+        "crl-expired",
+        "peer-refused-ca",
+    )
+    .await;
+    check_two_tiers(
+        |s, _| drop(s.leaf.chain.pop()),
+        "wrong-ca",
+        "peer-refused-ca",
+    )
+    .await;
+}
+
+/// Two CAs of one name on a card, as when a CA's key is changed: each leaf is judged by the list of its own CA.
+#[tokio::test]
+async fn two_cas_of_a_card_have_a_list_each() {
+    check(
+        |s| {
+            let new = Ca::new("ie");
+            s.leaf = new.leaf(IE, |_| {});
+            let lists = new.trusted(IE).lists;
+            s.held().cas.push(new.der.clone());
+            s.held().lists.extend(lists);
+        },
+        ["ok"; 2],
+        "ok",
+    )
+    .await;
+    check(|s| s.held().cas.push(Ca::new("ie").der), ["ok"; 2], "ok").await;
+    check(
+        |s| {
+            let new = Ca::new("ie");
+            s.leaf = new.leaf(IE, |_| {});
+            s.held().cas.push(new.der.clone());
+        },
+        ["crl-missing"; 2],
+        "peer-refused-ca",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_key_that_is_not_taken_is_named() {
+    check(
+        |s| s.leaf = s.own.leaf_of_kind(IE, &rcgen::PKCS_ECDSA_P384_SHA384),
+        ["key-kind"; 2],
+        "peer-refused-use",
+    )
+    .await;
+    let mut suspect = Suspect::new();
+    suspect.leaf = suspect.own.leaf_of_kind(IE, &rcgen::PKCS_ECDSA_P384_SHA384);
+    let refused = meet(suspect, true).await.accepted.unwrap_err();
+    let said = refused.to_string();
+    assert!(said.contains("mla.example.ie is ECDSA P-384"), "{said}");
 }
 
 #[tokio::test]

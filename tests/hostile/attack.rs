@@ -10,7 +10,7 @@ use std::time::Duration;
 use quinn::{ConnectionError, RecvStream, SendStream};
 use rogatory::base::{Digest, Timestamp, Xid, limits};
 use rogatory::config::KeyFiles;
-use rogatory::identity::{Card, Note, PublicKey, Trust};
+use rogatory::identity::{Card, HeldList, Note, PublicKey, Trust};
 use rogatory::net::frames::read_frame;
 use rogatory::net::keyring::Keyring;
 use rogatory::net::{Endpoint, Link, NetLimits, TlsIdentity, clock};
@@ -110,7 +110,8 @@ impl Attacker {
         let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         let own = id.parse().unwrap();
         let endpoint = Endpoint::bind(socket, own, tls, &keys.reset, NetLimits::default()).unwrap();
-        let peers = vec![victim.trusted(Some(crl.into()), false)];
+        let list = HeldList::of(&victim.cas()[0], crl.into()).unwrap();
+        let peers = vec![victim.trusted(vec![list], false)];
         endpoint.set_trust(Arc::new(Trust::new(id.parse().unwrap(), peers)));
         Self {
             folder: folder.to_owned(),
@@ -228,9 +229,9 @@ pub(crate) fn hello() -> Hello {
         versions: vec![1],
         now: clock::civil(),
         card: 1,
-        crl: 1,
+        crls: Vec::new(),
         peer_card: 1,
-        peer_crl: 1,
+        peer_crls: Vec::new(),
     }
 }
 

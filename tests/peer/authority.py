@@ -120,7 +120,12 @@ class Peer:
     def __init__(self, raw_card, raw_crl):
         self.card = card.Card(raw_card)
         self.raw_crl = raw_crl
-        self.crl, self.crl_number = card.read_crl(raw_crl, self.card) if raw_crl else (None, 0)
+        self.crl, self.crl_ca, self.crl_number = card.read_crl(raw_crl, self.card) if raw_crl else (None, None, 0)
+
+    @property
+    def lists(self):
+        """The revocation lists as `hello` names them; of this peer, that of one CA is kept."""
+        return [{"ca": self.crl_ca, "number": self.crl_number}] if self.crl_ca else []
 
     @property
     def receipts_key(self):

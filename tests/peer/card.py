@@ -11,7 +11,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from . import age
 from .notes import AUTHORITY, Statement, read_vkey, state
-from .plain import Refused, b64, demand, now, stamp, unb64
+from .plain import Refused, b64, demand, digest, now, stamp, unb64
 
 FIELDS = {"age", "alias", "country", "created", "endpoints", "id", "keys", "name", "number", "tls_cas", "v"}
 ENDPOINT = re.compile(r"(?:[a-z0-9.-]{1,253}|\[[0-9a-fA-F:.]{2,45}\]):[1-9][0-9]{0,4}")
@@ -60,11 +60,46 @@ class Card:
         self.address = (host.strip("[]"), int(port))
 
 
-def read_crl(der, card):
-    """A revocation list, if a CA of the card signed it; its number too."""
-    crl = x509.load_der_x509_crl(der)
-    demand(any(crl.is_signature_valid(ca.public_key()) for ca in card.cas if ca.subject == crl.issuer), "crl-signature")
-    return crl, crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
+def ca_id(ca):
+    """Names a CA by its name and its key."""
+    key = ca.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return digest(ca.subject.public_bytes() + key)
+
+
+def _values(der):
+    """The DER values in these bytes, one after the other."""
+    while der:
+        demand(len(der) >= 2, "crl-bytes")
+        head, length = 2, der[1]
+        if length & 0x80:
+            head += length & 0x7F
+            length = int.from_bytes(der[2:head], "big")
+        demand(head <= 6 and head + length <= len(der), "crl-bytes")
+        yield der[: head + length]
+        der = der[head + length :]
+
+
+def read_crl(raw, card):
+    """A revocation list, if a CA of the card or one below it, whose certificate comes with it, signed it; that CA; its number."""
+    first, *rest = _values(raw)
+    crl = x509.load_der_x509_crl(first)
+    path = [x509.load_der_x509_certificate(one) for one in rest]
+    demand(len(path) <= 3 and not any(one in card.cas for one in path), "crl-path")
+    tops = [ca for ca in card.cas if ca.subject == (path[-1] if path else crl).issuer]
+    signers = path[:1] or tops
+    signer = next((ca for ca in signers if ca.subject == crl.issuer and crl.is_signature_valid(ca.public_key())), None)
+    demand(signer is not None, "crl-signature")
+    for at, below in enumerate(path):
+        demand(any(_issued(below, ca) for ca in path[at + 1 : at + 2] or tops), "crl-path")
+    return crl, ca_id(signer), crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
+
+
+def _issued(certificate, ca):
+    try:
+        certificate.verify_directly_issued_by(ca)
+    except (InvalidSignature, ValueError, TypeError):
+        return False
+    return True
 
 
 def _names(certificate):
@@ -162,6 +197,11 @@ class Tls:
         listed = x509.load_der_x509_crl(self.crl).extensions
         self.crl_number = listed.get_extension_for_class(x509.CRLNumber).value.crl_number
         self.folder, self.name = folder, name
+
+    @property
+    def lists(self):
+        """The revocation lists as `hello` names them."""
+        return [{"ca": ca_id(self.ca), "number": self.crl_number}]
 
     def renew(self):
         """A new certificate, and a list with the old one on it; the old one and its key stay in files of their own."""

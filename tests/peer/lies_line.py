@@ -6,6 +6,7 @@ import os
 import struct
 
 from aioquic.quic.configuration import QuicConfiguration
+from cryptography.hazmat.primitives import serialization
 
 from . import hybrid, merkle, wire
 from .card import make_ca, make_crl, make_leaf
@@ -79,7 +80,8 @@ shaken("our certificate for the daemon's own name", _certificate("mla.example.ie
 def hello(field, **changes):
     """What we would say."""
     said = {
-        "card": 1, "crl": 1, "now": wire_time(), "peer_card": field.peer.card.number, "peer_crl": field.peer.crl_number, "versions": [1],
+        "card": 1, "crls": field.me.tls.lists, "now": wire_time(), "peer_card": field.peer.card.number, "peer_crls": field.peer.lists,
+        "versions": [1],
     }  # fmt: skip
     return {**said, **changes}
 
@@ -161,6 +163,10 @@ def _submission(field, old, size, root, proof=(), key=None):
     return frame("add-checkpoint", f"old {old}\n".encode() + b"".join(b64(one).encode() + b"\n" for one in proof) + b"\n" + note.raw)
 
 
+def _der(certificate):
+    return certificate.public_bytes(serialization.Encoding.DER)
+
+
 def _forged(field):
     text = f"{field.peer.card.id}/log\n3\n{b64(bytes(32))}\n".encode()
     return text + b"\n" + field.me.keys["log"].line(text)
@@ -173,6 +179,8 @@ control("done", lambda field: frame("done"))
 control("a card that is nobody's", lambda field: frame("card", field.me.exchanges[next(iter(field.me.exchanges))].dispatch.raw))
 control("the daemon's own card", lambda field: frame("card", field.peer.card.note.raw))
 control("a revocation list by another CA", lambda field: frame("crl", make_crl(field.me.id, make_ca(field.me.id)[0], 9)))
+control("a revocation list and a certificate that it does not need", lambda field: frame("crl", field.me.tls.crl + _der(field.me.tls.ca)))
+control("a revocation list and bytes", lambda field: frame("crl", field.me.tls.crl + b"x"))
 control("a revocation list that is none", lambda field: frame("crl", os.urandom(300)))
 control("a revocation list of 1 MiB and a byte", lambda field: struct.pack(">BI", 3, (1 << 20) + 1))
 control("held that is no checkpoint", lambda field: frame("held", b"x"))

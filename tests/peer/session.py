@@ -49,8 +49,8 @@ class Session:
         self.control = self.link.open() if self.dialled else await self.link.incoming.get()
         demand(self.control.number == 0, "control-stream")
         hello = {
-            "card": self.me.card.number, "crl": self.me.tls.crl_number, "now": stamp(), "peer_card": self.peer.card.number,
-            "peer_crl": self.peer.crl_number, "versions": [1],
+            "card": self.me.card.number, "crls": self.me.tls.lists, "now": stamp(), "peer_card": self.peer.card.number,
+            "peer_crls": self.peer.lists, "versions": [1],
         }  # fmt: skip
         self.control.say("hello", hello)
         name, said = await self.control.hear()
@@ -75,8 +75,10 @@ class Session:
     def _say_papers(self, said):
         if said["peer_card"] < self.me.card.number:
             self.control.say("card", self.me.card.note.raw)
-        if said["peer_crl"] < self.me.tls.crl_number:
-            self.control.say("crl", self.me.tls.crl)
+        held = {one["ca"]: one["number"] for one in said["peer_crls"]}
+        for one in self.me.tls.lists:
+            if held.get(one["ca"], -1) < one["number"]:
+                self.control.say("crl", self.me.tls.crl)
 
     def _say_watching(self):
         held = self.me.witnessed.get(self.peer.card.keys["log"].name)
@@ -101,14 +103,15 @@ class Session:
         self.control.say("ack", {"number": new.number, "what": "card"})
 
     def _hear_crl(self, der):
-        number = read_crl(der, self.peer.card)[1]
-        demand(number > self.peer.crl_number, "crl-number")
+        _, ca, number = read_crl(der, self.peer.card)
+        demand(ca != self.peer.crl_ca or number > self.peer.crl_number, "crl-number")
         self.peer = self.me.accept(self.peer.card.note.raw, der)
-        self.control.say("ack", {"number": number, "what": "crl"})
+        self.control.say("ack", {"ca": ca, "number": number, "what": "crl"})
 
     def _hear_ack(self, body):
         mine = {"card": self.me.card.number, "crl": self.me.tls.crl_number}
         demand(body["number"] == mine.get(body["what"]), "ack")
+        demand(body["what"] != "crl" or body["ca"] == self.me.tls.lists[0]["ca"], "ack")
         self.acked[body["what"]] = body["number"]
 
     def _hear_fault(self, body):

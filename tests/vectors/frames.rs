@@ -1,7 +1,8 @@
 //! Every frame.
 
 use rogatory::base::{Range, Ranges};
-use rogatory::wire::{Ack, Announced, Fault, Frame, FrameKind, HEAD_BYTES, Hello, Later};
+use rogatory::identity::ca_id;
+use rogatory::wire::{Ack, Fault, Frame, FrameKind, HEAD_BYTES, Hello, Later, ListNumber};
 use serde_json::{Value, json};
 
 use crate::exchange::Story;
@@ -22,19 +23,20 @@ fn all(
     let file = |name: &str| Some(Story::file(name));
     let runs = [(0, 3), (7, 1), (4_096, 1_048_576)].map(Range::from);
     let missing = Ranges::from_runs(runs.to_vec()).expect("they ascend");
+    let ca = ca_id(&ie.ca()).expect("a CA");
+    let list = ListNumber { ca, number: 7 };
     let hello = Hello {
         versions: vec![1],
         now: at(0),
         card: 1,
-        crl: 7,
+        crls: vec![list],
         peer_card: 1,
-        peer_crl: 0,
+        peer_crls: Vec::new(),
     };
     let later = Later {
         code: "no-space".to_owned(),
         after_s: 60,
     };
-    let ack = |what, number| Frame::Ack(Ack { what, number });
     vec![
         (Frame::Hello(hello), None),
         (
@@ -42,8 +44,8 @@ fn all(
             file("card-mla.example.ie"),
         ),
         (Frame::Crl(ie.crl()), None),
-        (ack(Announced::Card, 1), None),
-        (ack(Announced::Crl, 7), None),
+        (Frame::Ack(Ack::card(1)), None),
+        (Frame::Ack(Ack::crl(list)), None),
         (Frame::Held(Vec::new()), None),
         (
             Frame::Held(witnessing.checkpoint.clone()),

@@ -112,7 +112,7 @@ impl Party {
         params
     }
 
-    fn ca(&self) -> Vec<u8> {
+    pub(crate) fn ca(&self) -> Vec<u8> {
         let made = self.ca_params().self_signed(&self.ca_key());
         made.expect("a CA").der().to_vec()
     }

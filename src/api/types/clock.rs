@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::api::types::ListView;
 use crate::base::Timestamp;
 use crate::base::clock::{Doubt, Past};
 
@@ -31,17 +32,13 @@ pub struct RenewRequest {
     pub if_due: bool,
 }
 
-/// `GET /v1/certificate`: own certificate and revocation list.
+/// `GET /v1/certificate`: own certificate and revocation lists.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
 pub struct CertificateView {
     /// When the certificate begins to be valid.
     pub certificate_begins: Timestamp,
     /// When it ends.
     pub certificate_expires: Timestamp,
-    /// The number of the revocation list.
-    pub crl_number: u64,
-    /// When the list begins to be valid.
-    pub crl_begins: Timestamp,
-    /// When it ends.
-    pub crl_expires: Timestamp,
+    /// Own revocation lists, one of each CA.
+    pub lists: Vec<ListView>,
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::api::types::HeldBack;
-use crate::base::{Alias, AuthorityId, Timestamp};
+use crate::base::{Alias, AuthorityId, Digest, Timestamp};
 
 /// A peer.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -29,9 +29,12 @@ pub struct PeerView {
     /// When it was last heard.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub last_seen: Option<Timestamp>,
-    /// When its revocation list ends; absent where there is none.
+    /// When the first of its revocation lists ends, of those of CAs of the card in use; absent where there is none.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub crl_expires: Option<Timestamp>,
+    /// Its revocation lists, one of each CA.
+    #[serde(default)]
+    pub lists: Vec<ListView>,
     /// Why the last attempt to reach it failed.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub fault: Option<FaultView>,
@@ -41,6 +44,24 @@ pub struct PeerView {
     /// What it has used, and how often its limits have held, since the daemon started.
     #[serde(default)]
     pub held_back: HeldBack,
+}
+
+/// The newest revocation list of a CA.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+pub struct ListView {
+    /// The CA, as its certificate names it.
+    pub ca: String,
+    /// The CA's id: SHA-256 of its name and key.
+    pub ca_id: Digest,
+    /// The number of the list.
+    pub number: u64,
+    /// When it was issued.
+    pub begins: Timestamp,
+    /// When it must be replaced by a newer one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub expires: Option<Timestamp>,
+    /// Whether its CA is on the card in use, or below one that is.
+    pub in_use: bool,
 }
 
 /// Why something does not go on at the moment.
@@ -73,7 +94,8 @@ pub struct CardView {
 pub struct AddPeer {
     /// The card, a signed note.
     pub card: String,
-    /// The revocation list (DER, padded base64).
+    /// The revocation lists of its CAs: a file in DER (one list) or PEM (lists, and certificates of CAs between those that
+    /// signed them and the card's), in padded base64.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub crl: Option<String>,
 }

@@ -11,6 +11,7 @@ use crate::cli::terminal::Talk;
 use crate::identity::PeerSide;
 use crate::identity::Trust;
 use crate::identity::check_crl;
+use crate::identity::revocation::{HeldList, RevocationList, lists_in};
 use crate::net::TlsIdentity;
 
 #[derive(Parser)]
@@ -112,9 +113,15 @@ fn the_card_opens_and_its_words_are_the_ones_printed() {
     assert_eq!(made.fingerprint.split('-').count(), 6);
     let text = text(&made);
     assert!(text.contains(&made.fingerprint), "{text}");
-    let cas: Vec<_> = card.trusted(None, false).cas;
+    let cas: Vec<_> = card.cas();
     let crl = fs::read(&made.crl).unwrap();
     assert_eq!(check_crl(&crl, &cas, now()), Ok(1));
+}
+
+/// The lists in a file of this authority, as its peers hold them.
+fn held(card: &Card, file: &[u8]) -> Vec<HeldList> {
+    let lists = lists_in(file, &card.cas(), &[]).unwrap();
+    lists.iter().map(RevocationList::held).collect()
 }
 
 #[test]
@@ -124,7 +131,7 @@ fn peers_take_the_certificate_that_was_made() {
     let made = establish(&args(&[]), &home, now()).unwrap();
     let (card, _) = opened(&made);
     let crl = fs::read(&made.crl).unwrap();
-    let peer = card.trusted(Some(crl.into()), false);
+    let peer = card.trusted(held(&card, &crl), false);
     let trust = Trust::new("bfj.example.de".parse().unwrap(), vec![peer]);
     let config = judge(&home, none()).unwrap();
     let keyring = Keyring::load(&config.identity, &made.id).unwrap();
@@ -310,7 +317,7 @@ fn certificates_of_another_pki_are_taken() {
     let config = judge(&home, none()).unwrap();
     assert!(!config.identity.tls_ca_key.exists());
     let (card, _) = opened(&made);
-    let peer = card.trusted(Some(fs::read(&made.crl).unwrap().into()), false);
+    let peer = card.trusted(held(&card, &fs::read(&made.crl).unwrap()), false);
     let trust = Trust::new("bfj.example.de".parse().unwrap(), vec![peer]);
     let keyring = Keyring::load(&config.identity, &made.id).unwrap();
     let leaf = &keyring.chain[0];

@@ -12,6 +12,7 @@ use crate::daemon::Daemon;
 use crate::daemon::papers::{self, Which};
 use crate::daemon::routes::doors::{ANY, Doors, OPERATION};
 use crate::daemon::routes::{Answer, Shared};
+use crate::daemon::views;
 
 /// The calls of this file.
 pub(super) fn doors(doors: Doors) -> Doors {
@@ -66,8 +67,10 @@ fn view(daemon: &Arc<Daemon>) -> CertificateView {
     CertificateView {
         certificate_begins: shown.certificate_begins,
         certificate_expires: shown.certificate_expires,
-        crl_number: shown.crl_number,
-        crl_begins: shown.crl_begins,
-        crl_expires: shown.crl_expires,
+        lists: shown
+            .lists
+            .iter()
+            .map(|list| views::list(list, true))
+            .collect(),
     }
 }

@@ -15,13 +15,13 @@ use crate::base::limits;
 use crate::config::Verb;
 use crate::daemon::Daemon;
 use crate::daemon::cards::CardNote;
-use crate::daemon::news;
 use crate::daemon::peers::Decision;
 use crate::daemon::routes::doors::{Doors, OPERATION};
 use crate::daemon::routes::{Answer, Shared, stored};
 use crate::daemon::seals::unblock;
 use crate::daemon::views;
 use crate::identity::card::Card;
+use crate::identity::revocation::RevocationList;
 use crate::identity::statement::Note;
 use crate::identity::words;
 use crate::store::PeerState;
@@ -70,25 +70,28 @@ pub(super) async fn add(State(daemon): Shared, Json(wish): Json<AddPeer>) -> Ans
             "this is the card of this very authority",
         ));
     }
-    let crl = wish.crl.map(|crl| decode_crl(&daemon, &came.card, &crl));
-    daemon.add_card(&came, crl.transpose()?).await?;
+    let lists = wish.crl.map(|crl| read_lists(&daemon, &came.card, &crl));
+    let lists = lists.transpose()?.unwrap_or_default();
+    daemon.add_card(&came, lists).await?;
     let id = came.card.id.as_str();
     Ok(Json(views::peer(&daemon, &*daemon.peer(id)?)))
 }
 
-fn decode_crl(daemon: &Daemon, card: &Card, crl: &str) -> Result<(u64, Vec<u8>), ApiFailure> {
+fn read_lists(daemon: &Daemon, card: &Card, file: &str) -> Result<Vec<RevocationList>, ApiFailure> {
     let bad = |message: String| {
         ApiFailure::trust("bad-crl", message).next("ask the peer for its newest revocation list")
     };
-    if crl.len() / 4 * 3 > limits::CRL_BYTES_MAX + 2 {
-        return Err(bad(format!(
-            "the revocation list is longer than {} bytes",
-            limits::CRL_BYTES_MAX
-        )));
+    let most = limits::CRL_FILE_BYTES_MAX;
+    let too_long = || bad(format!("the revocation lists take more than {most} bytes"));
+    if file.len() / 4 * 3 > most.saturating_add(2) {
+        return Err(too_long());
     }
-    let der = STANDARD.decode(crl).map_err(|e| bad(e.to_string()))?;
-    let number = news::check_crl(daemon, card, &der).map_err(|fault| bad(fault.text))?;
-    Ok((number, der))
+    let file = STANDARD.decode(file).map_err(|e| bad(e.to_string()))?;
+    if file.len() > most {
+        return Err(too_long());
+    }
+    let lists = daemon.current_lists(&file, &card.cas());
+    lists.map_err(|fault| bad(fault.text))
 }
 
 pub(super) async fn accept(

@@ -1,5 +1,7 @@
 //! Trust with certificates made for the purpose: one table row for each cause of refusal.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType,
     ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose,
@@ -7,7 +9,10 @@ use rcgen::{
 };
 
 use super::*;
-use crate::identity::revocation::{check_crl, crl_next_update, crl_number};
+use crate::identity::ca::check_ca;
+use crate::identity::revocation::{self, RevocationList, check_crl, crl_next_update, crl_number};
+use rustls_pki_types::CertificateRevocationListDer;
+use rustls_pki_types::pem::PemObject as _;
 
 /// A CA, and what it issues: certificates of 2026 and lists of November 2026.
 pub(crate) struct Ca {
@@ -69,7 +74,13 @@ impl Ca {
     }
 
     fn below(&self, name: &str) -> Self {
-        let (params, key) = (ca_params(name), KeyPair::generate().unwrap());
+        self.below_with(name, 8)
+    }
+
+    /// A CA below this one, whose certificate has this serial number.
+    fn below_with(&self, name: &str, serial: u64) -> Self {
+        let (mut params, key) = (ca_params(name), KeyPair::generate().unwrap());
+        params.serial_number = Some(SerialNumber::from(serial));
         let der = params.signed_by(&key, &self.issuer).unwrap();
         let der = der.der().clone();
         let issuer = Issuer::new(params, key);
@@ -85,7 +96,12 @@ impl Ca {
         params.signed_by(&key, &self.issuer).unwrap().der().clone()
     }
 
-    fn crl(&self, revoked: &[u64]) -> Crl {
+    /// This list as one of this CA.
+    fn held(&self, crl: Crl) -> HeldList {
+        HeldList::of(&self.der, crl).unwrap()
+    }
+
+    pub(crate) fn crl(&self, revoked: &[u64]) -> Crl {
         self.list(&crl_params(revoked))
     }
 
@@ -111,7 +127,7 @@ fn peer(name: &str, ca: &Ca, crl: Option<Crl>) -> TrustedPeer {
         id: id(name),
         alias: name.split('.').next().unwrap().parse().unwrap(),
         cas: vec![ca.der.clone()],
-        crl,
+        lists: crl.into_iter().map(|crl| ca.held(crl)).collect(),
         allow_classic: false,
     }
 }
@@ -260,34 +276,53 @@ fn dates() {
     assert!(world.judge(&good, PeerSide::Client, None).is_ok());
 }
 
+/// The list of this CA is missing, which issued this.
+fn missing(ca: &str, issued: &str) -> Refusal {
+    Refusal::CrlMissing {
+        id: id(FR),
+        ca: ca.to_owned(),
+        issued: issued.to_owned(),
+    }
+}
+
 #[test]
 fn revocation() {
     let mut world = World::new();
     let leaf = [world.fr.leaf(FR)];
-    let mut with = |crl: Option<Crl>| {
-        world.peers[0].crl = crl;
+    let fr = HeldList::of(&world.fr.der, Vec::new().into()).unwrap().ca;
+    let mut with = |list: Option<HeldList>| {
+        world.peers[0].lists = list.into_iter().collect();
         let judged =
             [PeerSide::Client, PeerSide::Server].map(|side| world.judge(&leaf, side, None));
         assert_eq!(judged[0], judged[1]);
         let [one, _] = judged;
         one.map(|_| ())
     };
+    let of_fr = |der: Crl| Some(HeldList { ca: fr, der });
     let de = Ca::new("de ca");
-    assert_eq!(with(None), Err(Refusal::CrlMissing));
-    assert_eq!(with(Some(de.crl(&[]))), Err(Refusal::CrlMissing));
-    let forged = with(Some(Ca::new("fr ca").crl(&[]))).unwrap_err();
+    let none = missing("\"CN=fr ca\"", &format!("the certificate of {FR}"));
+    assert_eq!(with(None), Err(none.clone()));
+    let said = none.to_string();
+    assert!(
+        said.contains("of the CA \"CN=fr ca\" is here, which issued the certificate of bepi.justice.example.fr: get it from"),
+        "{said}"
+    );
+    let said = none.for_owner();
+    assert!(said.contains("put the newest list of each CA"), "{said}");
+    assert_eq!(with(Some(de.held(de.crl(&[])))), Err(none));
+    let forged = with(of_fr(Ca::new("fr ca").crl(&[]))).unwrap_err();
     assert_eq!(forged.code(), "crl-invalid");
     assert!(
         forged.to_string().contains("not that of the CA"),
         "{forged}"
     );
     assert_eq!(
-        with(Some(vec![0].into())).unwrap_err().code(),
+        with(of_fr(vec![0].into())).unwrap_err().code(),
         "crl-invalid"
     );
     let large = vec![0; limits::CRL_BYTES_MAX + 1];
     assert!(
-        with(Some(large.into()))
+        with(of_fr(large.into()))
             .unwrap_err()
             .to_string()
             .contains("1 MiB")
@@ -295,20 +330,83 @@ fn revocation() {
     let mut world = World::new();
     let leaf = world.fr.leaf(FR);
     let refused = |world: &World| world.judge(std::slice::from_ref(&leaf), PeerSide::Client, None);
-    world.peers[0].crl = Some(world.fr.crl(&[6, 7]));
+    world.peers[0].lists = vec![world.fr.held(world.fr.crl(&[6, 7]))];
     assert_eq!(refused(&world), Err(Refusal::Revoked));
-    world.peers[0].crl = Some(world.fr.crl(&[6, 8]));
+    world.peers[0].lists = vec![world.fr.held(world.fr.crl(&[6, 8]))];
     assert!(refused(&world).is_ok());
     let mut stale = crl_params(&[]);
     stale.next_update = date_time_ymd(2026, 11, 20);
-    world.peers[0].crl = Some(world.fr.list(&stale));
+    world.peers[0].lists = vec![world.fr.held(world.fr.list(&stale))];
     let ended = at("2026-11-20T00:00:00.000Z");
-    assert_eq!(refused(&world), Err(Refusal::CrlExpired { at: ended }));
+    let ca = "\"CN=fr ca\"".to_owned();
+    assert_eq!(refused(&world), Err(Refusal::CrlExpired { ca, at: ended }));
+}
+
+/// A root on the card, and a CA below it that issues.
+#[test]
+fn each_ca_on_the_way_needs_its_list() {
+    let mut world = World::new();
+    let below = world.fr.below_with("fr issuing", 9);
+    let chain = [below.leaf(FR), below.der.clone()];
+    let leaf = format!("the certificate of {FR}");
+    world.check(&chain, None, &missing("\"CN=fr issuing\"", &leaf));
+    let own = below.held(below.crl(&[]));
+    let root = |revoked: &[u64]| world.fr.held(world.fr.crl(revoked));
+    let (sound, revoking) = (root(&[]), root(&[9]));
+    world.peers[0].lists = vec![own.clone()];
+    let issuing = format!("the CA \"CN=fr issuing\" above {leaf}");
+    world.check(&chain, None, &missing("\"CN=fr ca\"", &issuing));
+    world.peers[0].lists = vec![own.clone(), sound.clone()];
+    assert!(world.judge(&chain, PeerSide::Client, None).is_ok());
+    world.peers[0].lists = vec![below.held(below.crl(&[7])), sound.clone()];
+    world.check(&chain, None, &Refusal::Revoked);
+    world.peers[0].lists = vec![own, revoking];
+    world.check(&chain, None, &Refusal::CaRevoked);
+    // The issuing CA stands on the card itself: its own list is all that is needed.
+    world.peers[0].cas.push(below.der.clone());
+    assert!(world.judge(&chain, PeerSide::Client, None).is_ok());
+    world.peers[0].lists = vec![sound];
+    world.check(&chain, None, &missing("\"CN=fr issuing\"", &leaf));
+}
+
+#[test]
+fn a_root_says_how_many_cas_may_be_below_it() {
+    let mut params = ca_params("fr root");
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    let (root, mut world) = (Ca::with(params), World::new());
+    let below = root.below("fr issuing");
+    let lists = [&root, &below].map(|ca| ca.held(ca.crl(&[])));
+    world.peers[0].cas = vec![root.der.clone()];
+    world.peers[0].lists = lists.to_vec();
+    let direct = [root.leaf(FR)];
+    assert!(world.judge(&direct, PeerSide::Client, None).is_ok());
+    let refused = world.judge(&[below.leaf(FR), below.der], PeerSide::Client, None);
+    let said = refused.unwrap_err().to_string();
+    assert!(said.contains("pathLenConstraint"), "{said}");
+}
+
+/// Certificates with keys that prove nothing here, made with openssl: who issued them is looked at only after that.
+#[test]
+fn a_key_of_another_kind_is_named() {
+    let world = World::new();
+    for (pem, kind) in [
+        (include_str!("tests/rsa-2048.pem"), "RSA (2048 bits)"),
+        (include_str!("tests/p-192.pem"), "ECDSA P-192"),
+        (
+            include_str!("tests/brainpool-p256r1.pem"),
+            "ECDSA brainpoolP256r1",
+        ),
+        (include_str!("tests/ed448.pem"), "Ed448"),
+    ] {
+        let leaf = CertificateDer::from_pem_slice(pem.as_bytes()).unwrap();
+        let (id, kind) = (id(FR), kind.to_owned());
+        world.check(&[leaf], None, &Refusal::KeyKind { id, kind });
+    }
 }
 
 #[test]
 fn uses_and_chains() {
-    let mut world = World::new();
+    let world = World::new();
     let mut ca = leaf_params(FR);
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     world.check(&[world.fr.issue(&ca)], None, &Refusal::WrongUse);
@@ -329,13 +427,6 @@ fn uses_and_chains() {
             assert_eq!(got, wanted);
         }
     }
-    let below = world.fr.below("fr ca 2");
-    let chain = [below.leaf(FR), below.der.clone()];
-    world.check(&chain, None, &Refusal::CrlMissing);
-    world.peers[0].crl = Some(below.crl(&[]));
-    assert!(world.judge(&chain, PeerSide::Client, None).is_ok());
-    world.peers[0].crl = Some(below.crl(&[7]));
-    world.check(&chain, None, &Refusal::Revoked);
     let fake = Ca {
         der: world.fr.leaf(FR),
         issuer: Issuer::new(leaf_params(FR), KeyPair::generate().unwrap()),
@@ -401,6 +492,90 @@ fn lists_are_judged_when_they_arrive() {
     check(&fr.list(&large), &cas, "no number");
 }
 
+/// Lists of two tiers in one file, and on the wire.
+#[test]
+fn a_list_of_a_ca_below_the_cards_comes_with_its_certificates() {
+    let root = Ca::new("root");
+    let (policy, stranger) = (root.below("policy"), Ca::new("stranger"));
+    let issuing = policy.below("issuing");
+    let cas = [root.der.clone()];
+    let wire = [&issuing.crl(&[])[..], &issuing.der, &policy.der].concat();
+    let list = RevocationList::open(&wire, &cas).unwrap();
+    assert_eq!(
+        (list.ca(), list.number()),
+        (issuing.held(issuing.crl(&[])).ca, 3)
+    );
+    assert_eq!(list.name(), "\"CN=issuing\"");
+    assert!(list.is_under(&cas) && !list.is_under(std::slice::from_ref(&stranger.der)));
+    assert_eq!(
+        RevocationList::stored(list.ca(), list.bytes()),
+        Some(list.clone())
+    );
+    let refused = |parts: &[&[u8]], says: &str| {
+        let fault = RevocationList::open(&parts.concat(), &cas).unwrap_err();
+        assert!(fault.to_string().contains(says), "{fault}");
+    };
+    let crl = issuing.crl(&[]);
+    refused(&[&crl], "names the CA \"CN=issuing\"");
+    refused(&[&crl, &issuing.der], "below it whose certificate");
+    refused(&[&crl, &policy.der, &issuing.der], "in that order");
+    refused(
+        &[&crl, &issuing.der, &policy.der, &root.der],
+        "in that order",
+    );
+    refused(&[&root.crl(&[]), &policy.der], "in that order");
+    refused(
+        &[&crl, &issuing.der, &policy.der, b"x"],
+        "is not a certificate",
+    );
+    refused(&[&crl, &[&policy.der[..]; 4].concat()], "more certificates");
+    refused(&[&stranger.crl(&[]), &stranger.der], "not signed by a CA");
+    // A leaf is no CA, whatever it signs.
+    let false_ca = Ca {
+        der: root.leaf(FR),
+        issuer: Issuer::new(leaf_params(FR), KeyPair::generate().unwrap()),
+    };
+    refused(&[&false_ca.crl(&[]), &false_ca.der], "not signed by a CA");
+}
+
+#[test]
+fn a_file_has_the_lists_of_all_cas() {
+    let root = Ca::new("root");
+    let issuing = root.below("issuing");
+    let (cas, chain) = ([root.der.clone()], [issuing.der.clone()]);
+    let mut older = crl_params(&[]);
+    older.crl_number = SerialNumber::from(2);
+    let pem = |label: &str, der: &[u8]| {
+        let text = STANDARD.encode(der);
+        format!("-----BEGIN {label}-----\n{text}\n-----END {label}-----\n")
+    };
+    let file = [
+        pem("X509 CRL", &issuing.list(&older)),
+        pem("X509 CRL", &root.crl(&[])),
+        pem("X509 CRL", &issuing.crl(&[])),
+    ]
+    .concat();
+    let lists = revocation::lists_in(file.as_bytes(), &cas, &chain).unwrap();
+    assert_eq!(lists.len(), 2);
+    assert!(lists.iter().all(|list| list.number() == 3));
+    let written = revocation::file_of(&lists);
+    assert!(written.starts_with(b"-----BEGIN X509 CRL-----\n"));
+    assert_eq!(revocation::lists_in(&written, &cas, &[]), Ok(lists));
+    let fault = revocation::lists_in(file.as_bytes(), &cas, &[]).unwrap_err();
+    assert!(
+        fault.to_string().contains("into the same file, as PEM"),
+        "{fault}"
+    );
+    let one = revocation::lists_in(&root.crl(&[]), &cas, &[]).unwrap();
+    assert_eq!(
+        revocation::lists_in(&revocation::file_of(&one), &cas, &[]),
+        Ok(one)
+    );
+    for bad in ["", "text", "-----BEGIN X509 CRL-----\nAA\n"] {
+        assert!(revocation::lists_in(bad.as_bytes(), &cas, &[]).is_err());
+    }
+}
+
 #[test]
 fn cas_are_checked_before_a_card_is_believed() {
     let check = |change: fn(&mut CertificateParams), says: Option<&str>| {
@@ -417,4 +592,19 @@ fn cas_are_checked_before_a_card_is_believed() {
     check(|it| it.key_usages.clear(), None);
     check(|it| it.is_ca = IsCa::ExplicitNoCa, Some("not that of a CA"));
     check(|it| it.key_usages.truncate(1), Some("keyUsage"));
+    check(
+        |it| it.custom_extensions.push(unknown_extension(false)),
+        None,
+    );
+    check(
+        |it| it.custom_extensions.push(unknown_extension(true)),
+        Some("critical extension"),
+    );
+}
+
+fn unknown_extension(is_critical: bool) -> rcgen::CustomExtension {
+    let oid = [1, 3, 6, 1, 4, 1, 99_999, 1];
+    let mut extension = rcgen::CustomExtension::from_oid_content(&oid, vec![5, 0]);
+    extension.set_criticality(is_critical);
+    extension
 }

@@ -64,7 +64,8 @@ impl Group<'_> {
             | Op::CardPut(_)
             | Op::CardDrop { .. }
             | Op::PeerState { .. }
-            | Op::PeerCrl { .. }
+            | Op::CrlPut(_)
+            | Op::CrlDrop { .. }
             | Op::PeerSeen { .. }
             | Op::PeerHead { .. }
             | Op::PeerFault { .. }

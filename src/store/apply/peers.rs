@@ -12,6 +12,7 @@ use crate::store::apply::parts;
 use crate::store::op::Op;
 use crate::store::reader;
 use crate::store::rows::CardRow;
+use crate::store::rows::CrlRow;
 use crate::store::rows::PeerRow;
 use crate::store::rows::PeerState;
 use crate::store::sql;
@@ -29,8 +30,6 @@ impl Group<'_> {
                     self.one(sql::PEER_STATE, params![state.as_str(), id.as_str()])?;
                 }
             }
-        } else if let Op::PeerCrl { crl, number, .. } = op {
-            self.one(sql::PEER_CRL, params![crl, number, id.as_str()])?;
         } else if let Op::PeerSeen { at, .. } = op {
             self.one(sql::PEER_SEEN, params![at.millis(), id.as_str()])?;
         } else if let Op::PeerHead { head, .. } = op {
@@ -51,8 +50,6 @@ impl Group<'_> {
                 peer.alias.as_str(),
                 peer.card,
                 peer.number,
-                peer.crl,
-                peer.crl_number,
                 peer.state.as_str(),
                 i64::from(peer.classic),
                 peer.added.millis(),
@@ -64,6 +61,32 @@ impl Group<'_> {
             ],
         )?;
         self.peer_sum(&peer.id)
+    }
+
+    /// Forgets a peer and its revocation lists; its cards stay, for what was signed under them.
+    pub(super) fn peer_drop(&self, id: &AuthorityId) -> Result<(), Stop> {
+        self.run(sql::CRLS_DROP, [id.as_str()])?;
+        self.one(sql::PEER_DROP, [id.as_str()])
+    }
+
+    pub(super) fn crl(&self, crl: &CrlRow) -> Result<(), Stop> {
+        self.run(
+            sql::CRL_PUT,
+            params![
+                crl.authority.as_str(),
+                crl.ca.as_bytes(),
+                crl.number,
+                crl.list,
+                crl.came.millis(),
+                sums::crl(crl)
+            ],
+        )?;
+        Ok(())
+    }
+
+    pub(super) fn crl_drop(&self, authority: &AuthorityId, ca: &Digest) -> Result<(), Stop> {
+        self.run(sql::CRL_DROP, params![authority.as_str(), ca.as_bytes()])?;
+        Ok(())
     }
 
     fn peer_sum(&self, id: &AuthorityId) -> Result<(), Stop> {

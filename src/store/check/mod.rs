@@ -235,6 +235,7 @@ impl Check<'_> {
         database::schema(self)?;
         database::integrity(self)?;
         peers::cards(self)?;
+        peers::crls(self)?;
         peers::peers(self)?;
         peers::named_values(self)?;
         statements::statements(self)?;

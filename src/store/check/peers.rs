@@ -2,11 +2,12 @@
 
 use super::Check;
 use crate::identity::card::Card;
-use crate::identity::revocation;
+use crate::identity::revocation::RevocationList;
 use crate::receipt::Party;
 use crate::store::opening::StoreFault;
 use crate::store::reader;
 use crate::store::rows::CardRow;
+use crate::store::rows::CrlRow;
 use crate::store::rows::PeerRow;
 use crate::store::rows::PeerState;
 use crate::store::sql;
@@ -57,7 +58,7 @@ pub(super) fn peers(check: &mut Check<'_>) -> Result<(), StoreFault> {
     let mut rows = query.query([])?;
     while let Some(row) = rows.next()? {
         super::tally(&mut check.report.peers, 1);
-        let read = reader::peer(row).and_then(|peer| Ok((peer, row.get(14)?)));
+        let read = reader::peer(row).and_then(|peer| Ok((peer, row.get(12)?)));
         match read {
             Ok((peer, sum)) => one(check, &peer, sum),
             Err(e) => check.damage("row-unreadable", "table peer", "values of their types", e),
@@ -90,25 +91,57 @@ fn one(check: &mut Check<'_>, peer: &PeerRow, sum: Option<i64>) {
             });
             if peer.state != PeerState::Added && !is_adopted {
                 let expected = "one of the adopted cards";
-                check.damage("peer-card", place.clone(), expected, "another");
+                check.damage("peer-card", place, expected, "another");
             }
         }
-        Err(e) => check.damage(
-            "peer-card",
-            place.clone(),
-            "a card signed by its own key",
-            e,
-        ),
+        Err(e) => check.damage("peer-card", place, "a card signed by its own key", e),
     }
-    let number = peer.crl.as_deref().and_then(revocation::crl_number);
-    if number != peer.crl_number {
-        check.damage(
-            "peer-crl",
-            place,
-            format!("list {number:?}"),
-            format!("list {:?}", peer.crl_number),
-        );
+}
+
+/// Every revocation list says what its row says, and is of a CA of a card of its authority, or below one, where that card is here.
+pub(super) fn crls(check: &mut Check<'_>) -> Result<(), StoreFault> {
+    let db = check.db;
+    let mut query = db.prepare(sql::CRLS)?;
+    let mut rows = query.query([])?;
+    while let Some(row) = rows.next()? {
+        let read = reader::crl(row).and_then(|crl| Ok((crl, row.get(5)?)));
+        match read {
+            Ok((row, sum)) => crl(check, &row, sum)?,
+            Err(e) => check.damage("row-unreadable", "table crl", "values of their types", e),
+        }
     }
+    Ok(())
+}
+
+fn crl(check: &mut Check<'_>, row: &CrlRow, sum: i64) -> Result<(), StoreFault> {
+    let place = format!("revocation list of the CA {} of {}", row.ca, row.authority);
+    let wanted = sums::crl(row);
+    if sum != wanted {
+        check.damage("crl-checksum", place.clone(), wanted, sum);
+    }
+    let cards = reader::rows(
+        check.db,
+        sql::CARDS_OF,
+        [row.authority.as_str()],
+        reader::card,
+    )?;
+    let cards = cards.iter().filter_map(|card| Card::open(&card.note).ok());
+    let cas: Vec<_> = cards.flat_map(|(card, _)| card.cas()).collect();
+    let stored = RevocationList::stored(row.ca, &row.list);
+    let Some(stored) = stored.filter(|list| list.number() == row.number) else {
+        let expected = format!("a list with number {}", row.number);
+        check.damage("peer-crl", place, expected, "another, or none");
+        return Ok(());
+    };
+    // A list of a card that was dropped since is of no use, and no harm.
+    if stored.is_under(&cas) {
+        let opened = RevocationList::open(&row.list, &cas);
+        if opened.as_ref().map(RevocationList::ca) != Ok(row.ca) {
+            let found = opened.map_or_else(|e| e.to_string(), |it| format!("one of {}", it.ca()));
+            check.damage("peer-crl", place, "a list that this CA has signed", found);
+        }
+    }
+    Ok(())
 }
 
 /// Every named value has its checksum.

@@ -66,8 +66,6 @@ pub(crate) const MIGRATIONS: &[(&str, &str)] = &[
         alias TEXT NOT NULL UNIQUE,
         card BLOB NOT NULL,
         number INTEGER NOT NULL,
-        crl BLOB,
-        crl_number INTEGER,
         state TEXT NOT NULL,
         classic INTEGER NOT NULL,
         added INTEGER NOT NULL,
@@ -164,6 +162,20 @@ pub(crate) const MIGRATIONS: &[(&str, &str)] = &[
         adopted INTEGER,
         sum INTEGER NOT NULL,
         PRIMARY KEY (authority, digest)
+    );
+    ",
+    ),
+    (
+        "a revocation list of each CA",
+        "
+    CREATE TABLE crl (
+        authority TEXT NOT NULL,
+        ca BLOB NOT NULL,
+        number INTEGER NOT NULL,
+        list BLOB NOT NULL,
+        came INTEGER NOT NULL,
+        sum INTEGER NOT NULL,
+        PRIMARY KEY (authority, ca)
     );
     ",
     ),

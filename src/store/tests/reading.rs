@@ -162,8 +162,6 @@ fn added() -> PeerRow {
         alias: "fr".parse().unwrap(),
         card: b"card".to_vec(),
         number: 1,
-        crl: None,
-        crl_number: None,
         state: PeerState::Added,
         classic: false,
         added: at(1),
@@ -191,11 +189,6 @@ async fn peers_and_named_values() {
             state: PeerState::Accepted,
             at: at(2),
         },
-        Op::PeerCrl {
-            id: id(),
-            crl: b"crl".to_vec(),
-            number: 7,
-        },
         Op::PeerSeen {
             id: id(),
             at: at(3),
@@ -220,7 +213,6 @@ async fn peers_and_named_values() {
     ledger.commit(ops).await.unwrap();
     row.state = PeerState::Accepted;
     (row.accepted, row.last_seen) = (Some(at(2)), Some(at(3)));
-    (row.crl, row.crl_number) = (Some(b"crl".to_vec()), Some(7));
     (row.head, row.fault) = (Some(b"head".to_vec()), fault);
     assert_eq!(ledger.peer(&peer()).await.unwrap(), Some(row.clone()));
     let headless = PeerRow {
@@ -236,6 +228,49 @@ async fn peers_and_named_values() {
     assert_eq!(ledger.meta("none").await.unwrap(), None);
 }
 
+fn list(ca: u8, number: u64) -> Op {
+    Op::CrlPut(Box::new(crate::store::CrlRow {
+        authority: peer(),
+        ca: Digest::of(&[ca]),
+        number,
+        list: vec![ca],
+        came: at(1),
+    }))
+}
+
+/// Numbers of lists are compared among those of one CA.
+#[tokio::test]
+async fn each_ca_of_an_authority_has_its_own_list() {
+    let dir = tempfile::tempdir().unwrap();
+    let ledger = open(dir.path());
+    ledger
+        .commit(vec![Op::PeerPut(Box::new(added()))])
+        .await
+        .unwrap();
+    let numbers = async || -> Vec<(Vec<u8>, u64)> {
+        let mut rows = ledger.crls().await.unwrap();
+        rows.sort_by(|a, b| a.list.cmp(&b.list));
+        rows.into_iter().map(|row| (row.list, row.number)).collect()
+    };
+    for (op, then) in [
+        (list(1, 41), vec![(vec![1], 41)]),
+        (list(2, 1), vec![(vec![1], 41), (vec![2], 1)]),
+        (list(1, 40), vec![(vec![1], 41), (vec![2], 1)]),
+        (list(2, 2), vec![(vec![1], 41), (vec![2], 2)]),
+        (
+            Op::CrlDrop {
+                authority: peer(),
+                ca: Digest::of(&[1]),
+            },
+            vec![(vec![2], 2)],
+        ),
+        (Op::PeerDrop { id: peer() }, Vec::new()),
+    ] {
+        ledger.commit(vec![op]).await.unwrap();
+        assert_eq!(numbers().await, then);
+    }
+}
+
 #[tokio::test]
 async fn a_peer_that_cannot_be_kept_changes_nothing() {
     let dir = tempfile::tempdir().unwrap();
@@ -248,12 +283,7 @@ async fn a_peer_that_cannot_be_kept_changes_nothing() {
     };
     let taken = ledger.commit(vec![Op::PeerPut(Box::new(namesake))]).await;
     assert!(matches!(taken, Err(CommitFault::Unfit(_))));
-    let huge = Op::PeerCrl {
-        id: peer(),
-        crl: Vec::new(),
-        number: u64::MAX,
-    };
-    let huge = ledger.commit(vec![huge]).await;
+    let huge = ledger.commit(vec![list(1, u64::MAX)]).await;
     assert!(matches!(huge, Err(CommitFault::Unfit(_))));
     assert_eq!(ledger.peers().await.unwrap(), [added()]);
 }

@@ -186,6 +186,11 @@ pub(crate) fn papers(attacker: &Attacker) -> Vec<Case> {
             "crl-invalid",
         ),
         (
+            "a list with a certificate that it does not need",
+            raw(3, &[&revoked[..], &attacker.keys.ca_certificate].concat()),
+            "crl-invalid",
+        ),
+        (
             "half a list",
             raw(3, &revoked[..revoked.len() / 2]),
             "crl-invalid",
@@ -200,7 +205,7 @@ pub(crate) fn papers(attacker: &Attacker) -> Vec<Case> {
     ] {
         cases.push(Case::bytes(Scene::Control, what, want, bytes));
     }
-    let ack = br#"{"number":1,"what":"crl"}"#;
+    let ack = br#"{"number":1,"what":"card"}"#;
     let value: Value = serde_json::from_slice(ack).unwrap();
     let broken = [broken::fields(&value), broken::spellings(ack)].concat();
     for (what, bytes) in broken {

@@ -1,7 +1,7 @@
 //! Frames: bodies, lengths, and each of them where it does not belong.
 
 use rogatory::base::Ranges;
-use rogatory::wire::{Ack, Announced, Fault, Frame, FrameKind, Later};
+use rogatory::wire::{Ack, Fault, Frame, FrameKind, Later};
 use serde_json::Value;
 
 use crate::attack::{Attacker, disclosures, hello, raw};
@@ -9,10 +9,7 @@ use crate::broken;
 use crate::script::{Case, Say, Scene};
 
 fn ack() -> Frame {
-    Frame::Ack(Ack {
-        what: Announced::Crl,
-        number: 1,
-    })
+    Frame::Ack(Ack::card(1))
 }
 
 fn later() -> Frame {

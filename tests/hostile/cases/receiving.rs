@@ -146,7 +146,7 @@ fn everywhere(attacker: &Attacker) -> Vec<Reply> {
         ("hello", Frame::Hello(hello()).encode()),
         ("a card", raw(2, b"card")),
         ("a list", raw(3, b"list")),
-        ("an ack", raw(4, br#"{"number":1,"what":"crl"}"#)),
+        ("an ack", raw(4, br#"{"number":1,"what":"card"}"#)),
         ("an offer", raw(16, b"offer")),
         ("disclosures", raw(17, b"[]")),
         ("a header", raw(20, &header)),

@@ -95,11 +95,11 @@ impl Bench<'_> {
         let text = |text: &str| text.as_bytes().to_vec();
         for (what, kind, body) in [
             ("not JSON", 21, text("{]")),
-            ("not canonical", 4, text(r#"{"what":"crl","number":7}"#)),
+            ("not canonical", 4, text(r#"{"what":"card","number":7}"#)),
             (
                 "unknown field",
                 4,
-                text(r#"{"extra":1,"number":7,"what":"crl"}"#),
+                text(r#"{"extra":1,"number":7,"what":"card"}"#),
             ),
             ("unknown paper", 4, text(r#"{"number":7,"what":"key"}"#)),
             ("field missing", 21, text(r#"{"code":"busy"}"#)),
@@ -123,7 +123,7 @@ impl Bench<'_> {
     pub(super) fn frame_contents(&mut self) {
         let hello = |versions: &str| {
             format!(
-                r#"{{"card":1,"crl":7,"now":"2026-11-23T09:00:00.000Z","peer_card":1,"peer_crl":0,"versions":{versions}}}"#
+                r#"{{"card":1,"crls":[],"now":"2026-11-23T09:00:00.000Z","peer_card":1,"peer_crls":[],"versions":{versions}}}"#
             )
         };
         let many: Vec<_> = (1..=17).collect();
