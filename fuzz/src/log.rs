@@ -21,7 +21,7 @@ pub fn checkpoint(bytes: &[u8]) {
     let Ok((checkpoint, signatures)) = Checkpoint::parse(bytes) else {
         return;
     };
-    let lines: String = signatures.iter().map(|line| line.encode()).collect();
+    let lines: String = signatures.iter().map(note::SignatureLine::encode).collect();
     let again = format!("{}\n{lines}", checkpoint.text());
     assert_eq!(again.as_bytes(), bytes, "one spelling");
     if let Ok(opened) = Checkpoint::open(bytes, &key(LOG, Role::Log)) {
