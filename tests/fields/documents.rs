@@ -131,6 +131,12 @@ impl Tally {
         assert_eq!(tried.len(), wanted.len(), "{family}");
     }
 
+    pub(crate) fn take(&mut self, other: Self) {
+        self.fields.extend(other.fields);
+        self.values += other.values;
+        self.wrong.extend(other.wrong);
+    }
+
     /// Prints the sum, and fails where something was wrong.
     pub(crate) fn finish(self, campaign: &str, ends: usize) {
         let (fields, values) = (self.fields.len(), self.values);

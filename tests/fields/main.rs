@@ -6,11 +6,19 @@
 //! example fails the test. `ROGATORY_FIELDS_WHOLE=1` tries all of what is alike, which takes some minutes more.
 
 #[cfg(test)]
+#[path = "../hostile/attack.rs"]
+#[expect(dead_code, reason = "other attacks need more of it")]
+mod attack;
+#[cfg(test)]
+mod control;
+#[cfg(test)]
 mod documents;
 #[cfg(test)]
 mod examples;
 #[cfg(test)]
 mod oddities;
+#[cfg(test)]
+mod peer;
 #[cfg(test)]
 mod pure;
 #[cfg(test)]
@@ -23,8 +31,16 @@ mod readers;
 #[cfg(test)]
 mod schema;
 #[cfg(test)]
+#[path = "../hostile/script.rs"]
+#[expect(dead_code, reason = "other attacks need more of it")]
+mod script;
+#[cfg(test)]
 mod sources;
 #[cfg(test)]
 mod spelling;
 #[cfg(test)]
 mod values;
+#[cfg(test)]
+#[path = "../hostile/victim.rs"]
+#[expect(dead_code, reason = "other attacks need more of it")]
+mod victim;

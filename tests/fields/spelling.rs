@@ -1,5 +1,7 @@
 //! A document as bytes, with one place of it spelled in another way than any library would.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 /// What becomes of one place.
@@ -32,7 +34,9 @@ fn write(value: &Value, here: &str, (at, change): (&str, &Change), to: &mut Vec<
     match value {
         Value::Object(fields) => {
             let mut entries = Vec::new();
-            for (name, inner) in fields {
+            // Objects keep the order in which they were made.
+            let sorted: BTreeMap<_, _> = fields.iter().collect();
+            for (name, inner) in sorted {
                 let place = format!("{here}/{name}");
                 let mut entry = text(name);
                 entry.push(b':');
