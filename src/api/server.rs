@@ -8,9 +8,10 @@ use std::path::Path;
 
 use axum::Json;
 use axum::Router;
+use axum::body;
 use axum::extract::connect_info::Connected;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Request};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::serve::IncomingStream;
@@ -111,6 +112,32 @@ fn unnumbered(caller: &Caller) -> Option<ApiFailure> {
             "its unit must not have PrivateUsers=yes, and its container must know your account; as the account nobody, take another one",
         )
     })
+}
+
+/// The most of a refusal in words that is passed on.
+const REFUSAL_BYTES_MAX: usize = 64 << 10;
+
+/// Gives the refusals of the HTTP library the form of all others: it writes plain text where it cannot read a body, a query or a part
+/// of the path.
+async fn typed(request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    let is_json = kind.is_some_and(|kind| kind.as_bytes() == b"application/json");
+    if !response.status().is_client_error() || is_json {
+        return response;
+    }
+    let status = response.status();
+    let text = body::to_bytes(response.into_body(), REFUSAL_BYTES_MAX).await;
+    let text = text.unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let message = match text.trim() {
+        "" => format!("the call is not understood: {status}"),
+        text => format!("the call is not understood: {text}"),
+    };
+    let next = "use a command line of the same version as the daemon";
+    ApiFailure::usage("bad-call", message)
+        .next(next)
+        .into_response()
 }
 
 /// A call that failed; turns into a response.
@@ -221,6 +248,7 @@ pub async fn serve(
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let routes = routes
+        .layer(middleware::from_fn(typed))
         .layer(middleware::from_fn(numbered))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX));
     let service = routes.into_make_service_with_connect_info::<Caller>();
