@@ -10,6 +10,8 @@
 #[expect(dead_code, reason = "other attacks need more of it")]
 mod attack;
 #[cfg(test)]
+mod calls;
+#[cfg(test)]
 mod control;
 #[cfg(test)]
 mod documents;
@@ -38,6 +40,8 @@ mod script;
 mod sources;
 #[cfg(test)]
 mod spelling;
+#[cfg(test)]
+mod table;
 #[cfg(test)]
 mod values;
 #[cfg(test)]

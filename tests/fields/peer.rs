@@ -436,10 +436,12 @@ async fn no_field_that_a_peer_can_say_ends_the_daemon() {
     }
     let (ends, words) = ended(&mut victim, &pid);
     tally.wrong.extend(words);
+    let received = victim.received().len();
+    assert!(received > 50, "{received} packages were received");
     tally.finish("a peer", ends);
 }
 
-fn pid_of(victim: &Victim) -> Value {
+pub(crate) fn pid_of(victim: &Victim) -> Value {
     let status: Value =
         serde_json::from_slice(&victim.ask("ie", &["status", "--json"])).expect("JSON");
     assert!(status["pid"].is_u64(), "{status}");
@@ -447,7 +449,7 @@ fn pid_of(victim: &Victim) -> Value {
 }
 
 /// Whether it is another process than before, has panicked in a task, or cannot show what it has stored.
-fn ended(victim: &mut Victim, pid: &Value) -> (usize, Vec<String>) {
+pub(crate) fn ended(victim: &mut Victim, pid: &Value) -> (usize, Vec<String>) {
     let log = victim.log();
     let panics = log.lines().filter(|line| line.contains("panicked at"));
     let mut words: Vec<_> = panics.map(str::to_owned).collect();
@@ -471,6 +473,5 @@ fn ended(victim: &mut Victim, pid: &Value) -> (usize, Vec<String>) {
             words.push(format!("{view:?} is not JSON"));
         }
     }
-    assert!(victim.received().len() > 50, "packages were received");
     (ends, words)
 }

@@ -7,7 +7,7 @@ use rogatory::receipt::Kind;
 use serde_json::{Value, json};
 
 use crate::documents::Document;
-use crate::examples::{card, full_terms, manifest, plain_terms, receipts, value};
+use crate::examples::{card, full_terms, manifest, receipts, value};
 use crate::schema::Schema;
 
 fn vectors() -> PathBuf {
@@ -93,7 +93,7 @@ pub(crate) fn disclosures() -> Vec<Document> {
         ("persons", json!(["subject-1", "subject-2"])),
         (
             "item-terms",
-            json!([{"offset": 512, "path": "a/b", "size": 1024, "terms": plain_terms()}]),
+            json!([{"offset": 512, "path": "a/b", "size": 1024, "terms": full_terms()}]),
         ),
         ("origin", json!("a note")),
         ("receipt", json!("a note")),
