@@ -22,6 +22,8 @@ mod oddities;
 #[cfg(test)]
 mod peer;
 #[cfg(test)]
+mod programs;
+#[cfg(test)]
 mod pure;
 #[cfg(test)]
 #[path = "../../fuzz/src/lib.rs"]
@@ -36,6 +38,8 @@ mod schema;
 #[path = "../hostile/script.rs"]
 #[expect(dead_code, reason = "other attacks need more of it")]
 mod script;
+#[cfg(test)]
+mod settings;
 #[cfg(test)]
 mod sources;
 #[cfg(test)]

@@ -24,7 +24,7 @@ pub(crate) const AT: &str = "bmj.example.at";
 const HONEST_MAX: Duration = Duration::from_mins(1);
 
 /// A daemon that ends with the test.
-struct Daemon {
+pub(crate) struct Daemon {
     child: Child,
 }
 
@@ -69,7 +69,7 @@ fn init(folder: &Path, alias: &str, id: &str, listen: SocketAddr) {
     run(folder, alias, &[&named[..], &placed[..]].concat());
 }
 
-fn serve(folder: &Path, alias: &str, limits: &[(&str, &str)]) -> Daemon {
+pub(crate) fn serve(folder: &Path, alias: &str, limits: &[(&str, &str)]) -> Daemon {
     let log = File::create(folder.join(format!("{alias}.log"))).unwrap();
     let mut child = command(folder, alias)
         .arg("serve")
