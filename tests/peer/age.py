@@ -103,10 +103,15 @@ def _mac(file_key, covered):
     return hmac.digest(_hkdf(None, file_key, b"header"), covered, "sha256")
 
 
-def make_header(file_key, recipients):
-    """A header with one stanza for each recipient."""
-    head = "age-encryption.org/v1\n" + "".join(_stanza(read_recipient(one), file_key) for one in recipients) + "---"
+def make_header(file_key, recipients, grease=""):
+    """A header with one stanza for each recipient, and after them what is told: a stanza that means nothing."""
+    head = "age-encryption.org/v1\n" + "".join(_stanza(read_recipient(one), file_key) for one in recipients) + grease + "---"
     return f"{head} {_short(_mac(file_key, head.encode()))}\n".encode()
+
+
+def make_long_header(file_key, recipients):
+    """A header that is almost as long as may be."""
+    return make_header(file_key, recipients, "-> x-grease\n" + ("A" * 64 + "\n") * 980 + "AAAA\n")
 
 
 def read_header(raw, recipients):
@@ -151,13 +156,13 @@ def _nonce(place, last):
     return struct.pack(">3xQ?", place, last)
 
 
-def seal(plain, recipients):
+def seal(plain, recipients, header=make_header):
     """Header and payload of a new file, and its file key."""
     file_key, nonce = os.urandom(16), os.urandom(16)
     cipher = ChaCha20Poly1305(_hkdf(nonce, file_key, b"payload"))
     starts = range(0, max(len(plain), 1), CHUNK)
     chunks = [cipher.encrypt(_nonce(at // CHUNK, at == starts[-1]), plain[at : at + CHUNK], None) for at in starts]
-    return make_header(file_key, recipients), nonce + b"".join(chunks), file_key
+    return header(file_key, recipients), nonce + b"".join(chunks), file_key
 
 
 def unseal(payload, file_key):

@@ -19,13 +19,13 @@ def _party(card):
 
 
 def seal(me, peer, files, case, terms=None, disclosures=None, wrong=None):
-    """A new exchange: the package encrypted, its dispatch signed and committed. With `wrong`, it has that fault."""
+    """A new exchange: the package encrypted, its dispatch signed and committed. With `wrong`, it has that fault, or a long header."""
     terms = terms or TERMS
     about = {"from": me.id, "to": peer.card.id, "case": case, "terms": terms}
     tar, manifest, raw = bag.write(files, about, "an officer")
     if wrong == "item":
         tar = tar.replace(b"marked marked", b"marred marred", 1)
-    header, payload, _ = age.seal(tar, peer.card.recipients)
+    header, payload, _ = age.seal(tar, peer.card.recipients, age.make_long_header if wrong == "long" else age.make_header)
     if wrong == "header":
         header = age.make_header(os.urandom(16), peer.card.recipients)
     exchange = me.exchange(os.urandom(16).hex())
