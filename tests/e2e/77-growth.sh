@@ -90,19 +90,20 @@ so() {
 }
 
 # Every answer is one of the protocol's own, and none is silence.
-TYPED="^(hello|sent|said|end|held|cosignature|accept|consigned|done|ack (card|crl)|(later|fault|rejected) [a-z0-9-]+|handover(-failed)?, done|closed [01] '[a-z-]*')$"
+TYPED="^(hello|sent|said|end|held|cosignature|accept|consigned|done|ack (card|crl)|(terms, )?(later|fault|rejected) [a-z0-9-]+|handover(-failed)?, done|closed [01] '[a-z-]*')$"
 
 # judge ONE: what one way made grow, against the budgets
 judge() {
     local way ledger leaves unaccounted lines line_bytes others honest seconds payload tiles rss wal forged grown keeps
     IFS=$'\t' read -r way < <(jq -r .way <<<"$1")
     read -r ledger leaves unaccounted lines line_bytes others honest seconds payload tiles rss wal forged grown keeps < <(jq -r '[.grew.ledger,
-        .grew.leaves - .grew.honest_leaves, .grew.leaves - .grew.honest_leaves - .grew.grown_leaves, .lines, .line_bytes, .others, .grew.honest, .seconds + 1,
+        .grew.leaves - .grew.honest_leaves, .grew.leaves - .grew.honest_leaves - .grew.grown_leaves - .asked_for, .lines, .line_bytes, .others, .grew.honest, .seconds + 1,
         .grew.payload, .grew.tiles, .after.rss, .after.wal, .forged, .grew.grown, .keeps] | @tsv' <<<"$1")
     # The honest daemon's rows take less than twice what is counted for them.
     ledger=$((ledger - 2 * honest))
     [ "$keeps" = false ] || ledger=$((ledger - KEPT))
     within_budget "$way" "bytes of the ledger" $((GROWTH + UNDER_WAY)) "$ledger"
+    within_budget "$way" "bytes in the account" $((GROWTH + UNDER_WAY)) "$grown"
     within_budget "$way" "leaves of the log" $((GROWTH / LEAF + 4 * PLACES)) "$leaves"
     within_budget "$way" "leaves that no peer's account shows" 0 "$unaccounted"
     within_budget "$way" "bytes of tiles" $((GROWTH + MIB)) "$tiles"

@@ -22,8 +22,7 @@ from .authority import Authority
 from .hostile import Liar
 from .notes import countersign, state
 from .plain import stamp
-from .receiver import Gone
-from .wire import HASHES, INLINE, PAYLOAD, SEGMENT, data_head, dial
+from .wire import HASHES, INLINE, PAYLOAD, SEGMENT, Gone, data_head, dial
 
 WAYS = []
 # Exchanges, statements or streams that a flood has under way at once.
@@ -172,6 +171,8 @@ class Flood:
         self.said, self.words, self.turn, self.up = collections.Counter(), [], asyncio.Lock(), None
         self.ends = self.last = None
         self.kind, self.named = Flooder, False
+        # Packages that the daemon was made to send.
+        self.asked_for = 0
         self.seconds = arguments.seconds
 
     def begin(self):
@@ -258,8 +259,11 @@ class Victim:
         """Takes its card and accepts it."""
         folder, alias = flood.me.folder, flood.alias
         for words in (("add", str(folder / f"{alias}.card")), ("accept", alias, "--fingerprint", flood.me.words())):
-            process = await asyncio.create_subprocess_exec(*self.command, "peer", *words, stdout=asyncio.subprocess.DEVNULL)
-            assert await process.wait() == 0, words
+            process = await asyncio.create_subprocess_exec(
+                *self.command, "peer", *words, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
+            )
+            _, err = await process.communicate()
+            assert process.returncode == 0, err.decode()
 
     async def figures(self, alias):
         """What there is of everything that could grow."""
@@ -360,7 +364,7 @@ async def flooded(victim, honest, number, arguments):
     seconds = time.monotonic() - start
     after = await victim.figures(flood.alias)
     return {
-        **{name: one[name] for name in ("way", "must", "spends", "keeps")}, "problems": problems, "seconds": round(seconds),
+        **{name: one[name] for name in ("way", "must", "spends", "keeps")}, "problems": problems, "seconds": round(seconds), "asked_for": flood.asked_for,
         "said": dict(flood.said.most_common()), "steps": sum(flood.said.values()), "before": before, "after": after,
         "grew": {name: after[name] - before[name] for name in after}, "honest": honest.told(),
         **read_lines(victim.log, before["log"], flood.alias),

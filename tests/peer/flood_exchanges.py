@@ -21,8 +21,9 @@ def say(flood, kind, before, **more):
     return receipts.make(kind, before, flood.me.keys["receipts"], flood.me.policy, None, **more)
 
 
-@way("offers taken back at once, with long disclosures", "later quota", spends=True)
+@way("offers taken back at once, with long disclosures", "terms, later quota", spends=True)
 async def taken_back(flood):
+    _, handover = await Package(flood, 1000).hand_over(await flood.session())
     flood.words = WORDS
     small, large = Package(flood, 1000), Package(flood, 3 * MIB)
 
@@ -37,6 +38,12 @@ async def taken_back(flood):
         return await word(stream)
 
     await flood.many(step)
+    # Whose account is used up may not say anything else that would be kept.
+    terms = {**handover.json["terms"], "retain_until": "2031-01-01"}
+    stream = (await flood.session()).link.open()
+    stream.say("receipt", say(flood, "restriction-changed", handover, reason=REASON, terms=terms).raw)
+    flood.count(f"terms, {await word(stream)}")
+    flood.close()
 
 
 async def word_of(stream):
@@ -132,28 +139,30 @@ async def again(flood):
     await flood.many(step)
 
 
-@way("ever stricter terms, and others that exclude them", "later quota", spends=True, keeps=True)
+@way("ever stricter terms, and others that exclude them", "done", keeps=True)
 async def stricter(flood):
     package = Package(flood, 1000)
     last = datetime.date(2031, 12, 31)
 
+    async def restrict(session, before, days):
+        terms = {**before.json["terms"], "retain_until": (last - datetime.timedelta(days)).isoformat()}
+        new = say(flood, "restriction-changed", before, reason=REASON, terms=terms)
+        stream = session.link.open()
+        stream.say("receipt", new.raw, True)
+        return new, await word(stream)
+
     async def step(session):
         said, note = await package.hand_over(session)
-        if said != "done":
-            return said
-        answers = []
-        for days in range(66):
-            for shift in (1, 2) if days % 16 == 0 else (1,):
-                until = {"retain_until": (last - datetime.timedelta(2 * days + shift)).isoformat()}
-                new = say(flood, "restriction-changed", note, reason=REASON, terms={**note.json["terms"], **until})
-                stream = session.link.open()
-                stream.say("receipt", new.raw)
-                answers.append(await word(stream))
-                stream.finish()
-                following = new if shift == 1 else following
-                if answers[-1].endswith((" quota", "too-many-restrictions")) or not flood.going():
-                    return answers
-            note = following
+        answers = [said]
+        for days in range(0, 132, 2):
+            if not flood.going() or said != "done":
+                break
+            if days % 32 == 2:
+                # One that would stand where the last one stands.
+                answers.append((await restrict(session, before, days + 1))[1])
+            before = note
+            note, said = await restrict(session, before, days)
+            answers.append(said)
         return answers
 
     await flood.many(step)
@@ -166,7 +175,7 @@ class Receiving(Flooder):
         await Session._talk(self, stream)
 
 
-@way("what a receiver tells: wishes, openings and reports", "later quota", spends=True, keeps=True)
+@way("what a receiver tells: wishes, openings and reports", "done", keeps=True)
 async def told(flood):
     flood.kind = Receiving
     path = flood.me.folder / "for-flood.txt"
@@ -179,6 +188,7 @@ async def told(flood):
     }  # fmt: skip
 
     async def step(session):
+        flood.asked_for += 1
         sent = await flood.victim.ask("package", "send", "--to", flood.alias, *words, str(path))
         exchange = flood.me.exchange(sent["id"])
         while not exchange.find("handover") or len(exchange.find("handover").lines) < 2:
