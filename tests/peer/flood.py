@@ -272,11 +272,13 @@ class Victim:
         pages, free, size = (ledger.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size"))
         ledger.close()
         status = pathlib.Path(f"/proc/{self.pid}/status").read_text()
+        spent = pathlib.Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return {
             "ledger": (pages - free) * size, "wal": (self.state / "ledger.db-wal").stat().st_size,
             "leaves": (await self.ask("log", "status"))["size"], "tiles": weight(self.state / "log"),
             "payload": weight(self.state / "blobs") + weight(self.state / "incoming"),
             "log": self.log.stat().st_size, "rss": int(re.search(r"VmRSS:\s+(\d+)", status)[1]) << 10,
+            "cpu": (int(spent[11]) + int(spent[12])) * 1000 // os.sysconf("SC_CLK_TCK"),
             "grown": shown["grown_bytes"], "grown_leaves": shown["grown_leaves"],
             "honest": honest["grown_bytes"], "honest_leaves": honest["grown_leaves"],
         }  # fmt: skip
@@ -385,7 +387,7 @@ async def run(arguments):
 
 def main():
     """Reads the command line."""
-    for name in ("exchanges", "line"):
+    for name in ("line", "exchanges"):
         importlib.import_module(f"peer.flood_{name}")  # they register themselves, in this order
     parser = argparse.ArgumentParser(prog="flood", description=__doc__)
     parser.add_argument("folder")

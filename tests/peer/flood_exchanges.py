@@ -87,7 +87,7 @@ async def rejected(flood):
     await flood.many(step)
 
 
-@way("packages that are kept", "later quota", spends=True, keeps=True)
+@way("packages that are kept", "later quota", keeps=True)
 async def kept(flood):
     package = Package(flood, 100_000)
 

@@ -1,11 +1,12 @@
 """Floods of the line itself: cards, revocation lists, streams, faults, checkpoints, connections, and frames of nonsense."""
 
 import asyncio
+import copy
 import os
 
 from . import card, merkle
 from .flood import PLACES, way, word
-from .notes import sign_checkpoint
+from .notes import Signer, sign_checkpoint
 from .plain import b64
 from .wire import FRAMES, Gone, frame
 
@@ -41,6 +42,16 @@ async def cards(flood):
         return frame("card", card.write(flood.me, number).raw)
 
     await told(flood, newer, 1)
+
+
+@way("cards by ever other card keys", "fault other-card-key")
+async def other_keys(flood):
+    def other(_):
+        another = copy.copy(flood.me)
+        another.keys = {**flood.me.keys, "card": Signer(f"{flood.me.id}/card", os.urandom(32))}
+        return frame("card", card.write(another, 2).raw)
+
+    await told(flood, other, 8)
 
 
 @way("new revocation lists, each with the next number", "fault quota", spends=True)
