@@ -27,7 +27,7 @@ pub const CRL_FILE_BYTES_MAX: usize = 2 << 20;
 /// Certificates of CAs beside the lists in it.
 pub const CRL_FILE_CERTIFICATES_MAX: usize = 16;
 /// An age header, before it is parsed.
-pub const HEADER_BYTES_MAX: usize = 64 << 10;
+pub const HEADER_BYTES_MAX: usize = 16 << 10;
 /// Stanzas in an age header.
 pub const HEADER_STANZAS_MAX: usize = 8;
 /// `manifest.json` of a package.

@@ -226,7 +226,7 @@ fn renewed_crl(files: &KeyFiles) -> Option<RevocationList> {
 
 /// A file with own revocation lists: one in DER, or PEM.
 pub fn crl_file(path: &Path) -> Result<Vec<u8>, SecretFault> {
-    read(path, false, limits::CRL_FILE_BYTES_MAX as u64).map(|bytes| bytes.to_vec())
+    read(path, false, len_u64(limits::CRL_FILE_BYTES_MAX)).map(|bytes| bytes.to_vec())
 }
 
 /// The certificate of the CA, where its private key is here, so that nobody else renews.

@@ -147,6 +147,8 @@ async fn hear(session: &Session, said: Said) -> Result<Heard, Attempt> {
     let (ops, answer) = taken(session, &exchange, (kind, &note), words);
     match session.commit_holding(ops, turn.held()).await {
         Ok(_) => Ok(Ok((Some(xid), answer))),
+        // Something else came in meanwhile: said once more, it is looked at anew.
+        Err(CommitFault::Conflict { .. }) => Ok(Ok((None, put_off("conflict", 1)))),
         Err(fault @ (CommitFault::Full | CommitFault::Recovering)) => Ok(Ok((None, later(&fault)))),
         Err(fault) => Err(fault.into()),
     }

@@ -23,6 +23,9 @@ use crate::transfer::PATIENCE_MS;
 /// How long a payload waits for its place.
 const PLACE_WAIT: Duration = Duration::from_secs(20);
 
+/// How long an offer that was put off is remembered, in microseconds.
+const LATELY_US: u64 = 60_000_000;
+
 /// What the operator allows each peer, and all of them together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
@@ -147,6 +150,8 @@ pub struct Share {
     quota: Arc<Quota>,
     offers_late: AtomicU64,
     quota_late: AtomicU64,
+    /// When an offer was last put off by the quota.
+    put_off_us: AtomicU64,
     control_late: AtomicU64,
     /// Exchanges that the peer has begun.
     exchanges: Arc<Semaphore>,
@@ -173,6 +178,7 @@ impl Share {
             quota: Arc::new(Quota::new(bounds.unopened, bounds.quota_bytes)),
             offers_late: AtomicU64::new(0),
             quota_late: AtomicU64::new(0),
+            put_off_us: AtomicU64::new(0),
             control_late: AtomicU64::new(0),
             exchanges: places(limits::PEER_EXCHANGES_MAX.try_into().unwrap_or(usize::MAX)),
             writers: places(limits::PEER_WRITERS_MAX),
@@ -199,7 +205,9 @@ impl Share {
 
     /// The limits up to which this peer has come at this moment, as the configuration calls them.
     pub fn spent(&self, now_us: u64) -> impl Iterator<Item = &'static str> {
-        let quota = self.quota.is_spent();
+        let put_off_us = self.put_off_us.load(Ordering::Relaxed);
+        let lately = put_off_us > 0 && now_us.saturating_sub(put_off_us) < LATELY_US;
+        let quota = lately || self.quota.is_spent();
         let growth = self.growth.is_spent(now_us);
         let quota = quota.then_some("limits.peer_quota or limits.peer_unopened");
         quota
@@ -239,14 +247,14 @@ impl Share {
         station: &Station,
         exchange: &Exchange,
     ) -> Result<Option<Admitted>, StoreFault> {
-        let weight = growth::of_row(exchange);
-        if self.growth.take(station.micros(), weight).is_err() {
+        let Some(admitted) = self.quota.admit(station, exchange).await? else {
+            self.quota_late.fetch_add(1, Ordering::Relaxed);
+            self.put_off_us.store(station.micros(), Ordering::Relaxed);
             return Ok(None);
-        }
-        let admitted = self.quota.admit(station, exchange).await?;
-        self.quota_late
-            .fetch_add(u64::from(admitted.is_none()), Ordering::Relaxed);
-        Ok(admitted)
+        };
+        let weight = growth::of_row(exchange);
+        let grows = self.growth.take(station.micros(), weight);
+        Ok(grows.ok().map(|()| admitted))
     }
 
     /// A place among the exchanges that the peer has begun; waits as long as it takes.

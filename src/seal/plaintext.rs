@@ -1,6 +1,6 @@
 //! Opening: byte ranges of a payload under a permit, and the check of a header before it is accepted.
 
-use std::io::{self, Cursor, Read, Seek, SeekFrom};
+use std::io::{self, BufRead, Cursor, Read, Seek, SeekFrom};
 
 use age::DecryptError;
 use age::stream::StreamReader;
@@ -47,7 +47,8 @@ fn unwrap<R: Read>(
     file: Joined<R>,
     identity: &dyn age::Identity,
 ) -> Result<StreamReader<Joined<R>>, SealError> {
-    age::Decryptor::new(file)
+    // The other way of reading begins the header anew for every few bytes of it.
+    age::Decryptor::new_buffered(file)
         .and_then(|decryptor| decryptor.decrypt(std::iter::once(identity)))
         .map_err(|error| match error {
             DecryptError::NoMatchingKeys => SealError::NotForUs,
@@ -227,6 +228,19 @@ impl<R: Read> Read for Joined<R> {
         };
         self.at = self.at.saturating_add(len_u64(read));
         Ok(read)
+    }
+}
+
+/// Of the header alone, which is read so; what follows is read as it comes.
+impl<R: Read> BufRead for Joined<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        let at = usize::try_from(self.at).ok();
+        let rest = at.and_then(|at| self.header.get(at..));
+        Ok(rest.unwrap_or_default())
+    }
+
+    fn consume(&mut self, read: usize) {
+        self.at = self.at.saturating_add(len_u64(read));
     }
 }
 

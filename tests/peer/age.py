@@ -116,7 +116,7 @@ def make_long_header(file_key, recipients):
 
 def read_header(raw, recipients):
     """The stanzas of a header and its MAC; there must be one for each recipient, at most one of grease, and no other."""
-    demand(len(raw) <= 65536 and raw.endswith(b"\n"), "header", "length")
+    demand(len(raw) <= 16384 and raw.endswith(b"\n"), "header", "length")
     try:
         lines = raw.decode("ascii").split("\n")[:-1]
     except UnicodeDecodeError as fault:

@@ -27,7 +27,7 @@ HASHES, PAYLOAD = 1, 2
 FRAMES = {
     "hello": (1, 65536), "card": (2, 16384), "crl": (3, 1 << 20), "ack": (4, 65536), "held": (5, 16384),
     "add-checkpoint": (6, 20480), "cosignature": (7, 1024), "knows": (8, 8192), "gossip": (9, 16384), "offer": (16, 16384),
-    "disclosures": (17, 65536), "accept": (18, 65536), "receipt": (19, 16384), "header": (20, 65536), "later": (21, 65536),
+    "disclosures": (17, 65536), "accept": (18, 65536), "receipt": (19, 16384), "header": (20, 16384), "later": (21, 65536),
     "done": (22, 0), "fault": (23, 65536),
 }  # fmt: skip
 JSON = {"hello", "ack", "disclosures", "accept", "later", "fault"}
