@@ -114,7 +114,7 @@ judge() {
     within_budget "$way" "lines that a peer has written" 0 "$forged"
     within_budget "$way" "bytes of the write-ahead log" $((64 * MIB)) "$wal"
     within_budget "$way" "ms of a processor for each thing that was said" 1000 "$cpu"
-    within_budget "$way" "bytes of memory" $((RSS_KIB_MAX << 10)) "$rss"
+    within_budget "$way" "bytes of memory" $((128 * MIB)) "$rss"
     so "$way" "each answer is typed" ".said | keys | all(test(\"$TYPED\"))" "$1"
     so "$way" "its answers" '.must == "" or .must as $must | .said | has($must)' "$1"
     so "$way" "all of the honest daemon's packages arrived" '.honest.failed == []' "$1"
