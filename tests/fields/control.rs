@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use rogatory::base::Digest;
 use rogatory::identity::note::SignatureLine;
 use rogatory::identity::{Card, Context, Note};
 use rogatory::net::Link;
-use rogatory::wire::{Frame, FrameKind};
+use rogatory::wire::{Frame, FrameKind, Hello, ListNumber};
 use serde_json::Value;
 
 use crate::attack::{Attacker, hello, why_closed};
@@ -78,7 +79,16 @@ pub(crate) async fn greetings(attacker: Arc<Attacker>) -> Tally {
         }
         let is_hello = document.name == "hello";
         if is_hello {
-            let now = serde_json::to_value(hello()).expect("ours");
+            let list = ListNumber {
+                ca: Digest::of(b"a CA"),
+                number: 1,
+            };
+            let now = Hello {
+                crls: vec![list],
+                peer_crls: vec![list],
+                ..hello()
+            };
+            let now = serde_json::to_value(now).expect("ours");
             document = Document::new("hello", Schema::of("frames", "/$defs/hello"), now);
         }
         let family = format!("control {}", document.name);

@@ -31,7 +31,7 @@ fn all(
         card: 1,
         crls: vec![list],
         peer_card: 1,
-        peer_crls: Vec::new(),
+        peer_crls: vec![ListNumber { ca, number: 2 }],
     };
     let later = Later {
         code: "no-space".to_owned(),
