@@ -90,7 +90,7 @@ so() {
 }
 
 # Every answer is one of the protocol's own, and none is silence.
-TYPED="^(hello|sent|said|end|held|cosignature|accept|consigned|done|ack (card|crl)|(terms, )?(later|fault|rejected) [a-z0-9-]+|handover(-failed)?, done|closed [01] '[a-z-]*')$"
+TYPED="^(hello|not handed over|sent|said|end|held|cosignature|accept|consigned|done|ack (card|crl)|(terms, )?(later|fault|rejected) [a-z0-9-]+|handover(-failed)?, done|closed [01] '[a-z-]*')$"
 
 # judge ONE: what one way made grow, against the budgets
 judge() {

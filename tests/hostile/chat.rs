@@ -133,7 +133,7 @@ impl<'a> Chat<'a> {
             return answers.swap_remove(at).1;
         }
         let words: Vec<_> = answers.into_iter().map(|(word, _)| word).collect();
-        let unasked = ["held", "knows", "gossip", "add-checkpoint"];
+        let unasked = ["crl", "held", "knows", "gossip", "add-checkpoint"];
         let quiet = words.iter().all(|word| unasked.contains(&word.as_str()));
         if want != "nothing" || !quiet {
             self.wrong

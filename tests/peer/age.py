@@ -111,7 +111,7 @@ def make_header(file_key, recipients, grease=""):
 
 def make_long_header(file_key, recipients):
     """A header that is almost as long as may be."""
-    return make_header(file_key, recipients, "-> x-grease\n" + ("A" * 64 + "\n") * 980 + "AAAA\n")
+    return make_header(file_key, recipients, "-> x-grease\n" + ("A" * 64 + "\n") * 240 + "AAAA\n")
 
 
 def read_header(raw, recipients):

@@ -54,7 +54,7 @@ async def other_keys(flood):
     await told(flood, other, 8)
 
 
-@way("new revocation lists, each with the next number", "fault quota", spends=True)
+@way("new revocation lists, each with the next number", "ack crl")
 async def lists(flood):
     number, key = flood.me.tls.crl_number, flood.me.tls.ca_key
     revoked = range(1, 1200)
