@@ -117,8 +117,15 @@ async fn ask(socket: &Path, endpoint: &str) -> Result<Vec<u8>, String> {
     let mut stream = UnixStream::connect(socket)
         .await
         .map_err(|e| format!("cannot be reached: {e}"))?;
-    send(&mut stream, &Question::new(endpoint)).await?;
-    line(&mut stream, limits::FETCH_ANSWER_BYTES_MAX).await
+    put(&mut stream, endpoint).await
+}
+
+/// Puts the question and reads the answer. A fetcher that turns its caller away reads no question, and may be gone when it is put:
+/// its answer is there all the same, and says why.
+async fn put(stream: &mut UnixStream, endpoint: &str) -> Result<Vec<u8>, String> {
+    let sent = send(stream, &Question::new(endpoint)).await;
+    let answer = line(stream, limits::FETCH_ANSWER_BYTES_MAX).await;
+    answer.map_err(|unread| sent.err().unwrap_or(unread))
 }
 
 /// Writes one line of JSON.
@@ -173,6 +180,19 @@ mod tests {
         let asked = fetcher.await.unwrap();
         assert_eq!(asked, br#"{"v":1,"resolve":"a.example:7443"}"#);
         found
+    }
+
+    #[tokio::test]
+    async fn a_fetcher_that_is_gone_before_it_was_asked_has_said_why() {
+        for answer in [&b"no\n"[..], b""] {
+            let (mut here, mut there) = UnixStream::pair().unwrap();
+            there.write_all(answer).await.unwrap();
+            drop(there);
+            let read = put(&mut here, "a.example:7443").await;
+            let broken = |e: String| assert!(e.contains("Broken pipe"), "{e}");
+            let want = (!answer.is_empty()).then(|| b"no".to_vec());
+            assert_eq!(read.map_err(broken).ok(), want);
+        }
     }
 
     #[tokio::test]
