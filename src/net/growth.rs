@@ -155,5 +155,11 @@ mod tests {
         growth.charge(HOUR_US, &[statement(true)]);
         assert!(growth.take(HOUR_US, 1).is_err());
         assert_eq!(growth.grown().late, 2);
+        // What is committed uses the account up by itself.
+        let growth = Growth::new(1_000_000);
+        assert!(!growth.is_spent(0));
+        let many: Vec<_> = (0..1_000).map(|_| statement(true)).collect();
+        growth.charge(0, &many);
+        assert!(growth.is_spent(0));
     }
 }

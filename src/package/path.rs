@@ -366,7 +366,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_path_stays_beneath_its_root_whatever_its_text(text in "[a./ \\\\%0-9\u{0}-\u{20}\u{202e}é]{0,20}") {
+        fn a_path_stays_beneath_its_root_whatever_its_text(text in "((|\\.|\\.\\.|a|[a. \\\\%0-9\u{0}-\u{20}\u{202e}é]{1,3})/?){0,8}") {
             if let Ok(path) = ItemPath::parse(&text) {
                 let parts: Vec<_> = std::path::Path::new(path.as_str()).components().collect();
                 prop_assert!(parts.iter().all(|part| matches!(part, std::path::Component::Normal(_))));
