@@ -51,6 +51,19 @@ impl Manifested {
     }
 }
 
+impl Signed {
+    /// Whether it is about this package.
+    fn is_about(&self, row: &Exchange) -> bool {
+        let pkg = self.receipt.pkg.as_ref();
+        self.receipt.xid == Some(row.xid)
+            && pkg.is_some_and(|pkg| (pkg.body, pkg.hdr, pkg.len) == (row.body, row.hdr, row.len))
+    }
+
+    fn follows(&self, before: &Self) -> bool {
+        receipt::continues(&before.receipt, &before.note, &self.receipt).is_ok()
+    }
+}
+
 /// The verified statements that bind a package.
 #[derive(Debug)]
 pub(crate) struct Chain {
@@ -281,8 +294,9 @@ impl Daemon {
     }
 }
 
-/// The statements by which a package is destroyed: the handover and changed restrictions, oldest first, as far as they verify.
-/// What may no longer be kept is destroyed even where others of its statements are damaged, or exclude each other.
+/// The statements by which a package is destroyed: the handover and the changed restrictions that follow it, oldest first, as far
+/// as they verify and are about this package. It is destroyed even where others of its statements are damaged, or exclude each
+/// other.
 #[derive(Debug)]
 pub(crate) struct Bound(Vec<Signed>);
 
@@ -311,13 +325,15 @@ impl Daemon {
         let kinds = &[Kind::Handover, Kind::RestrictionChanged];
         let rows = self.station.ledger.statements_of(&row.xid, kinds).await;
         let rows = rows.map_err(|e| stored(&e))?;
-        let (sender, receiver) = self.parties(row).ok_or_else(|| altered("peer"))?;
-        let verified = rows.iter().filter_map(|row| {
-            let it = read(row).ok()?;
-            let verified = receipt::verify(&it.note, &it.receipt, &sender, &receiver, true);
-            verified.ok().map(|()| it)
-        });
-        let bound = Bound(verified.collect());
+        let keys = self.parties(row).ok_or_else(|| altered("peer"))?;
+        let mut shared: Vec<Signed> = Vec::new();
+        let rows = rows.iter().filter(|it| is_shared(it));
+        for it in rows.filter_map(|it| shared_one(it, &keys).ok()) {
+            if it.is_about(row) && shared.last().is_none_or(|before| it.follows(before)) {
+                shared.push(it);
+            }
+        }
+        let bound = Bound(shared);
         bound.terms().map(drop)?;
         Ok(bound)
     }
@@ -378,26 +394,39 @@ pub(crate) fn read(row: &StatementRow) -> Result<Signed, ApiFailure> {
     Ok(Signed { note, receipt })
 }
 
+/// Whether this is the handover that both have signed, or a change of terms.
+fn is_shared(row: &StatementRow) -> bool {
+    let is_handover = row.kind == Kind::Handover.as_str() && row.signatures == 2;
+    is_handover || row.kind == Kind::RestrictionChanged.as_str()
+}
+
+/// One of these, verified.
+fn shared_one(
+    row: &StatementRow,
+    (sender, receiver): &(Arc<PartyKeys>, Arc<PartyKeys>),
+) -> Result<Signed, ApiFailure> {
+    let it = read(row)?;
+    let verified = receipt::verify(&it.note, &it.receipt, sender, receiver, true);
+    if verified.is_ok() && it.receipt.kind.as_str() == row.kind {
+        Ok(it)
+    } else {
+        Err(altered("chain of statements"))
+    }
+}
+
 /// Each is verified, and follows the one before it.
 fn shared(
     rows: &[StatementRow],
-    (sender, receiver): &(Arc<PartyKeys>, Arc<PartyKeys>),
+    keys: &(Arc<PartyKeys>, Arc<PartyKeys>),
 ) -> Result<Vec<Signed>, ApiFailure> {
     let altered = || altered("chain of statements");
     let mut shared: Vec<Signed> = Vec::new();
-    for row in rows {
-        let is_handover = row.kind == Kind::Handover.as_str() && row.signatures == 2;
-        if !is_handover && row.kind != Kind::RestrictionChanged.as_str() {
-            continue;
+    for row in rows.iter().filter(|row| is_shared(row)) {
+        let it = shared_one(row, keys)?;
+        if !shared.last().is_none_or(|before| it.follows(before)) {
+            return Err(altered());
         }
-        let note = Note::parse(&row.note).map_err(|_| altered())?;
-        let receipt = receipt::open(&note).map_err(|_| altered())?;
-        receipt::verify(&note, &receipt, sender, receiver, true).map_err(|_| altered())?;
-        if let Some(before) = shared.last() {
-            let follows = receipt::continues(&before.receipt, &before.note, &receipt);
-            follows.map_err(|_| altered())?;
-        }
-        shared.push(Signed { note, receipt });
+        shared.push(it);
     }
     if shared.len() > limits::RESTRICTIONS_CHANGED_MAX + 1 {
         return Err(altered());

@@ -69,6 +69,25 @@ for side in ie de; do
 done
 equal "ie has its receipt, signed by both" 1 "$(r ie receipt list --package "$damaged" --json | jq '[.[] | select(.kind == "destroyed" and .countersigned)] | length')"
 
+# A genuine statement about another package of the same sender, moved to this one, is none about it.
+moved=$(send ie de "$WORK/sample.txt") other=$(send ie de "$WORK/sample.txt")
+for id in "$moved" "$other"; do
+    wait_state de "$id" held
+    wait_state ie "$id" closed
+done
+expect 0 "ie takes the other one back" r ie package withdraw "$other" --justification 'sent too early'
+within 20 "de has heard" holds de 'any(.[]; .kind == "restriction-changed")' receipt list --package "$other"
+stop de
+database "UPDATE statement SET xid = x'$moved', no = (SELECT no FROM exchange WHERE xid = x'$moved')
+    WHERE kind = 'restriction-changed' AND xid = x'$other'"
+start de
+wait_serving de
+expect 0 "de destroys it by order" r de package purge "$moved" --justification 'no longer needed' --yes
+for side in ie de; do
+    wait_state $side "$moved" destroyed
+done
+equal "the other one is as it was" false "$(r ie receipt list --package "$other" --json | jq 'any(.[]; .kind == "destroyed")')"
+
 # The manifest: ie has a package sealed whose manifest names other terms than its dispatch.
 expect 0 "de exports what it received" r de package export "$id" --age "$WORK/one.age" --purpose prosecution --justification archive
 age -d -i "$WORK/de/keys/age.key" "$WORK/one.age" >"$WORK/one.tar"
