@@ -41,13 +41,6 @@ async fn adopt(daemon: &Arc<Daemon>, paper: &News) -> Result<Ack, Fault> {
         .by_id(&paper.peer)
         .ok_or_else(|| Fault::new("unknown-peer", "no such peer any more"))?;
     let share = daemon.station.share(&paper.peer);
-    // Lists take the place of others, so they are no growth: whoever has stolen a certificate must not be able to keep the list out
-    // that names it.
-    let grows = paper.what != Announced::Crl;
-    if grows && share.growth.take(daemon.station.micros(), 0).is_err() {
-        let text = "no more may grow here today because of you (limits.peer_growth)";
-        return Err(Fault::new("quota", text));
-    }
     let (ack, ops) = match paper.what {
         Announced::Crl => newer_crl(daemon, &known, &paper.bytes)?,
         Announced::Card => match newer_card(daemon, &known, &paper.bytes)? {

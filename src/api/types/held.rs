@@ -19,7 +19,7 @@ pub struct HeldBack {
     pub grown_bytes: u64,
     /// Leaves that the log has because of it.
     pub grown_leaves: u64,
-    /// Offers, statements and papers beyond `peer_growth`, answered with "later" and code `quota`.
+    /// Offers and statements beyond `peer_growth`, answered with "later" and code `quota`.
     pub growth: u64,
     /// Control frames that had to wait for `control_per_second`.
     pub control: u64,
