@@ -318,45 +318,34 @@ impl Daemon {
         let (reading, papers) = (self.station.clock.now(), self.papers.shown());
         // Of two times that can be right, the one that peers may have.
         let (now, earliest) = (reading.at, reading.at.min(reading.read));
+        let ends = |what: &str, end, warn_ms| ending(now, what, end, warn_ms);
         let mut problems = Vec::new();
-        let mut ends = |what: &str, end, warn_ms| ending(&mut problems, now, what, (end, warn_ms));
-        ends("own certificate", papers.certificate_expires, WARN_MS);
+        problems.extend(ends("own certificate", papers.certificate_expires, WARN_MS));
         for list in &papers.lists {
             let what = format!("own revocation list of the CA {}", list.name());
-            ends(
-                &what,
-                list.ends().unwrap_or(papers.certificate_expires),
-                WARN_MS,
-            );
+            let end = list.ends().unwrap_or(papers.certificate_expires);
+            problems.extend(ends(&what, end, WARN_MS));
         }
-        if let Some(end) = self.card.cas_end() {
-            ends("own CA", end, WARN_CA_MS);
-        }
+        let end = self.card.cas_end();
+        problems.extend(end.and_then(|end| ends("own CA", end, WARN_CA_MS)));
         problems.extend(papers.early(earliest).map(|(what, begins)| Problem {
             severity: "error".to_owned(),
             code: "not-yet-valid".to_owned(),
             subject: what.to_owned(),
             message: format!("valid only from {begins}: connections are refused; set the machine's clock: once it is right and not in doubt, it is issued anew by itself"),
         }));
-        let mut ends = |what: &str, end, warn_ms| ending(&mut problems, now, what, (end, warn_ms));
         let mut missing = Vec::new();
-        for peer in peers
-            .iter()
-            .filter(|peer| peer.state == PeerState::Accepted.as_str())
-        {
+        let is_accepted = |peer: &&PeerView| peer.state == PeerState::Accepted.as_str();
+        for peer in peers.iter().filter(is_accepted) {
             let known = self.roster.by_id(&peer.id);
-            if let Some(end) = known.and_then(|known| known.card.cas_end()) {
-                ends(&format!("CA of {}", peer.alias), end, WARN_CA_MS);
-            }
-            let mut is_missing = true;
+            let end = known.and_then(|known| known.card.cas_end());
+            let what = format!("CA of {}", peer.alias);
+            problems.extend(end.and_then(|end| ends(&what, end, WARN_CA_MS)));
             for list in peer.lists.iter().filter(|list| list.in_use) {
                 let what = format!("revocation list of the CA {} of {}", list.ca, peer.alias);
-                list.expires
-                    .into_iter()
-                    .for_each(|end| ends(&what, end, WARN_MS));
-                is_missing = false;
+                problems.extend(list.expires.and_then(|end| ends(&what, end, WARN_MS)));
             }
-            if is_missing {
+            if !peer.lists.iter().any(|list| list.in_use) {
                 missing.push(Problem {
                     severity: "error".to_owned(),
                     code: "crl-missing".to_owned(),
@@ -370,15 +359,11 @@ impl Daemon {
     }
 }
 
-fn ending(
-    problems: &mut Vec<Problem>,
-    now: Timestamp,
-    what: &str,
-    (end, warn_ms): (Timestamp, i64),
-) {
+/// The problem of what has ended, or ends within so many milliseconds.
+fn ending(now: Timestamp, what: &str, end: Timestamp, warn_ms: i64) -> Option<Problem> {
     let left = end.millis() - now.millis();
     if left >= warn_ms {
-        return;
+        return None;
     }
     let (severity, code, message) = if left < 0 {
         (
@@ -389,10 +374,10 @@ fn ending(
     } else {
         ("warning", "expires-soon", format!("ends at {end}"))
     };
-    problems.push(Problem {
+    Some(Problem {
         severity: severity.to_owned(),
         code: code.to_owned(),
         subject: what.to_owned(),
         message,
-    });
+    })
 }

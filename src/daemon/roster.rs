@@ -45,12 +45,6 @@ pub(crate) struct Known {
 }
 
 impl Known {
-    /// The lists of CAs of the card in use, or below them.
-    pub(crate) fn lists_in_use(&self) -> impl Iterator<Item = &RevocationList> {
-        let cas = self.card.cas();
-        self.lists.iter().filter(move |list| list.is_under(&cas))
-    }
-
     /// The CAs of the card in use, and of those that wait.
     pub(crate) fn all_cas(&self) -> Vec<CertificateDer<'static>> {
         let waiting = self.waiting.iter().flat_map(|(_, it)| it.card.cas());

@@ -65,6 +65,8 @@ fn held_back(share: &Share) -> HeldBack {
 }
 
 pub(crate) fn peer(daemon: &Daemon, known: &Known) -> PeerView {
+    let cas = known.card.cas();
+    let in_use = known.lists.iter().filter(|list| list.is_under(&cas));
     let session = daemon.roster.session(&known.row.id);
     let heard = session
         .as_ref()
@@ -80,11 +82,11 @@ pub(crate) fn peer(daemon: &Daemon, known: &Known) -> PeerView {
         card_number: known.row.number,
         connected: session.is_some(),
         last_seen: heard.max(known.row.last_seen),
-        crl_expires: known.lists_in_use().filter_map(RevocationList::ends).min(),
+        crl_expires: in_use.filter_map(RevocationList::ends).min(),
         lists: known
             .lists
             .iter()
-            .map(|it| list(it, known.lists_in_use().any(|used| used == it)))
+            .map(|it| list(it, it.is_under(&cas)))
             .collect(),
         fault: known
             .row

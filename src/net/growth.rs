@@ -6,6 +6,7 @@ use std::sync::MutexGuard;
 use std::sync::PoisonError;
 
 use crate::base::bucket::Bucket;
+use crate::base::len_u64;
 use crate::store::Exchange;
 use crate::store::Op;
 
@@ -68,7 +69,7 @@ impl Growth {
             ops.iter().map(of).sum(),
             ops.iter().filter(|op| is_leaf(op)),
         );
-        let leaves = u64::try_from(leaves.count()).unwrap_or(u64::MAX);
+        let leaves = len_u64(leaves.count());
         let mut account = self.account();
         account.bucket.charge(now_us, bytes);
         account.grown.bytes = account.grown.bytes.saturating_add(bytes);
@@ -95,7 +96,7 @@ impl Growth {
 
 /// What the row of an offer takes.
 pub(crate) fn of_row(row: &Exchange) -> u64 {
-    u64::try_from(row.weight()).unwrap_or(u64::MAX)
+    len_u64(row.weight())
 }
 
 const fn is_leaf(op: &Op) -> bool {
@@ -117,8 +118,7 @@ fn of(op: &Op) -> u64 {
     if leaves_nothing {
         return 0;
     }
-    let bytes = u64::try_from(op.weight()).unwrap_or(u64::MAX);
-    bytes.saturating_add(if is_leaf(op) { LEAF_BYTES } else { 0 })
+    len_u64(op.weight()).saturating_add(if is_leaf(op) { LEAF_BYTES } else { 0 })
 }
 
 #[cfg(test)]

@@ -429,8 +429,10 @@ impl Running<'_> {
         let Some(work) = &mut self.work else {
             return Err(Attempt::Local(Fault::new("internal", "nothing to commit")));
         };
-        let is_over = |it: &_| matches!(it, ReceiverCommit::Lapsed(_) | ReceiverCommit::Failed(_));
-        let discard = is_over(&commit);
+        let discard = matches!(
+            commit,
+            ReceiverCommit::Lapsed(_) | ReceiverCommit::Failed(_)
+        );
         let (peer, share) = (self.session.peer_id(), &self.session.share);
         if matches!(commit, ReceiverCommit::Rejected { .. })
             && let Err(code) = share.may_reject(station.micros())

@@ -163,12 +163,10 @@ impl Recording<'_> {
     }
 
     fn opening(&self, row: Exchange) -> Vec<Op> {
-        let mut ops = Vec::new();
-        if let Ok(dispatch) = Note::parse(&row.last_note) {
-            ops.push(self.received(Kind::Dispatch, &dispatch));
-        }
-        ops.insert(0, Op::Open(Box::new(row)));
-        ops
+        let dispatch = Note::parse(&row.last_note).ok();
+        let dispatch = dispatch.map(|note| self.received(Kind::Dispatch, &note));
+        let open = Op::Open(Box::new(row));
+        std::iter::once(open).chain(dispatch).collect()
     }
 
     /// Of an offer that was taken back, nothing stays of what was disclosed beside it.

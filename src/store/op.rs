@@ -264,23 +264,23 @@ impl Op {
     /// The bytes this change holds in memory, roughly.
     pub(crate) fn weight(&self) -> usize {
         const FIXED: usize = 256;
-        let parts = match self {
-            Self::Statement { note, .. } => [note.len(), 0, 0],
-            Self::Open(exchange) => [exchange.weight(), 0, 0],
-            Self::Advance { last_note, .. } => [last_note.as_ref().map_or(0, Vec::len), 0, 0],
-            Self::Payload { bytes, .. } => [bytes.len(), 0, 0],
-            Self::Header { header, .. } => [header.len(), 0, 0],
-            Self::Have { have, .. } => [have.runs().len().saturating_mul(24), 0, 0],
-            Self::PeerPut(peer) => [peer.card.len(), 0, 0],
-            Self::CardPut(card) => [card.note.len(), 0, 0],
-            Self::CrlPut(crl) => [crl.list.len(), 0, 0],
-            Self::PeerHead { head, .. } => [head.len(), 0, 0],
-            Self::Meta { key, value } => [key.len(), value.len(), 0],
-            Self::Witnessed(row) => [row.note.len(), 0, 0],
-            Self::Heard { note, .. } => [note.as_ref().map_or(0, Vec::len), 0, 0],
-            Self::Alarm(row) => [row.earlier.len(), row.later.len(), 0],
-            Self::Cosigned(row) => [row.note.len(), row.line.len(), 0],
-            Self::OpeningBegin(row) => [row.record.len(), 0, 0],
+        let variable = match self {
+            Self::Statement { note, .. } => note.len(),
+            Self::Open(exchange) => exchange.weight(),
+            Self::Advance { last_note, .. } => last_note.as_ref().map_or(0, Vec::len),
+            Self::Payload { bytes, .. } => bytes.len(),
+            Self::Header { header, .. } => header.len(),
+            Self::Have { have, .. } => have.runs().len().saturating_mul(24),
+            Self::PeerPut(peer) => peer.card.len(),
+            Self::CardPut(card) => card.note.len(),
+            Self::CrlPut(crl) => crl.list.len(),
+            Self::PeerHead { head, .. } => head.len(),
+            Self::Meta { key, value } => key.len().saturating_add(value.len()),
+            Self::Witnessed(row) => row.note.len(),
+            Self::Heard { note, .. } => note.as_ref().map_or(0, Vec::len),
+            Self::Alarm(row) => row.earlier.len().saturating_add(row.later.len()),
+            Self::Cosigned(row) => row.note.len().saturating_add(row.line.len()),
+            Self::OpeningBegin(row) => row.record.len(),
             Self::Shred { .. }
             | Self::Unmoved { .. }
             | Self::Retry { .. }
@@ -292,9 +292,9 @@ impl Op {
             | Self::PeerSeen { .. }
             | Self::PeerFault { .. }
             | Self::OpeningRaise { .. }
-            | Self::OpeningEnd { .. } => [0; 3],
+            | Self::OpeningEnd { .. } => 0,
         };
-        parts.into_iter().fold(FIXED, usize::saturating_add)
+        FIXED.saturating_add(variable)
     }
 
     /// Refuses a change that holds more than its limit.
