@@ -10,6 +10,7 @@ pub mod number;
 pub mod page;
 pub mod ranges;
 pub mod spelling;
+pub mod text;
 pub mod time;
 
 pub use digest::{Digest, Hasher};

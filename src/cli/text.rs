@@ -2,28 +2,9 @@
 
 use std::fmt::Write as _;
 
-use unicode_properties::{GeneralCategory, UnicodeGeneralCategory};
-
 use crate::api::types::ListView;
 use crate::base::Timestamp;
-
-/// Whether a terminal might do something with this character other than show it: control characters (with them
-/// every escape sequence), bidirectional and other format characters, line and paragraph separators, and what has no meaning.
-fn is_unsafe(c: char) -> bool {
-    if c == ' ' || c.is_ascii_graphic() {
-        return false;
-    }
-    matches!(
-        c.general_category(),
-        GeneralCategory::Control
-            | GeneralCategory::Format
-            | GeneralCategory::LineSeparator
-            | GeneralCategory::ParagraphSeparator
-            | GeneralCategory::PrivateUse
-            | GeneralCategory::Surrogate
-            | GeneralCategory::Unassigned
-    )
-}
+use crate::base::text::is_unsafe;
 
 /// Text of any origin on one line of a terminal: every character that does more than show itself is spelled `\u{…}`.
 pub(crate) fn escape(text: &str) -> String {

@@ -8,8 +8,8 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use unicode_properties::{GeneralCategory, UnicodeGeneralCategory as _};
 
+use crate::base::text::is_deceptive;
 use crate::config::{LogFormat, Telemetry};
 use crate::daemon::quiet::Quiet;
 
@@ -124,14 +124,7 @@ impl Write for Line {
 fn one_line(event: &[u8], line: &mut String) {
     let event = String::from_utf8_lossy(event);
     for letter in event.trim_end_matches('\n').chars() {
-        let is_hidden = matches!(
-            letter.general_category(),
-            GeneralCategory::Control
-                | GeneralCategory::Format
-                | GeneralCategory::LineSeparator
-                | GeneralCategory::ParagraphSeparator
-        );
-        if is_hidden && letter != '\u{1b}' {
+        if is_deceptive(letter) && letter != '\u{1b}' {
             line.extend(letter.escape_default());
         } else {
             line.push(letter);

@@ -6,13 +6,13 @@ use bech32::FromBase32 as _;
 use bech32::Variant;
 use rustls_pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
-use unicode_properties::{GeneralCategory, UnicodeGeneralCategory as _};
 
 use crate::base::Alias;
 use crate::base::AuthorityId;
 use crate::base::Timestamp;
 use crate::base::json::base64_bytes;
 use crate::base::limits;
+use crate::base::text::is_unsafe;
 use crate::identity::ca::check_ca;
 use crate::identity::keys::{KeyName, PublicKey, Role, SecretKey};
 use crate::identity::revocation::HeldList;
@@ -264,16 +264,7 @@ pub fn name_fault(name: &str) -> Option<&'static str> {
     if name.trim() != name {
         return Some("it starts or ends with a space");
     }
-    let hidden = [
-        GeneralCategory::Control,
-        GeneralCategory::Format,
-        GeneralCategory::Surrogate,
-        GeneralCategory::PrivateUse,
-        GeneralCategory::Unassigned,
-        GeneralCategory::LineSeparator,
-        GeneralCategory::ParagraphSeparator,
-    ];
-    if name.chars().any(|c| hidden.contains(&c.general_category())) {
+    if name.chars().any(is_unsafe) {
         return Some("it has a character that cannot be seen, or that reorders text");
     }
     (!unicode_normalization::is_nfc(name)).then_some("it is not in Unicode normal form C")

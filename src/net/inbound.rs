@@ -444,14 +444,9 @@ impl Running<'_> {
             peer,
             xid: work.xid,
             unrecorded: work.exchange.as_deref().filter(|_| self.phase.is_none()),
-            inline: match &commit {
-                ReceiverCommit::Consigned(_) => work.intake.as_ref().and_then(Intake::inline_bytes),
-                ReceiverCommit::Rejected { .. }
-                | ReceiverCommit::Handover { .. }
-                | ReceiverCommit::HandoverFailed { .. }
-                | ReceiverCommit::Held(_)
-                | ReceiverCommit::Failed(_)
-                | ReceiverCommit::Lapsed(_) => None,
+            inline: match (&commit, &work.intake) {
+                (ReceiverCommit::Consigned(_), Some(intake)) => intake.inline_bytes(),
+                _ => None,
             },
         };
         let (to, ops) = recording.ops(commit)?;

@@ -17,9 +17,10 @@ use crate::base::Digest;
 use crate::base::Timestamp;
 use crate::base::json::{self, JsonFault};
 use crate::base::limits;
+use crate::base::text::is_deceptive;
 use crate::package::bag;
 use crate::package::item_terms;
-use crate::package::path::{self, ItemPath, PathFault, PathSet};
+use crate::package::path::{ItemPath, PathFault, PathSet};
 use crate::package::segments;
 use crate::package::tape;
 use crate::policy::Terms;
@@ -247,7 +248,7 @@ fn check_text(field: &'static str, value: &str, limit: usize) -> Result<(), Mani
 
 /// Whether this is text for people: not empty, of at most so many bytes, without control, format or bidirectional characters.
 pub fn is_text(value: &str, limit: usize) -> bool {
-    !value.is_empty() && value.len() <= limit && !path::has_deceptive_character(value)
+    !value.is_empty() && value.len() <= limit && !value.chars().any(is_deceptive)
 }
 
 /// The manifest, version 1.

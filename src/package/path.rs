@@ -11,6 +11,7 @@ use unicode_properties::{GeneralCategory, UnicodeGeneralCategory as _};
 
 use crate::base::Hasher;
 use crate::base::limits;
+use crate::base::text::is_deceptive;
 
 /// Why a path cannot name an item.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -87,27 +88,14 @@ fn character_fault(c: char) -> Option<PathRule> {
     if c == '\0' {
         return Some(PathRule::Nul);
     }
-    let category = c.general_category();
-    if is_line_control(category) {
-        Some(PathRule::Control)
-    } else {
-        (category == GeneralCategory::Format).then_some(PathRule::Format)
-    }
-}
-
-fn is_line_control(category: GeneralCategory) -> bool {
-    matches!(
-        category,
-        GeneralCategory::Control
-            | GeneralCategory::LineSeparator
-            | GeneralCategory::ParagraphSeparator
-    )
-}
-
-/// Whether text of people (titles, references) has a character that can forge what a screen or a log shows: controls, line
-/// separators, invisible format and bidirectional characters.
-pub(crate) fn has_deceptive_character(text: &str) -> bool {
-    text.chars().any(|c| character_fault(c).is_some())
+    let is_format = || c.general_category() == GeneralCategory::Format;
+    is_deceptive(c).then(|| {
+        if is_format() {
+            PathRule::Format
+        } else {
+            PathRule::Control
+        }
+    })
 }
 
 fn part_fault(part: &str) -> Option<PathRule> {
