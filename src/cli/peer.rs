@@ -191,6 +191,12 @@ impl AddArgs {
         let peer = call.remote.call(call.remote.client().add_peer(&add))?;
         call.terminal
             .show(&peer, |peer, color| peer_text(peer).render(color));
+        for list in &peer.older_lists {
+            let (ca, number) = (text::escape(&list.ca), list.number);
+            call.terminal.note(&format!(
+                "revocation list number {number} of the CA {ca} was not taken: a newer one is held; ask the peer for its newest one"
+            ));
+        }
         if peer.state == "added" || peer.waiting_cards.iter().any(|it| !it.conflicts) {
             let words = format!(
                 "compare the six words by telephone, then: rogatory peer accept {}",

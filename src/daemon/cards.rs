@@ -9,6 +9,7 @@ use crate::api::server::ApiFailure;
 use crate::api::types::Problem;
 use crate::base::{Digest, Timestamp, limits};
 use crate::daemon::Daemon;
+use crate::daemon::revocation_lists::By;
 use crate::daemon::roster::Known;
 use crate::daemon::routes::stored;
 use crate::daemon::statements::{commit_failure, unsigned};
@@ -197,7 +198,7 @@ impl Daemon {
             self.check_alias(&came.card)?;
             let is_adopted = self.check_number(came).await?;
             let mut ops = self.new_peer(came, is_adopted);
-            let kept = self.keeping(None, &came.card.id, lists);
+            let kept = self.keeping(None, &came.card.id, lists, By::Operator);
             ops.extend(kept.map_err(|fault| ApiFailure::temporary(&fault.code, fault.text))?);
             return self.commit_peer(ops).await;
         };
@@ -237,7 +238,9 @@ impl Daemon {
             }
         };
         // Also those of a card that waits: each is known by its CA, and is there once the card is accepted.
-        let kept = self.keeping(Some(&known), &known.row.id, lists);
+        let now = self.station.clock();
+        let lists = lists.into_iter().filter(|list| !known.has_newer(list, now));
+        let kept = self.keeping(Some(&known), &known.row.id, lists.collect(), By::Operator);
         ops.extend(kept.map_err(|fault| ApiFailure::temporary(&fault.code, fault.text))?);
         self.commit_peer(ops).await
     }

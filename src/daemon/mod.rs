@@ -40,6 +40,7 @@ mod restored;
 mod restrictions;
 mod retention;
 mod reviews;
+mod revocation_lists;
 mod roster;
 mod routes;
 mod sealed;
@@ -212,7 +213,11 @@ impl Daemon {
         let _one_at_a_time = self.roster.reloading.lock().await;
         let trust = self
             .roster
-            .reload(&self.station.ledger, &self.config.classic)
+            .reload(
+                &self.station.ledger,
+                &self.config.classic,
+                self.station.clock(),
+            )
             .await?;
         self.station.watch.set_known(self.roster.log_keys());
         let trust = Arc::new(trust);

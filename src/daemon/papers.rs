@@ -17,6 +17,7 @@ use crate::config::files::SecretFault;
 use crate::daemon::Daemon;
 use crate::daemon::cards::CardNote;
 use crate::daemon::roster::Known;
+use crate::identity::ca::ca_name;
 use crate::identity::ca_id;
 use crate::identity::card::Card;
 use crate::identity::keys::{Role, SecretKey};
@@ -297,7 +298,9 @@ fn issue(
         let before = shown.renewed_here();
         let revoked = before.map_or_else(|| Ok(Vec::new()), |list| pki::revoked_in(list.list()));
         let revoked = revoked.map_err(|e| e.to_string())?;
-        let number = before.map_or(0, RevocationList::number).saturating_add(1);
+        // No lower than the seconds of the time: peers may hold newer lists than a state that came back from a backup.
+        let next = before.map_or(0, RevocationList::number).saturating_add(1);
+        let number = next.max(u64::try_from(now.millis() / 1_000).unwrap_or(0));
         keyring
             .renew_crl(&config.identity, number, now, &revoked)
             .map_err(|e| e.to_string())?;
@@ -338,25 +341,37 @@ impl Daemon {
         let is_accepted = |peer: &&PeerView| peer.state == PeerState::Accepted.as_str();
         for peer in peers.iter().filter(is_accepted) {
             let known = self.roster.by_id(&peer.id);
-            let end = known.and_then(|known| known.card.cas_end());
+            let end = known.as_ref().and_then(|known| known.card.cas_end());
+            let known_cas = known.iter().flat_map(|known| known.card.cas());
             let what = format!("CA of {}", peer.alias);
             problems.extend(end.and_then(|end| ends(&what, end, WARN_CA_MS)));
             for list in peer.lists.iter().filter(|list| list.in_use) {
                 let what = format!("revocation list of the CA {} of {}", list.ca, peer.alias);
                 problems.extend(list.expires.and_then(|end| ends(&what, end, WARN_MS)));
             }
-            if !peer.lists.iter().any(|list| list.in_use) {
-                missing.push(Problem {
-                    severity: "error".to_owned(),
-                    code: "crl-missing".to_owned(),
-                    subject: peer.alias.to_string(),
-                    message: "no revocation list of a CA of its card is held: connections are refused; get its .crl file, then: rogatory peer add CARD --crl FILE".to_owned(),
-                });
-            }
+            missing.extend(known_cas.filter_map(|ca| missing_list(peer, &ca)));
         }
         problems.extend(missing);
         problems
     }
+}
+
+/// The problem of a CA on a peer's card of which no list is held: nothing that it has issued is believed.
+fn missing_list(peer: &PeerView, ca: &CertificateDer<'_>) -> Option<Problem> {
+    let id = ca_id(ca)?;
+    if peer.lists.iter().any(|list| list.ca_id == id) {
+        return None;
+    }
+    let has_other = peer.lists.iter().any(|list| list.in_use);
+    Some(Problem {
+        severity: if has_other { "warning" } else { "error" }.to_owned(),
+        code: "crl-missing".to_owned(),
+        subject: peer.alias.to_string(),
+        message: format!(
+            "no revocation list of the CA {} of its card is held: connections with certificates of this CA, or of one below it, are refused; get its .crl file, then: rogatory peer add CARD --crl FILE",
+            ca_name(ca)
+        ),
+    })
 }
 
 /// The problem of what has ended, or ends within so many milliseconds.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::PoisonError;
 use std::sync::RwLock;
+use std::sync::RwLockReadGuard;
 
 use rustls_pki_types::CertificateDer;
 
@@ -13,8 +14,9 @@ use crate::base::Digest;
 use crate::base::Timestamp;
 use crate::daemon::DialProblem;
 use crate::daemon::cards::CardNote;
+use crate::daemon::revocation_lists::Lists;
+use crate::identity::RevocationList;
 use crate::identity::card::Card;
-use crate::identity::revocation::RevocationList;
 use crate::identity::trust::PeerSide;
 use crate::identity::trust::Trust;
 use crate::identity::trust::TrustedPeer;
@@ -95,14 +97,20 @@ impl Roster {
         }
     }
 
+    fn read(&self) -> RwLockReadGuard<'_, Live> {
+        self.live.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Reads the peers again; answers whom to trust from now on.
     pub(crate) async fn reload(
         &self,
         ledger: &Ledger,
         classic: &std::collections::BTreeSet<Alias>,
+        now: Timestamp,
     ) -> Result<Trust, StoreFault> {
         let mut cards = Cards::read(ledger).await?;
-        let mut lists = revocation_lists(ledger).await?;
+        let before = self.read().known.clone();
+        let lists = Lists::read(ledger, &before, now).await?;
         let keys = cards.keys();
         let mut known = HashMap::new();
         for row in ledger.peers().await? {
@@ -113,15 +121,16 @@ impl Roster {
                     let of_card = || Arc::new(PartyKeys::of(&card));
                     let keys = keys.get(&row.id).cloned().unwrap_or_else(of_card);
                     let id = row.id.clone();
-                    let peer = Known {
+                    let mut peer = Known {
                         row,
                         card,
                         fingerprint,
                         adopted,
                         keys,
                         waiting,
-                        lists: lists.remove(&id).unwrap_or_default(),
+                        lists: Vec::new(),
                     };
+                    peer.lists = lists.of(&id, &peer.all_cas());
                     known.insert(id, Arc::new(peer));
                 }
                 Err(e) => {
@@ -145,7 +154,7 @@ impl Roster {
 
     /// The receipts keys of an authority of which a card was adopted, be it a peer now or not any more.
     pub(crate) fn keys(&self, id: &AuthorityId) -> Option<Arc<PartyKeys>> {
-        let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
+        let live = self.read();
         live.keys.get(id).cloned()
     }
 
@@ -161,7 +170,7 @@ impl Roster {
 
     /// The peer with this alias or id.
     pub(crate) fn find(&self, name: &str) -> Option<Arc<Known>> {
-        let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
+        let live = self.read();
         live.known
             .values()
             .find(|known| known.row.alias.as_str() == name || known.row.id.as_str() == name)
@@ -170,14 +179,7 @@ impl Roster {
 
     /// All peers, by alias.
     pub(crate) fn all(&self) -> Vec<Arc<Known>> {
-        let mut all: Vec<_> = self
-            .live
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .known
-            .values()
-            .cloned()
-            .collect();
+        let mut all: Vec<_> = self.read().known.values().cloned().collect();
         all.sort_by(|a, b| a.row.alias.cmp(&b.row.alias));
         all
     }
@@ -197,7 +199,7 @@ impl Roster {
 
     /// A connection that is up, the newest first.
     pub(crate) fn session(&self, id: &AuthorityId) -> Option<Session> {
-        let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
+        let live = self.read();
         live.sessions
             .get(id)?
             .iter()
@@ -230,7 +232,7 @@ impl Roster {
 
     /// Ends connections whose certificates would no longer be taken: revoked, expired, peer no longer accepted.
     pub(crate) fn recheck(&self, trust: &Trust, now: Timestamp) {
-        let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
+        let live = self.read();
         for session in live.sessions.values().flatten() {
             let certificates = session.certificates();
             let Some((leaf, rest)) = certificates.split_first() else {
@@ -326,20 +328,4 @@ fn trusted_peer(known: &Known, classic: &std::collections::BTreeSet<Alias>) -> T
     let lists = known.lists.iter().map(RevocationList::held).collect();
     let is_classic = known.row.classic || classic.contains(&known.row.alias);
     known.card.trusted(lists, is_classic)
-}
-
-/// The revocation lists of all authorities.
-async fn revocation_lists(
-    ledger: &Ledger,
-) -> Result<HashMap<AuthorityId, Vec<RevocationList>>, StoreFault> {
-    let mut lists: HashMap<_, Vec<_>> = HashMap::new();
-    for row in ledger.crls().await? {
-        match RevocationList::stored(row.ca, &row.list) {
-            Some(list) => lists.entry(row.authority).or_default().push(list),
-            None => {
-                tracing::error!(peer = %row.authority, number = row.number, "a stored revocation list is damaged, it is left out");
-            }
-        }
-    }
-    Ok(lists)
 }

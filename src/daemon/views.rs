@@ -88,6 +88,7 @@ pub(crate) fn peer(daemon: &Daemon, known: &Known) -> PeerView {
             .iter()
             .map(|it| list(it, it.is_under(&cas)))
             .collect(),
+        older_lists: Vec::new(),
         fault: known
             .row
             .fault

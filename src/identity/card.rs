@@ -346,7 +346,7 @@ mod tests {
 
     use super::*;
     use crate::base::Digest;
-    use crate::identity::trust::tests::Ca;
+    use crate::identity::trust::tests::ca::Ca;
 
     const RECIPIENT: &str = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
 

@@ -14,6 +14,6 @@ pub use ca::{ca_id, ca_name};
 pub use card::{Card, CardFault, CardKeys, Der};
 pub use keys::{KeyFault, KeyName, PublicKey, Role, SecretKey};
 pub use refusal::Refusal;
-pub use revocation::{HeldList, RevocationList, check_crl, crl_next_update, crl_number};
+pub use revocation::{HeldList, RevocationList};
 pub use statement::{Context, Note, NoteSignature, StatementFault};
 pub use trust::{Peer, PeerSide, Trust, TrustedPeer};

@@ -70,8 +70,8 @@ impl RevocationList {
     /// A list that was opened before, from what was stored; nothing is verified again.
     pub fn stored(ca: Digest, bytes: &[u8]) -> Option<Self> {
         let (list, _) = split(bytes).ok()?;
-        let length = list.len();
-        Self::read(ca, list, bytes.to_vec(), length)
+        let parsed = parse(list).ok()?;
+        Self::read(ca, &parsed, bytes.to_vec(), list.len()).ok()
     }
 
     fn of(
@@ -79,16 +79,10 @@ impl RevocationList {
         cas: &[CertificateDer<'_>],
         between: &[CertificateDer<'_>],
     ) -> Result<Self, Refusal> {
-        if list.len() > limits::CRL_BYTES_MAX {
-            return Err(invalid("it has more than 1 MiB"));
-        }
-        let parsed = parse(list).ok_or_else(|| invalid("it is not a DER-encoded list"))?;
+        let parsed = parse(list)?;
         webpki::BorrowedCertRevocationList::from_der(list)
             .map_err(|fault| invalid(&format!("it cannot be used: {fault}")))?;
-        if crl_number(list).is_none() {
-            return Err(invalid("it has no number up to 2^53 - 1"));
-        }
-        let (signer, path) = signers(list, cas, between).ok_or_else(|| {
+        let (signer, path) = signers(&parsed, cas, between).ok_or_else(|| {
             let signer = readable(&parsed.issuer().to_string());
             invalid(&format!(
                 "it is not signed by a CA of that authority's card, nor by one below it whose certificate comes with it; it names the CA {signer}: if that is one between the card's CA and the authority's certificate, put its certificate into the same file, as PEM"
@@ -101,22 +95,46 @@ impl RevocationList {
         if bytes.len() > limits::CRL_BYTES_MAX {
             return Err(invalid("it has more than 1 MiB with its CA's certificate"));
         }
-        let unread = || invalid("it cannot be read");
-        let ca = ca_id(&signer).ok_or_else(unread)?;
-        Self::read(ca, list, bytes, list.len()).ok_or_else(unread)
+        let ca = ca_id(&signer).ok_or_else(|| invalid("its CA cannot be read"))?;
+        Self::read(ca, &parsed, bytes, list.len())
     }
 
-    fn read(ca: Digest, list: &[u8], bytes: Vec<u8>, length: usize) -> Option<Self> {
-        let parsed = parse(list)?;
-        Some(Self {
+    fn read(
+        ca: Digest,
+        parsed: &CertificateRevocationList<'_>,
+        bytes: Vec<u8>,
+        length: usize,
+    ) -> Result<Self, Refusal> {
+        let number = parsed.crl_number().and_then(|it| u64::try_from(it).ok());
+        let most = limits::JSON_INTEGER_MAX.unsigned_abs();
+        let number = number.filter(|number| *number <= most);
+        Ok(Self {
             ca,
             name: readable(&parsed.issuer().to_string()),
-            number: crl_number(list)?,
+            number: number.ok_or_else(|| invalid("it has no number up to 2^53 - 1"))?,
             begins: timestamp(parsed.last_update()),
             ends: parsed.next_update().map(timestamp),
             bytes,
             length,
         })
+    }
+
+    /// Whether this list takes the place of another one of its CA: it has a higher number (RFC 5280 §5.2.3), or it is newer and
+    /// the other one has ended. A CA that came back from a backup may count anew; its lists are taken again from then on.
+    pub fn supersedes(&self, other: &Self, now: Timestamp) -> bool {
+        self.number > other.number
+            || (self.begins > other.begins && other.check_dates(now).is_err())
+    }
+
+    /// This list with the content of another one of its CA; how the CA is reached stays.
+    #[must_use]
+    pub fn with_content_of(&self, other: &Self) -> Self {
+        let path = self.bytes.get(self.length..).unwrap_or_default();
+        Self {
+            bytes: [other.list(), path].concat(),
+            ca: self.ca,
+            ..other.clone()
+        }
     }
 
     /// Whether it may be relied on now.
@@ -186,13 +204,22 @@ impl RevocationList {
         split(&self.bytes).map_or_else(|_| Vec::new(), |(_, between)| between)
     }
 
+    /// How many CAs stand between its own and that of a card; 0 where it is on the card itself.
+    pub fn depth(&self) -> usize {
+        self.between().len()
+    }
+
     /// Whether its CA is one of these, or below one of them by what its certificates say. Signatures are not looked at.
     pub fn is_under(&self, cas: &[CertificateDer<'_>]) -> bool {
         let path = self.between();
-        match path.last() {
-            None => cas.iter().any(|ca| ca_id(ca) == Some(self.ca)),
-            Some(last) => cas.iter().any(|ca| is_issued_by(last, ca)),
-        }
+        let is_below = |ca| path.last().is_some_and(|last| is_issued_by(last, ca));
+        cas.iter()
+            .any(|ca| ca_id(ca) == Some(self.ca) || is_below(ca))
+    }
+
+    /// Whether its CA has signed it, and is one of these or below one of them.
+    pub fn is_signed_under(&self, cas: &[CertificateDer<'_>]) -> bool {
+        Self::of(self.list(), cas, &self.between()).is_ok_and(|it| it.ca == self.ca)
     }
 }
 
@@ -321,7 +348,7 @@ type Signers<'a> = (CertificateDer<'a>, Vec<CertificateDer<'a>>);
 
 /// The CA that signed this list, and the certificates from it up to, and without, one of `cas`.
 fn signers<'a>(
-    list: &[u8],
+    list: &CertificateRevocationList<'_>,
     cas: &'a [CertificateDer<'_>],
     between: &'a [CertificateDer<'_>],
 ) -> Option<Signers<'a>> {
@@ -366,12 +393,14 @@ fn invalid(why: &str) -> Refusal {
     }
 }
 
-fn parse(der: &[u8]) -> Option<CertificateRevocationList<'_>> {
+fn parse(der: &[u8]) -> Result<CertificateRevocationList<'_>, Refusal> {
     if der.len() > limits::CRL_BYTES_MAX {
-        return None;
+        return Err(invalid("it has more than 1 MiB"));
     }
-    let (rest, crl) = CertificateRevocationList::from_der(der).ok()?;
-    rest.is_empty().then_some(crl)
+    match CertificateRevocationList::from_der(der) {
+        Ok(([], list)) => Ok(list),
+        Ok(_) | Err(_) => Err(invalid("it is not a DER-encoded list")),
+    }
 }
 
 /// A time of a certificate or list as ours.
@@ -379,33 +408,10 @@ pub(crate) fn timestamp(time: x509_parser::time::ASN1Time) -> Timestamp {
     Timestamp::from_millis(time.timestamp().saturating_mul(1_000))
 }
 
-/// The number of a list (RFC 5280 §5.2.3), if it has one of at most 2^53 − 1. Nothing is verified.
-pub fn crl_number(der: &[u8]) -> Option<u64> {
-    let crl = parse(der)?;
-    let number = u64::try_from(crl.crl_number()?).ok()?;
-    (number <= limits::JSON_INTEGER_MAX.unsigned_abs()).then_some(number)
-}
-
-/// When a list must be replaced by a newer one. Nothing is verified.
-pub fn crl_next_update(der: &[u8]) -> Option<Timestamp> {
-    parse(der)?.next_update().map(timestamp)
-}
-
 /// Whether this CA has signed this list.
-pub fn is_list_of(der: &[u8], ca: &CertificateDer<'_>) -> bool {
-    let (Some(crl), Ok((_, ca))) = (parse(der), X509Certificate::from_der(ca)) else {
-        return false;
-    };
-    ca.subject().as_raw() == crl.issuer().as_raw() && crl.verify_signature(ca.public_key()).is_ok()
-}
-
-/// Judges a list that arrived, with the certificates that follow it: signed by one of these CAs or below them, numbered,
-/// current. Its number.
-///
-/// # Errors
-/// Those of [`RevocationList::open`] and [`RevocationList::check_dates`].
-pub fn check_crl(der: &[u8], cas: &[CertificateDer<'_>], now: Timestamp) -> Result<u64, Refusal> {
-    let list = RevocationList::open(der, cas)?;
-    list.check_dates(now)?;
-    Ok(list.number())
+fn is_list_of(list: &CertificateRevocationList<'_>, ca: &CertificateDer<'_>) -> bool {
+    X509Certificate::from_der(ca).is_ok_and(|(_, ca)| {
+        ca.subject().as_raw() == list.issuer().as_raw()
+            && list.verify_signature(ca.public_key()).is_ok()
+    })
 }

@@ -36,14 +36,10 @@ impl Papers {
         self.cards.last().map_or(0, |(number, _)| *number)
     }
 
-    /// Own revocation lists that are newer than those of the same CAs among these, or of other CAs.
-    fn newer_lists(&self, held: &[ListNumber]) -> impl Iterator<Item = Frame> {
-        let is_held = |own: &ListNumber| {
-            held.iter()
-                .any(|held| held.ca == own.ca && held.number >= own.number)
-        };
-        let newer = self.crls.iter().filter(move |(own, _)| !is_held(own));
-        newer.map(|(_, list)| Frame::Crl(list.clone()))
+    /// Own revocation lists that are not among these. The other side judges which of two is newer.
+    fn other_lists(&self, held: &[ListNumber]) -> impl Iterator<Item = Frame> {
+        let others = self.crls.iter().filter(|(own, _)| !held.contains(own));
+        others.map(|(_, list)| Frame::Crl(list.clone()))
     }
 }
 
@@ -129,7 +125,7 @@ pub(crate) async fn run(session: Session, mut control: Control, news: mpsc::Send
     let newer = papers.cards.iter();
     let newer = newer.filter(|(number, _)| *number > control.theirs.peer_card);
     send.extend(newer.map(|(_, card)| Frame::Card(card.clone())));
-    send.extend(papers.newer_lists(&control.theirs.peer_crls));
+    send.extend(papers.other_lists(&control.theirs.peer_crls));
     send.extend(watching.first(&session).await);
     let mut due = tokio::time::interval(session.station.watch.every());
     due.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -257,10 +253,11 @@ mod tests {
             (vec![], vec![1, 2]),
             (vec![list(1, 41)], vec![2]),
             (vec![list(1, 40)], vec![1, 2]),
-            (vec![list(1, 42), list(2, 1)], vec![]),
+            (vec![list(1, 41), list(2, 1)], vec![]),
+            (vec![list(1, 42), list(2, 1)], vec![1]),
             (vec![list(3, 99)], vec![1, 2]),
         ] {
-            let frames = papers.newer_lists(&held);
+            let frames = papers.other_lists(&held);
             let bodies = frames.map(|frame| frame.encode().split_off(5));
             let got: Vec<_> = bodies.flatten().collect();
             assert_eq!(got, sent, "{held:?}");

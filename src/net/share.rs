@@ -10,6 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use crate::base::bucket::Bucket;
+use crate::base::len_u64;
 use crate::base::limits;
 use crate::config::values::Limits;
 use crate::net::growth::{self, Grown, Growth};
@@ -18,6 +19,7 @@ use crate::net::quota::{Admitted, Quota};
 use crate::net::station::Station;
 use crate::store::Exchange;
 use crate::store::StoreFault;
+use crate::transfer::Fault;
 use crate::transfer::PATIENCE_MS;
 
 /// How long a payload waits for its place.
@@ -145,6 +147,8 @@ pub struct Share {
     offers: Mutex<Bucket>,
     control: Mutex<Bucket>,
     rejections: Mutex<Bucket>,
+    /// In bytes.
+    revocation_lists: Mutex<Bucket>,
     /// What it makes grow for good.
     pub(crate) growth: Growth,
     quota: Arc<Quota>,
@@ -174,6 +178,7 @@ impl Share {
             offers: bucket(bounds.offers_per_second, bounds.offers_per_second),
             control: bucket(bounds.control_per_second, limits::CONTROL_BURST),
             rejections: bucket(1, limits::REJECTIONS_BURST),
+            revocation_lists: bucket(limits::CRL_RATE, limits::CRL_BURST),
             growth: Growth::new(bounds.growth),
             quota: Arc::new(Quota::new(bounds.unopened, bounds.quota_bytes)),
             offers_late: AtomicU64::new(0),
@@ -233,6 +238,13 @@ impl Share {
         self.growth.take(now_us, 0).map_err(|_| "quota")
     }
 
+    /// Takes what it costs to read a revocation list of so many bytes, or to keep it.
+    pub(crate) fn may_renew_list(&self, now_us: u64, bytes: usize) -> Result<(), Fault> {
+        let taken = taken(&self.revocation_lists, now_us, len_u64(bytes));
+        let text = "revocation lists come too fast: this one is read on a later connection";
+        taken.map_err(|_| Fault::new("rate", text))
+    }
+
     /// Waits until one more control frame may be looked at.
     pub(crate) async fn control(&self, station: &Station) {
         while let Err(wait_us) = take(&self.control, station.micros()) {
@@ -285,8 +297,12 @@ impl Share {
 }
 
 fn take(bucket: &Mutex<Bucket>, now_us: u64) -> Result<(), u64> {
+    taken(bucket, now_us, 1)
+}
+
+fn taken(bucket: &Mutex<Bucket>, now_us: u64, amount: u64) -> Result<(), u64> {
     let mut bucket = bucket.lock().unwrap_or_else(PoisonError::into_inner);
-    bucket.take(now_us, 1)
+    bucket.take(now_us, amount)
 }
 
 async fn in_time<E>(

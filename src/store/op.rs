@@ -129,8 +129,7 @@ pub enum Op {
         /// When; becomes the time of acceptance if the decision is to accept.
         at: Timestamp,
     },
-    /// Records a revocation list of one CA of an authority, at most [`limits::CRL_BYTES_MAX`], unless that CA's is newer that
-    /// is here.
+    /// Records a revocation list of one CA of an authority, at most [`limits::CRL_BYTES_MAX`], in place of that CA's other one.
     CrlPut(Box<CrlRow>),
     /// Forgets the revocation list of one CA of an authority.
     CrlDrop {

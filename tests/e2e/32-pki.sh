@@ -5,12 +5,12 @@
 # gets a second root: both stand on its card, each CA has a list of its own, and the lists of the new ones begin at 1.
 source "$(dirname "$0")/lib.sh"
 
-# two_tiers ID FOLDER: the commands of the page, for this authority
+# two_tiers ID FOLDER [DOMAIN]: the commands of the page, for this authority; the issuing CA is for the whole domain, if one is named
 two_tiers() {
     mkdir "$2"
     sed -n '/^```sh$/,/^```$/p' "$ROOT/certs/README.md" | sed '/^```/d' >"$2/commands.sh"
     grep -q '^ID=mla.example.ie$' "$2/commands.sh" || fail "certs/README.md has no commands for two tiers"
-    sed -i "s/^ID=.*/ID=$1/" "$2/commands.sh"
+    sed -i "s/^ID=.*/ID=$1/; s/permitted;DNS:.*/permitted;DNS:${3:-$1}/" "$2/commands.sh"
     (cd "$2" && bash -eu commands.sh >log 2>&1) || { said "$2/log"; fail "the commands of certs/README.md fail"; }
 }
 
@@ -107,9 +107,13 @@ expect 0 "the new lists are good" r ie check config
 start ie
 wait_serving ie
 within 30 "de has the newer lists of both CAs of ie" have de ie '[3,3]'
+expect 0 "older lists of ie, brought by hand" r de peer add "$WORK/ie/ie.card" --crl "$WORK/both.crl"
+says 'number 1 of the CA .*Root CA.* was not taken: a newer one is held' "it says that they are not taken"
+equal "--json says so too" '[1,1]' "$(r de peer add "$WORK/ie/ie.card" --crl "$WORK/both.crl" --json | jq -c '[.older_lists[].number]')"
+equal "the newer ones stay" '[3,3]' "$(numbers de ie)"
 
 # A second root and issuing CA: on the card first, with their lists, which are number 1; then in use.
-two_tiers mla.example.ie "$WORK/ie2.pki"
+two_tiers mla.example.ie "$WORK/ie2.pki" example.ie
 stop ie
 python3 "$ROOT/tests/e2e/rotate.py" "$WORK/ie" ie keep ca="$WORK/ie2.pki/root/ca.pem"
 cat "$WORK/ie.pki/lists.pem" "$WORK/ie2.pki/lists.pem" >"$WORK/ie/ie.crl"
@@ -126,6 +130,36 @@ wait_serving ie
 arrives ie de
 arrives de ie
 
+# A second authority of the same state has its certificate from the same CAs. It is revoked, and the list comes by the first one.
+mkdir "$WORK/ea.pki"
+cp -r "$WORK/ie2.pki/for-init" "$WORK/ea.pki"
+(
+    cd "$WORK/ie2.pki"
+    sed -i 's/^subjectAltName = .*/subjectAltName = DNS:eaw.example.ie/' two-tiers.cnf
+    openssl req -new -config two-tiers.cnf -key for-init/tls.key -subj /CN=eaw.example.ie |
+        openssl x509 -req -sha256 -extfile two-tiers.cnf -extensions leaf -set_serial 0x4a01 -CA issuing/ca.pem -CAkey issuing/ca.key \
+            -days 90 -out eaw.pem
+    cat eaw.pem issuing/ca.pem >"$WORK/ea.pki/for-init/tls.pem"
+) 2>/dev/null || fail "no certificate for the second authority"
+authority ea eaw.example.ie
+start ea
+wait_serving ea
+trust ea de
+trust de ea
+arrives ea de
+(cd "$WORK/ie2.pki" && openssl ca -config two-tiers.cnf -name issuing -cert issuing/ca.pem -keyfile issuing/ca.key -md sha256 -revoke eaw.pem) \
+    >"$WORK/revoked" 2>&1 || { said "$WORK/revoked"; fail "its certificate cannot be revoked"; }
+new_lists "$WORK/ie2.pki"
+stop ie
+cat "$WORK/ie.pki/lists.pem" "$WORK/ie2.pki/lists.pem" >"$WORK/ie/ie.crl"
+start ie
+wait_serving ie
+is_cut() { grep -q 'connection cut: .*eaw.example.ie.*revoked' "$WORK/de.log"; }
+within 30 "de cuts the connection with the one that is revoked" is_cut
+expect 6 "it does not come back" r de peer ping ea
+says revoked "for it is revoked"
+arrives ie de
+
 # A card that nobody has accepted yet: the list of its CA is there when somebody does.
 two_tiers mla.example.ie "$WORK/ie3.pki"
 python3 "$ROOT/tests/e2e/rotate.py" "$WORK/ie" ie number=5000 ca="$WORK/ie3.pki/root/ca.pem" to="$WORK/far.card"
@@ -133,10 +167,10 @@ expect 0 "de adds a card with a number far above" r de peer add "$WORK/far.card"
 equal "its lists wait" 2 "$(r de peer show ie --json | jq '[.lists[] | select(.in_use | not)] | length')"
 words=$(r de peer show ie --json | jq -r '.waiting_cards[0].fingerprint')
 expect 0 "de accepts it" r de peer accept ie --fingerprint "$words"
-equal "they are in use" '[1,1,1,1,3,3]' "$(numbers de ie)"
+equal "they are in use" '[1,1,2,2,3,3]' "$(numbers de ie)"
 
 # Every list is what its row says.
-for name in ie de; do
+for name in ie de ea; do
     stop $name
     expect 0 "fsck of $name" r $name fsck
 done

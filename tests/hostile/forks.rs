@@ -102,6 +102,25 @@ fn is_cosigned(log: &Value, by: &str) -> bool {
         == 1
 }
 
+/// What stands in the files of this folder, once there are so many: they are written after the alarm is shown.
+async fn files_in(folder: &str, count: usize) -> Vec<String> {
+    let is_note = |path: &std::path::PathBuf| path.extension().is_some_and(|it| it == "note");
+    let read = || -> Vec<_> {
+        let files = fs::read_dir(folder).into_iter().flatten();
+        let paths = files.map(|file| file.unwrap().path()).filter(is_note);
+        paths
+            .map(|path| fs::read_to_string(path).unwrap())
+            .collect()
+    };
+    for _ in 0..600 {
+        if read().len() >= count {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    read()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn both_notes_of_a_fork_are_kept_and_packages_go_on() {
     let folder = tempfile::tempdir().unwrap();
@@ -146,10 +165,7 @@ async fn both_notes_of_a_fork_are_kept_and_packages_go_on() {
         assert_eq!(alarm["kind"], "fork");
         assert_eq!(alarm["earlier"], note("one"));
         assert_eq!(alarm["later"], note("two"));
-        let files = fs::read_dir(alarm["files"].as_str().unwrap()).unwrap();
-        let mut kept: Vec<_> = files
-            .map(|file| fs::read_to_string(file.unwrap().path()).unwrap())
-            .collect();
+        let mut kept = files_in(alarm["files"].as_str().unwrap(), 2).await;
         let mut both = vec![note("one"), note("two")];
         kept.sort();
         both.sort();

@@ -35,6 +35,9 @@ pub struct PeerView {
     /// Its revocation lists, one of each CA.
     #[serde(default)]
     pub lists: Vec<ListView>,
+    /// Lists that were brought and not taken, for a newer one of their CA is held; only in the answer to `POST /v1/peers`.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub older_lists: Vec<ListView>,
     /// Why the last attempt to reach it failed.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub fault: Option<FaultView>,

@@ -10,7 +10,6 @@ use crate::cli::terminal::Reader;
 use crate::cli::terminal::Talk;
 use crate::identity::PeerSide;
 use crate::identity::Trust;
-use crate::identity::check_crl;
 use crate::identity::revocation::{HeldList, RevocationList, lists_in};
 use crate::net::TlsIdentity;
 
@@ -115,7 +114,8 @@ fn the_card_opens_and_its_words_are_the_ones_printed() {
     assert!(text.contains(&made.fingerprint), "{text}");
     let cas: Vec<_> = card.cas();
     let crl = fs::read(&made.crl).unwrap();
-    assert_eq!(check_crl(&crl, &cas, now()), Ok(1));
+    let list = RevocationList::open(&crl, &cas).unwrap();
+    assert_eq!((list.check_dates(now()), list.number()), (Ok(()), 1));
 }
 
 /// The lists in a file of this authority, as its peers hold them.

@@ -72,9 +72,14 @@ pub(super) async fn add(State(daemon): Shared, Json(wish): Json<AddPeer>) -> Ans
     }
     let lists = wish.crl.map(|crl| read_lists(&daemon, &came.card, &crl));
     let lists = lists.transpose()?.unwrap_or_default();
-    daemon.add_card(&came, lists).await?;
-    let id = came.card.id.as_str();
-    Ok(Json(views::peer(&daemon, &*daemon.peer(id)?)))
+    daemon.add_card(&came, lists.clone()).await?;
+    let known = daemon.peer(came.card.id.as_str())?;
+    let now = daemon.station.clock();
+    let older = lists.iter().filter(|list| known.has_newer(list, now));
+    Ok(Json(PeerView {
+        older_lists: older.map(|list| views::list(list, false)).collect(),
+        ..views::peer(&daemon, &known)
+    }))
 }
 
 fn read_lists(daemon: &Daemon, card: &Card, file: &str) -> Result<Vec<RevocationList>, ApiFailure> {

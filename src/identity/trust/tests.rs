@@ -3,112 +3,17 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType,
-    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose,
-    RevokedCertParams, SanType, SerialNumber, date_time_ymd,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    SanType, SerialNumber, date_time_ymd,
 };
 
+use self::ca::{Ca, Crl, ca_params, crl_params, leaf_params};
 use super::*;
 use crate::identity::ca::check_ca;
-use crate::identity::revocation::{self, RevocationList, check_crl, crl_next_update, crl_number};
-use rustls_pki_types::CertificateRevocationListDer;
+use crate::identity::revocation::{self, RevocationList};
 use rustls_pki_types::pem::PemObject as _;
 
-/// A CA, and what it issues: certificates of 2026 and lists of November 2026.
-pub(crate) struct Ca {
-    pub(crate) der: CertificateDer<'static>,
-    issuer: Issuer<'static, KeyPair>,
-}
-
-fn ca_params(name: &str) -> CertificateParams {
-    let mut params = CertificateParams::default();
-    params.distinguished_name.push(DnType::CommonName, name);
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    params.not_before = date_time_ymd(2026, 1, 1);
-    params.not_after = date_time_ymd(2036, 1, 1);
-    params
-}
-
-fn leaf_params(id: &str) -> CertificateParams {
-    let mut params = CertificateParams::new(vec![id.to_owned()]).unwrap();
-    params.not_before = date_time_ymd(2026, 1, 1);
-    params.not_after = date_time_ymd(2027, 1, 1);
-    params.serial_number = Some(SerialNumber::from(7));
-    params.extended_key_usages = vec![
-        ExtendedKeyUsagePurpose::ClientAuth,
-        ExtendedKeyUsagePurpose::ServerAuth,
-    ];
-    params
-}
-
-fn crl_params(revoked: &[u64]) -> CertificateRevocationListParams {
-    let revoked = revoked.iter().map(|serial| RevokedCertParams {
-        serial_number: SerialNumber::from(*serial),
-        revocation_time: date_time_ymd(2026, 11, 2),
-        reason_code: None,
-        invalidity_date: None,
-    });
-    CertificateRevocationListParams {
-        this_update: date_time_ymd(2026, 11, 1),
-        next_update: date_time_ymd(2026, 12, 1),
-        crl_number: SerialNumber::from(3),
-        issuing_distribution_point: None,
-        revoked_certs: revoked.collect(),
-        key_identifier_method: KeyIdMethod::Sha256,
-    }
-}
-
-type Crl = CertificateRevocationListDer<'static>;
-
-impl Ca {
-    pub(crate) fn new(name: &str) -> Self {
-        Self::with(ca_params(name))
-    }
-
-    fn with(params: CertificateParams) -> Self {
-        let key = KeyPair::generate().unwrap();
-        let der = params.self_signed(&key).unwrap().der().clone();
-        let issuer = Issuer::new(params, key);
-        Self { der, issuer }
-    }
-
-    fn below(&self, name: &str) -> Self {
-        self.below_with(name, 8)
-    }
-
-    /// A CA below this one, whose certificate has this serial number.
-    fn below_with(&self, name: &str, serial: u64) -> Self {
-        let (mut params, key) = (ca_params(name), KeyPair::generate().unwrap());
-        params.serial_number = Some(SerialNumber::from(serial));
-        let der = params.signed_by(&key, &self.issuer).unwrap();
-        let der = der.der().clone();
-        let issuer = Issuer::new(params, key);
-        Self { der, issuer }
-    }
-
-    pub(crate) fn leaf(&self, id: &str) -> CertificateDer<'static> {
-        self.issue(&leaf_params(id))
-    }
-
-    fn issue(&self, params: &CertificateParams) -> CertificateDer<'static> {
-        let key = KeyPair::generate().unwrap();
-        params.signed_by(&key, &self.issuer).unwrap().der().clone()
-    }
-
-    /// This list as one of this CA.
-    fn held(&self, crl: Crl) -> HeldList {
-        HeldList::of(&self.der, crl).unwrap()
-    }
-
-    pub(crate) fn crl(&self, revoked: &[u64]) -> Crl {
-        self.list(&crl_params(revoked))
-    }
-
-    fn list(&self, params: &CertificateRevocationListParams) -> Crl {
-        params.signed_by(&self.issuer).unwrap().der().clone()
-    }
-}
+pub(crate) mod ca;
 
 const IE: &str = "mla.example.ie";
 const FR: &str = "bepi.justice.example.fr";
@@ -462,13 +367,14 @@ fn lists_are_judged_when_they_arrive() {
     let (fr, other) = (Ca::new("fr ca"), Ca::new("fr ca"));
     let cas = [other.der.clone(), fr.der.clone()];
     let check = |crl: &[u8], cas: &[CertificateDer<'_>], says: &str| {
-        let fault = check_crl(crl, cas, now()).unwrap_err();
+        let judged = RevocationList::open(crl, cas).and_then(|list| list.check_dates(now()));
+        let fault = judged.unwrap_err();
         assert!(fault.to_string().contains(says), "{fault}");
     };
     let good = fr.crl(&[1]);
-    assert_eq!(check_crl(&good, &cas, now()), Ok(3));
-    assert_eq!(crl_number(&good), Some(3));
-    assert_eq!(crl_next_update(&good), Some(at("2026-12-01T00:00:00.000Z")));
+    let list = RevocationList::open(&good, &cas).unwrap();
+    assert_eq!((list.check_dates(now()), list.number()), (Ok(()), 3));
+    assert_eq!(list.ends(), Some(at("2026-12-01T00:00:00.000Z")));
     check(&good, &cas[..1], "not signed by a CA");
     check(&good, &[Ca::new("de ca").der], "not signed by a CA");
     check(&[], &cas, "not a DER-encoded");
@@ -490,6 +396,30 @@ fn lists_are_judged_when_they_arrive() {
     let mut large = crl_params(&[]);
     large.crl_number = SerialNumber::from(u64::MAX);
     check(&fr.list(&large), &cas, "no number");
+}
+
+#[test]
+fn a_list_takes_the_place_of_one_with_a_lower_number_or_of_one_that_ended() {
+    let fr = Ca::new("fr ca");
+    let list = |number: u64, from: u8, until: u8| {
+        let mut params = crl_params(&[]);
+        params.crl_number = SerialNumber::from(number);
+        params.this_update = date_time_ymd(2026, 11, from);
+        params.next_update = date_time_ymd(2026, 11, until);
+        let cas = std::slice::from_ref(&fr.der);
+        RevocationList::open(&fr.list(&params), cas).unwrap()
+    };
+    for (came, held, want) in [
+        (list(5, 1, 30), list(4, 1, 30), true),
+        (list(5, 1, 30), list(4, 2, 30), true),
+        (list(4, 1, 30), list(4, 1, 30), false),
+        (list(4, 2, 30), list(5, 1, 30), false),
+        (list(4, 2, 30), list(5, 1, 20), true),
+        (list(4, 1, 30), list(5, 1, 20), false),
+        (list(4, 1, 20), list(5, 2, 20), false),
+    ] {
+        assert_eq!(came.supersedes(&held, now()), want, "{came:?} {held:?}");
+    }
 }
 
 /// Lists of two tiers in one file, and on the wire.

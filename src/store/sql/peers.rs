@@ -48,11 +48,10 @@ pub(crate) const CARD_DROP: &str =
 pub(crate) const CARDS: &str = "
     SELECT authority, digest, number, note, came, adopted, sum FROM card ORDER BY authority, number, came, digest";
 pub(crate) const CARDS_OF: &str = "SELECT authority, digest, number, note, came, adopted FROM card WHERE authority = $1 ORDER BY number, came, digest";
-/// Of two lists of one CA, the one with the higher number stays.
 pub(crate) const CRL_PUT: &str = "
     INSERT INTO crl (authority, ca, number, list, came, sum) VALUES ($1, $2, $3, $4, $5, $6)
     ON CONFLICT (authority, ca) DO UPDATE SET number = excluded.number, list = excluded.list, came = excluded.came,
-        sum = excluded.sum WHERE excluded.number >= crl.number";
+        sum = excluded.sum";
 pub(crate) const CRL_DROP: &str = "DELETE FROM crl WHERE authority = $1 AND ca = $2";
 pub(crate) const CRLS_DROP: &str = "DELETE FROM crl WHERE authority = $1";
 pub(crate) const CRLS: &str =

@@ -255,8 +255,8 @@ async fn each_ca_of_an_authority_has_its_own_list() {
     for (op, then) in [
         (list(1, 41), vec![(vec![1], 41)]),
         (list(2, 1), vec![(vec![1], 41), (vec![2], 1)]),
-        (list(1, 40), vec![(vec![1], 41), (vec![2], 1)]),
-        (list(2, 2), vec![(vec![1], 41), (vec![2], 2)]),
+        (list(1, 40), vec![(vec![1], 40), (vec![2], 1)]),
+        (list(2, 2), vec![(vec![1], 40), (vec![2], 2)]),
         (
             Op::CrlDrop {
                 authority: peer(),

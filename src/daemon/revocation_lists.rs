@@ -1,0 +1,263 @@
+//! The revocation lists of peers' CAs: how they are read, which ones stay, and who can push one out.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use rustls_pki_types::CertificateDer;
+
+use crate::base::{AuthorityId, Digest, Timestamp, limits};
+use crate::daemon::Daemon;
+use crate::daemon::roster::Known;
+use crate::identity::RevocationList;
+use crate::identity::ca_id;
+use crate::identity::refusal::Refusal;
+use crate::identity::revocation;
+use crate::store::{CrlRow, Ledger, Op, StoreFault};
+use crate::transfer::Fault;
+
+/// Who brings a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum By {
+    /// The authority itself, over a connection: a thief of one of its CAs could be that, too.
+    Peer,
+    /// The operator, in a file.
+    Operator,
+}
+
+/// Lists by the authority that brought them.
+#[derive(Debug, Default)]
+pub(crate) struct Lists {
+    all: HashMap<AuthorityId, Vec<RevocationList>>,
+    /// The newest of each CA, whoever brought it.
+    newest: BTreeMap<Digest, RevocationList>,
+}
+
+impl Lists {
+    /// Reads those of all authorities; parses only what is not among those that were read before.
+    pub(crate) async fn read(
+        ledger: &Ledger,
+        before: &HashMap<AuthorityId, Arc<Known>>,
+        now: Timestamp,
+    ) -> Result<Self, StoreFault> {
+        let mut lists = Self::default();
+        for row in ledger.crls().await? {
+            let known = before.get(&row.authority);
+            let mut known = known.into_iter().flat_map(|known| &known.lists);
+            let read = known.find(|it| it.ca() == row.ca && it.bytes() == row.list);
+            let read = read.cloned();
+            match read.or_else(|| RevocationList::stored(row.ca, &row.list)) {
+                Some(list) => lists.add(row.authority, list, now),
+                None => {
+                    tracing::error!(peer = %row.authority, number = row.number, "a stored revocation list is damaged, it is left out");
+                }
+            }
+        }
+        Ok(lists)
+    }
+
+    fn add(&mut self, authority: AuthorityId, list: RevocationList, now: Timestamp) {
+        let ca = list.ca();
+        let newest = self.newest.get(&ca);
+        if newest.is_none_or(|newest| list.supersedes(newest, now)) {
+            self.newest.insert(ca, list.clone());
+        }
+        self.all.entry(authority).or_default().push(list);
+    }
+
+    /// The newest lists for the certificates of this authority, one of each CA, by CA. A CA that several authorities share has
+    /// revoked for each of them, whichever brought its list.
+    pub(crate) fn of(
+        &self,
+        authority: &AuthorityId,
+        cas: &[CertificateDer<'_>],
+    ) -> Vec<RevocationList> {
+        let mut of_this = BTreeMap::new();
+        for newest in cas.iter().filter_map(|ca| self.newest.get(&ca_id(ca)?)) {
+            of_this.insert(newest.ca(), newest.clone());
+        }
+        for own in self.all.get(authority).into_iter().flatten() {
+            let newest = self.newest.get(&own.ca()).unwrap_or(own);
+            of_this.insert(own.ca(), own.with_content_of(newest));
+        }
+        of_this.into_values().collect()
+    }
+}
+
+impl Known {
+    /// Whether a list of the same CA is held that this one cannot take the place of, for its number is higher.
+    pub(crate) fn has_newer(&self, list: &RevocationList, now: Timestamp) -> bool {
+        let mut held = self.lists.iter().filter(|held| held.ca() == list.ca());
+        held.any(|held| held.number() > list.number() && !list.supersedes(held, now))
+    }
+}
+
+impl Daemon {
+    /// The changes that keep these lists of an authority, and make room for them.
+    ///
+    /// # Errors
+    /// There is no room, see [`leaving`].
+    pub(crate) fn keeping(
+        &self,
+        known: Option<&Known>,
+        id: &AuthorityId,
+        lists: Vec<RevocationList>,
+        by: By,
+    ) -> Result<Vec<Op>, Fault> {
+        let now = self.station.clock();
+        let held = known.map_or(&[][..], |known| &known.lists);
+        let cas = known.map(|known| known.card.cas()).unwrap_or_default();
+        let leaving = leaving(held, &lists, &cas, by, now).ok_or_else(|| {
+            let most = limits::CRLS_MAX;
+            let text = format!("the lists of {most} CAs of {id} are held already, each in use");
+            Fault::new("quota", text)
+        })?;
+        let dropped = leaving.into_iter().map(|ca| Op::CrlDrop {
+            authority: id.clone(),
+            ca,
+        });
+        let kept = lists.into_iter().map(|list| {
+            Op::CrlPut(Box::new(CrlRow {
+                authority: id.clone(),
+                ca: list.ca(),
+                number: list.number(),
+                list: list.bytes().to_vec(),
+                came: now,
+            }))
+        });
+        Ok(dropped.chain(kept).collect())
+    }
+
+    /// The revocation lists in a file, each signed by one of these CAs, or by one below them, and current.
+    pub(crate) fn current_lists(
+        &self,
+        file: &[u8],
+        cas: &[CertificateDer<'_>],
+    ) -> Result<Vec<RevocationList>, Fault> {
+        let refused = |refusal: Refusal| Fault::new(refusal.code(), refusal.to_string());
+        let lists = revocation::lists_in(file, cas, &[]).map_err(refused)?;
+        let now = self.station.clock();
+        lists
+            .iter()
+            .try_for_each(|list| list.check_dates(now))
+            .map_err(refused)?;
+        Ok(lists)
+    }
+}
+
+/// The CAs whose lists go when these come, so that at most [`limits::CRLS_MAX`] are held: first those on no card in use (`cas`),
+/// nor below one, then those that have ended, then those farthest below the card. What comes from the peer itself pushes out only
+/// what is farther from the card: a CA that was stolen can issue any number of others, but only below itself. `None` where there
+/// is not enough that may go.
+fn leaving(
+    held: &[RevocationList],
+    coming: &[RevocationList],
+    cas: &[CertificateDer<'_>],
+    by: By,
+    now: Timestamp,
+) -> Option<Vec<Digest>> {
+    let comes = |held: &&RevocationList| coming.iter().any(|list| list.ca() == held.ca());
+    let mut staying: Vec<_> = held.iter().filter(|held| !comes(held)).collect();
+    let all = staying.len().saturating_add(coming.len());
+    let over = all.saturating_sub(limits::CRLS_MAX);
+    let is_useless = |list: &RevocationList| !list.is_under(cas) || list.check_dates(now).is_err();
+    let nearest = coming.iter().map(RevocationList::depth).min().unwrap_or(0);
+    let may_leave =
+        |list: &RevocationList| by == By::Operator || is_useless(list) || list.depth() > nearest;
+    staying.sort_by_key(|list| {
+        let is_of_no_card = !list.is_under(cas);
+        std::cmp::Reverse((is_of_no_card, is_useless(list), list.depth()))
+    });
+    let leaving: Vec<_> = staying
+        .into_iter()
+        .take(over)
+        .filter(|list| may_leave(list))
+        .map(RevocationList::ca)
+        .collect();
+    (leaving.len() == over).then_some(leaving)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::trust::tests::ca::Ca;
+
+    fn lists(ca: &Ca, between: &[CertificateDer<'static>], root: &Ca) -> RevocationList {
+        let wire = between.iter().fold(ca.crl(&[]).to_vec(), |mut wire, it| {
+            wire.extend_from_slice(it);
+            wire
+        });
+        RevocationList::open(&wire, std::slice::from_ref(&root.der)).unwrap()
+    }
+
+    #[test]
+    fn lists_of_no_use_make_room_and_others_do_not() {
+        let now = "2026-11-23T09:00:00.000Z".parse().unwrap();
+        let after = "2026-12-23T09:00:00.000Z".parse().unwrap();
+        let cas: Vec<_> = (0..9).map(|n| Ca::new(&format!("ca {n}"))).collect();
+        let lists: Vec<_> = cas.iter().map(|ca| lists(ca, &[], ca)).collect();
+        let ders: Vec<_> = cas.iter().map(|ca| ca.der.clone()).collect();
+        let (held, coming) = lists.split_at(8);
+        let go = |held, coming, cas: &[_], now| leaving(held, coming, cas, By::Peer, now);
+        assert_eq!(go(&held[..7], coming, &ders, now), Some(Vec::new()));
+        assert_eq!(go(held, &held[..1], &ders, now), Some(Vec::new()));
+        assert_eq!(go(held, coming, &ders, now), None, "all are in use");
+        let first = held[0].ca();
+        assert_eq!(go(held, coming, &ders, after), Some(vec![first]));
+        let third = held[2].ca();
+        let without: Vec<_> = [&ders[..2], &ders[3..]].concat();
+        assert_eq!(go(held, coming, &without, after), Some(vec![third]));
+        let by_hand = leaving(held, coming, &ders, By::Operator, now);
+        assert_eq!(by_hand, Some(vec![first]));
+    }
+
+    /// A thief of an issuing CA makes seven more below it; the honest CA beside it, and the root, still find a place.
+    #[test]
+    fn cas_far_below_the_card_make_room_for_those_near_it() {
+        let now = "2026-11-23T09:00:00.000Z".parse().unwrap();
+        let root = Ca::new("root");
+        let (stolen, honest) = (root.below("stolen"), root.below("honest"));
+        let mut held = vec![lists(&stolen, std::slice::from_ref(&stolen.der), &root)];
+        held.extend((0..7).map(|n| {
+            let below = stolen.below(&format!("false {n}"));
+            lists(&below, &[below.der.clone(), stolen.der.clone()], &root)
+        }));
+        let cas = [root.der.clone()];
+        let further = stolen.below("one more");
+        let further = lists(&further, &[further.der.clone(), stolen.der.clone()], &root);
+        assert_eq!(leaving(&held, &[further], &cas, By::Peer, now), None);
+        for coming in [
+            lists(&honest, std::slice::from_ref(&honest.der), &root),
+            lists(&root, &[], &root),
+        ] {
+            let left = leaving(&held, &[coming], &cas, By::Peer, now).unwrap();
+            assert_eq!(left.len(), 1);
+            assert_ne!(left[0], held[0].ca());
+        }
+    }
+
+    #[test]
+    fn a_ca_of_two_authorities_has_one_newest_list() {
+        let now = "2026-11-23T09:00:00.000Z".parse().unwrap();
+        let root = Ca::new("root");
+        let issuing = root.below("issuing");
+        let ids: [AuthorityId; 3] =
+            ["fr.example", "de.example", "ie.example"].map(|id| id.parse().unwrap());
+        let path = std::slice::from_ref(&issuing.der);
+        let by_root = lists(&issuing, path, &root);
+        let newer = issuing.numbered(4, &[1]);
+        let direct = RevocationList::open(&newer, path).unwrap();
+        let mut all = Lists::default();
+        all.add(ids[0].clone(), by_root, now);
+        all.add(ids[1].clone(), direct.clone(), now);
+        let root_alone = [root.der.clone()];
+        let of_first = all.of(&ids[0], &root_alone);
+        assert_eq!(of_first.len(), 1);
+        assert_eq!(of_first[0].list(), direct.list());
+        assert_eq!((of_first[0].number(), of_first[0].depth()), (4, 1));
+        assert!(of_first[0].is_signed_under(&root_alone));
+        let direct = [direct];
+        assert_eq!(all.of(&ids[1], path), direct);
+        assert_eq!(all.of(&ids[2], path), direct, "it brought none");
+        assert_eq!(all.of(&ids[2], &[Ca::new("other").der]), []);
+    }
+}
