@@ -9,6 +9,7 @@ use crate::api::server::ApiFailure;
 use crate::api::types::Problem;
 use crate::base::{Digest, Timestamp, limits};
 use crate::daemon::Daemon;
+use crate::daemon::quiet::DECISION;
 use crate::daemon::revocation_lists::By;
 use crate::daemon::roster::Known;
 use crate::daemon::routes::stored;
@@ -328,7 +329,7 @@ impl Daemon {
         let row = Op::PeerPut(Box::new(row));
         self.commit_peer(vec![row, came.row(now, true), stated])
             .await?;
-        tracing::info!(peer = %known.row.id, number = came.card.number, "a card was accepted by its words");
+        tracing::info!(target: DECISION, peer = %known.row.id, number = came.card.number, "a card was accepted by its words");
         self.ring(&known.row.id);
         Ok(())
     }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::api::server::ApiFailure;
 use crate::base::Timestamp;
 use crate::daemon::Daemon;
+use crate::daemon::quiet::DECISION;
 use crate::daemon::roster::Known;
 use crate::daemon::routes::stored;
 use crate::daemon::statements::check_justification;
@@ -67,7 +68,7 @@ impl Daemon {
         let order = format!("peer-{}", decision.as_str());
         let ordered = self.order_with(&order, format!("peer/{id}"), &kept, vec![change]);
         ordered.await?;
-        tracing::warn!(peer = %id, decision = decision.as_str(), "decided about a peer");
+        tracing::warn!(target: DECISION, peer = %id, decision = decision.as_str(), "decided about a peer");
         self.reload_peers().await.map_err(|e| stored(&e))?;
         if decision == Decision::Resume {
             self.ring(&id);

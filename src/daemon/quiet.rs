@@ -23,18 +23,41 @@ const PER_SECOND: u64 = 2;
 const PEERS_MAX: usize = 1_024;
 /// Whose lines the libraries' are.
 const LIBRARIES: &str = "libraries";
+/// Where lines are written about what others say: those that name no peer share one allowance.
+const NET: &str = concat!(env!("CARGO_PKG_NAME"), "::net");
+/// How often it is said at most how many lines were left out, in microseconds.
+const SUM_EVERY_US: u64 = 10_000_000;
+
+/// The target of lines about what a person or this daemon has decided about a peer: none of them is ever left out.
+pub(crate) const DECISION: &str = concat!(env!("CARGO_PKG_NAME"), "::decision");
 
 /// Writes so many lines about each peer, and no more. Each level has its own, so that a flood of one hides nothing of another.
 #[derive(Debug)]
 pub(crate) struct Quiet {
     began: Instant,
-    about: Mutex<HashMap<(String, Level), Lines>>,
+    about: Mutex<Allowances>,
+}
+
+#[derive(Debug, Default)]
+struct Allowances {
+    of: HashMap<(String, Level), Lines>,
+    /// When sums were last said, in microseconds.
+    summed_us: u64,
 }
 
 #[derive(Debug)]
 struct Lines {
     bucket: Bucket,
     unsaid: u64,
+}
+
+impl Lines {
+    fn new() -> Self {
+        Self {
+            bucket: Bucket::new(PER_SECOND, BURST),
+            unsaid: 0,
+        }
+    }
 }
 
 impl Quiet {
@@ -46,48 +69,51 @@ impl Quiet {
         }
     }
 
-    /// Whether a line about this peer may be written, and how many were not since the last.
-    fn may_say(&self, (peer, level): (&str, Level), count: u64, now_us: u64) -> Option<u64> {
+    /// Whether a line about this peer, as long as `count` lines, may be written.
+    fn may_say(&self, peer: &str, level: Level, count: u64, now_us: u64) -> bool {
         let mut about = self.about.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_known = about.contains_key(&(peer.to_owned(), level));
-        let peer = if is_known || about.len() < PEERS_MAX {
-            peer
-        } else {
-            ""
-        };
-        let fresh = || Lines {
-            bucket: Bucket::new(PER_SECOND, BURST),
-            unsaid: 0,
-        };
-        let lines = about.entry((peer.to_owned(), level)).or_insert_with(fresh);
-        if lines.bucket.take(now_us, count).is_err() {
-            lines.unsaid = lines.unsaid.saturating_add(1);
-            return None;
+        let is_known = about.of.contains_key(&(peer.to_owned(), level));
+        let is_told_apart = is_known || about.of.len() < PEERS_MAX;
+        let peer = if is_told_apart { peer } else { "" };
+        let lines = about.of.entry((peer.to_owned(), level));
+        let lines = lines.or_insert_with(Lines::new);
+        let may = lines.bucket.take(now_us, count).is_ok();
+        lines.unsaid = lines.unsaid.saturating_add(u64::from(!may));
+        may
+    }
+
+    /// How many lines were left out since this was last said, if that is long ago.
+    fn sums(&self, now_us: u64) -> Vec<(String, Level, u64)> {
+        let mut about = self.about.lock().unwrap_or_else(PoisonError::into_inner);
+        if now_us.saturating_sub(about.summed_us) < SUM_EVERY_US {
+            return Vec::new();
         }
-        Some(std::mem::take(&mut lines.unsaid))
+        about.summed_us = now_us;
+        let left_out = about.of.iter_mut().filter(|(_, lines)| lines.unsaid > 0);
+        left_out
+            .map(|((peer, level), lines)| (peer.clone(), *level, std::mem::take(&mut lines.unsaid)))
+            .collect()
     }
 }
 
 impl<S: Subscriber> Layer<S> for Quiet {
     fn event_enabled(&self, event: &Event<'_>, _: Context<'_, S>) -> bool {
-        let at = event.metadata();
-        let is_ours = at.target().starts_with(env!("CARGO_PKG_NAME"));
-        let mut about = About {
-            peer: (!is_ours).then(|| LIBRARIES.to_owned()),
-            characters: 0,
-        };
-        event.record(&mut about);
-        let Some(peer) = about.peer else {
-            return true;
-        };
-        let count = about.characters / LINE_CHARACTERS + 1;
+        let (target, level) = (event.metadata().target(), *event.metadata().level());
         let now_us = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX);
-        let said = self.may_say((&peer, *at.level()), count, now_us);
-        if let Some(unsaid) = said.filter(|unsaid| *unsaid > 0) {
+        for (peer, level, lines) in self.sums(now_us) {
             // Not a field named `peer`: this line is about lines.
-            tracing::warn!(about = %peer, level = %at.level(), unsaid, "lines were left out, there were too many");
+            tracing::warn!(about = %peer, %level, lines, "lines were left out, there were too many");
         }
-        said.is_some()
+        let mut about = About::default();
+        event.record(&mut about);
+        let peer = match about.peer {
+            _ if target == DECISION => return true,
+            _ if !target.starts_with(env!("CARGO_PKG_NAME")) => LIBRARIES.to_owned(),
+            Some(peer) => peer,
+            None if target.starts_with(NET) => String::new(),
+            None => return true,
+        };
+        self.may_say(&peer, level, about.characters / LINE_CHARACTERS + 1, now_us)
     }
 }
 
@@ -133,20 +159,20 @@ mod tests {
         let quiet = Quiet::new();
         let said = |peer: &str, level, from: u64, to: u64| {
             (from..to)
-                .filter(|us| quiet.may_say((peer, level), 1, *us).is_some())
+                .filter(|us| quiet.may_say(peer, level, 1, *us))
                 .count()
         };
         assert_eq!(said("de", Level::INFO, 0, 10_000), 200);
         assert_eq!(said("de", Level::ERROR, 10_000, 10_010), 10);
         assert_eq!(said("fr", Level::INFO, 10_000, 10_010), 10);
-        assert_eq!(
-            quiet.may_say(("de", Level::INFO), 1, 1_000_000),
-            Some(9_800)
-        );
+        assert_eq!(quiet.sums(SUM_EVERY_US - 1), []);
+        let left_out = [("de".to_owned(), Level::INFO, 9_800)];
+        assert_eq!(quiet.sums(SUM_EVERY_US), left_out);
+        assert_eq!(quiet.sums(2 * SUM_EVERY_US), [], "once");
         for peer in 0..2 * PEERS_MAX {
-            quiet.may_say((&peer.to_string(), Level::INFO), 1, 1_000_000);
+            quiet.may_say(&peer.to_string(), Level::INFO, 1, 1_000_000);
         }
-        assert_eq!(quiet.about.lock().unwrap().len(), PEERS_MAX + 1);
+        assert_eq!(quiet.about.lock().unwrap().of.len(), PEERS_MAX + 1);
     }
 
     /// What a subscriber behind it has seen.
@@ -172,6 +198,8 @@ mod tests {
                 tracing::info!("about nobody");
                 tracing::info!(peer = %"fr", text = %"\u{202e}".repeat(600), "it said much");
                 tracing::info!(target: "quinn_proto", "about a packet");
+                tracing::info!(target: NET, named = "nobody", "about a peer that is not named");
+                tracing::info!(target: DECISION, peer = %"ie", "decided about a peer");
             }
         });
         let seen = seen.lock().unwrap();
@@ -180,7 +208,8 @@ mod tests {
         assert!((200..210).contains(&of_peer), "{of_peer}");
         let long = seen.iter().flatten().filter(|peer| *peer == "fr").count();
         assert!((10..20).contains(&long), "{long}: each counts as many");
-        // All about nobody, some of the library, and a few lines about lines.
-        assert!((1_200..1_230).contains(&others), "{others}");
+        // All about nobody, some of the library, some of net that name no peer, and a few lines about lines.
+        assert!((1_400..1_440).contains(&others), "{others}");
+        assert_eq!(count(Some("ie")), 1_000, "decisions");
     }
 }

@@ -14,6 +14,7 @@ use crate::base::Digest;
 use crate::base::Timestamp;
 use crate::daemon::DialProblem;
 use crate::daemon::cards::CardNote;
+use crate::daemon::quiet::DECISION;
 use crate::daemon::revocation_lists::Lists;
 use crate::identity::RevocationList;
 use crate::identity::card::Card;
@@ -248,10 +249,10 @@ impl Roster {
                 let known = live.known.get(session.peer_id());
                 match known.filter(|known| known.row.state != PeerState::Accepted) {
                     Some(known) => {
-                        tracing::info!(peer = %session.peer_id(), state = %known.row.state, "connection ended: the peer is not accepted any more");
+                        tracing::info!(target: DECISION, peer = %session.peer_id(), state = %known.row.state, "connection ended: the peer is not accepted any more");
                     }
                     None => {
-                        tracing::warn!(peer = %session.peer_id(), code = refusal.code(), "connection cut: {refusal}");
+                        tracing::warn!(target: DECISION, peer = %session.peer_id(), code = refusal.code(), "connection cut: {refusal}");
                     }
                 }
                 session
