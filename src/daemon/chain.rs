@@ -337,6 +337,20 @@ impl Daemon {
         bound.terms().map(drop)?;
         Ok(bound)
     }
+
+    /// The handover of this package as this authority has signed it, and the sender has not yet.
+    pub(crate) fn unanswered(&self, row: &Exchange) -> Result<Signed, ApiFailure> {
+        let unsound = || altered("handover");
+        let note = Note::parse(&row.last_note).map_err(|_| unsound())?;
+        let receipt = receipt::open(&note).map_err(|_| unsound())?;
+        let (sender, receiver) = self.parties(row).ok_or_else(|| altered("peer"))?;
+        let verified = receipt::verify(&note, &receipt, &sender, &receiver, false);
+        let handover = Signed { note, receipt };
+        let is_one = handover.receipt.kind == Kind::Handover && handover.is_about(row);
+        (verified.is_ok() && is_one)
+            .then_some(handover)
+            .ok_or_else(unsound)
+    }
 }
 
 fn sealed(

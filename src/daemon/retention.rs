@@ -237,10 +237,14 @@ impl Daemon {
                 let Some(terms) = terms else {
                     continue;
                 };
-                match self.overdue(row, &terms, now).await {
+                let denial = match self.unanswered(row) {
+                    Ok(_) => self.overdue(row, &terms, now).await,
+                    Err(e) => Err(e),
+                };
+                match denial {
                     Ok(Some(denial)) => self.shred(sure, row, &denial).await,
                     Ok(None) => {}
-                    Err(e) => tracing::error!(xid = %row.xid, "{UNSEEN}: {}", e.0.message),
+                    Err(e) => tell_kept(row.xid, &e),
                 }
             }
             after = page.1;

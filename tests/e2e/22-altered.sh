@@ -88,6 +88,19 @@ for side in ie de; do
 done
 equal "the other one is as it was" false "$(r ie receipt list --package "$other" --json | jq 'any(.[]; .kind == "destroyed")')"
 
+# Nor is a package made unreadable whose handover the sender has not signed, by a term that nobody has signed.
+early=$(send ie de "$WORK/sample.txt")
+wait_state de "$early" held
+stop de
+database "UPDATE exchange SET phase = 'handover-signed', due = 1, last = NULL, last_note = (SELECT CAST(replace(CAST(note AS TEXT),
+    '2031-12-31', '2021-12-31') AS BLOB) FROM statement WHERE xid = x'$early' AND kind = 'handover' AND signatures = 1) WHERE xid = x'$early'"
+sed -i 's|^\[retention\]$|[retention]\ndestroy = "automatic"|' "$WORK/de/rogatory.toml"
+start de
+wait_serving de
+is_kept() { grep -q "it may no longer be kept, and cannot be destroyed.*$early" "$WORK/de.log"; }
+within 20 "de says why it does not destroy it" is_kept
+equal "it is not made unreadable" null "$(r de package show "$early" --json | jq '.fault.code')"
+
 # The manifest: ie has a package sealed whose manifest names other terms than its dispatch.
 expect 0 "de exports what it received" r de package export "$id" --age "$WORK/one.age" --purpose prosecution --justification archive
 age -d -i "$WORK/de/keys/age.key" "$WORK/one.age" >"$WORK/one.tar"
