@@ -10,7 +10,7 @@ use rogatory::identity::keys::{KeyName, Role, SecretKey};
 use rogatory::identity::statement::Note;
 use rogatory::policy::PolicySet;
 use rogatory::receipt::{OwnKeys, PartyKeys};
-use rogatory::transfer::sender::Consignment;
+use rogatory::transfer::consignment::Consignment;
 use rogatory::transfer::{
     Machine, Moment, Other, Own, Progress, Receiver, ReceiverInput, ReceiverOutput, Sender,
     SenderInput, SenderOutput,

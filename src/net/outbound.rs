@@ -31,7 +31,7 @@ use crate::store::Phase;
 use crate::store::StatementRow;
 use crate::store::StoreFault;
 use crate::store::durable::STORAGE_FULL;
-use crate::transfer::sender::Consignment;
+use crate::transfer::consignment::Consignment;
 use crate::transfer::{
     Fault, Machine, Outcome, Progress, Sender, SenderCommit, SenderInput, SenderOutput,
 };

@@ -10,15 +10,17 @@
 
 pub mod after;
 mod checks;
+pub mod consignment;
 pub mod receiver;
 pub mod reception;
 pub mod sender;
 mod stage;
 
 pub use checks::Fault;
+pub use consignment::{Progress, SenderCommit, SenderInput, SenderOutput};
 pub use receiver::Receiver;
 pub use reception::{Known, ReceiverCommit, ReceiverInput, ReceiverOutput, Standing};
-pub use sender::{Progress, Sender, SenderCommit, SenderInput, SenderOutput};
+pub use sender::Sender;
 
 use std::fmt;
 use std::sync::Arc;

@@ -153,7 +153,7 @@ impl Receiver {
         Ok(note)
     }
 
-    fn header(&mut self, consigned: Signed, hdr: Digest, header: Vec<u8>) -> Next {
+    fn header(&mut self, consigned: Signed, hdr: Digest, header: Vec<u8>, again: bool) -> Next {
         if Digest::of(&header) != hdr {
             return Err(Fault::new(
                 "header-digest-mismatch",
@@ -162,19 +162,44 @@ impl Receiver {
         }
         self.outputs
             .push_back(ReceiverOutput::CheckHeader(header.clone()));
-        Ok(State::CheckingHeader { consigned, header })
+        Ok(State::CheckingHeader {
+            consigned,
+            header,
+            again,
+        })
     }
 
-    fn header_checked(
+    /// A header that does not open the payload is asked for once more, by saying `consigned` again, before that is stated.
+    fn header_opens_nothing(
+        &mut self,
+        now: &Moment,
+        earlier: Signed,
+        again: bool,
+        code: &str,
+    ) -> Next {
+        if again {
+            return self.header_judged(now, earlier, Vec::new(), Err(code));
+        }
+        let consigned = earlier.note.without_countersignature();
+        self.send(Frame::Receipt(consigned.bytes().to_vec()));
+        let hdr = hdr_of(&earlier)?;
+        Ok(State::AwaitHeader {
+            consigned: earlier,
+            hdr,
+            again: true,
+        })
+    }
+
+    fn header_judged(
         &mut self,
         now: &Moment,
         earlier: Signed,
         header: Vec<u8>,
-        outcome: Result<(), String>,
+        outcome: Result<(), &str>,
     ) -> Next {
         let (kind, reason) = match outcome {
             Ok(()) => (Kind::Handover, None),
-            Err(code) => (Kind::HandoverFailed, Some(Reason::technical(&code))),
+            Err(code) => (Kind::HandoverFailed, Some(Reason::technical(code))),
         };
         let mut receipt = self.next_receipt(now, &earlier, kind);
         receipt.reason = reason;
@@ -192,7 +217,10 @@ impl Receiver {
             ReceiverCommit::HandoverFailed { consigned, note }
         };
         let note = signed;
-        let next = State::AwaitAnswerCountersigned(Signed { receipt, note });
+        let next = State::AwaitAnswerCountersigned {
+            answer: Signed { receipt, note },
+            again: false,
+        };
         Ok(self.commit(commit, then, next))
     }
 
@@ -215,14 +243,17 @@ impl Receiver {
             }
         }
         let consigned = self.countersigned(held, bytes)?;
-        let hdr = held.receipt.pkg.as_ref().map(|pkg| pkg.hdr);
-        let hdr = hdr.ok_or_else(|| Fault::new("missing-field", "a dispatch names its package"))?;
+        let hdr = hdr_of(held)?;
         let receipt = held.receipt.clone();
         let consigned = Signed {
             receipt,
             note: consigned,
         };
-        Ok(State::AwaitHeader { consigned, hdr })
+        Ok(State::AwaitHeader {
+            consigned,
+            hdr,
+            again: false,
+        })
     }
 
     /// A receipt while payload is being received.
@@ -264,11 +295,31 @@ impl Receiver {
             (State::AwaitCountersigned { dispatch, held }, Frame::Receipt(bytes)) => {
                 self.consigned_answered(&dispatch, &held, &bytes)
             }
-            (State::AwaitHeader { consigned, hdr }, Frame::Header(header)) => {
-                self.header(consigned, hdr, header)
+            (
+                State::AwaitHeader {
+                    consigned,
+                    hdr,
+                    again,
+                },
+                Frame::Header(header),
+            ) => self.header(consigned, hdr, header, again),
+            // Ahead of the header that was asked for again.
+            (state @ State::AwaitHeader { again: true, .. }, Frame::Receipt(_)) => Ok(state),
+            (State::AwaitAnswerCountersigned { answer, .. }, Frame::Receipt(bytes)) => {
+                self.answer_countersigned(&answer, &bytes)
             }
-            (State::AwaitAnswerCountersigned(held), Frame::Receipt(bytes)) => {
-                self.answer_countersigned(&held, &bytes)
+            (
+                State::AwaitAnswerCountersigned {
+                    answer,
+                    again: false,
+                },
+                Frame::Header(_),
+            ) if answer.receipt.kind == Kind::HandoverFailed => {
+                self.send(Frame::Receipt(answer.note.bytes().to_vec()));
+                Ok(State::AwaitAnswerCountersigned {
+                    answer,
+                    again: true,
+                })
             }
             (state, frame) => Err(unexpected(frame.kind().as_str(), state.name())),
         }
@@ -319,9 +370,16 @@ impl Receiver {
             (State::Collect(offer), ReceiverInput::Stored(have)) => Ok(self.stored(offer, &have)),
             (State::Settling(offer), ReceiverInput::Durable) => self.durable(now, offer),
             (
-                State::CheckingHeader { consigned, header },
+                State::CheckingHeader {
+                    consigned,
+                    header,
+                    again,
+                },
                 ReceiverInput::HeaderChecked(outcome),
-            ) => self.header_checked(now, consigned, header, outcome),
+            ) => match outcome {
+                Ok(()) => self.header_judged(now, consigned, header, Ok(())),
+                Err(code) => self.header_opens_nothing(now, consigned, again, &code),
+            },
             (State::Committing { then, next }, ReceiverInput::Committed) => {
                 for frame in then {
                     self.send(frame);
@@ -334,6 +392,11 @@ impl Receiver {
             (state, _late) => Ok(state),
         }
     }
+}
+
+fn hdr_of(consigned: &Signed) -> Result<Digest, Fault> {
+    let hdr = consigned.receipt.pkg.as_ref().map(|pkg| pkg.hdr);
+    hdr.ok_or_else(|| Fault::new("missing-field", "a dispatch names its package"))
 }
 
 /// Whether the sender ends an exchange with it.

@@ -4,101 +4,19 @@ use std::collections::VecDeque;
 use std::mem;
 use std::sync::Arc;
 
-use zeroize::Zeroizing;
-
 use crate::base::Instant;
 use crate::base::Ranges;
-use crate::base::Xid;
 use crate::identity::statement::Note;
 use crate::receipt::Kind;
 use crate::transfer::checks::Keys;
 use crate::transfer::checks::Signed;
 use crate::transfer::checks::unexpected;
 use crate::transfer::checks::unexpected_kind;
+use crate::transfer::consignment::{
+    Consignment, Progress, SenderCommit, SenderInput, SenderOutput,
+};
 use crate::transfer::{Fault, Machine, Moment, Other, Outcome, Own, PATIENCE_MS};
 use crate::wire::Frame;
-
-/// How far the exchange had come when this attempt begins; notes are stored bytes.
-#[derive(Debug)]
-pub enum Progress {
-    /// Only the dispatch exists.
-    Dispatched,
-    /// The receiver's `consigned` is countersigned.
-    Consigned(Note),
-    /// The receiver's `handover` or `handover-failed` is countersigned; only its "done" is missing.
-    Answered {
-        /// The countersigned `consigned`.
-        consigned: Note,
-        /// The countersigned last receipt.
-        last: Note,
-    },
-    /// We ended it (`expired`, `withdrawn`), and the receiver should hear of it.
-    Lapsed(Note),
-}
-
-/// What is sent.
-#[derive(Debug)]
-pub struct Consignment {
-    /// The exchange.
-    pub xid: Xid,
-    /// The signed dispatch.
-    pub dispatch: Note,
-    /// Disclosures that the receiver's rules need.
-    pub disclosures: Vec<String>,
-    /// The age header; absent once it is shredded.
-    pub header: Option<Zeroizing<Vec<u8>>>,
-    /// Segments of the payload.
-    pub segments: u64,
-    /// Whether the payload follows the offer unasked.
-    pub inline: bool,
-}
-
-/// What can happen to a sender.
-#[derive(Debug)]
-pub enum SenderInput {
-    /// The stream is open.
-    Opened,
-    /// A frame came.
-    Frame(Frame),
-    /// Payload bytes moved.
-    Moved,
-    /// The last commit is durable.
-    Committed,
-    /// Nothing happened for too long.
-    Timeout,
-}
-
-/// A step to make durable in one commit: log the note as it stands, move the exchange on.
-#[derive(Debug)]
-pub enum SenderCommit {
-    /// `consigned`, countersigned.
-    Consigned(Note),
-    /// `handover`, countersigned; the header is to be shredded.
-    Delivered(Note),
-    /// `handover-failed`, countersigned; the header is to be shredded.
-    Failed(Note),
-    /// `rejected`, as the receiver signed it; the header is to be shredded.
-    Rejected(Note),
-    /// The receiver holds everything: nothing is left to do.
-    Closed,
-    /// The receiver has heard that we ended it.
-    Told,
-}
-
-/// What a sender asks for.
-#[derive(Debug)]
-pub enum SenderOutput {
-    /// Send this frame on the exchange's stream.
-    Send(Frame),
-    /// Send the list of segment hashes on a stream of its own.
-    SendList,
-    /// Send these segments.
-    SendSegments(Ranges),
-    /// Make this durable, then say [`SenderInput::Committed`].
-    Commit(SenderCommit),
-    /// Over.
-    Close(Outcome),
-}
 
 #[derive(Debug)]
 enum State {
@@ -114,6 +32,14 @@ enum State {
     Closed,
 }
 
+/// The header is sent, and offered once more where the receiver says that it opens nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Headers {
+    None,
+    Once,
+    Again,
+}
+
 /// The sending side of one exchange on one connection.
 #[derive(Debug)]
 pub struct Sender {
@@ -124,6 +50,8 @@ pub struct Sender {
     state: State,
     /// Whether the receiver has said what it wants; it may do so once.
     accepted: bool,
+    /// How often the header was sent on this connection.
+    headers: Headers,
     outputs: VecDeque<SenderOutput>,
     deadline: Option<Instant>,
 }
@@ -149,6 +77,7 @@ impl Sender {
             dispatch,
             state,
             accepted: false,
+            headers: Headers::None,
             outputs,
             deadline: None,
         })
@@ -312,6 +241,10 @@ impl Sender {
                     next,
                 })
             }
+            Progress::Consigned(_) if self.headers == Headers::Again => Err(unexpected(
+                "consigned",
+                "the header was offered once more already",
+            )),
             Progress::Consigned(held) => {
                 signed.repeats(held)?;
                 for frame in self.countersigned_and_header(&held.clone())? {
@@ -333,6 +266,13 @@ impl Sender {
             Progress::Consigned(consigned) => {
                 signed.verify(&self.keys(), false)?;
                 signed.follows(&Signed::of(consigned.clone())?)?;
+                if signed.receipt.kind == Kind::HandoverFailed && self.headers != Headers::Again {
+                    // It is the receiver's word: before it costs the header, the header is offered once more.
+                    self.headers = Headers::Again;
+                    let header = self.header()?;
+                    self.send(header);
+                    return Ok(Step::Stay);
+                }
                 let note = self.countersign(signed)?;
                 let then = vec![Frame::Receipt(note.bytes().to_vec())];
                 let last = Progress::Answered {
@@ -409,14 +349,18 @@ impl Sender {
         })
     }
 
-    fn countersigned_and_header(&self, note: &Note) -> Result<Vec<Frame>, Fault> {
+    fn countersigned_and_header(&mut self, note: &Note) -> Result<Vec<Frame>, Fault> {
+        self.headers = match self.headers {
+            Headers::None => Headers::Once,
+            Headers::Once | Headers::Again => Headers::Again,
+        };
+        Ok(vec![Frame::Receipt(note.bytes().to_vec()), self.header()?])
+    }
+
+    fn header(&self) -> Result<Frame, Fault> {
         let header = self.consignment.header.as_ref();
-        let header =
-            header.ok_or_else(|| Fault::new("header-gone", "the age header is no longer here"))?;
-        Ok(vec![
-            Frame::Receipt(note.bytes().to_vec()),
-            Frame::Header(header.to_vec()),
-        ])
+        let header = header.map(|header| Frame::Header(header.to_vec()));
+        header.ok_or_else(|| Fault::new("header-gone", "the age header is no longer here"))
     }
 
     fn countersign(&self, signed: &Signed) -> Result<Note, Fault> {

@@ -29,12 +29,19 @@ pub(crate) enum State {
     AwaitHeader {
         consigned: Signed,
         hdr: Digest,
+        /// Whether it came before, and did not open the payload.
+        again: bool,
     },
     CheckingHeader {
         consigned: Signed,
         header: Vec<u8>,
+        again: bool,
     },
-    AwaitAnswerCountersigned(Signed),
+    AwaitAnswerCountersigned {
+        answer: Signed,
+        /// Whether it was said again, for the sender offered the header once more.
+        again: bool,
+    },
     Committing {
         then: Vec<Frame>,
         next: Box<Self>,
@@ -65,7 +72,9 @@ impl State {
             }
             Self::AwaitCountersigned { .. } => "the countersigned consigned receipt is awaited",
             Self::AwaitHeader { .. } => "the age header is awaited",
-            Self::AwaitAnswerCountersigned(_) => "the countersigned handover receipt is awaited",
+            Self::AwaitAnswerCountersigned { .. } => {
+                "the countersigned handover receipt is awaited"
+            }
             Self::Closing(_) | Self::Closed => "the exchange is closed",
         }
     }

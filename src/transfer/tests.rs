@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+use super::consignment::Consignment;
 use super::receiver::Receiver;
 use super::reception::Admission;
-use super::sender::Consignment;
 use super::*;
 use crate::base::Ranges;
 use crate::base::Xid;

@@ -41,6 +41,9 @@ class Taking:
         coming.cancel()
         demand(self._hear().done(), "silence")
         name, raw = await self._frame()
+        if name == "header" and kind == "handover-failed":
+            self.stream.say("receipt", self.exchange.find(kind).raw)
+            name, raw = await self._frame()
         if name is None:
             raise Gone("the stream ended")
         demand(name == "receipt", "unexpected-frame", str(name))
@@ -176,10 +179,12 @@ class Taking:
         """From `consigned` to `done`: says what is signed, and takes what comes back."""
         exchange = self.exchange
         if not exchange.find("handover") and not exchange.find("handover-failed"):
-            self.stream.say("receipt", exchange.find("consigned").first)
-            await self._complete("consigned")
-            await self._take_header()
-            self._try_header()
+            for is_last in (False, True):
+                self.stream.say("receipt", exchange.find("consigned").first)
+                await self._complete("consigned")
+                await self._take_header()
+                if self._try_header(is_last):
+                    break
         kind = "handover" if exchange.find("handover") else "handover-failed"
         if len(exchange.find(kind).lines) == 1:
             self.stream.say("receipt", exchange.find(kind).raw)
@@ -191,6 +196,9 @@ class Taking:
     async def _complete(self, kind):
         """Our own receipt comes back with both signatures."""
         name, raw = await self._frame()
+        if name == "header" and kind == "handover-failed":
+            self.stream.say("receipt", self.exchange.find(kind).raw)
+            name, raw = await self._frame()
         if name is None:
             raise Gone("the stream ended")
         demand(name == "receipt", "unexpected-frame", str(name))
@@ -208,16 +216,18 @@ class Taking:
         self.exchange.header = header
         self.exchange.save()
 
-    def _try_header(self):
-        """Signs `handover`, or `handover-failed` if the header does not open the payload."""
+    def _try_header(self, is_last):
+        """Signs `handover`, or, the last time, `handover-failed` if the header does not open the payload; whether it signed."""
         try:
             key = age.open_header(self.exchange.header, self.me.identity, len(self.me.card.recipients))
             age.first_chunk(self.exchange.payload.read_bytes(), key)
         except Refused as fault:
-            reason = {"clause": "", "code": fault.code}
-            self.me.issue("handover-failed", self.exchange, self.session.ses, reason=reason)
-            return
+            if is_last:
+                reason = {"clause": "", "code": fault.code}
+                self.me.issue("handover-failed", self.exchange, self.session.ses, reason=reason)
+            return is_last
         self.me.issue("handover", self.exchange, self.session.ses)
+        return True
 
 
 def open_package(me, exchange):

@@ -9,7 +9,7 @@ use rogatory::policy::terms::Handling;
 use rogatory::policy::{Purpose, Terms};
 use rogatory::receipt::{self, Disclosure, Kind, Pkg, Reason, Receipt, Stamp, disclosure};
 use rogatory::store::{Direction, Phase};
-use rogatory::transfer::sender::Consignment;
+use rogatory::transfer::consignment::Consignment;
 use rogatory::transfer::{
     Machine, Other, Outcome, Progress, Sender, SenderCommit, SenderInput, SenderOutput,
 };

@@ -108,7 +108,10 @@ impl Receiver {
             }
             Standing::Answered(note) => {
                 self.send(Frame::Receipt(note.bytes().to_vec()));
-                Ok(State::AwaitAnswerCountersigned(Signed::of(note)?))
+                Ok(State::AwaitAnswerCountersigned {
+                    answer: Signed::of(note)?,
+                    again: false,
+                })
             }
             Standing::Rejected(note) => {
                 self.send(Frame::Receipt(note.bytes().to_vec()));
