@@ -33,6 +33,8 @@ pub(crate) struct Watching {
     theirs: u64,
     /// Whom the peer knows, as it said.
     knows: HashSet<Digest>,
+    /// Whom this side knows, as it said.
+    said: Vec<AuthorityId>,
     /// The sizes of others' logs that it was told.
     told: HashMap<AuthorityId, u64>,
     /// How often it was asked to prove what was heard of it, since it last proved such a head; and how often it had by then.
@@ -48,6 +50,7 @@ impl Watching {
             awaited: None,
             theirs: 0,
             knows: HashSet::new(),
+            said: Vec::new(),
             told: HashMap::new(),
             asks: 0,
             proofs: 0,
@@ -62,14 +65,17 @@ impl Watching {
         if !station.watch.is_on() {
             return Vec::new();
         }
-        let mut names = station.watch.names();
-        names.truncate(limits::KNOWN_AUTHORITIES_MAX);
-        let tags = names.iter().map(|name| tag(session, name));
-        let tags = tags.flat_map(|tag| *tag.as_bytes()).collect();
         match station.held(session.peer_id()).await {
-            Ok(held) => vec![Frame::Held(held), Frame::Knows(tags)],
+            Ok(held) => vec![Frame::Held(held), self.say_known(session)],
             Err(fault) => vec![Frame::Fault(fault)],
         }
+    }
+
+    /// Whom this side knows.
+    fn say_known(&mut self, session: &Session) -> Frame {
+        self.said = known(session);
+        let tags = self.said.iter().map(|name| tag(session, name));
+        Frame::Knows(tags.flat_map(|tag| *tag.as_bytes()).collect())
     }
 
     /// What is due now, from time to time.
@@ -91,6 +97,10 @@ impl Watching {
             .is_some_and(|head| head.size > self.theirs);
         if grown && !awaits && station.ledger.recovering().is_none() {
             frames.extend(self.submit(station, station.submission(self.theirs).await));
+        }
+        // Somebody was accepted, or let go, since.
+        if self.said != known(session) {
+            frames.push(self.say_known(session));
         }
         frames.extend(self.gossip(session, GOSSIP_DUE_MAX).await);
         frames.extend(self.ask(session).await);
@@ -200,8 +210,14 @@ impl Watching {
             AboutLogs::Cosignature(bytes) => self.cosigned(session, &bytes).await.map(|()| None),
             AboutLogs::Knows(tags) => {
                 let (tags, _) = tags.as_chunks::<32>();
+                // Said again, it is followed by no more than what is due at any time.
+                let most = if self.knows.is_empty() {
+                    limits::GOSSIP_HEADS_MAX
+                } else {
+                    GOSSIP_DUE_MAX
+                };
                 self.knows = tags.iter().map(|tag| Digest::from_bytes(*tag)).collect();
-                return self.gossip(session, limits::GOSSIP_HEADS_MAX).await;
+                return self.gossip(session, most).await;
             }
             AboutLogs::Gossip(note) => station.gossiped(&note).await.map(|()| None),
         };
@@ -244,6 +260,14 @@ impl Watching {
     }
 }
 
+/// The authorities that are known here, as many as can be said.
+fn known(session: &Session) -> Vec<AuthorityId> {
+    let mut names = session.station.watch.names();
+    names.sort_unstable();
+    names.truncate(limits::KNOWN_AUTHORITIES_MAX);
+    names
+}
+
 /// An authority's name on this connection: who does not know the name already learns nothing from it.
 fn tag(session: &Session, name: &AuthorityId) -> Digest {
     let mut hasher = Hasher::new();
@@ -270,7 +294,7 @@ mod tests {
     fn an_honest_side_is_never_too_fast() {
         let mut watching = Watching::new(Instant(0));
         let at_first = 2 + 2 + limits::GOSSIP_HEADS_MAX;
-        let then = GOSSIP_DUE_MAX + 2 + 2;
+        let then = GOSSIP_DUE_MAX + 2 + 1 + 2;
         for round in 0..8_640 {
             let frames = if round == 0 { at_first } else { then };
             let now = Instant(round * 10_000);
