@@ -1,13 +1,12 @@
 //! Whether the receipts of a bundle tell one story.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::audit::anchors::Anchors;
 use crate::audit::folder::Files;
-use crate::audit::included;
 use crate::audit::verdict::Fault;
 use crate::base::AuthorityId;
-use crate::base::Digest;
+use crate::base::{Digest, Xid};
 use crate::identity::statement::Note;
 use crate::receipt;
 use crate::receipt::Disclosure;
@@ -16,7 +15,7 @@ use crate::receipt::Receipt;
 use crate::tlog::Checkpoint;
 
 /// The values that travelled beside the dispatch, one a line.
-const DISCLOSURES: &str = "disclosures.txt";
+pub(crate) const DISCLOSURES: &str = "disclosures.txt";
 
 /// A receipt of the bundle.
 pub(crate) struct Read {
@@ -60,14 +59,13 @@ pub(crate) fn check(files: &Files, receipts: &[Read], faults: &mut Vec<Fault>) {
         .iter()
         .map(|read| (read.note.text_digest(), read))
         .collect();
-    let dispatches: Vec<_> = by_text
-        .values()
-        .filter(|read| read.receipt.kind.is_first())
-        .collect();
-    if dispatches.len() != 1 && !receipts.is_empty() {
+    let dispatches = || receipts.iter().filter(|read| read.receipt.kind.is_first());
+    // Two of one exchange are no other exchange: they exclude each other.
+    let exchanges: BTreeSet<_> = dispatches().map(|read| read.receipt.xid).collect();
+    if exchanges.len() != 1 && !receipts.is_empty() {
         let meaning = format!(
-            "{} dispatches; a bundle is about one exchange",
-            dispatches.len()
+            "dispatches of {} exchanges; a bundle is about one",
+            exchanges.len()
         );
         faults.push(Fault::new("receipts", "dispatch-count", meaning));
     }
@@ -92,7 +90,7 @@ pub(crate) fn check(files: &Files, receipts: &[Read], faults: &mut Vec<Fault>) {
             }
         }
     }
-    if let Some(dispatch) = dispatches.first() {
+    if let Some(dispatch) = dispatches().next() {
         disclosures(files, &dispatch.receipt.sd, faults);
     }
 }
@@ -118,19 +116,22 @@ fn disclosures(files: &Files, sd: &[Digest], faults: &mut Vec<Fault>) {
     }
 }
 
-/// After one receipt its issuer signs one answer, one end, one change of terms: two prove that it has signed what excludes each
-/// other. Only receipts with good signatures are compared.
+/// An exchange has one dispatch; after one receipt its issuer signs one answer, one end, one change of terms: two prove that it has
+/// signed what excludes each other. Only receipts with good signatures are compared.
 pub(crate) fn exclusive(signed: &[&Read], faults: &mut Vec<Fault>) {
-    let mut seen: BTreeMap<(Digest, &AuthorityId), &Read> = BTreeMap::new();
+    let mut seen: BTreeMap<(Option<Xid>, Option<Digest>, &AuthorityId), &Read> = BTreeMap::new();
     for read in signed.iter().filter(|it| is_exclusive(it.receipt.kind)) {
-        let Some(prev) = read.receipt.prev else {
-            continue;
-        };
+        let (xid, prev) = (read.receipt.xid, read.receipt.prev);
         let issuer = read.note.issuer().name.authority();
-        let before = seen.entry((prev, issuer)).or_insert(read);
+        let before = seen.entry((xid, prev, issuer)).or_insert(read);
         if before.note.text() != read.note.text() {
+            let place = if prev.is_some() {
+                "after the same receipt"
+            } else {
+                "for the same exchange"
+            };
             let meaning = format!(
-                "{issuer} has signed this and {} after the same receipt: they exclude each other, and both notes prove it",
+                "{issuer} has signed this and {} {place}: they exclude each other, and both notes prove it",
                 before.path
             );
             faults.push(Fault::new(&read.path, "receipts-exclude", meaning));
@@ -141,7 +142,8 @@ pub(crate) fn exclusive(signed: &[&Read], faults: &mut Vec<Fault>) {
 const fn is_exclusive(kind: Kind) -> bool {
     matches!(
         kind,
-        Kind::Consigned
+        Kind::Dispatch
+            | Kind::Consigned
             | Kind::Rejected
             | Kind::Expired
             | Kind::Withdrawn
@@ -149,12 +151,20 @@ const fn is_exclusive(kind: Kind) -> bool {
             | Kind::HandoverFailed
             | Kind::RestrictionChanged
             | Kind::Destroyed
+            | Kind::ConsentGiven
+            | Kind::ConsentRefused
     )
 }
 
-/// Heads of one log and one size must have one root, wherever they are named: two are the proof of a fork. What nobody has signed
-/// proves nothing: only receipts with good signatures, and checkpoints that the log has signed, are compared.
-pub(crate) fn heads(files: &Files, signed: &[&Read], anchors: &Anchors, faults: &mut Vec<Fault>) {
+/// Heads of one log and one size must have one root, wherever its owner has named them: two are the proof of a fork. What it has not
+/// signed proves nothing against it: only receipts that it has signed or countersigned, and checkpoints that the log has signed,
+/// are compared.
+pub(crate) fn heads(
+    checkpoints: impl Iterator<Item = (String, Vec<u8>)>,
+    signed: &[&Read],
+    anchors: &Anchors,
+    faults: &mut Vec<Fault>,
+) {
     let mut seen: BTreeMap<(String, u64), (Digest, String)> = BTreeMap::new();
     let mut add = |origin: &str, size: u64, root: Digest, path: &str| {
         let before = seen
@@ -169,15 +179,27 @@ pub(crate) fn heads(files: &Files, signed: &[&Read], anchors: &Anchors, faults: 
         }
     };
     for read in signed {
-        for head in &read.receipt.heads {
+        // What somebody says of another's log is no word of that one.
+        let signers: Vec<_> = read
+            .note
+            .signatures()
+            .iter()
+            .map(|it| it.name.authority())
+            .collect();
+        let own = |origin: &str| {
+            signers
+                .iter()
+                .any(|id| origin.strip_suffix("/log") == Some(id.as_str()))
+        };
+        for head in read.receipt.heads.iter().filter(|it| own(&it.origin)) {
             add(&head.origin, head.size, head.root, &read.path);
         }
     }
-    for (path, note) in included::checkpoints(files) {
+    for (path, note) in checkpoints {
         let origin = Checkpoint::parse(&note).map(|(head, _)| head.origin);
         let mut keys = origin.iter().flat_map(|origin| anchors.named(origin));
         if let Some(head) = keys.find_map(|key| Checkpoint::open(&note, key).ok()) {
-            add(&head.origin, head.size, head.root, path);
+            add(&head.origin, head.size, head.root, &path);
         }
     }
 }

@@ -38,7 +38,9 @@ pub fn verify(files: &Files, anchors: &Anchors, quorum: usize) -> Judgement {
     let before = faults.len();
     steps::check(files, &receipts, &mut faults);
     steps::exclusive(&signed, &mut faults);
-    steps::heads(files, &signed, anchors, &mut faults);
+    let checkpoints = included::checkpoints(files);
+    let checkpoints = checkpoints.map(|(path, note)| (path.to_owned(), note));
+    steps::heads(checkpoints, &signed, anchors, &mut faults);
     let steps = outcome(&faults, before);
     let steps = if parsed || steps == Outcome::Bad {
         steps
@@ -260,7 +262,7 @@ fn pem_path(key: &PublicKey) -> String {
 }
 
 /// Verifies every signature by the given keys; the receipts of which all are good.
-fn signatures<'a>(
+pub(crate) fn signatures<'a>(
     receipts: &'a [Read],
     anchors: &Anchors,
     faults: &mut Vec<Fault>,

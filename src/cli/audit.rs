@@ -9,7 +9,7 @@ use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand
 use serde::Serialize;
 
 use crate::audit::folder;
-use crate::audit::{Anchors, Fault, FolderFault, Judgement, Outcome};
+use crate::audit::{Anchors, Comparison, Fault, FolderFault, Judgement, Outcome, Source};
 use crate::base::limits;
 use crate::cli::failure::Failure;
 use crate::cli::terminal::{self, Reader, Talk, Terminal};
@@ -23,6 +23,10 @@ const VERIFY_EXAMPLES: &str = "\
 Examples:
   rogatory-audit verify ./bundle --keys keys.txt
   rogatory-audit verify ./bundle --keys keys.txt --quorum 1 --json";
+const COMPARE_EXAMPLES: &str = "\
+Examples:
+  rogatory-audit compare ./bundle-ie ./bundle-de --keys keys.txt
+  rogatory-audit compare earlier.note later.note --keys keys.txt --json";
 const EXPLAIN_EXAMPLES: &str = "\
 Examples:
   rogatory-audit explain ./bundle/receipts/05-handover-2.note
@@ -42,6 +46,7 @@ struct Audit {
 #[derive(Debug, Subcommand)]
 enum Command {
     Verify(VerifyArgs),
+    Compare(CompareArgs),
     Explain(ExplainArgs),
 }
 
@@ -57,6 +62,19 @@ struct VerifyArgs {
     /// How many witnesses must have cosigned
     #[arg(long, value_name = "K", default_value_t = 0)]
     quorum: usize,
+}
+
+/// Find statements of one authority that exclude each other, in several bundles, receipts, checkpoints or cards together.
+/// Exit code 0 there are none, 7 there are, 3 something cannot be compared
+#[derive(Debug, Args)]
+#[command(after_help = COMPARE_EXAMPLES)]
+struct CompareArgs {
+    /// Exported folders, and files with one receipt, checkpoint or card
+    #[arg(required = true)]
+    paths: Vec<PathBuf>,
+    /// The keys that you trust: a file of vkeys, one a line; for cards those of cards, too
+    #[arg(long, value_name = "FILE")]
+    keys: PathBuf,
 }
 
 /// Say what a receipt, checkpoint, proof or leaf file means, and which openssl and Python commands check it
@@ -78,6 +96,14 @@ struct Summary<'a> {
     judgement: &'a Judgement,
 }
 
+#[derive(Debug, Serialize)]
+struct CompareSummary<'a> {
+    r#type: &'static str,
+    exit_code: u8,
+    #[serde(flatten)]
+    comparison: &'a Comparison,
+}
+
 /// Runs one command line and gives the exit code.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<_> = args.into_iter().collect();
@@ -95,6 +121,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let result = match parsed {
         Ok(audit) => match audit.command {
             Command::Verify(args) => args.run(terminal),
+            Command::Compare(args) => args.run(terminal),
             Command::Explain(args) => args.run(terminal),
         },
         Err(error) => return not_parsed(&error, terminal),
@@ -251,6 +278,64 @@ fn verdicts(judgement: &Judgement) -> String {
     };
     table.field("cosigned", format!("{word}  {count}"));
     table.render(false)
+}
+
+impl CompareArgs {
+    fn run(&self, terminal: Terminal) -> Result<(), Failure> {
+        let anchors = anchors(&self.keys)?;
+        let sources: Vec<_> = self
+            .paths
+            .iter()
+            .map(|path| source(path))
+            .collect::<Result<_, _>>()?;
+        let comparison = crate::audit::compare(&sources, &anchors);
+        let exit_code = comparison.exit_code();
+        let summary = CompareSummary {
+            r#type: "summary",
+            exit_code,
+            comparison: &comparison,
+        };
+        if !terminal.json() {
+            told(&comparison.faults, terminal);
+        }
+        terminal.show(&summary, |summary, _| {
+            let count = text::count(
+                summary.comparison.statements as u64,
+                "statement",
+                "statements",
+            );
+            format!("{count} compared\n")
+        });
+        match exit_code {
+            0 => Ok(()),
+            7 => Err(Failure::verification(
+                "not-one-story",
+                "what was compared does not go together",
+            )),
+            _ => {
+                let text = format!(
+                    "not all can be compared without {}",
+                    comparison.missing.join(", ")
+                );
+                Err(Failure::configuration("not-judged", text)
+                    .next("get these keys from their owners, compare them, and add them to the file of keys"))
+            }
+        }
+    }
+}
+
+/// A bundle, or a file with one statement, by the name it was given.
+fn source(path: &Path) -> Result<(String, Source), Failure> {
+    let name = path.display().to_string();
+    let unreadable =
+        |why: String| Failure::configuration("source-unreadable", format!("{name}: {why}"));
+    if path.is_dir() {
+        let files = folder::read(path).map_err(|e| unreadable(e.to_string()))?;
+        return Ok((name, Source::Bundle(files)));
+    }
+    let content = folder::read_file(path, limits::STATEMENT_BYTES_MAX as u64);
+    let content = content.map_err(|e| unreadable(e.to_string()))?;
+    Ok((name, Source::Note(content)))
 }
 
 impl ExplainArgs {

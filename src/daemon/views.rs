@@ -80,6 +80,7 @@ pub(crate) fn peer(daemon: &Daemon, known: &Known) -> PeerView {
         fingerprint: known.fingerprint.clone(),
         endpoints: known.card.endpoints.clone(),
         card_number: known.row.number,
+        card: String::from_utf8_lossy(&known.row.card).into_owned(),
         connected: session.is_some(),
         last_seen: heard.max(known.row.last_seen),
         crl_expires: in_use.filter_map(RevocationList::ends).min(),
@@ -122,6 +123,7 @@ fn waiting_card(known: &Known, came: Timestamp, it: &CardNote) -> WaitingCard {
         fingerprint: words::words(&it.digest()),
         came,
         conflicts: known.is_contradicted_by(&it.card),
+        card: String::from_utf8_lossy(it.note.bytes()).into_owned(),
     }
 }
 

@@ -289,6 +289,17 @@ fn places(bundle: &Bundle) {
         bundle.exit(&["verify", "bundle", "--keys", "bundle/VERIFY.txt"]),
         3
     );
+    let compare =
+        |paths: &[&str]| bundle.exit(&[&["compare", "--keys", "keys.txt"], paths].concat());
+    assert_eq!(compare(&["bundle"]), 0);
+    assert_eq!(
+        compare(&["bundle", "bundle/receipts/01-dispatch-1.note"]),
+        0
+    );
+    assert_eq!(compare(&["bundle/log/checkpoint", "bundle"]), 0);
+    assert_eq!(compare(&["bundle/VERIFY.txt"]), 7, "no statement");
+    assert_eq!(compare(&["bundle", "nowhere"]), 3);
+    assert_eq!(compare(&[]), 2);
     let note = bundle.path("bundle/VERIFY.txt");
     let aside = bundle.path("aside");
     fs::rename(&note, &aside).expect("a rename");
@@ -383,6 +394,8 @@ proptest::proptest! {
             ];
             let files: Files = paths.iter().map(|path| ((*path).to_owned(), content.clone())).collect();
             proptest::prop_assert_eq!(audit::verify(&files, &keys, 1).exit_code(), 7);
+            let sources = [("x".to_owned(), audit::Source::Bundle(files)), ("y".to_owned(), audit::Source::Note(content))];
+            drop(audit::compare(&sources, &keys));
         }
     }
 }

@@ -24,6 +24,9 @@ pub struct PeerView {
     pub endpoints: Vec<String>,
     /// The number of its card.
     pub card_number: u64,
+    /// The card, as it was signed.
+    #[serde(default)]
+    pub card: String,
     /// Whether a connection is up now.
     pub connected: bool,
     /// When it was last heard.
@@ -130,6 +133,9 @@ pub struct WaitingCard {
     pub came: Timestamp,
     /// Whether it proves that the peer's card key has signed two cards of one number.
     pub conflicts: bool,
+    /// The card, as it was signed.
+    #[serde(default)]
+    pub card: String,
 }
 
 /// `POST /v1/peers/{alias}/ping`
