@@ -18,7 +18,7 @@ use crate::daemon::Daemon;
 use crate::daemon::routes::stored;
 use crate::identity::keys::PublicKey;
 use crate::identity::statement::Note;
-use crate::receipt::Kind;
+use crate::receipt;
 use crate::store::{Exchange, Extent, Ledger, StatementRow, StoreFault, fork_key};
 use crate::tlog::{self, Checkpoint, ProofFile};
 
@@ -172,12 +172,15 @@ impl Export {
             return Ok(());
         };
         // Not taken, but kept as the proof against whoever has signed it.
-        let base = format!(
-            "{:0digits$}-{}-1",
-            number.saturating_add(1),
-            Kind::RestrictionChanged
-        );
-        self.noted(&fork, &base).await
+        let damaged =
+            |e: String| StoreFault::Damaged(format!("a statement that excludes another: {e}"));
+        let note = Note::parse(&fork).map_err(|e| damaged(e.to_string()))?;
+        let kind = receipt::open(&note)
+            .map_err(|e| damaged(e.to_string()))?
+            .kind;
+        let (next, signatures) = (number.saturating_add(1), note.signatures().len());
+        self.noted(&fork, &format!("{next:0digits$}-{kind}-{signatures}"))
+            .await
     }
 
     async fn receipt(

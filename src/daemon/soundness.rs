@@ -95,7 +95,7 @@ impl Daemon {
         Ok(faults)
     }
 
-    /// Packages of which the sender has signed changes of terms that exclude each other.
+    /// Packages of which the other side has signed two statements that exclude each other.
     pub(crate) async fn fork_problems(&self) -> Result<Vec<Problem>, StoreFault> {
         let kept = self
             .station
@@ -103,7 +103,7 @@ impl Daemon {
             .named(FORKS.to_owned(), FORKS_BELOW, Some(FORKS_SHOWN));
         let problems = kept.await?.into_iter().map(|(key, _)| {
             let package = key.strip_prefix(FORKS).unwrap_or_default().to_owned();
-            let message = "its sender has signed two changes of terms that exclude each other: the first is in force, the other is kept as proof and is in the export of its receipts; ask the sender which it meant".to_owned();
+            let message = "its peer has signed two statements about it that exclude each other: the first counts, the other is kept as proof and is in the export of its receipts; ask the peer which it meant".to_owned();
             Problem {
                 severity: "error".to_owned(),
                 code: "follow-conflict".to_owned(),

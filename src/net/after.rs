@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::base::Xid;
 use crate::base::json;
 use crate::identity::statement::Note;
+use crate::net::contradiction;
 use crate::net::countersign;
 use crate::net::frames::write_frame;
 use crate::net::incoming::store_fault;
@@ -107,13 +108,10 @@ async fn hear(session: &Session, said: Said) -> Result<Heard, Attempt> {
         return Ok(Err(unknown()));
     };
     let held = notes(session, &exchange).await?;
-    let came = note.bytes().to_vec();
     let after = match after::judge(&station.own, &session.other(), &held, note) {
         Ok(after) => after,
         Err(fault) => {
-            if fault.code == after::FORK {
-                keep_fork(session, &exchange, &came).await?;
-            }
+            contradiction::keep(session, Some(xid), &fault).await?;
             return Ok(Err(fault));
         }
     };
@@ -179,22 +177,6 @@ fn taken(
         value: json::canonical(&words),
     }));
     (ops, Frame::Done)
-}
-
-/// Keeps a change of terms that excludes another of the same sender: with that, it is a proof against whoever signed both. Of
-/// one package, the first is enough.
-async fn keep_fork(session: &Session, exchange: &Exchange, came: &[u8]) -> Result<(), Attempt> {
-    let ledger = &session.station.ledger;
-    let key = store::fork_key(&exchange.xid);
-    let kept = ledger.meta(&key).await.map_err(|e| store_fault(&e))?;
-    if kept.is_some() {
-        return Ok(());
-    }
-    let (xid, peer) = (exchange.xid, &exchange.peer);
-    tracing::error!(%xid, %peer, "its sender has signed two changes of terms that exclude each other; both are kept");
-    let value = came.to_vec();
-    session.commit(vec![Op::Meta { key, value }]).await?;
-    Ok(())
 }
 
 /// Of which packages, and where they are, this can be said to us.

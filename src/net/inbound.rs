@@ -10,16 +10,11 @@ use crate::base::Ranges;
 use crate::base::Xid;
 use crate::base::limits;
 use crate::net::after;
-use crate::net::countersign;
 use crate::net::frames::write_frame;
 use crate::net::headercheck;
 use crate::net::inbox::Arrival;
 use crate::net::incoming::{Recording, known, row, store_fault};
-use crate::net::intake::Intake;
-use crate::net::intake::Taken;
-use crate::net::intake::discard_payload;
-use crate::net::intake::flush;
-use crate::net::intake::intake_fault;
+use crate::net::intake::{Intake, Taken, discard_payload, flush, intake_fault};
 use crate::net::onward;
 use crate::net::outbound::Attempt;
 use crate::net::pace::Brake;
@@ -32,6 +27,7 @@ use crate::net::station::Active;
 use crate::net::station::Meter;
 use crate::net::station::Station;
 use crate::net::station::Turn;
+use crate::net::{contradiction, countersign};
 use crate::receipt::Kind;
 use crate::store::CommitFault;
 use crate::store::Direction;
@@ -468,6 +464,10 @@ impl Running<'_> {
     }
 
     async fn finish(&mut self, outcome: Outcome) -> Result<Outcome, Attempt> {
+        if let Outcome::Faulted(fault) = &outcome {
+            contradiction::keep(self.session, self.work.as_ref().map(|work| work.xid), fault)
+                .await?;
+        }
         // What had to be said was said; the sender may have gone.
         drop(self.send.finish());
         let wait = std::time::Duration::from_secs(2);

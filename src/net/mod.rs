@@ -4,6 +4,7 @@ mod after;
 pub mod brought;
 pub mod clock;
 mod congestion;
+mod contradiction;
 pub mod control;
 mod countersign;
 mod datastream;

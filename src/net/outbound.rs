@@ -12,7 +12,6 @@ use crate::base::Xid;
 use crate::base::limits;
 use crate::identity::statement::Note;
 use crate::net::after;
-use crate::net::countersign;
 use crate::net::frames::write_frame;
 use crate::net::incoming::DELIVERY;
 use crate::net::pace::{Brake, Class};
@@ -21,6 +20,7 @@ use crate::net::reader::FrameReader;
 use crate::net::reader::peers_fault;
 use crate::net::session::Session;
 use crate::net::station::Station;
+use crate::net::{contradiction, countersign};
 use crate::receipt::Kind;
 use crate::store::Ahead;
 use crate::store::CommitFault;
@@ -369,6 +369,9 @@ impl Running<'_> {
 
     async fn finish(mut self, outcome: Outcome) -> Result<Outcome, Attempt> {
         self.tasks.abort_all();
+        if let Outcome::Faulted(fault) = &outcome {
+            contradiction::keep(self.session, Some(self.payload.xid), fault).await?;
+        }
         // The other end may have gone already; what it had to know was committed and acknowledged before.
         drop(self.send.finish());
         if matches!(outcome, Outcome::Faulted(_)) {

@@ -130,7 +130,7 @@ pub fn tell_key(note: &Digest) -> String {
 /// Where [`fork_key`]s begin.
 pub const FORKS: &str = "fork/";
 
-/// The named value with a statement of the sender that excludes one of those that are kept of this package.
+/// The named value with a statement of the other side that excludes one of its own that is kept of this package.
 pub fn fork_key(package: &Xid) -> String {
     format!("{FORKS}{package}")
 }

@@ -156,7 +156,8 @@ pub fn judge(own: &Own, other: &Other, held: &[Note], came: Note) -> Result<Afte
         let is_answer = |it: &Signed| it.receipt.kind.is_answer() && it.receipt.prev == prev;
         if held.iter().any(is_answer) {
             let text = "this wish was answered already, in another way";
-            return Err(Fault::new("answered-already", text));
+            let fault = Fault::new("answered-already", text);
+            return Err(fault.proved_by(&signed.note));
         }
         return Ok(After::Noted(signed.note, kind));
     }
@@ -208,10 +209,8 @@ fn readable(held: &[Note]) -> Vec<Signed> {
     held.filter_map(|note| Signed::of(note).ok()).collect()
 }
 
-/// The code of a change of terms that does not follow the newest one: its issuer, who alone changes them, says two things.
-pub const FORK: &str = "follow-conflict";
-
-/// A change of terms follows the newest one: with another, nobody could say which terms are in force.
+/// A change of terms follows the newest one: with another, nobody could say which terms are in force, and its issuer, who alone
+/// changes them, has said two things.
 fn follows_newest(held: &[Signed], signed: &Signed) -> Result<(), Fault> {
     let changes = [Kind::Handover, Kind::RestrictionChanged];
     let mut newest = held.iter().rev();
@@ -220,7 +219,7 @@ fn follows_newest(held: &[Signed], signed: &Signed) -> Result<(), Fault> {
         return Ok(());
     }
     let text = "these terms follow others than the newest that its sender has signed";
-    Err(Fault::new(FORK, text))
+    Err(Fault::new("follow-conflict", text).proved_by(&signed.note))
 }
 
 fn follows(held: &[Signed], signed: &Signed) -> Result<(), Fault> {

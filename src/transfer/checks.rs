@@ -12,6 +12,8 @@ pub struct Fault {
     pub code: String,
     /// What was wrong.
     pub text: String,
+    /// What the other end has signed although it excludes a statement of it that is held here: with that one, a proof.
+    pub proof: Option<Box<Note>>,
 }
 
 impl Fault {
@@ -20,7 +22,14 @@ impl Fault {
         Self {
             code: code.to_owned(),
             text: text.into(),
+            proof: None,
         }
+    }
+
+    /// The same, proved by this note of the other end, whose signature is good.
+    pub(crate) fn proved_by(self, note: &Note) -> Self {
+        let proof = Some(Box::new(note.clone()));
+        Self { proof, ..self }
     }
 }
 
@@ -59,6 +68,17 @@ impl Signed {
     pub(crate) fn follows(&self, earlier: &Self) -> Result<(), Fault> {
         receipt::continues(&earlier.receipt, &earlier.note, &self.receipt)
             .map_err(|e| Fault::new(e.code(), e.to_string()))
+    }
+
+    /// This fault, proved by this statement if that is so: another text in the place of one that is held, signed by its issuer.
+    pub(crate) fn contradicts(&self, held: &Note, keys: &Keys<'_>, fault: Fault) -> Fault {
+        let complete = !self.receipt.kind.profile().countersigned;
+        let same_place = receipt::open(held)
+            .is_ok_and(|held| (held.xid, held.prev) == (self.receipt.xid, self.receipt.prev));
+        if same_place && held.text() != self.note.text() && self.verify(keys, complete).is_ok() {
+            return fault.proved_by(&self.note);
+        }
+        fault
     }
 
     /// Whether this is the same statement as one we hold, however often signed. No receipt may contradict an earlier one.

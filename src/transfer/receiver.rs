@@ -281,10 +281,9 @@ impl Receiver {
 
     fn frame(&mut self, now: &Moment, state: State, frame: Frame) -> Next {
         match (state, frame) {
-            (_, Frame::Fault(fault)) => Ok(self.close(Outcome::Faulted(Fault {
-                code: fault.code,
-                text: fault.text,
-            }))),
+            (_, Frame::Fault(fault)) => {
+                Ok(self.close(Outcome::Faulted(Fault::new(&fault.code, fault.text))))
+            }
             (State::AwaitOffer, Frame::Offer(bytes)) => self.offered(now, &bytes),
             (State::AwaitDisclosures(offer), Frame::Disclosures(disclosures)) => {
                 self.disclosed(offer, disclosures)

@@ -139,10 +139,7 @@ impl Sender {
                 });
             }
             Frame::Fault(fault) => {
-                return self.close(Outcome::Faulted(Fault {
-                    code: fault.code,
-                    text: fault.text,
-                }));
+                return self.close(Outcome::Faulted(Fault::new(&fault.code, fault.text)));
             }
             Frame::Hello(_)
             | Frame::Card(_)
@@ -246,16 +243,18 @@ impl Sender {
                 "the header was offered once more already",
             )),
             Progress::Consigned(held) => {
-                signed.repeats(held)?;
+                let repeats = signed.repeats(held);
+                repeats.map_err(|fault| signed.contradicts(held, &self.keys(), fault))?;
                 for frame in self.countersigned_and_header(&held.clone())? {
                     self.send(frame);
                 }
                 Ok(Step::Stay)
             }
-            Progress::Answered { .. } => Err(Fault::new(
-                "contradicts-earlier",
-                "the receiver asks for a header that it has signed for",
-            )),
+            Progress::Answered { consigned, .. } => {
+                let text = "the receiver asks for a header that it has signed for";
+                let fault = Fault::new("contradicts-earlier", text);
+                Err(signed.contradicts(consigned, &self.keys(), fault))
+            }
             // It consigned before it heard that we ended the exchange, which we said beside the offer: ours stands.
             Progress::Lapsed(_) => Ok(Step::Stay),
         }
@@ -291,7 +290,8 @@ impl Sender {
                 })
             }
             Progress::Answered { last, .. } => {
-                signed.repeats(last)?;
+                let repeats = signed.repeats(last);
+                repeats.map_err(|fault| signed.contradicts(last, &self.keys(), fault))?;
                 let last = last.bytes().to_vec();
                 self.send(Frame::Receipt(last));
                 Ok(Step::Stay)
@@ -310,11 +310,13 @@ impl Sender {
             Progress::Dispatched => SenderCommit::Rejected(signed.note),
             // It would not have taken what we have ended: neither side waits for anything.
             Progress::Lapsed(_) => SenderCommit::Told,
-            Progress::Consigned(_) | Progress::Answered { .. } => {
-                return Err(unexpected_kind(
-                    Kind::Rejected,
-                    "the receiver has signed for the payload",
-                ));
+            Progress::Consigned(held)
+            | Progress::Answered {
+                consigned: held, ..
+            } => {
+                let text = "the receiver has signed for the payload";
+                let fault = unexpected_kind(Kind::Rejected, text);
+                return Err(signed.contradicts(held, &self.keys(), fault));
             }
         };
         let next = Box::new(State::Closing(Outcome::Ended));

@@ -88,10 +88,8 @@ impl Receiver {
             return self.decide(now, verified(offer), disclosures, pkg);
         };
         if known.dispatch != offer.note {
-            return Err(Fault::new(
-                "xid-taken",
-                "another dispatch has this exchange id",
-            ));
+            let fault = Fault::new("xid-taken", "another dispatch has this exchange id");
+            return Err(offer.contradicts(&known.dispatch, &self.keys(), fault));
         }
         match known.standing {
             Standing::Receiving(have) => {

@@ -117,6 +117,48 @@ fn a_sender_takes_a_frame_only_where_it_belongs() {
 }
 
 #[test]
+fn what_excludes_an_earlier_receipt_is_kept_as_proof_if_its_issuer_has_signed_it() {
+    let Chain {
+        consigned,
+        handover,
+        failed,
+        rejected,
+        ..
+    } = chain();
+    let altered = |note: &Note, by: &str| {
+        let mut receipt = crate::receipt::open(note).unwrap();
+        receipt.clk = 77;
+        Note::issue(Context::Receipt, &receipt, &own_key(by)).unwrap()
+    };
+    let table = [
+        (1, altered(&consigned, RECEIVER), true),
+        (1, altered(&consigned, THIRD), false),
+        (1, rejected.clone(), true),
+        (2, consigned.clone(), false),
+        (2, altered(&consigned, RECEIVER), true),
+        (2, altered(&handover, RECEIVER), true),
+        (2, failed, true),
+        (2, rejected, true),
+        (3, handover, true),
+    ];
+    for (state, note, proved) in table {
+        let (name, progress) = progresses().remove(state);
+        let mut machine = sender(progress(), false);
+        machine.handle(&moment(0), SenderInput::Opened);
+        machine.handle(&moment(1), SenderInput::Frame(receipt_frame(&note)));
+        let proof = outputs(&mut machine).into_iter().find_map(|it| {
+            if let SenderOutput::Close(Outcome::Faulted(fault)) = it {
+                fault.proof
+            } else {
+                None
+            }
+        });
+        let expected = proved.then(|| Box::new(note.clone()));
+        assert_eq!(proof, expected, "{} while {name}", note.text());
+    }
+}
+
+#[test]
 #[expect(clippy::too_many_lines, reason = "one table")]
 fn a_sender_signs_only_what_follows() {
     let Chain {
