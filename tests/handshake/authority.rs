@@ -2,6 +2,7 @@
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
@@ -16,6 +17,9 @@ use rogatory::identity::trust::{Trust, TrustedPeer};
 use rogatory::net::{Endpoint, NetLimits, TlsIdentity};
 use rustls::NamedGroup;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{
+    ClientSessionStore, Resumption, Tls12ClientSessionValue, Tls13ClientSessionValue,
+};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls_pki_types::{
     CertificateDer, CertificateRevocationListDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName,
@@ -199,6 +203,41 @@ pub(crate) struct Bare {
     pub(crate) leaf: Option<Leaf>,
     pub(crate) alpn: Option<&'static str>,
     pub(crate) groups: Vec<NamedGroup>,
+    pub(crate) tickets: Arc<Tickets>,
+}
+
+/// Counts tickets for resumption, and keeps none.
+#[derive(Debug, Default)]
+pub(crate) struct Tickets(AtomicUsize);
+
+impl Tickets {
+    pub(crate) fn count(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl ClientSessionStore for Tickets {
+    fn set_kx_hint(&self, _: ServerName<'static>, _: NamedGroup) {}
+
+    fn kx_hint(&self, _: &ServerName<'_>) -> Option<NamedGroup> {
+        None
+    }
+
+    fn set_tls12_session(&self, _: ServerName<'static>, _: Tls12ClientSessionValue) {}
+
+    fn tls12_session(&self, _: &ServerName<'_>) -> Option<Tls12ClientSessionValue> {
+        None
+    }
+
+    fn remove_tls12_session(&self, _: &ServerName<'static>) {}
+
+    fn insert_tls13_ticket(&self, _: ServerName<'static>, _: Tls13ClientSessionValue) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn take_tls13_ticket(&self, _: &ServerName<'static>) -> Option<Tls13ClientSessionValue> {
+        None
+    }
 }
 
 impl Bare {
@@ -208,6 +247,7 @@ impl Bare {
             leaf: Some(leaf.clone()),
             alpn: Some("rogatory/1"),
             groups: vec![NamedGroup::X25519MLKEM768],
+            tickets: Arc::default(),
         }
     }
 
@@ -247,6 +287,7 @@ impl Bare {
             None => builder.with_no_client_auth(),
         };
         tls.alpn_protocols = self.alpn();
+        tls.resumption = Resumption::store(Arc::<Tickets>::clone(&self.tickets));
         let crypto = QuicClientConfig::try_from(tls).unwrap();
         let endpoint = quinn::Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
         let config = quinn::ClientConfig::new(Arc::new(crypto));

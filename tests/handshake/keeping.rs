@@ -186,9 +186,48 @@ async fn more_connections_than_allowed_are_turned_away() {
     }
 }
 
+/// Carries datagrams to an endpoint and back; tells the first byte of the first answer. One that is cut carries nothing from
+/// then on.
+async fn relay(
+    to: std::net::SocketAddr,
+    is_cut: bool,
+) -> (std::net::SocketAddr, tokio::sync::oneshot::Receiver<u8>) {
+    let bound = || tokio::net::UdpSocket::bind("127.0.0.1:0");
+    let (near, far) = (bound().await.unwrap(), bound().await.unwrap());
+    far.connect(to).await.unwrap();
+    let address = near.local_addr().unwrap();
+    let (tell, told) = tokio::sync::oneshot::channel();
+    tokio::spawn(async move {
+        let (mut there, mut back) = ([0; 2_000], [0; 2_000]);
+        let (mut dialler, mut tell) = (None, Some(tell));
+        loop {
+            tokio::select! {
+                Ok((length, from)) = near.recv_from(&mut there) => {
+                    dialler = Some(from);
+                    if !is_cut || tell.is_some() {
+                        far.send(&there[..length]).await.unwrap();
+                    }
+                }
+                Ok(length) = far.recv(&mut back) => {
+                    if let Some(tell) = tell.take() {
+                        tell.send(back[0]).ok();
+                    }
+                    if let Some(dialler) = dialler.filter(|_| !is_cut) {
+                        near.send_to(&back[..length], dialler).await.unwrap();
+                    }
+                }
+            }
+        }
+    });
+    (address, told)
+}
+
 /// With every other place taken, a newcomer proves its address first and still gets in.
 #[tokio::test]
 async fn a_crowded_endpoint_asks_for_proof_of_address() {
+    // Packets with a long header, of the kinds Initial and Retry (RFC 9000 §17.2).
+    const INITIAL: u8 = 0xc0;
+    const RETRY: u8 = 0xf0;
     let limits = NetLimits {
         handshakes: 2,
         ..quick()
@@ -196,12 +235,91 @@ async fn a_crowded_endpoint_asks_for_proof_of_address() {
     let pair = Pair::new(limits);
     let address = pair.fr.local_addr().unwrap();
     let idle = Bare::with(&pair.ie_ca.leaf(IE, |_| {}));
-    let waiting = tokio::spawn(async move { idle.dial(address).await });
-    let held = pair.fr.accept().await.unwrap();
-    let (ie, fr) = pair.connect().await;
-    assert_eq!(ie.session, fr.session);
+    let mut crowd = None;
+    for answer in [INITIAL, RETRY] {
+        let (relayed, told) = relay(address, false).await;
+        let wanted = id(FR);
+        let (dialled, accepted) = tokio::join!(pair.ie.dial(relayed, &wanted), async {
+            pair.fr.accept().await.unwrap().establish().await
+        });
+        assert_eq!(dialled.unwrap().session, accepted.unwrap().session);
+        assert_eq!(told.await.unwrap() & 0xf0, answer);
+        if crowd.is_none() {
+            let idle = idle.clone();
+            let waiting = tokio::spawn(async move { idle.dial(address).await });
+            crowd = Some((waiting, pair.fr.accept().await.unwrap()));
+        }
+    }
+    let (waiting, held) = crowd.unwrap();
     drop(held);
     assert!(waiting.await.unwrap().is_err());
+}
+
+#[tokio::test]
+async fn a_handshake_that_stops_half_way_is_given_up() {
+    let limits = NetLimits {
+        handshake_timeout: Duration::from_millis(300),
+        ..NetLimits::default()
+    };
+    let pair = Pair::new(limits);
+    let (address, _) = relay(pair.fr.local_addr().unwrap(), true).await;
+    let wanted = id(FR);
+    let both = async {
+        tokio::join!(pair.ie.dial(address, &wanted), async {
+            pair.fr.accept().await.unwrap().establish().await
+        })
+    };
+    // Long before silence ends a connection.
+    let both = tokio::time::timeout(Duration::from_secs(8), both).await;
+    let (dialled, accepted) = both.expect("it is given up");
+    assert_eq!(dialled.unwrap_err().code(), "unreachable");
+    assert_eq!(accepted.unwrap_err().code(), "unreachable");
+}
+
+#[tokio::test]
+async fn handshakes_have_places_in_all_and_for_each_address() {
+    for limits in [
+        NetLimits {
+            handshakes: 1,
+            ..quick()
+        },
+        NetLimits {
+            handshakes_per_address: 1,
+            ..quick()
+        },
+    ] {
+        let pair = Pair::new(limits);
+        let address = pair.fr.local_addr().unwrap();
+        let bare = Bare::with(&pair.ie_ca.leaf(IE, |_| {}));
+        let first = bare.clone();
+        let first = tokio::spawn(async move { first.dial(address).await });
+        let held = pair.fr.accept().await.unwrap();
+        tokio::select! {
+            _ = pair.fr.accept() => panic!("a handshake too many: {limits:?}"),
+            refused = bare.dial(address) => assert!(refused.is_err()),
+        }
+        drop(held);
+        assert!(first.await.unwrap().is_err());
+    }
+}
+
+/// A dialler that would resume a session, or say something before the handshake is over, gets no ticket for it.
+#[tokio::test]
+async fn nothing_is_resumed() {
+    let pair = Pair::new(quick());
+    let address = pair.fr.local_addr().unwrap();
+    let bare = Bare::with(&pair.ie_ca.leaf(IE, |_| {}));
+    let (dialled, accepted) = tokio::join!(bare.dial(address), async {
+        pair.fr.accept().await.unwrap().establish().await
+    });
+    let (dialled, accepted) = (dialled.unwrap(), accepted.unwrap());
+    // What ends a handshake comes before this.
+    let mut to = accepted.connection.open_uni().await.unwrap();
+    to.write_all(b"x").await.unwrap();
+    to.finish().unwrap();
+    let mut from = dialled.accept_uni().await.unwrap();
+    assert_eq!(from.read_to_end(9).await.unwrap(), b"x");
+    assert_eq!(bare.tickets.count(), 0);
 }
 
 /// The versions in the answer to a first packet of this one (RFC 8999 §6), but for those reserved to be ignored
