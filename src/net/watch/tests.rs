@@ -53,18 +53,22 @@ async fn open(folder: &Path, name: &str) -> Station {
     station
 }
 
-/// Logs so many statements, and signs a checkpoint.
-async fn grow(station: &Station, what: &str, count: usize) {
-    let statement = |n| Op::Statement {
+/// A statement of this authority.
+fn said(station: &Station, what: &str, number: usize) -> Op {
+    Op::Statement {
         xid: None,
         kind: "test".to_owned(),
         issuer: station.own.id.clone(),
-        note: format!("{what} {n}").into_bytes(),
+        note: format!("{what} {number}").into_bytes(),
         at: station.clock(),
         logged: true,
         signatures: 1,
-    };
-    let ops = (0..count).map(statement).collect();
+    }
+}
+
+/// Logs so many statements, and signs a checkpoint.
+async fn grow(station: &Station, what: &str, count: usize) {
+    let ops = (0..count).map(|n| said(station, what, n)).collect();
     station.ledger.commit(ops).await.unwrap();
     station.ledger.checkpoint().await.unwrap();
 }
@@ -319,6 +323,8 @@ async fn a_restored_backup_signs_nothing_until_the_newest_state_is_back() {
     assert_eq!(meet(&old, &witness).await, Err("recovering".to_owned()));
     assert_eq!(old.ledger.recovering().map(|head| head.size), Some(5));
     let refused = old.ledger.checkpoint().await;
+    assert_eq!(refused, Err(crate::store::CommitFault::Recovering));
+    let refused = old.ledger.commit(vec![said(&old, "old", 0)]).await;
     assert_eq!(refused, Err(crate::store::CommitFault::Recovering));
     assert_eq!(old.submission(0).await.unwrap_err().code, "recovering");
     old.ledger.close().await;
