@@ -464,3 +464,6 @@ impl<R: Read, S: Sink> Read for Tee<'_, R, S> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

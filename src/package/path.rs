@@ -347,6 +347,19 @@ mod tests {
     }
 
     #[test]
+    fn files_and_folders_have_a_limit() {
+        let mut set = PathSet::new();
+        set.insert(&"a/b".parse().unwrap()).unwrap();
+        let others = (0_u128..).map(|number| (number.to_be_bytes(), Kind::Folder));
+        set.0.extend(others.take(limits::PATHS_MAX - 3));
+        // One more is a file in a folder that is there; a folder and a file are two.
+        let mut insert = |path: &str| set.insert(&path.parse().unwrap()).map_err(|f| f.rule);
+        assert_eq!(insert("a/c"), Ok(()));
+        assert_eq!(insert("a/d"), Err(PathRule::TooMany));
+        assert_eq!(insert("d"), Err(PathRule::TooMany));
+    }
+
+    #[test]
     fn a_fault_shows_what_cannot_be_seen() {
         let text = ItemPath::parse("a\u{202e}b").unwrap_err().to_string();
         assert!(text.contains("\\u{202e}"), "{text}");

@@ -224,7 +224,7 @@ fn files_under(root: &Path) -> BTreeMap<String, Vec<u8>> {
                 folders.push(path);
             } else {
                 assert!(kind.is_file());
-                assert_eq!(kind.permissions().mode() & 0o777, 0o600);
+                assert_eq!(kind.permissions().mode() & 0o7777, 0o600);
                 let name = path
                     .strip_prefix(root)
                     .unwrap()

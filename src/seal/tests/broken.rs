@@ -269,6 +269,25 @@ fn a_manifest_that_is_not_spelled_as_it_must_be_is_the_senders_fault() {
     }
 }
 
+/// What is longer than any field or item is not read to its end.
+#[test]
+fn no_text_of_5_mib_is_held_in_memory() {
+    let sealer = Sealer::new();
+    let package = package(&sealer);
+    let json = String::from_utf8(package.sealed.manifest.encode()).unwrap();
+    let long = "a".repeat(5 << 20);
+    for field in ["\"case\":\"", "\"media_type\":\""] {
+        let json = json.replacen(field, &format!("{field}{long}"), 1);
+        let mut whole = entries(&sealer.tar(&package));
+        whole[6] = entry(bag::MANIFEST, json.as_bytes(), 5);
+        let mut expect = sealer.expect(&package);
+        expect.manifest = Digest::of(json.as_bytes());
+        let read = content::read(&whole.concat()[..], &expect, &[], &mut Nowhere);
+        let fault = read.unwrap_err().to_string();
+        assert!(fault.contains("EOF while parsing a string"), "{fault}");
+    }
+}
+
 #[test]
 fn what_is_disclosed_and_not_in_the_manifest_is_the_senders_fault() {
     type Change = fn(&mut Expect);
