@@ -1,8 +1,10 @@
 //! Packages that the attacker claims to pass on, and what it claims that others have passed on.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rogatory::base::Xid;
 use rogatory::identity::keys::{KeyName, Role, SecretKey};
-use rogatory::identity::{Context, Note};
+use rogatory::identity::{Card, Context, Note};
 use rogatory::policy::{Onward, Restriction};
 use rogatory::receipt::{Disclosure, Kind, Party, Receipt, disclosure};
 use rogatory::wire::Frame;
@@ -135,6 +137,22 @@ pub(crate) fn items(attacker: &Attacker) -> Vec<Case> {
     ]
 }
 
+/// This dispatch as one of the honest peer, whose key somebody else claims to have signed it with.
+fn in_its_name(attacker: &Attacker, first: &mut Receipt) -> Option<String> {
+    let card = std::fs::read(attacker.folder.join("at/at.card")).ok()?;
+    let (card, _) = Card::open(&card).ok()?;
+    let key = &card.keys.receipts;
+    first.from = Some(Party::of(card.number, key));
+    let note = Note::issue(Context::Receipt, first, &nobody()).ok()?;
+    let whole = std::str::from_utf8(note.bytes()).ok()?;
+    let (text, signature) = whole.split_once("\n\n")?;
+    let signature = signature.trim_end().rsplit(' ').next()?;
+    let signature = STANDARD.decode(signature).ok()?;
+    let signature = [key.id().as_bytes(), signature.get(4..)?].concat();
+    let (name, signature) = (key.name(), STANDARD.encode(signature));
+    Some(format!("{text}\n\n\u{2014} {name} {signature}\n"))
+}
+
 /// Offers of what is passed on: each is refused with a signed reason.
 pub(crate) fn offered(attacker: &Attacker) -> Vec<Case> {
     let victim = attacker.honest().receipt.to.unwrap();
@@ -144,6 +162,12 @@ pub(crate) fn offered(attacker: &Attacker) -> Vec<Case> {
             "from an authority that is not known here",
             "rejected:originator-unknown",
             |_, _| None,
+        ),
+        passing_on(
+            attacker,
+            "in the name of one that is known here, and has not signed",
+            "rejected:statement-bad-signature",
+            |first, _| in_its_name(attacker, first),
         ),
         passing_on(
             attacker,
