@@ -5,7 +5,7 @@ import os
 import struct
 
 from . import receipts
-from .hostile import lie, verdict
+from .hostile import cosigned, lie, verdict
 from .notes import Signer, countersign, state
 from .plain import canonical, digest
 from .sender import Delivery
@@ -83,11 +83,24 @@ changed(
     "with a head of the daemon's log that is too large",
     heads=lambda field: [{"origin": f"{field.peer.card.id}/log", "root": "ab" * 32, "size": 1 << 40}],
 )
-changed(
-    "with another root of our log than the daemon has cosigned", heads=lambda field: [{"origin": f"{field.me.id}/log", "root": "ab" * 32, "size": 0}]
-)
+changed("with a root of our log when it was empty", heads=lambda field: [{"origin": f"{field.me.id}/log", "root": "ab" * 32, "size": 0}])
 changed("with two heads of one log", heads=lambda field: [{"origin": f"{field.me.id}/log", "root": "ab" * 32, "size": size} for size in (1, 2)])
 changed("with a head of a third log", heads=[{"origin": "third.example.org/log", "root": "ab" * 32, "size": 1}])
+
+
+@lie("offer: with another root of our log than the daemon has cosigned", "fault head-contradicted")
+async def contradicted(field):
+    exchange = field.seal()
+    session = await field.line()
+    await cosigned(session)
+    heads = [{"origin": f"{field.me.id}/log", "root": "ab" * 32, "size": session.cosigned.size}]
+    stream = session.link.open()
+    stream.say("offer", signed(field, exchange, heads=heads).raw)
+    stream.say("disclosures", exchange.disclosures)
+    pour(session, exchange)
+    answer = await verdict(stream)
+    left = field.state(exchange.xid)
+    return answer if left == "absent" else f"believed, the package is {left}: {answer}"
 
 
 def raw_line(what, line):
