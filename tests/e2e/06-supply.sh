@@ -78,8 +78,10 @@ mkdir -p "$WORK/planted/src"
 crate good MIT
 depends "$LOCAL"
 expect 0 "a good dependency passes" judged .deny.toml "$WORK/planted/Cargo.toml" licenses bans sources
-crate ring ISC
-planted "a banned crate" bans 'crate.*ring.*banned' "$LOCAL"
+for banned in native-tls openssl openssl-sys ring rsa; do
+    crate $banned ISC
+    planted "the banned crate $banned" bans "crate.*$banned.*banned" "$LOCAL"
+done
 crate copyleft GPL-3.0-only
 planted "a licence that is not on the list" licenses 'GPL-3.0-only' "$LOCAL"
 crate bare ''
@@ -90,3 +92,16 @@ git -C "$WORK/planted/fetched" init --quiet --initial-branch main
 git -C "$WORK/planted/fetched" add .
 git -C "$WORK/planted/fetched" -c user.name=test -c user.email=test@example.org commit --quiet --message planted
 CARGO_NET_OFFLINE=false planted "a crate from a git repository" sources 'git.*fetched' "fetched = { git = \"file://$WORK/planted/fetched\" }"
+
+# Another registry, which has one crate.
+mkdir -p "$WORK/registry/ot/he"
+crate other MIT
+tar -C "$WORK/planted" --transform 's,^other,other-1.0.0,' -czf "$WORK/other.crate" other
+printf '{"dl":"file://%s/{crate}.crate"}' "$WORK" >"$WORK/registry/config.json"
+printf '{"name":"other","vers":"1.0.0","deps":[],"cksum":"%s","features":{},"yanked":false}\n' \
+    "$(sha256sum "$WORK/other.crate" | cut -d ' ' -f 1)" >"$WORK/registry/ot/he/other"
+git -C "$WORK/registry" init --quiet --initial-branch main
+git -C "$WORK/registry" add .
+git -C "$WORK/registry" -c user.name=test -c user.email=test@example.org commit --quiet --message planted
+export CARGO_HOME=$WORK/cargo CARGO_REGISTRIES_PLANTED_INDEX=file://$WORK/registry
+CARGO_NET_OFFLINE=false planted "a crate from another registry" sources 'other' 'other = { version = "1", registry = "planted" }'
