@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # limit: 180 s
-# Limits on peers: a bandwidth that holds, an urgent package that overtakes bulk under it, offers beyond the rate and
+# Limits on peers: bandwidths that hold, an urgent package that overtakes bulk under it, offers beyond the rate and
 # beyond the quota that are told to come later and are counted.
 source "$(dirname "$0")/lib.sh"
 
 BULK_MIB=${BULK_MIB:-256}
 MBIT=${MBIT:-200}
+PEER_MBIT=40
 
 # limit NAME KEY VALUE: a line in [limits]
 limit() {
@@ -39,6 +40,7 @@ waits_for_quota() {
 new_authority ie mla.example.ie IE
 new_authority de bfj.example.de DE
 limit ie send_bandwidth "\"$MBIT Mbit/s\""
+limit de peer_send_bandwidth "\"$PEER_MBIT Mbit/s\""
 limit de offers_per_second 5
 limit de peer_unopened 24
 start ie
@@ -68,6 +70,16 @@ least=$(((BULK_MIB << 20) * 8 / MBIT / 1000 * 8 / 10))
 ok "$BULK_MIB MiB took $took ms at $MBIT Mbit/s"
 [ "$(r ie status --json | jq .send_waited_ms)" -gt 0 ] || fail "nobody waited for the bandwidth"
 ok "streams waited for the bandwidth, and status counts it"
+
+# The other way, under the limit for one peer.
+head -c 16000000 /dev/urandom >"$WORK/back.bin"
+began=$(now_ms)
+back=$(send de ie "$WORK/back.bin")
+wait_state ie "$back" held 120
+took=$(($(now_ms) - began))
+least=$((16000000 * 8 / PEER_MBIT / 1000 * 8 / 10))
+[ "$took" -ge "$least" ] || fail "16 MB took $took ms at $PEER_MBIT Mbit/s for a peer, at least $least were expected"
+ok "16 MB took $took ms at $PEER_MBIT Mbit/s for a peer"
 
 # 20 offers at once, 5 a second are looked at; with the two above and two more, 24 are unopened.
 mkdir "$WORK/many"
