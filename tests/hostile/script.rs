@@ -390,15 +390,21 @@ async fn exchange(attacker: &Attacker, link: &Link, case: &Case) -> Result<Strin
     let parcel = case.parcel.as_ref().unwrap_or(&fresh);
     let mut talk = enter(attacker, link, case.scene, parcel).await?;
     let note = talk.note.take();
-    let note = note.as_ref();
-    for say in (case.says)(&Stage {
+    let stage = Stage {
         attacker,
         parcel,
-        note,
-    }) {
-        talk.say(say).await;
+        note: note.as_ref(),
+    };
+    loop {
+        for say in (case.says)(&stage) {
+            talk.say(say).await;
+        }
+        let end = talk.end().await;
+        // A header that opens nothing is asked for once more.
+        if end != "consigned" || case.scene != Scene::Countersigned {
+            return Ok(end);
+        }
     }
-    Ok(talk.end().await)
 }
 
 async fn greeting(attacker: &Attacker, case: &Case) -> Result<String, String> {
