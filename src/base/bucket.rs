@@ -46,6 +46,13 @@ impl Bucket {
         self.level = self.level.saturating_sub(millionths(amount));
     }
 
+    /// How much is missing from a full bucket at this moment.
+    pub fn missing(&mut self, now_us: u64) -> u64 {
+        self.gain(now_us);
+        let full = millionths(self.burst);
+        u64::try_from(full.saturating_sub(self.level)).unwrap_or(0) / MILLION
+    }
+
     fn gain(&mut self, now_us: u64) {
         let gained = now_us
             .saturating_sub(self.at_us)

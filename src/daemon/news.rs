@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rustls_pki_types::CertificateDer;
 use tokio::sync::mpsc;
 
-use crate::base::limits;
+use crate::base::{AuthorityId, limits};
 use crate::daemon::Daemon;
 use crate::daemon::cards::{CardNote, Place};
 use crate::daemon::revocation_lists::By;
@@ -62,21 +62,25 @@ async fn adopt(daemon: &Arc<Daemon>, paper: &News) -> Result<Ack, Fault> {
         None => match newer_card(daemon, &known, &paper.bytes)? {
             Newer::Adopted(number, ops) => (Ack::card(number), ops),
             Newer::Conflict(ops) => {
-                commit(daemon, &share, ops).await?;
+                commit(daemon, (&share, &paper.peer), ops).await?;
                 let text = "there is another card of this number by the same card key";
                 return Err(Fault::new("card-conflict", text));
             }
         },
     };
-    commit(daemon, &share, ops).await?;
+    commit(daemon, (&share, &paper.peer), ops).await?;
     Ok(ack)
 }
 
-async fn commit(daemon: &Arc<Daemon>, share: &Share, ops: Vec<Op>) -> Result<(), Fault> {
+async fn commit(
+    daemon: &Arc<Daemon>,
+    (share, peer): (&Share, &AuthorityId),
+    ops: Vec<Op>,
+) -> Result<(), Fault> {
     if ops.is_empty() {
         return Ok(());
     }
-    share.growth.charge(daemon.station.micros(), &ops);
+    let ops = share.counted(&daemon.station, peer, ops);
     let failed = |e: String| Fault::new("storage", e);
     let committed = daemon.station.ledger.commit(ops).await;
     committed.map_err(|e| failed(e.to_string()))?;

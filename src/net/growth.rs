@@ -5,22 +5,38 @@ use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
 
+use serde::{Deserialize, Serialize};
+
+use crate::base::AuthorityId;
+use crate::base::Timestamp;
 use crate::base::bucket::Bucket;
 use crate::base::len_u64;
-use crate::store::Exchange;
-use crate::store::Op;
+use crate::store::{self, Exchange, Op};
 
 /// What a leaf takes besides its statement: its hash in the ledger, in the tiles and in the levels above, and its entry.
 const LEAF_BYTES: u64 = 512;
 const DAY_SECONDS: u64 = 24 * 60 * 60;
+/// What may be used before that is noted in the ledger, as a part of the account.
+const NOTED_PARTS: u64 = 64;
 
-/// One peer's account: a day's worth at once, and as much again within each day.
+/// One peer's account: a day's worth at once, and as much again within each day. It goes on after a restart from what was noted
+/// with what was committed.
 #[derive(Debug)]
 pub(crate) struct Growth(Mutex<Account>);
+
+/// What was used of an account, and when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Used {
+    bytes: u64,
+    at: Timestamp,
+}
 
 #[derive(Debug)]
 struct Account {
     bucket: Bucket,
+    per_day: u64,
+    /// What was used when it was last noted; none before what an earlier process noted was read.
+    noted: Option<u64>,
     grown: Grown,
     /// How often a peer was put off, for there was nothing left.
     late: u64,
@@ -43,9 +59,45 @@ impl Growth {
         let bucket = Bucket::new(per_day / DAY_SECONDS, per_day);
         Self(Mutex::new(Account {
             bucket,
+            per_day,
+            noted: None,
             grown: Grown::default(),
             late: 0,
         }))
+    }
+
+    /// Goes on from what an earlier process noted, if it did; once.
+    pub(crate) fn resume(&self, now_us: u64, clock: Timestamp, noted: Option<&[u8]>) {
+        let mut account = self.account();
+        if account.noted.is_some() {
+            return;
+        }
+        let used = noted.and_then(|noted| serde_json::from_slice::<Used>(noted).ok());
+        let still = used.map_or(0, |used| {
+            let seconds = clock.millis().saturating_sub(used.at.millis()).max(0) / 1_000;
+            let seconds = seconds.unsigned_abs();
+            let gained = (account.per_day / DAY_SECONDS).saturating_mul(seconds);
+            used.bytes.saturating_sub(gained)
+        });
+        account.noted = Some(still);
+        account.bucket.charge(now_us, still);
+    }
+
+    /// What is to be committed with what was charged, so that a restart makes no new account: now and then, not each time.
+    pub(crate) fn note(&self, peer: &AuthorityId, now_us: u64, clock: Timestamp) -> Option<Op> {
+        let mut account = self.account();
+        let bytes = account.bucket.missing(now_us);
+        let step = account.per_day / NOTED_PARTS;
+        if account
+            .noted
+            .is_none_or(|noted| bytes.abs_diff(noted) <= step)
+        {
+            return None;
+        }
+        let value = serde_json::to_vec(&Used { bytes, at: clock }).ok()?;
+        account.noted = Some(bytes);
+        let key = store::growth_key(peer);
+        Some(Op::Meta { key, value })
     }
 
     /// Takes what an offer will be recorded with, if anything is left; at 0, only looks.
@@ -124,7 +176,6 @@ fn of(op: &Op) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::Timestamp;
 
     #[test]
     fn a_day_s_worth_and_then_as_much_a_day() {
@@ -155,6 +206,25 @@ mod tests {
         growth.charge(HOUR_US, &[statement(true)]);
         assert!(growth.take(HOUR_US, 1).is_err());
         assert_eq!(growth.grown().late, 2);
+        // A restart goes on from what was noted, and what has come back since.
+        let (peer, clock) = ("de.example".parse().unwrap(), Timestamp::from_millis);
+        let growth = Growth::new(86_400_000);
+        growth.resume(0, clock(0), None);
+        assert!(growth.note(&peer, 0, clock(0)).is_none());
+        growth.take(0, 10_000_000).unwrap();
+        let Some(Op::Meta { key, value }) = growth.note(&peer, 0, clock(0)) else {
+            panic!("nothing is noted");
+        };
+        assert_eq!(key, "growth/de.example");
+        assert!(growth.note(&peer, 0, clock(0)).is_none(), "once");
+        let next = Growth::new(86_400_000);
+        next.resume(0, clock(1_000_000), Some(&value));
+        assert_eq!(next.account().bucket.missing(0), 9_000_000);
+        next.resume(0, clock(1_000_000), Some(&value));
+        assert_eq!(next.account().bucket.missing(0), 9_000_000, "once");
+        let later = Growth::new(86_400_000);
+        later.resume(0, clock(86_400_000), Some(&value));
+        assert_eq!(later.account().bucket.missing(0), 0);
         // What is committed uses the account up by itself.
         let growth = Growth::new(1_000_000);
         assert!(!growth.is_spent(0));

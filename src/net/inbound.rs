@@ -431,7 +431,7 @@ impl Running<'_> {
         );
         let (peer, share) = (self.session.peer_id(), &self.session.share);
         if matches!(commit, ReceiverCommit::Rejected { .. })
-            && let Err(code) = share.may_reject(station.micros())
+            && let Err(code) = share.may_reject(station.micros(), work.exchange.as_deref())
         {
             return Ok(no_room(code));
         }

@@ -33,7 +33,7 @@ use crate::net::reader::FrameReader;
 use crate::net::station::Station;
 use crate::receipt::{Head, PartyKeys, Receipt};
 use crate::store::Ahead;
-use crate::store::{Commit, CommitFault, Exchange, Op};
+use crate::store::{self, Commit, CommitFault, Exchange, Op};
 use crate::transfer::{Fault, Other};
 use crate::wire::{Frame, Hello};
 
@@ -142,8 +142,12 @@ pub async fn open(
     }
     let (ledger, known) = (&station.ledger, &station.countersigning);
     known.remember(ledger, link.peer.id(), link.session).await;
+    let share = station.share(link.peer.id());
+    let used = ledger.meta(&store::growth_key(link.peer.id())).await;
+    let used = used.map_err(|e| fault("storage", e.to_string()))?;
+    share.growth.resume(station.micros(), now, used.as_deref());
     let session = Session {
-        share: station.share(link.peer.id()),
+        share,
         link,
         inbox: Arc::default(),
         peer_keys: Arc::clone(&papers.peer_keys),
@@ -225,7 +229,7 @@ impl Session {
         ops: Vec<Op>,
         held: impl Send + 'static,
     ) -> Result<Commit, CommitFault> {
-        self.share.growth.charge(self.station.micros(), &ops);
+        let ops = self.share.counted(&self.station, self.peer_id(), ops);
         self.station.ledger.commit_holding(ops, held).await
     }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
+use crate::base::AuthorityId;
 use crate::base::bucket::Bucket;
 use crate::base::len_u64;
 use crate::base::limits;
@@ -18,6 +19,7 @@ use crate::net::pace::Pace;
 use crate::net::quota::{Admitted, Quota};
 use crate::net::station::Station;
 use crate::store::Exchange;
+use crate::store::Op;
 use crate::store::StoreFault;
 use crate::transfer::Fault;
 use crate::transfer::PATIENCE_MS;
@@ -233,9 +235,27 @@ impl Share {
     ///
     /// # Errors
     /// The code with which the offer is put off.
-    pub(crate) fn may_reject(&self, now_us: u64) -> Result<(), &'static str> {
+    pub(crate) fn may_reject(
+        &self,
+        now_us: u64,
+        offer: Option<&Exchange>,
+    ) -> Result<(), &'static str> {
         take(&self.rejections, now_us).map_err(|_| "rate")?;
-        self.growth.take(now_us, 0).map_err(|_| "quota")
+        let weight = offer.map_or(0, growth::of_row);
+        self.growth.take(now_us, weight).map_err(|_| "quota")
+    }
+
+    /// Counts what grows by these changes, which the peer has caused; they note that with them.
+    pub(crate) fn counted(
+        &self,
+        station: &Station,
+        peer: &AuthorityId,
+        mut ops: Vec<Op>,
+    ) -> Vec<Op> {
+        let now_us = station.micros();
+        self.growth.charge(now_us, &ops);
+        ops.extend(self.growth.note(peer, now_us, station.clock()));
+        ops
     }
 
     /// Takes what it costs to read a revocation list of so many bytes, or to keep it.

@@ -135,6 +135,11 @@ pub fn fork_key(package: &Xid) -> String {
     format!("{FORKS}{package}")
 }
 
+/// The named value with what a peer has used of its account of what it makes grow.
+pub fn growth_key(peer: &AuthorityId) -> String {
+    format!("growth/{peer}")
+}
+
 /// The named value with the disclosures of a statement, which go with it at most in part.
 pub fn disclosures_key(note: &Digest) -> String {
     format!("disclosures/{note}")

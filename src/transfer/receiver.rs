@@ -217,10 +217,7 @@ impl Receiver {
             ReceiverCommit::HandoverFailed { consigned, note }
         };
         let note = signed;
-        let next = State::AwaitAnswerCountersigned {
-            answer: Signed { receipt, note },
-            again: false,
-        };
+        let next = State::AwaitAnswerCountersigned(Signed { receipt, note });
         Ok(self.commit(commit, then, next))
     }
 
@@ -304,21 +301,8 @@ impl Receiver {
             ) => self.header(consigned, hdr, header, again),
             // Ahead of the header that was asked for again.
             (state @ State::AwaitHeader { again: true, .. }, Frame::Receipt(_)) => Ok(state),
-            (State::AwaitAnswerCountersigned { answer, .. }, Frame::Receipt(bytes)) => {
-                self.answer_countersigned(&answer, &bytes)
-            }
-            (
-                State::AwaitAnswerCountersigned {
-                    answer,
-                    again: false,
-                },
-                Frame::Header(_),
-            ) if answer.receipt.kind == Kind::HandoverFailed => {
-                self.send(Frame::Receipt(answer.note.bytes().to_vec()));
-                Ok(State::AwaitAnswerCountersigned {
-                    answer,
-                    again: true,
-                })
+            (State::AwaitAnswerCountersigned(held), Frame::Receipt(bytes)) => {
+                self.answer_countersigned(&held, &bytes)
             }
             (state, frame) => Err(unexpected(frame.kind().as_str(), state.name())),
         }

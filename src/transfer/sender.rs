@@ -32,14 +32,6 @@ enum State {
     Closed,
 }
 
-/// The header is sent, and offered once more where the receiver says that it opens nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Headers {
-    None,
-    Once,
-    Again,
-}
-
 /// The sending side of one exchange on one connection.
 #[derive(Debug)]
 pub struct Sender {
@@ -50,8 +42,6 @@ pub struct Sender {
     state: State,
     /// Whether the receiver has said what it wants; it may do so once.
     accepted: bool,
-    /// How often the header was sent on this connection.
-    headers: Headers,
     outputs: VecDeque<SenderOutput>,
     deadline: Option<Instant>,
 }
@@ -77,7 +67,6 @@ impl Sender {
             dispatch,
             state,
             accepted: false,
-            headers: Headers::None,
             outputs,
             deadline: None,
         })
@@ -238,10 +227,6 @@ impl Sender {
                     next,
                 })
             }
-            Progress::Consigned(_) if self.headers == Headers::Again => Err(unexpected(
-                "consigned",
-                "the header was offered once more already",
-            )),
             Progress::Consigned(held) => {
                 let repeats = signed.repeats(held);
                 repeats.map_err(|fault| signed.contradicts(held, &self.keys(), fault))?;
@@ -265,13 +250,6 @@ impl Sender {
             Progress::Consigned(consigned) => {
                 signed.verify(&self.keys(), false)?;
                 signed.follows(&Signed::of(consigned.clone())?)?;
-                if signed.receipt.kind == Kind::HandoverFailed && self.headers != Headers::Again {
-                    // It is the receiver's word: before it costs the header, the header is offered once more.
-                    self.headers = Headers::Again;
-                    let header = self.header()?;
-                    self.send(header);
-                    return Ok(Step::Stay);
-                }
                 let note = self.countersign(signed)?;
                 let then = vec![Frame::Receipt(note.bytes().to_vec())];
                 let last = Progress::Answered {
@@ -351,18 +329,14 @@ impl Sender {
         })
     }
 
-    fn countersigned_and_header(&mut self, note: &Note) -> Result<Vec<Frame>, Fault> {
-        self.headers = match self.headers {
-            Headers::None => Headers::Once,
-            Headers::Once | Headers::Again => Headers::Again,
-        };
-        Ok(vec![Frame::Receipt(note.bytes().to_vec()), self.header()?])
-    }
-
-    fn header(&self) -> Result<Frame, Fault> {
+    fn countersigned_and_header(&self, note: &Note) -> Result<Vec<Frame>, Fault> {
         let header = self.consignment.header.as_ref();
-        let header = header.map(|header| Frame::Header(header.to_vec()));
-        header.ok_or_else(|| Fault::new("header-gone", "the age header is no longer here"))
+        let header =
+            header.ok_or_else(|| Fault::new("header-gone", "the age header is no longer here"))?;
+        Ok(vec![
+            Frame::Receipt(note.bytes().to_vec()),
+            Frame::Header(header.to_vec()),
+        ])
     }
 
     fn countersign(&self, signed: &Signed) -> Result<Note, Fault> {

@@ -37,11 +37,7 @@ pub(crate) enum State {
         header: Vec<u8>,
         again: bool,
     },
-    AwaitAnswerCountersigned {
-        answer: Signed,
-        /// Whether it was said again, for the sender offered the header once more.
-        again: bool,
-    },
+    AwaitAnswerCountersigned(Signed),
     Committing {
         then: Vec<Frame>,
         next: Box<Self>,
@@ -72,9 +68,7 @@ impl State {
             }
             Self::AwaitCountersigned { .. } => "the countersigned consigned receipt is awaited",
             Self::AwaitHeader { .. } => "the age header is awaited",
-            Self::AwaitAnswerCountersigned { .. } => {
-                "the countersigned handover receipt is awaited"
-            }
+            Self::AwaitAnswerCountersigned(_) => "the countersigned handover receipt is awaited",
             Self::Closing(_) | Self::Closed => "the exchange is closed",
         }
     }

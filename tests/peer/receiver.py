@@ -41,9 +41,6 @@ class Taking:
         coming.cancel()
         demand(self._hear().done(), "silence")
         name, raw = await self._frame()
-        if name == "header" and kind == "handover-failed":
-            self.stream.say("receipt", self.exchange.find(kind).raw)
-            name, raw = await self._frame()
         if name is None:
             raise Gone("the stream ended")
         demand(name == "receipt", "unexpected-frame", str(name))
@@ -196,9 +193,6 @@ class Taking:
     async def _complete(self, kind):
         """Our own receipt comes back with both signatures."""
         name, raw = await self._frame()
-        if name == "header" and kind == "handover-failed":
-            self.stream.say("receipt", self.exchange.find(kind).raw)
-            name, raw = await self._frame()
         if name is None:
             raise Gone("the stream ended")
         demand(name == "receipt", "unexpected-frame", str(name))

@@ -106,10 +106,7 @@ impl Receiver {
             }
             Standing::Answered(note) => {
                 self.send(Frame::Receipt(note.bytes().to_vec()));
-                Ok(State::AwaitAnswerCountersigned {
-                    answer: Signed::of(note)?,
-                    again: false,
-                })
+                Ok(State::AwaitAnswerCountersigned(Signed::of(note)?))
             }
             Standing::Rejected(note) => {
                 self.send(Frame::Receipt(note.bytes().to_vec()));

@@ -225,7 +225,7 @@ fn a_sender_signs_only_what_follows() {
         ),
         ("consigned", consigned.clone(), "goes-on"),
         ("consigned", handover.clone(), "commits"),
-        ("consigned", failed.clone(), "goes-on"),
+        ("consigned", failed.clone(), "commits"),
         (
             "consigned",
             altered(&consigned, other_time, RECEIVER),
@@ -253,39 +253,6 @@ fn a_sender_signs_only_what_follows() {
         let got = answer(progress(), false, receipt_frame(&note));
         assert_eq!(got, want, "{} while {state}", note.text());
     }
-}
-
-/// Before a sender signs that its header opens nothing, it has offered it twice, whatever the receiver said in between.
-#[test]
-fn a_header_is_offered_once_more_before_it_is_given_up() {
-    let Chain {
-        consigned, failed, ..
-    } = chain();
-    let check = |said: &[&Note], headers: usize, ends: &str| {
-        let mut machine = sender(Progress::Consigned(countersigned(&consigned)), false);
-        machine.handle(&moment(0), SenderInput::Opened);
-        let mut all = outputs(&mut machine);
-        for note in said {
-            machine.handle(&moment(1), SenderInput::Frame(receipt_frame(note)));
-            all.extend(outputs(&mut machine));
-        }
-        let is_header = |it: &&SenderOutput| matches!(it, SenderOutput::Send(Frame::Header(_)));
-        assert_eq!(all.iter().filter(is_header).count(), headers);
-        let is_failed =
-            |it: &SenderOutput| matches!(it, SenderOutput::Commit(SenderCommit::Failed(_)));
-        let end = if all.iter().any(is_failed) {
-            "failed".to_owned()
-        } else {
-            end_of(&all)
-        };
-        assert_eq!(end, ends);
-    };
-    check(&[&failed], 1, "goes-on");
-    check(&[&failed, &failed], 1, "failed");
-    check(&[&consigned, &failed], 2, "goes-on");
-    check(&[&consigned, &failed, &failed], 2, "failed");
-    check(&[&consigned, &consigned, &failed], 2, "failed");
-    check(&[&consigned, &consigned, &consigned], 2, "unexpected-frame");
 }
 
 #[test]
