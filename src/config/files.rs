@@ -391,6 +391,13 @@ impl Findings {
                 self.fault(name, "is not the key on the card");
             }
         }
+        let age = age_identity(&files.age_identity).map(|own| own.to_public().to_string());
+        if let Ok(own) = age
+            && !card.age.contains(&own)
+        {
+            let text = format!("opens nothing that peers seal: {own} is not on the card");
+            self.fault("age_identity", text);
+        }
         let ca = tls_chain(&files.tls_ca_cert).ok();
         if let Some([ca, ..]) = ca.as_deref()
             && !card.tls_cas.iter().any(|named| named.0 == ca.as_ref())

@@ -6,6 +6,7 @@ use std::sync::PoisonError;
 use std::sync::RwLock;
 
 use rustls_pki_types::CertificateDer;
+use tokio::sync::watch;
 
 use crate::api::types::{PeerView, Problem};
 use crate::base::Digest;
@@ -25,6 +26,7 @@ use crate::identity::revocation;
 use crate::identity::revocation::RevocationList;
 use crate::net::TlsIdentity;
 use crate::net::control;
+use crate::net::control::OwnLists;
 use crate::net::keyring::Keyring;
 use crate::net::pki;
 use crate::receipt::OwnKeys;
@@ -61,6 +63,8 @@ pub(crate) struct Papers {
     /// With their numbers, oldest first; the last one is that in use.
     cards: Vec<(u64, Vec<u8>)>,
     shown: RwLock<Shown>,
+    /// The lists in it, for the connections that are up.
+    lists: watch::Sender<OwnLists>,
 }
 
 impl Shown {
@@ -68,6 +72,11 @@ impl Shown {
     pub(crate) fn crl_expires(&self) -> Timestamp {
         let ends = self.lists.iter().filter_map(RevocationList::ends).min();
         ends.unwrap_or(self.certificate_expires)
+    }
+
+    fn own_lists(&self) -> OwnLists {
+        let of_one = |list: &RevocationList| (number_of(list), list.bytes().to_vec());
+        self.lists.iter().map(of_one).collect()
     }
 
     /// The list of the built-in CA.
@@ -87,8 +96,11 @@ impl Shown {
 
 impl Papers {
     pub(crate) fn new(cards: Vec<(u64, Vec<u8>)>, shown: Shown) -> Self {
-        let shown = RwLock::new(shown);
-        Self { cards, shown }
+        Self {
+            cards,
+            lists: watch::Sender::new(shown.own_lists()),
+            shown: RwLock::new(shown),
+        }
     }
 
     /// The own card that is in use, as a note.
@@ -101,20 +113,17 @@ impl Papers {
         shown.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Shows these from now on; peers that are connected get the lists that are new.
     pub(crate) fn replace(&self, shown: Shown) {
+        self.lists.send_replace(shown.own_lists());
         *self.shown.write().unwrap_or_else(PoisonError::into_inner) = shown;
     }
 
     /// The papers of both sides that a session with this peer needs.
     pub(crate) fn for_peer(&self, peer: &Known) -> control::Papers {
-        let shown = self.shown();
         control::Papers {
             cards: self.cards.clone(),
-            crls: shown
-                .lists
-                .iter()
-                .map(|list| (number_of(list), list.bytes().to_vec()))
-                .collect(),
+            crls: self.lists.subscribe(),
             peer_card: peer.row.number,
             peer_crls: peer.lists.iter().map(number_of).collect(),
             peer_keys: Arc::clone(&peer.keys),
@@ -275,7 +284,7 @@ pub(crate) async fn renew(daemon: &Arc<Daemon>, now: SureTime, which: Which) -> 
     tracing::info!(
         leaf = which.leaf,
         crl = which.crl,
-        "own certificate or revocation list renewed; peers get the newest on their next connection"
+        "own certificate or revocation list renewed; peers get the newest list, and the certificate with their next connection"
     );
     Ok(())
 }

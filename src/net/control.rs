@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
+use tokio::sync::watch;
 
 use crate::base::AuthorityId;
 use crate::net::frames::FrameFault;
@@ -15,13 +16,16 @@ use crate::receipt::PartyKeys;
 use crate::transfer::Fault;
 use crate::wire::{Ack, Announced, Frame, FrameKind, Hello, ListNumber};
 
+/// Own revocation lists, the newest of each CA, ascending by CA.
+pub type OwnLists = Vec<(ListNumber, Vec<u8>)>;
+
 /// The newest papers of both sides, as this side has them.
 #[derive(Debug, Clone)]
 pub struct Papers {
     /// Own cards with their numbers, oldest first.
     pub cards: Vec<(u64, Vec<u8>)>,
-    /// Own revocation lists, the newest of each CA, ascending by CA.
-    pub crls: Vec<(ListNumber, Vec<u8>)>,
+    /// Own revocation lists; a renewed one is said on the connections that are up.
+    pub crls: watch::Receiver<OwnLists>,
     /// Number of the peer's card that is held here.
     pub peer_card: u64,
     /// The peer's revocation lists that are held here, ascending by CA.
@@ -36,10 +40,16 @@ impl Papers {
         self.cards.last().map_or(0, |(number, _)| *number)
     }
 
+    /// The numbers of the own revocation lists.
+    pub(crate) fn list_numbers(&self) -> Vec<ListNumber> {
+        self.crls.borrow().iter().map(|(list, _)| *list).collect()
+    }
+
     /// Own revocation lists that are not among these. The other side judges which of two is newer.
-    fn other_lists(&self, held: &[ListNumber]) -> impl Iterator<Item = Frame> {
-        let others = self.crls.iter().filter(|(own, _)| !held.contains(own));
-        others.map(|(_, list)| Frame::Crl(list.clone()))
+    fn other_lists(&self, held: &[ListNumber]) -> Vec<Frame> {
+        let lists = self.crls.borrow();
+        let others = lists.iter().filter(|(own, _)| !held.contains(own));
+        others.map(|(_, list)| Frame::Crl(list.clone())).collect()
     }
 }
 
@@ -118,7 +128,9 @@ fn sorted(frame: Frame) -> Said {
 
 /// Serves the stream until it ends, which ends the connection too.
 pub(crate) async fn run(session: Session, mut control: Control, news: mpsc::Sender<News>) {
+    control.papers.crls.mark_unchanged();
     let papers = &control.papers;
+    let mut said = papers.list_numbers();
     let mut watching = Watching::new(session.station.instant());
     let mut send = Vec::new();
     // Each of them: what was signed under one of them is judged by its key.
@@ -140,6 +152,11 @@ pub(crate) async fn run(session: Session, mut control: Control, news: mpsc::Send
             frame = control.frames.next() => frame,
             _ = due.tick() => {
                 send = watching.due(&session).await;
+                continue;
+            }
+            Ok(()) = control.papers.crls.changed() => {
+                send = control.papers.other_lists(&said);
+                said = control.papers.list_numbers();
                 continue;
             }
         };
@@ -244,7 +261,7 @@ mod tests {
         let key = SecretKey::from_seed(KeyName::new(id, Role::Receipts), &[1; 32]);
         let papers = Papers {
             cards: Vec::new(),
-            crls: vec![(list(1, 41), vec![1]), (list(2, 1), vec![2])],
+            crls: watch::channel(vec![(list(1, 41), vec![1]), (list(2, 1), vec![2])]).1,
             peer_card: 1,
             peer_crls: Vec::new(),
             peer_keys: Arc::new(PartyKeys::new(1, key.public())),
@@ -257,7 +274,7 @@ mod tests {
             (vec![list(1, 42), list(2, 1)], vec![1]),
             (vec![list(3, 99)], vec![1, 2]),
         ] {
-            let frames = papers.other_lists(&held);
+            let frames = papers.other_lists(&held).into_iter();
             let bodies = frames.map(|frame| frame.encode().split_off(5));
             let got: Vec<_> = bodies.flatten().collect();
             assert_eq!(got, sent, "{held:?}");

@@ -186,7 +186,7 @@ async fn greet(
         versions: vec![VERSION],
         now: station.clock(),
         card: papers.card_number(),
-        crls: papers.crls.iter().map(|(list, _)| *list).collect(),
+        crls: papers.list_numbers(),
         peer_card: papers.peer_card,
         peer_crls: papers.peer_crls.clone(),
     });

@@ -98,15 +98,16 @@ expect 0 "the lists are shown" r de peer show ie
 says 'Root CA.*number 1, until' "that of the root"
 says 'Issuing CA.*number 1, until' "that of the issuing CA"
 
-# Newer lists travel, each by itself.
-stop ie
+# Newer lists travel, each by itself, on the connection that is up.
 new_lists "$WORK/ie.pki"
 new_lists "$WORK/ie.pki"
 cp "$WORK/ie.pki/lists.pem" "$WORK/ie/ie.crl"
 expect 0 "the new lists are good" r ie check config
-start ie
-wait_serving ie
+expect 0 "ie and de are connected" r ie peer ping de
+connections=$(grep -c ' connected peer=' "$WORK/de.log")
+kill -HUP "${PID[ie]}"
 within 30 "de has the newer lists of both CAs of ie" have de ie '[3,3]'
+equal "without another connection" "$connections" "$(grep -c ' connected peer=' "$WORK/de.log")"
 expect 0 "older lists of ie, brought by hand" r de peer add "$WORK/ie/ie.card" --crl "$WORK/both.crl"
 says 'number 1 of the CA .*Root CA.* was not taken: a newer one is held' "it says that they are not taken"
 equal "--json says so too" '[1,1]' "$(r de peer add "$WORK/ie/ie.card" --crl "$WORK/both.crl" --json | jq -c '[.older_lists[].number]')"

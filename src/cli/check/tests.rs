@@ -68,7 +68,7 @@ fn all_faulty_files_are_told_at_once() {
 fn files_of_another_authority_are_noticed() {
     let other = place("bfj.example.de");
     let theirs = &other.config.identity;
-    let cases: [(Pick, &[&str]); 6] = [
+    let cases: [(Pick, &[&str]); 7] = [
         (|it| &it.tls_key, &["identity.tls_key"]),
         (|it| &it.tls_ca_key, &["identity.tls_ca_key"]),
         (
@@ -85,6 +85,7 @@ fn files_of_another_authority_are_noticed() {
         ),
         (|it| &it.card, &["identity.card"]),
         (|it| &it.receipts_key, &["identity.receipts_key"]),
+        (|it| &it.age_identity, &["identity.age_identity"]),
     ];
     for (pick, expected) in cases {
         let place = place("mla.example.ie");
