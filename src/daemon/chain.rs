@@ -307,7 +307,7 @@ impl Bound {
         terms.ok_or_else(|| altered("terms"))
     }
 
-    /// What the statement of its destruction follows.
+    /// The statement that its destruction follows.
     pub(crate) fn last(&self) -> Result<&Signed, ApiFailure> {
         self.0.last().ok_or_else(|| altered("handover"))
     }
@@ -320,7 +320,7 @@ impl Bound {
 }
 
 impl Daemon {
-    /// What destroying this package goes by.
+    /// The statements by which this package is destroyed.
     pub(crate) async fn bound(&self, row: &Exchange) -> Result<Bound, ApiFailure> {
         let kinds = &[Kind::Handover, Kind::RestrictionChanged];
         let rows = self.station.ledger.statements_of(&row.xid, kinds).await;

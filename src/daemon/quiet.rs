@@ -175,7 +175,7 @@ mod tests {
         assert_eq!(quiet.about.lock().unwrap().of.len(), PEERS_MAX + 1);
     }
 
-    /// What a subscriber behind it has seen.
+    /// The peers that a subscriber behind it has seen.
     struct Seen(Arc<Mutex<Vec<Option<String>>>>);
 
     impl<S: Subscriber> Layer<S> for Seen {

@@ -114,7 +114,7 @@ pub enum Refusal {
     KeyKind {
         /// Whose certificate it is.
         id: AuthorityId,
-        /// What the key is.
+        /// The kind of the key.
         kind: String,
     },
     /// Something in the chain cannot be read or is not supported.

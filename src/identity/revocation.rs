@@ -161,7 +161,7 @@ impl RevocationList {
         self.ca
     }
 
-    /// That CA's name, for people.
+    /// The name of that CA, for people.
     pub fn name(&self) -> &str {
         &self.name
     }

@@ -62,7 +62,7 @@ pub struct News {
     pub what: Announced,
     /// Its bytes, not yet looked at.
     pub bytes: Vec<u8>,
-    /// What is adopted now, or why it was not.
+    /// The paper that is adopted now, or why it was not.
     pub reply: oneshot::Sender<Result<Ack, Fault>>,
 }
 

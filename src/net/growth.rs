@@ -24,7 +24,7 @@ const NOTED_PARTS: u64 = 64;
 #[derive(Debug)]
 pub(crate) struct Growth(Mutex<Account>);
 
-/// What was used of an account, and when.
+/// The used part of an account, and when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Used {
     bytes: u64,
@@ -35,14 +35,14 @@ struct Used {
 struct Account {
     bucket: Bucket,
     per_day: u64,
-    /// What was used when it was last noted; none before what an earlier process noted was read.
+    /// The used part when it was last noted; none before what an earlier process noted was read.
     noted: Option<u64>,
     grown: Grown,
     /// How often a peer was put off, for there was nothing left.
     late: u64,
 }
 
-/// What has grown because of a peer since the daemon started.
+/// The growth that a peer has caused since the daemon started.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Grown {
     /// Bytes of the ledger.
@@ -83,7 +83,7 @@ impl Growth {
         account.bucket.charge(now_us, still);
     }
 
-    /// What is to be committed with what was charged, so that a restart makes no new account: now and then, not each time.
+    /// The change that notes the account in the ledger, so that a restart makes no new one: now and then, not each time.
     pub(crate) fn note(&self, peer: &AuthorityId, now_us: u64, clock: Timestamp) -> Option<Op> {
         let mut account = self.account();
         let bytes = account.bucket.missing(now_us);

@@ -138,7 +138,7 @@ pub struct Counts {
     pub quota: u64,
     /// Control frames that had to wait.
     pub control: u64,
-    /// What has grown for good because of it.
+    /// The growth for good that it has caused.
     pub grown: Grown,
 }
 
@@ -151,7 +151,7 @@ pub struct Share {
     rejections: Mutex<Bucket>,
     /// In bytes.
     revocation_lists: Mutex<Bucket>,
-    /// What it makes grow for good.
+    /// Its account of the growth that it causes for good.
     pub(crate) growth: Growth,
     quota: Arc<Quota>,
     offers_late: AtomicU64,

@@ -50,7 +50,7 @@ pub struct Permit {
 }
 
 impl Permit {
-    /// What a decision in favour yields, and the rule that spoke for it. It ends after a day at the latest, with the terms if it is
+    /// The yield of a decision in favour, and the rule that spoke for it. It ends after a day at the latest, with the terms if it is
     /// a use, and with the last day of a consent to it, if there is one: the permission may stand on that.
     pub(super) fn grant(facts: &Facts<'_>, rule: &'static str) -> Self {
         let purpose = facts.opened_for().map(|it| it.as_str().to_owned());

@@ -12,7 +12,7 @@ pub struct Fault {
     pub code: String,
     /// What was wrong.
     pub text: String,
-    /// What the other end has signed although it excludes a statement of it that is held here: with that one, a proof.
+    /// A statement that the other end has signed although it excludes a statement of it that is held here: with that one, a proof.
     pub proof: Option<Box<Note>>,
 }
 

@@ -47,7 +47,7 @@ pub struct PeerView {
     /// Cards that nobody has accepted, beside the one in use.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub waiting_cards: Vec<WaitingCard>,
-    /// What it has used, and how often its limits have held, since the daemon started.
+    /// Its use of its budgets, and how often its limits have held, since the daemon started.
     #[serde(default)]
     pub held_back: HeldBack,
 }
