@@ -87,9 +87,10 @@ fn party(name: &str, alias: &str) -> Outcome<(Endpoint, TrustedPeer)> {
         id,
         alias: alias.parse()?,
         cas: vec![ca.certificate().clone()],
-        lists: HeldList::of(ca.certificate(), pki::make_crl(&ca, 1, now, &[])?)
+        lists: HeldList::of(ca.certificate(), &pki::make_crl(&ca, 1, now, &[])?)
             .into_iter()
             .collect(),
+        others: Vec::new(),
         allow_classic: false,
     };
     Ok((endpoint, trusted))

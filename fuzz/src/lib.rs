@@ -99,6 +99,7 @@ pub fn certificate(bytes: &[u8]) {
         alias: "de".parse().expect("a name"),
         cas: vec![CertificateDer::from(rest.to_vec())],
         lists: Vec::new(),
+        others: Vec::new(),
         allow_classic: false,
     };
     let trust = Trust::new(own, vec![peer]);

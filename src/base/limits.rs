@@ -22,9 +22,10 @@ pub const FRAME_BYTES_MAX: usize = 64 << 10;
 pub const CRL_BYTES_MAX: usize = 1 << 20;
 /// CAs of one authority whose revocation lists are held: each of up to four on its card, and one below each.
 pub const CRLS_MAX: usize = 8;
-/// Bytes of revocation lists of one peer that are read at once, and again within each quarter of an hour.
+/// Bytes of revocation lists that are read on one connection at once, and again within each quarter of an hour; as many are kept
+/// of one peer.
 pub const CRL_BURST: u64 = 16 << 20;
-/// Bytes of revocation lists of one peer that are read in a second, once those are used up.
+/// The same in a second, once those are used up.
 pub const CRL_RATE: u64 = 16 << 10;
 /// Bytes that a list which is kept costs besides, for it is written, and all peers are read again.
 pub const CRL_KEPT: usize = 64 << 10;

@@ -167,7 +167,10 @@ impl Export {
                 self.receipt(row, &base, proof).await?;
             }
         }
-        let fork = self.ledger.meta(&fork_key(&self.exchange.xid)).await?;
+        let fork = self
+            .ledger
+            .meta(&fork_key(&self.exchange.peer, &self.exchange.xid))
+            .await?;
         let Some(fork) = fork else {
             return Ok(());
         };

@@ -199,7 +199,7 @@ impl Daemon {
             self.check_alias(&came.card)?;
             let is_adopted = self.check_number(came).await?;
             let mut ops = self.new_peer(came, is_adopted);
-            let kept = self.keeping(None, &came.card.id, lists, By::Operator);
+            let kept = self.keeping(None, &came.card.id, &lists, By::Operator);
             ops.extend(kept.map_err(|fault| ApiFailure::temporary(&fault.code, fault.text))?);
             return self.commit_peer(ops).await;
         };
@@ -241,7 +241,8 @@ impl Daemon {
         // Also those of a card that waits: each is known by its CA, and is there once the card is accepted.
         let now = self.station.clock();
         let lists = lists.into_iter().filter(|list| !known.has_newer(list, now));
-        let kept = self.keeping(Some(&known), &known.row.id, lists.collect(), By::Operator);
+        let lists: Vec<_> = lists.collect();
+        let kept = self.keeping(Some(&known), &known.row.id, &lists, By::Operator);
         ops.extend(kept.map_err(|fault| ApiFailure::temporary(&fault.code, fault.text))?);
         self.commit_peer(ops).await
     }

@@ -338,7 +338,7 @@ impl Daemon {
         Ok(bound)
     }
 
-    /// The handover of this package as this authority has signed it, and the sender has not yet.
+    /// The handover of this package, or that it failed, as this authority has signed it and the sender has not yet.
     pub(crate) fn unanswered(&self, row: &Exchange) -> Result<Signed, ApiFailure> {
         let unsound = || altered("handover");
         let note = Note::parse(&row.last_note).map_err(|_| unsound())?;
@@ -346,7 +346,8 @@ impl Daemon {
         let (sender, receiver) = self.parties(row).ok_or_else(|| altered("peer"))?;
         let verified = receipt::verify(&note, &receipt, &sender, &receiver, false);
         let handover = Signed { note, receipt };
-        let is_one = handover.receipt.kind == Kind::Handover && handover.is_about(row);
+        let kinds = [Kind::Handover, Kind::HandoverFailed];
+        let is_one = kinds.contains(&handover.receipt.kind) && handover.is_about(row);
         (verified.is_ok() && is_one)
             .then_some(handover)
             .ok_or_else(unsound)

@@ -44,7 +44,6 @@ async fn adopt(daemon: &Arc<Daemon>, paper: &News) -> Result<Ack, Fault> {
     let list = match paper.what {
         Announced::Card => None,
         Announced::Crl => {
-            share.may_renew_list(daemon.station.micros(), paper.bytes.len())?;
             let cas = known_now()?.all_cas();
             Some(opened(cas, paper.bytes.clone()).await?)
         }
@@ -55,7 +54,8 @@ async fn adopt(daemon: &Arc<Daemon>, paper: &News) -> Result<Ack, Fault> {
         Some(list) => {
             let (ack, ops) = newer_list(daemon, &known, list)?;
             if !ops.is_empty() {
-                share.may_renew_list(daemon.station.micros(), limits::CRL_KEPT)?;
+                let cost = paper.bytes.len().saturating_add(limits::CRL_KEPT);
+                share.may_keep_list(daemon.station.micros(), cost)?;
             }
             (ack, ops)
         }
@@ -120,7 +120,7 @@ fn newer_list(
         let number = held.number();
         return Ok((Ack::crl(ListNumber { ca, number }), Vec::new()));
     }
-    let ops = daemon.keeping(Some(known), &known.row.id, vec![list], By::Peer)?;
+    let ops = daemon.keeping(Some(known), &known.row.id, &[list], By::Peer)?;
     Ok((Ack::crl(ListNumber { ca, number }), ops))
 }
 

@@ -57,16 +57,19 @@ impl Daemon {
             by: actor.to_owned(),
             at: now,
         };
-        let change = match state {
+        let mut changes = vec![match state {
             Some(state) => Op::PeerState {
                 id: id.clone(),
                 state,
                 at: known.row.accepted.unwrap_or(now),
             },
             None => Op::PeerDrop { id: id.clone() },
-        };
+        }];
+        if decision == Decision::Remove {
+            changes.extend(self.bequeathed(&known));
+        }
         let order = format!("peer-{}", decision.as_str());
-        let ordered = self.order_with(&order, format!("peer/{id}"), &kept, vec![change]);
+        let ordered = self.order_with(&order, format!("peer/{id}"), &kept, changes);
         ordered.await?;
         tracing::warn!(target: DECISION, peer = %id, decision = decision.as_str(), "decided about a peer");
         self.reload_peers().await.map_err(|e| stored(&e))?;

@@ -28,6 +28,9 @@ const NET: &str = concat!(env!("CARGO_PKG_NAME"), "::net");
 /// How often it is said at most how many lines were left out, in microseconds.
 const SUM_EVERY_US: u64 = 10_000_000;
 
+/// The target of a line that is never written: it only lets sums be said.
+pub(crate) const SUMS: &str = concat!(env!("CARGO_PKG_NAME"), "::sums");
+
 /// The target of lines about what a person or this daemon has decided about a peer: none of them is ever left out.
 pub(crate) const DECISION: &str = concat!(env!("CARGO_PKG_NAME"), "::decision");
 
@@ -108,6 +111,7 @@ impl<S: Subscriber> Layer<S> for Quiet {
         event.record(&mut about);
         let peer = match about.peer {
             _ if target == DECISION => return true,
+            _ if target == SUMS => return false,
             _ if !target.starts_with(env!("CARGO_PKG_NAME")) => LIBRARIES.to_owned(),
             Some(peer) => peer,
             None if target.starts_with(NET) => String::new(),

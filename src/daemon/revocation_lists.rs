@@ -1,6 +1,6 @@
 //! The revocation lists of peers' CAs: how they are read, which ones stay, and who can push one out.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use rustls_pki_types::CertificateDer;
@@ -9,7 +9,6 @@ use crate::base::{AuthorityId, Digest, Timestamp, limits};
 use crate::daemon::Daemon;
 use crate::daemon::roster::Known;
 use crate::identity::RevocationList;
-use crate::identity::ca_id;
 use crate::identity::refusal::Refusal;
 use crate::identity::revocation;
 use crate::store::{CrlRow, Ledger, Op, StoreFault};
@@ -28,8 +27,8 @@ pub(crate) enum By {
 #[derive(Debug, Default)]
 pub(crate) struct Lists {
     all: HashMap<AuthorityId, Vec<RevocationList>>,
-    /// The newest of each CA, whoever brought it.
-    newest: BTreeMap<Digest, RevocationList>,
+    /// The newest of each CA, whoever brought it: one that has not ended, if there is one.
+    newest: HashMap<Digest, RevocationList>,
 }
 
 impl Lists {
@@ -56,30 +55,26 @@ impl Lists {
     }
 
     fn add(&mut self, authority: AuthorityId, list: RevocationList, now: Timestamp) {
-        let ca = list.ca();
-        let newest = self.newest.get(&ca);
-        if newest.is_none_or(|newest| list.supersedes(newest, now)) {
-            self.newest.insert(ca, list.clone());
+        let rank = |list: &RevocationList| (list.check_dates(now).is_ok(), list.number());
+        let newest = self.newest.get(&list.ca());
+        if newest.is_none_or(|newest| rank(&list) > rank(newest)) {
+            self.newest.insert(list.ca(), list.clone());
         }
         self.all.entry(authority).or_default().push(list);
     }
 
-    /// The newest lists for the certificates of this authority, one of each CA, by CA. A CA that several authorities share has
-    /// revoked for each of them, whichever brought its list.
-    pub(crate) fn of(
-        &self,
+    /// The lists that this authority has brought, one of each CA; and the newer ones that others have brought of the same CAs.
+    pub(crate) fn take(
+        &mut self,
         authority: &AuthorityId,
-        cas: &[CertificateDer<'_>],
-    ) -> Vec<RevocationList> {
-        let mut of_this = BTreeMap::new();
-        for newest in cas.iter().filter_map(|ca| self.newest.get(&ca_id(ca)?)) {
-            of_this.insert(newest.ca(), newest.clone());
-        }
-        for own in self.all.get(authority).into_iter().flatten() {
-            let newest = self.newest.get(&own.ca()).unwrap_or(own);
-            of_this.insert(own.ca(), own.with_content_of(newest));
-        }
-        of_this.into_values().collect()
+    ) -> (Vec<RevocationList>, Vec<RevocationList>) {
+        let own = self.all.remove(authority).unwrap_or_default();
+        let newer = own.iter().filter_map(|own| {
+            let newest = self.newest.get(&own.ca())?;
+            (newest.number() > own.number()).then(|| newest.clone())
+        });
+        let newer = newer.collect();
+        (own, newer)
     }
 }
 
@@ -92,6 +87,33 @@ impl Known {
 }
 
 impl Daemon {
+    /// The changes by which what the lists of this authority have revoked stays revoked for the others with certificates of the
+    /// same CAs, once it is forgotten.
+    pub(crate) fn bequeathed(&self, leaving: &Known) -> Vec<Op> {
+        let others = self.roster.all().into_iter();
+        let others = others.filter(|other| other.row.id != leaving.row.id);
+        let mut ops = Vec::new();
+        for other in others {
+            for own in &other.lists {
+                let newer = leaving.lists.iter().find(|it| it.ca() == own.ca());
+                let newer = newer.filter(|newer| newer.number() > own.number());
+                let kept = newer.and_then(|newer| own.with_content_of(newer));
+                ops.extend(kept.map(|list| self.put(&other.row.id, &list)));
+            }
+        }
+        ops
+    }
+
+    fn put(&self, id: &AuthorityId, list: &RevocationList) -> Op {
+        Op::CrlPut(Box::new(CrlRow {
+            authority: id.clone(),
+            ca: list.ca(),
+            number: list.number(),
+            list: list.bytes().to_vec(),
+            came: self.station.clock(),
+        }))
+    }
+
     /// The changes that keep these lists of an authority, and make room for them.
     ///
     /// # Errors
@@ -100,13 +122,13 @@ impl Daemon {
         &self,
         known: Option<&Known>,
         id: &AuthorityId,
-        lists: Vec<RevocationList>,
+        lists: &[RevocationList],
         by: By,
     ) -> Result<Vec<Op>, Fault> {
         let now = self.station.clock();
         let held = known.map_or(&[][..], |known| &known.lists);
         let cas = known.map(|known| known.card.cas()).unwrap_or_default();
-        let leaving = leaving(held, &lists, &cas, by, now).ok_or_else(|| {
+        let leaving = leaving(held, lists, &cas, by, now).ok_or_else(|| {
             let most = limits::CRLS_MAX;
             let text = format!("the lists of {most} CAs of {id} are held already, each in use");
             Fault::new("quota", text)
@@ -115,15 +137,7 @@ impl Daemon {
             authority: id.clone(),
             ca,
         });
-        let kept = lists.into_iter().map(|list| {
-            Op::CrlPut(Box::new(CrlRow {
-                authority: id.clone(),
-                ca: list.ca(),
-                number: list.number(),
-                list: list.bytes().to_vec(),
-                came: now,
-            }))
-        });
+        let kept = lists.iter().map(|list| self.put(id, list));
         Ok(dropped.chain(kept).collect())
     }
 
@@ -236,28 +250,31 @@ mod tests {
     }
 
     #[test]
-    fn a_ca_of_two_authorities_has_one_newest_list() {
+    fn what_others_bring_of_a_ca_counts_if_it_is_newer_and_has_not_ended() {
         let now = "2026-11-23T09:00:00.000Z".parse().unwrap();
         let root = Ca::new("root");
-        let issuing = root.below("issuing");
         let ids: [AuthorityId; 3] =
             ["fr.example", "de.example", "ie.example"].map(|id| id.parse().unwrap());
-        let path = std::slice::from_ref(&issuing.der);
-        let by_root = lists(&issuing, path, &root);
-        let newer = issuing.numbered(4, &[1]);
-        let direct = RevocationList::open(&newer, path).unwrap();
-        let mut all = Lists::default();
-        all.add(ids[0].clone(), by_root, now);
-        all.add(ids[1].clone(), direct.clone(), now);
-        let root_alone = [root.der.clone()];
-        let of_first = all.of(&ids[0], &root_alone);
-        assert_eq!(of_first.len(), 1);
-        assert_eq!(of_first[0].list(), direct.list());
-        assert_eq!((of_first[0].number(), of_first[0].depth()), (4, 1));
-        assert!(of_first[0].is_signed_under(&root_alone));
-        let direct = [direct];
-        assert_eq!(all.of(&ids[1], path), direct);
-        assert_eq!(all.of(&ids[2], path), direct, "it brought none");
-        assert_eq!(all.of(&ids[2], &[Ca::new("other").der]), []);
+        let list = |number, until: u8| {
+            let cas = std::slice::from_ref(&root.der);
+            RevocationList::open(&root.numbered(number, &[], until), cas).unwrap()
+        };
+        let (old, new, ended) = (list(3, 30), list(4, 30), list(9, 20));
+        let lists = |given: &[&RevocationList]| {
+            let mut lists = Lists::default();
+            for (id, list) in ids.iter().zip(given) {
+                lists.add(id.clone(), (*list).clone(), now);
+            }
+            lists
+        };
+        let taken = |given: &[&RevocationList]| lists(given).take(&ids[0]);
+        assert_eq!(taken(&[&old, &new]), (vec![old.clone()], vec![new.clone()]));
+        assert_eq!(taken(&[&new, &old]), (vec![new.clone()], Vec::new()));
+        assert_eq!(
+            taken(&[&old, &new, &ended]),
+            (vec![old.clone()], vec![new.clone()])
+        );
+        assert_eq!(taken(&[&old, &ended, &new]), (vec![old.clone()], vec![new]));
+        assert_eq!(lists(&[&old]).take(&ids[1]), (Vec::new(), Vec::new()));
     }
 }

@@ -45,6 +45,8 @@ pub(crate) struct Known {
     pub(crate) waiting: Dated<CardNote>,
     /// The newest revocation list of each of its CAs, by CA; also of those on cards that wait.
     pub(crate) lists: Vec<RevocationList>,
+    /// Newer lists of the same CAs that other authorities have brought.
+    pub(crate) newer_lists: Vec<RevocationList>,
 }
 
 impl Known {
@@ -111,7 +113,7 @@ impl Roster {
     ) -> Result<Trust, StoreFault> {
         let mut cards = Cards::read(ledger).await?;
         let before = self.read().known.clone();
-        let lists = Lists::read(ledger, &before, now).await?;
+        let mut lists = Lists::read(ledger, &before, now).await?;
         let keys = cards.keys();
         let mut known = HashMap::new();
         for row in ledger.peers().await? {
@@ -122,16 +124,17 @@ impl Roster {
                     let of_card = || Arc::new(PartyKeys::of(&card));
                     let keys = keys.get(&row.id).cloned().unwrap_or_else(of_card);
                     let id = row.id.clone();
-                    let mut peer = Known {
+                    let (lists, newer_lists) = lists.take(&id);
+                    let peer = Known {
                         row,
                         card,
                         fingerprint,
                         adopted,
                         keys,
                         waiting,
-                        lists: Vec::new(),
+                        lists,
+                        newer_lists,
                     };
-                    peer.lists = lists.of(&id, &peer.all_cas());
                     known.insert(id, Arc::new(peer));
                 }
                 Err(e) => {
@@ -326,7 +329,11 @@ impl Cards {
 }
 
 fn trusted_peer(known: &Known, classic: &std::collections::BTreeSet<Alias>) -> TrustedPeer {
-    let lists = known.lists.iter().map(RevocationList::held).collect();
+    let held = |lists: &[RevocationList]| lists.iter().map(RevocationList::held).collect();
+    let (lists, others) = (held(&known.lists), held(&known.newer_lists));
     let is_classic = known.row.classic || classic.contains(&known.row.alias);
-    known.card.trusted(lists, is_classic)
+    TrustedPeer {
+        others,
+        ..known.card.trusted(lists, is_classic)
+    }
 }

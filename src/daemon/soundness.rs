@@ -5,21 +5,20 @@ use std::sync::Arc;
 
 use crate::api::server::ApiFailure;
 use crate::api::types::Problem;
+use crate::base::AuthorityId;
 use crate::base::Digest;
 use crate::daemon::Daemon;
 use crate::daemon::routes::stored;
 use crate::identity::statement::Note;
 use crate::receipt::{self, Kind, PartyKeys, Receipt};
-use crate::store::{Exchange, FORKS, StatementRow, StoreFault};
+use crate::store::{Exchange, StatementRow, StoreFault};
 
 /// Statements read at a time.
 const PAGE: u32 = 1_000;
 /// Statements that are named as not sound.
 const NAMED_MAX: usize = 16;
-/// Just after every key that begins with [`FORKS`].
-const FORKS_BELOW: &str = "fork0";
-/// Forks that `status` names.
-const FORKS_SHOWN: u32 = 16;
+/// Packages of one peer with excluding statements that `status` names.
+const FORKS_SHOWN: u32 = 3;
 
 /// The statements read so far, as far as others may follow them: of openings, of which there may be many, only the newest.
 struct Reading {
@@ -62,6 +61,10 @@ fn may_be_followed(kind: Kind) -> bool {
     all.any(|next| next.profile().follows.contains(&kind))
 }
 
+fn fork_keys(peer: &AuthorityId, end: char) -> String {
+    format!("fork/{peer}{end}")
+}
+
 impl Daemon {
     /// The faults in the statements of this package; none where all are sound.
     pub(crate) async fn unsound(&self, row: &Exchange) -> Result<Vec<String>, ApiFailure> {
@@ -95,22 +98,36 @@ impl Daemon {
         Ok(faults)
     }
 
-    /// Packages of which the other side has signed two statements that exclude each other.
+    /// Packages of which the other side has signed two statements that exclude each other: of each peer a few, so that none hides
+    /// those of others.
     pub(crate) async fn fork_problems(&self) -> Result<Vec<Problem>, StoreFault> {
-        let kept = self
-            .station
-            .ledger
-            .named(FORKS.to_owned(), FORKS_BELOW, Some(FORKS_SHOWN));
-        let problems = kept.await?.into_iter().map(|(key, _)| {
-            let package = key.strip_prefix(FORKS).unwrap_or_default().to_owned();
-            let message = "its peer has signed two statements about it that exclude each other: the first counts, the other is kept as proof and is in the export of its receipts; ask the peer which it meant".to_owned();
-            Problem {
-                severity: "error".to_owned(),
-                code: "follow-conflict".to_owned(),
-                subject: package,
-                message,
+        let mut problems = Vec::new();
+        for known in self.roster.all() {
+            // Of all keys of this peer, and up to the one just after the last.
+            let (from, below) = (fork_keys(&known.row.id, '/'), fork_keys(&known.row.id, '0'));
+            let most = Some(FORKS_SHOWN.saturating_add(1));
+            let kept = self.station.ledger.named(from.clone(), below, most).await?;
+            let mut say = |subject: &str, message: String| {
+                problems.push(Problem {
+                    severity: "error".to_owned(),
+                    code: "follow-conflict".to_owned(),
+                    subject: subject.to_owned(),
+                    message,
+                });
+            };
+            let mut packages = kept.iter().filter_map(|(key, _)| key.strip_prefix(&from));
+            for package in packages.by_ref().take(FORKS_SHOWN as usize) {
+                say(package, "its peer has signed two statements about it that exclude each other: the first counts, the other is kept as proof and is in the export of its receipts; ask the peer which it meant".to_owned());
             }
-        });
-        Ok(problems.collect())
+            if packages.next().is_some() {
+                say(
+                    known.row.alias.as_str(),
+                    format!(
+                        "there are more than {FORKS_SHOWN} packages of which it has signed two statements that exclude each other"
+                    ),
+                );
+            }
+        }
+        Ok(problems)
     }
 }

@@ -10,6 +10,7 @@ use crate::daemon;
 use crate::daemon::Daemon;
 use crate::daemon::draining;
 use crate::daemon::papers;
+use crate::daemon::quiet::SUMS;
 use crate::identity::statement::Note;
 use crate::receipt;
 use crate::receipt::Kind;
@@ -34,6 +35,7 @@ pub(crate) async fn run(daemon: Arc<Daemon>) {
     let mut round = 0_u32;
     loop {
         checkpoint(&daemon).await;
+        tracing::info!(target: SUMS, "lines may have been left out");
         if round.is_multiple_of(SWEEP_EVERY) {
             sweep(&daemon).await;
         }

@@ -176,6 +176,7 @@ impl Card {
             alias: self.alias.clone(),
             cas: self.cas(),
             lists,
+            others: Vec::new(),
             allow_classic,
         }
     }

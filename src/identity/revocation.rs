@@ -1,6 +1,7 @@
 //! Certificate revocation lists (RFC 5280 §5): read, and judged when they arrive. Each is known by the CA that signed it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -8,6 +9,7 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::CertificateRevocationListDer;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::pem::SectionKind;
+use x509_parser::oid_registry::OID_X509_EXT_ISSUER_DISTRIBUTION_POINT;
 use x509_parser::prelude::CertificateRevocationList;
 use x509_parser::prelude::FromDer as _;
 use x509_parser::prelude::X509Certificate;
@@ -26,7 +28,8 @@ pub struct RevocationList {
     number: u64,
     begins: Timestamp,
     ends: Option<Timestamp>,
-    bytes: Vec<u8>,
+    is_complete: bool,
+    bytes: Arc<[u8]>,
     length: usize,
 }
 
@@ -35,15 +38,28 @@ pub struct RevocationList {
 pub struct HeldList {
     /// The CA that signed it, see [`ca_id`].
     pub ca: Digest,
-    /// The list.
-    pub der: CertificateRevocationListDer<'static>,
+    bytes: Arc<[u8]>,
+    length: usize,
 }
 
 impl HeldList {
+    /// This list of the CA with this id, whether the CA has signed it or not.
+    pub fn new(ca: Digest, der: &[u8]) -> Self {
+        Self {
+            ca,
+            bytes: der.into(),
+            length: der.len(),
+        }
+    }
+
     /// This list of this CA, whether the CA has signed it or not; none where the CA's certificate cannot be read.
-    pub fn of(ca: &CertificateDer<'_>, der: CertificateRevocationListDer<'static>) -> Option<Self> {
-        let ca = ca_id(ca)?;
-        Some(Self { ca, der })
+    pub fn of(ca: &CertificateDer<'_>, der: &CertificateRevocationListDer<'_>) -> Option<Self> {
+        Some(Self::new(ca_id(ca)?, der))
+    }
+
+    /// The list, DER.
+    pub fn der(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
     }
 }
 
@@ -58,7 +74,7 @@ impl RevocationList {
     pub fn open(bytes: &[u8], cas: &[CertificateDer<'_>]) -> Result<Self, Refusal> {
         let (list, between) = split(bytes)?;
         let opened = Self::of(list, cas, &between)?;
-        if opened.bytes == bytes {
+        if *opened.bytes == *bytes {
             Ok(opened)
         } else {
             Err(invalid(
@@ -71,7 +87,7 @@ impl RevocationList {
     pub fn stored(ca: Digest, bytes: &[u8]) -> Option<Self> {
         let (list, _) = split(bytes).ok()?;
         let parsed = parse(list).ok()?;
-        Self::read(ca, &parsed, bytes.to_vec(), list.len()).ok()
+        Self::read(ca, &parsed, bytes.into(), list.len()).ok()
     }
 
     fn of(
@@ -96,15 +112,16 @@ impl RevocationList {
             return Err(invalid("it has more than 1 MiB with its CA's certificate"));
         }
         let ca = ca_id(&signer).ok_or_else(|| invalid("its CA cannot be read"))?;
-        Self::read(ca, &parsed, bytes, list.len())
+        Self::read(ca, &parsed, bytes.into(), list.len())
     }
 
     fn read(
         ca: Digest,
         parsed: &CertificateRevocationList<'_>,
-        bytes: Vec<u8>,
+        bytes: Arc<[u8]>,
         length: usize,
     ) -> Result<Self, Refusal> {
+        let mut extensions = parsed.extensions().iter();
         let number = parsed.crl_number().and_then(|it| u64::try_from(it).ok());
         let most = limits::JSON_INTEGER_MAX.unsigned_abs();
         let number = number.filter(|number| *number <= most);
@@ -114,6 +131,7 @@ impl RevocationList {
             number: number.ok_or_else(|| invalid("it has no number up to 2^53 - 1"))?,
             begins: timestamp(parsed.last_update()),
             ends: parsed.next_update().map(timestamp),
+            is_complete: extensions.all(|it| it.oid != OID_X509_EXT_ISSUER_DISTRIBUTION_POINT),
             bytes,
             length,
         })
@@ -126,15 +144,16 @@ impl RevocationList {
             || (self.begins > other.begins && other.check_dates(now).is_err())
     }
 
-    /// This list with the content of another one of its CA; how the CA is reached stays.
-    #[must_use]
-    pub fn with_content_of(&self, other: &Self) -> Self {
+    /// This list with the content of another one of its CA; how the CA is reached stays. None where that is one of several that
+    /// share the CA's certificates among them (an issuing distribution point, RFC 5280 §5.2.5), or too long.
+    pub fn with_content_of(&self, other: &Self) -> Option<Self> {
         let path = self.bytes.get(self.length..).unwrap_or_default();
-        Self {
-            bytes: [other.list(), path].concat(),
-            ca: self.ca,
+        let bytes: Arc<[u8]> = [other.list(), path].concat().into();
+        let fits = other.is_complete && bytes.len() <= limits::CRL_BYTES_MAX;
+        fits.then(|| Self {
+            bytes,
             ..other.clone()
-        }
+        })
     }
 
     /// Whether it may be relied on now.
@@ -195,7 +214,8 @@ impl RevocationList {
     pub fn held(&self) -> HeldList {
         HeldList {
             ca: self.ca,
-            der: self.list().to_vec().into(),
+            bytes: Arc::clone(&self.bytes),
+            length: self.length,
         }
     }
 
@@ -266,7 +286,7 @@ pub fn file_of(lists: &[RevocationList]) -> Vec<u8> {
     if let [one] = lists
         && one.bytes.len() == one.length
     {
-        return one.bytes.clone();
+        return one.bytes.to_vec();
     }
     let mut between: Vec<CertificateDer<'_>> = Vec::new();
     for certificate in lists.iter().flat_map(RevocationList::between) {

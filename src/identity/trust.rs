@@ -33,6 +33,8 @@ pub struct TrustedPeer {
     pub cas: Vec<CertificateDer<'static>>,
     /// The newest revocation lists of its CAs, one of each.
     pub lists: Vec<HeldList>,
+    /// Newer lists of the same CAs that other authorities have brought: they can revoke, and make nothing good.
+    pub others: Vec<HeldList>,
     /// Whether the operator allows key exchange without ML-KEM with it.
     pub allow_classic: bool,
 }
@@ -280,20 +282,48 @@ fn check_way(
         chain.ends_in(&anchors, Some(options))
     };
     let Err(fault) = judged(webpki::RevocationCheckDepth::Chain) else {
-        return Ok(());
+        return check_others(chain, peer, &anchors, &lists);
     };
     let is_leaf = judged(webpki::RevocationCheckDepth::EndEntity).is_err();
     Err(revocation_refusal(&fault, is_leaf, &lists))
 }
 
+/// No list that another authority has brought revokes a certificate on the way. What else is wrong with such a list is not held
+/// against this one.
+fn check_others(
+    chain: &Chain<'_>,
+    peer: &TrustedPeer,
+    anchors: &[TrustAnchor<'_>],
+    named: &[NamedList<'_>],
+) -> Result<(), Refusal> {
+    for other in peer.others.iter().filter_map(|it| readable_list(it).ok()) {
+        let revokes = |depth| {
+            let lists = [&other];
+            let options = RevocationOptionsBuilder::new(&lists).ok()?;
+            let options = options
+                .with_depth(depth)
+                .with_status_policy(webpki::UnknownStatusPolicy::Allow)
+                .with_expiration_policy(webpki::ExpirationPolicy::Enforce)
+                .build();
+            chain.ends_in(anchors, Some(options)).err()
+        };
+        let fault = revokes(webpki::RevocationCheckDepth::Chain);
+        if let Some(fault @ webpki::Error::CertRevoked) = fault {
+            let is_leaf = revokes(webpki::RevocationCheckDepth::EndEntity).is_some();
+            return Err(revocation_refusal(&fault, is_leaf, named));
+        }
+    }
+    Ok(())
+}
+
 type NamedList<'a> = (webpki::CertRevocationList<'a>, String);
 
 fn readable_list(held: &HeldList) -> Result<webpki::CertRevocationList<'_>, Refusal> {
-    if held.der.len() > limits::CRL_BYTES_MAX {
+    if held.der().len() > limits::CRL_BYTES_MAX {
         let why = "it has more than 1 MiB".to_owned();
         return Err(Refusal::CrlInvalid { why });
     }
-    let read = webpki::BorrowedCertRevocationList::from_der(&held.der);
+    let read = webpki::BorrowedCertRevocationList::from_der(held.der());
     let read = read.map_err(|fault| Refusal::CrlInvalid {
         why: format!("it cannot be read: {fault}"),
     })?;

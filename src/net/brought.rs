@@ -89,6 +89,7 @@ impl Brought {
             alias: "own".parse().expect("a good alias"),
             cas,
             lists: self.lists.iter().map(RevocationList::held).collect(),
+            others: Vec::new(),
             allow_classic: false,
         };
         // As somebody else would: nobody takes a certificate with the own name from the other end.

@@ -20,7 +20,7 @@ pub(crate) async fn keep(
     let (Some(xid), Some(proof)) = (xid, &fault.proof) else {
         return Ok(());
     };
-    let key = store::fork_key(&xid);
+    let key = store::fork_key(session.peer_id(), &xid);
     let kept = session.station.ledger.meta(&key).await;
     if kept.map_err(|e| store_fault(&e))?.is_some() {
         return Ok(());

@@ -7,6 +7,9 @@ use tokio::sync::oneshot;
 use tokio::sync::watch;
 
 use crate::base::AuthorityId;
+use crate::base::bucket::Bucket;
+use crate::base::len_u64;
+use crate::base::limits;
 use crate::net::frames::FrameFault;
 use crate::net::frames::write_frame;
 use crate::net::reader::FrameReader;
@@ -130,7 +133,8 @@ fn sorted(frame: Frame) -> Said {
 pub(crate) async fn run(session: Session, mut control: Control, news: mpsc::Sender<News>) {
     control.papers.crls.mark_unchanged();
     let papers = &control.papers;
-    let mut said = papers.list_numbers();
+    let mut shown = papers.list_numbers();
+    let mut lists = Bucket::new(limits::CRL_RATE, limits::CRL_BURST);
     let mut watching = Watching::new(session.station.instant());
     let mut send = Vec::new();
     // Each of them: what was signed under one of them is judged by its key.
@@ -155,8 +159,8 @@ pub(crate) async fn run(session: Session, mut control: Control, news: mpsc::Send
                 continue;
             }
             Ok(()) = control.papers.crls.changed() => {
-                send = control.papers.other_lists(&said);
-                said = control.papers.list_numbers();
+                send = control.papers.other_lists(&shown);
+                shown = control.papers.list_numbers();
                 continue;
             }
         };
@@ -173,7 +177,18 @@ pub(crate) async fn run(session: Session, mut control: Control, news: mpsc::Send
         };
         session.hears();
         session.share.control(&session.station).await;
-        send = match answers(&session, &news, &mut watching, sorted(frame)).await {
+        let said = sorted(frame);
+        // By connection: whoever has stolen one certificate does not use up what is read of the lists that revoke it.
+        if let Said::Paper(Announced::Crl, bytes) = &said
+            && lists
+                .take(session.station.micros(), len_u64(bytes.len()))
+                .is_err()
+        {
+            let text = "revocation lists come too fast: this one is read on a later connection";
+            send = vec![Frame::Fault(crate::wire::Fault::new("rate", text))];
+            continue;
+        }
+        send = match answers(&session, &news, &mut watching, said).await {
             Ok(answers) => answers,
             Err(fault) => return session.refuse(&fault),
         };

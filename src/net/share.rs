@@ -258,10 +258,11 @@ impl Share {
         ops
     }
 
-    /// Takes what it costs to read a revocation list of so many bytes, or to keep it.
-    pub(crate) fn may_renew_list(&self, now_us: u64, bytes: usize) -> Result<(), Fault> {
+    /// Takes the cost of a revocation list that is kept.
+    pub(crate) fn may_keep_list(&self, now_us: u64, bytes: usize) -> Result<(), Fault> {
         let taken = taken(&self.revocation_lists, now_us, len_u64(bytes));
-        let text = "revocation lists come too fast: this one is read on a later connection";
+        let text =
+            "revocation lists are renewed too often: this one is taken on a later connection";
         taken.map_err(|_| Fault::new("rate", text))
     }
 

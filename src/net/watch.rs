@@ -187,6 +187,7 @@ impl Station {
             return Ok(head);
         }
         tracing::error!(
+            peer = %self.own.id,
             size = head.size,
             own = self.ledger.size(),
             "a peer holds a checkpoint of our log that is not of the log that is here: nothing is signed until the newest state is restored"
@@ -369,7 +370,7 @@ impl Station {
             later: later.to_vec(),
             at: self.clock(),
         };
-        tracing::error!(%of, %kind, "two checkpoints of its log do not go together; both are kept, see: rogatory log status");
+        tracing::error!(peer = %of, %kind, "two checkpoints of its log do not go together; both are kept, see: rogatory log status");
         let kept = self.ledger.commit(vec![Op::Alarm(Box::new(row))]).await;
         self.watch.changed.notify_one();
         match (kept, kind) {

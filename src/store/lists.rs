@@ -308,7 +308,7 @@ impl Ledger {
     pub async fn named(
         &self,
         from: String,
-        below: &'static str,
+        below: String,
         most: Option<u32>,
     ) -> Result<Vec<(String, Vec<u8>)>, StoreFault> {
         let most = most.map_or(i64::MAX, i64::from);

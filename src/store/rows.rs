@@ -127,12 +127,9 @@ pub fn tell_key(note: &Digest) -> String {
     format!("tell/{note}")
 }
 
-/// Where [`fork_key`]s begin.
-pub const FORKS: &str = "fork/";
-
 /// The named value with a statement of the other side that excludes one of its own that is kept of this package.
-pub fn fork_key(package: &Xid) -> String {
-    format!("{FORKS}{package}")
+pub fn fork_key(peer: &AuthorityId, package: &Xid) -> String {
+    format!("fork/{peer}/{package}")
 }
 
 /// The named value with what a peer has used of its account of what it makes grow.

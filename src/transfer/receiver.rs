@@ -183,10 +183,9 @@ impl Receiver {
         let consigned = earlier.note.without_countersignature();
         self.send(Frame::Receipt(consigned.bytes().to_vec()));
         let hdr = hdr_of(&earlier)?;
-        Ok(State::AwaitHeader {
+        Ok(State::AwaitCountersignedAgain {
             consigned: earlier,
             hdr,
-            again: true,
         })
     }
 
@@ -299,8 +298,15 @@ impl Receiver {
                 },
                 Frame::Header(header),
             ) => self.header(consigned, hdr, header, again),
-            // Ahead of the header that was asked for again.
-            (state @ State::AwaitHeader { again: true, .. }, Frame::Receipt(_)) => Ok(state),
+            (State::AwaitCountersignedAgain { consigned, hdr }, Frame::Receipt(bytes))
+                if bytes == consigned.note.bytes() =>
+            {
+                Ok(State::AwaitHeader {
+                    consigned,
+                    hdr,
+                    again: true,
+                })
+            }
             (State::AwaitAnswerCountersigned(held), Frame::Receipt(bytes)) => {
                 self.answer_countersigned(&held, &bytes)
             }

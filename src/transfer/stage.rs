@@ -26,6 +26,11 @@ pub(crate) enum State {
         dispatch: Box<Signed>,
         held: Signed,
     },
+    /// It was said again, for the header does not open the payload.
+    AwaitCountersignedAgain {
+        consigned: Signed,
+        hdr: Digest,
+    },
     AwaitHeader {
         consigned: Signed,
         hdr: Digest,
@@ -66,7 +71,9 @@ impl State {
             Self::Settling(_) | Self::Committing { .. } | Self::CheckingHeader { .. } => {
                 "something is being made durable"
             }
-            Self::AwaitCountersigned { .. } => "the countersigned consigned receipt is awaited",
+            Self::AwaitCountersigned { .. } | Self::AwaitCountersignedAgain { .. } => {
+                "the countersigned consigned receipt is awaited"
+            }
             Self::AwaitHeader { .. } => "the age header is awaited",
             Self::AwaitAnswerCountersigned(_) => "the countersigned handover receipt is awaited",
             Self::Closing(_) | Self::Closed => "the exchange is closed",

@@ -170,6 +170,16 @@ words=$(r de peer show ie --json | jq -r '.waiting_cards[0].fingerprint')
 expect 0 "de accepts it" r de peer accept ie --fingerprint "$words"
 equal "they are in use" '[1,1,2,2,3,3]' "$(numbers de ie)"
 
+# de forgets ie, which brought the list that revokes ea: ea stays revoked.
+for id in $(r de package list --json | jq -r '.[] | select(.direction == "in" and .state == "held" and .peer_alias == "ie") | .id'); do
+    expect 0 "de destroys a package of ie" r de package purge "$id" --justification 'the case is over' --yes
+done
+expect 0 "de breaks with ie" r de peer revoke ie --justification 'a test'
+expect 0 "and forgets it" r de peer remove ie --justification 'a test'
+equal "ea has the lists that ie brought" '[2,2]' "$(numbers de ea)"
+expect 6 "ea is still revoked" r de peer ping ea
+says revoked "for it is revoked"
+
 # Every list is what its row says.
 for name in ie de ea; do
     stop $name

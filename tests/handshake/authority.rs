@@ -102,7 +102,7 @@ impl Ca {
     }
 
     /// This list as one of this CA.
-    pub(crate) fn list(&self, der: CertificateRevocationListDer<'static>) -> HeldList {
+    pub(crate) fn list(&self, der: &CertificateRevocationListDer<'static>) -> HeldList {
         HeldList::of(&self.der, der).unwrap()
     }
 
@@ -120,7 +120,8 @@ impl Ca {
             id: id(name),
             alias: name[name.len() - 2..].parse().unwrap(),
             cas: vec![self.der.clone()],
-            lists: vec![self.list(self.crl(false, 2090))],
+            lists: vec![self.list(&self.crl(false, 2090))],
+            others: Vec::new(),
             allow_classic: false,
         }
     }

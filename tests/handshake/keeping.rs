@@ -141,7 +141,7 @@ async fn certificate_and_trust_change_without_a_restart() {
     let pair = Pair::new(quick());
     let (kept, _fr) = pair.connect().await;
     let revoked = rogatory::identity::trust::TrustedPeer {
-        lists: vec![pair.ie_ca.list(pair.ie_ca.crl(true, 2090))],
+        lists: vec![pair.ie_ca.list(&pair.ie_ca.crl(true, 2090))],
         ..pair.ie_ca.trusted(IE)
     };
     pair.fr

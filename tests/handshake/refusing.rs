@@ -170,25 +170,25 @@ async fn revocation() {
     )
     .await;
     check(
-        |s| s.held().lists = vec![s.own.list(s.own.crl(false, 2021))],
+        |s| s.held().lists = vec![s.own.list(&s.own.crl(false, 2021))],
         ["crl-expired"; 2],
         "peer-refused-ca",
     )
     .await;
     check(
-        |s| s.held().lists = vec![s.own.list(s.own.crl(true, 2090))],
+        |s| s.held().lists = vec![s.own.list(&s.own.crl(true, 2090))],
         ["revoked"; 2],
         "peer-refused-revoked",
     )
     .await;
     check(
-        |s| s.held().lists = vec![s.third.list(s.third.crl(false, 2090))],
+        |s| s.held().lists = vec![s.third.list(&s.third.crl(false, 2090))],
         ["crl-missing"; 2],
         "peer-refused-ca",
     )
     .await;
     check(
-        |s| s.held().lists = vec![s.own.list(Ca::new("ie").crl(false, 2090))],
+        |s| s.held().lists = vec![s.own.list(&Ca::new("ie").crl(false, 2090))],
         ["crl-invalid"; 2],
         "peer-refused-ca",
     )
@@ -204,7 +204,7 @@ async fn check_two_tiers(change: impl Fn(&mut Suspect, [&Ca; 2]), cause: &str, c
         let mut leaf = issuing.leaf(IE, |_| {});
         leaf.chain.push(issuing.der.clone());
         *suspect.held() = root.trusted(IE);
-        let list = issuing.list(issuing.crl(false, 2090));
+        let list = issuing.list(&issuing.crl(false, 2090));
         suspect.held().lists.push(list);
         suspect.leaf = leaf;
         change(suspect, [&root, &issuing]);
@@ -224,13 +224,13 @@ async fn two_tiers_need_the_list_of_each_ca() {
         .await;
     }
     check_two_tiers(
-        |s, [_, issuing]| s.held().lists[1] = issuing.list(issuing.crl(true, 2090)),
+        |s, [_, issuing]| s.held().lists[1] = issuing.list(&issuing.crl(true, 2090)),
         "revoked",
         "peer-refused-revoked",
     )
     .await;
     check_two_tiers(
-        |s, [root, _]| s.held().lists[0] = root.list(root.crl(false, 2021)),
+        |s, [root, _]| s.held().lists[0] = root.list(&root.crl(false, 2021)),
         "crl-expired",
         "peer-refused-ca",
     )

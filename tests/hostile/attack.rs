@@ -110,7 +110,7 @@ impl Attacker {
         let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         let own = id.parse().unwrap();
         let endpoint = Endpoint::bind(socket, own, tls, &keys.reset, NetLimits::default()).unwrap();
-        let list = HeldList::of(&victim.cas()[0], crl.into()).unwrap();
+        let list = HeldList::of(&victim.cas()[0], &crl.into()).unwrap();
         let peers = vec![victim.trusted(vec![list], false)];
         endpoint.set_trust(Arc::new(Trust::new(id.parse().unwrap(), peers)));
         Self {

@@ -401,9 +401,12 @@ async fn exchange(attacker: &Attacker, link: &Link, case: &Case) -> Result<Strin
         }
         let end = talk.end().await;
         // A header that opens nothing is asked for once more.
-        if end != "consigned" || case.scene != Scene::Countersigned {
+        let asked = end == "consigned" && case.scene == Scene::Countersigned;
+        let Some(consigned) = note.as_ref().filter(|_| asked) else {
             return Ok(end);
-        }
+        };
+        let both = countersigned(attacker, consigned);
+        talk.say(Say::Bytes(both)).await;
     }
 }
 

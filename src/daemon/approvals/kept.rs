@@ -203,7 +203,7 @@ pub(super) async fn one(id: &str, ledger: &Ledger) -> Result<Option<Kept>, Store
 pub(super) async fn recent(ledger: &Ledger, now: Timestamp) -> Result<Vec<Kept>, StoreFault> {
     let since = now.plus_millis(-limits::APPROVAL_MS_MAX);
     let from = key(&name(first_at(since)));
-    let found = ledger.named(from, BELOW, None).await?;
+    let found = ledger.named(from, BELOW.to_owned(), None).await?;
     let read = found.iter().map(|(_, kept)| serde_json::from_slice(kept));
     read.collect::<Result<_, _>>().map_err(|e| altered(&e))
 }
@@ -217,7 +217,7 @@ pub(super) async fn page(
     let after = after.and_then(|after| u64::try_from(after.number()).ok());
     let from = key(&name(after.map_or(0, |after| after.saturating_add(1))));
     let found = ledger
-        .named(from, BELOW, Some(limit.saturating_add(1)))
+        .named(from, BELOW.to_owned(), Some(limit.saturating_add(1)))
         .await?;
     let read = found.iter().map(|(_, kept)| {
         let kept: Kept = serde_json::from_slice(kept).map_err(|e| altered(&e))?;

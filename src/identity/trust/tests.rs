@@ -32,7 +32,8 @@ fn peer(name: &str, ca: &Ca, crl: Option<Crl>) -> TrustedPeer {
         id: id(name),
         alias: name.split('.').next().unwrap().parse().unwrap(),
         cas: vec![ca.der.clone()],
-        lists: crl.into_iter().map(|crl| ca.held(crl)).collect(),
+        lists: crl.into_iter().map(|crl| ca.held(&crl)).collect(),
+        others: Vec::new(),
         allow_classic: false,
     }
 }
@@ -194,7 +195,7 @@ fn missing(ca: &str, issued: &str) -> Refusal {
 fn revocation() {
     let mut world = World::new();
     let leaf = [world.fr.leaf(FR)];
-    let fr = HeldList::of(&world.fr.der, Vec::new().into()).unwrap().ca;
+    let fr = ca_id(&world.fr.der).unwrap();
     let mut with = |list: Option<HeldList>| {
         world.peers[0].lists = list.into_iter().collect();
         let judged =
@@ -203,7 +204,7 @@ fn revocation() {
         let [one, _] = judged;
         one.map(|_| ())
     };
-    let of_fr = |der: Crl| Some(HeldList { ca: fr, der });
+    let of_fr = |der: Crl| Some(HeldList::new(fr, &der));
     let de = Ca::new("de ca");
     let none = missing("\"CN=fr ca\"", &format!("the certificate of {FR}"));
     assert_eq!(with(None), Err(none.clone()));
@@ -214,7 +215,7 @@ fn revocation() {
     );
     let said = none.for_owner();
     assert!(said.contains("put the newest list of each CA"), "{said}");
-    assert_eq!(with(Some(de.held(de.crl(&[])))), Err(none));
+    assert_eq!(with(Some(de.held(&de.crl(&[])))), Err(none));
     let forged = with(of_fr(Ca::new("fr ca").crl(&[]))).unwrap_err();
     assert_eq!(forged.code(), "crl-invalid");
     assert!(
@@ -235,13 +236,13 @@ fn revocation() {
     let mut world = World::new();
     let leaf = world.fr.leaf(FR);
     let refused = |world: &World| world.judge(std::slice::from_ref(&leaf), PeerSide::Client, None);
-    world.peers[0].lists = vec![world.fr.held(world.fr.crl(&[6, 7]))];
+    world.peers[0].lists = vec![world.fr.held(&world.fr.crl(&[6, 7]))];
     assert_eq!(refused(&world), Err(Refusal::Revoked));
-    world.peers[0].lists = vec![world.fr.held(world.fr.crl(&[6, 8]))];
+    world.peers[0].lists = vec![world.fr.held(&world.fr.crl(&[6, 8]))];
     assert!(refused(&world).is_ok());
     let mut stale = crl_params(&[]);
     stale.next_update = date_time_ymd(2026, 11, 20);
-    world.peers[0].lists = vec![world.fr.held(world.fr.list(&stale))];
+    world.peers[0].lists = vec![world.fr.held(&world.fr.list(&stale))];
     let ended = at("2026-11-20T00:00:00.000Z");
     let ca = "\"CN=fr ca\"".to_owned();
     assert_eq!(refused(&world), Err(Refusal::CrlExpired { ca, at: ended }));
@@ -255,15 +256,15 @@ fn each_ca_on_the_way_needs_its_list() {
     let chain = [below.leaf(FR), below.der.clone()];
     let leaf = format!("the certificate of {FR}");
     world.check(&chain, None, &missing("\"CN=fr issuing\"", &leaf));
-    let own = below.held(below.crl(&[]));
-    let root = |revoked: &[u64]| world.fr.held(world.fr.crl(revoked));
+    let own = below.held(&below.crl(&[]));
+    let root = |revoked: &[u64]| world.fr.held(&world.fr.crl(revoked));
     let (sound, revoking) = (root(&[]), root(&[9]));
     world.peers[0].lists = vec![own.clone()];
     let issuing = format!("the CA \"CN=fr issuing\" above {leaf}");
     world.check(&chain, None, &missing("\"CN=fr ca\"", &issuing));
     world.peers[0].lists = vec![own.clone(), sound.clone()];
     assert!(world.judge(&chain, PeerSide::Client, None).is_ok());
-    world.peers[0].lists = vec![below.held(below.crl(&[7])), sound.clone()];
+    world.peers[0].lists = vec![below.held(&below.crl(&[7])), sound.clone()];
     world.check(&chain, None, &Refusal::Revoked);
     world.peers[0].lists = vec![own, revoking];
     world.check(&chain, None, &Refusal::CaRevoked);
@@ -280,7 +281,7 @@ fn a_root_says_how_many_cas_may_be_below_it() {
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     let (root, mut world) = (Ca::with(params), World::new());
     let below = root.below("fr issuing");
-    let lists = [&root, &below].map(|ca| ca.held(ca.crl(&[])));
+    let lists = [&root, &below].map(|ca| ca.held(&ca.crl(&[])));
     world.peers[0].cas = vec![root.der.clone()];
     world.peers[0].lists = lists.to_vec();
     let direct = [root.leaf(FR)];
@@ -398,6 +399,32 @@ fn lists_are_judged_when_they_arrive() {
     check(&fr.list(&large), &cas, "no number");
 }
 
+/// Of a CA that two authorities share, a list that the other one brought revokes, and makes nothing good.
+#[test]
+fn a_list_that_another_authority_brought_can_only_revoke() {
+    let mut world = World::new();
+    let leaf = [world.fr.leaf(FR)];
+    let mut ended = crl_params(&[7]);
+    ended.next_update = date_time_ymd(2026, 11, 20);
+    let stranger = Ca::new("fr ca");
+    for (own, other, want) in [
+        (world.fr.crl(&[]), world.fr.crl(&[7]), Err(Refusal::Revoked)),
+        (world.fr.crl(&[]), world.fr.crl(&[8]), Ok(())),
+        (world.fr.crl(&[7]), world.fr.crl(&[]), Err(Refusal::Revoked)),
+        (world.fr.crl(&[]), world.fr.list(&ended), Ok(())),
+        (world.fr.crl(&[]), stranger.crl(&[7]), Ok(())),
+        (world.fr.crl(&[]), Vec::new().into(), Ok(())),
+    ] {
+        world.peers[0].lists = vec![world.fr.held(&own)];
+        world.peers[0].others = vec![world.fr.held(&other)];
+        let judged = world.judge(&leaf, PeerSide::Client, None).map(|_| ());
+        assert_eq!(judged, want);
+    }
+    world.peers[0].lists.clear();
+    let judged = world.judge(&leaf, PeerSide::Client, None).map(|_| ());
+    assert_eq!(judged.unwrap_err().code(), "crl-missing");
+}
+
 #[test]
 fn a_list_takes_the_place_of_one_with_a_lower_number_or_of_one_that_ended() {
     let fr = Ca::new("fr ca");
@@ -433,7 +460,7 @@ fn a_list_of_a_ca_below_the_cards_comes_with_its_certificates() {
     let list = RevocationList::open(&wire, &cas).unwrap();
     assert_eq!(
         (list.ca(), list.number()),
-        (issuing.held(issuing.crl(&[])).ca, 3)
+        (issuing.held(&issuing.crl(&[])).ca, 3)
     );
     assert_eq!(list.name(), "\"CN=issuing\"");
     assert!(list.is_under(&cas) && !list.is_under(std::slice::from_ref(&stranger.der)));

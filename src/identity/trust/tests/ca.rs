@@ -92,7 +92,7 @@ impl Ca {
     }
 
     /// This list as one of this CA.
-    pub(super) fn held(&self, crl: Crl) -> HeldList {
+    pub(super) fn held(&self, crl: &Crl) -> HeldList {
         HeldList::of(&self.der, crl).unwrap()
     }
 
@@ -104,10 +104,11 @@ impl Ca {
         params.signed_by(&self.issuer).unwrap().der().clone()
     }
 
-    /// A list of this number.
-    pub(crate) fn numbered(&self, number: u64, revoked: &[u64]) -> Crl {
+    /// A list of this number, until this day of November 2026.
+    pub(crate) fn numbered(&self, number: u64, revoked: &[u64], until: u8) -> Crl {
         let mut params = crl_params(revoked);
         params.crl_number = SerialNumber::from(number);
+        params.next_update = date_time_ymd(2026, 11, until);
         self.list(&params)
     }
 }
