@@ -161,6 +161,8 @@ impl ApiFailure {
         usage = 2;
         /// The configuration is wrong.
         configuration = 3;
+        /// It may not be done, though no rule was asked.
+        refused = 4;
         /// Another attempt may succeed.
         temporary = 5;
         /// Somebody is not trusted.

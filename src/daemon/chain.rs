@@ -96,6 +96,11 @@ impl Chain {
             .unwrap_or(&self.sealed)
     }
 
+    /// The authority that sent the package first, where another has passed it on.
+    pub(crate) fn first_sender(&self) -> Option<&AuthorityId> {
+        Some(&self.manifest.from).filter(|_| self.is_passed_on)
+    }
+
     /// The terms for this use: those in force, and where the use stands on a consent, the restrictions of that.
     pub(crate) fn terms_for(&self, purpose: Purpose, now: Timestamp) -> Cow<'_, Terms> {
         self.for_use(self.terms(), purpose, now)

@@ -137,7 +137,7 @@ impl Daemon {
                 "{} has the package from {}, which alone can consent to more: ask {} to ask it",
                 row.peer, chain.manifest.from, row.peer
             );
-            return Err(ApiFailure::usage("not-the-first-sender", message));
+            return Err(ApiFailure::refused("not-the-first-sender", message));
         }
         check_wish(&wish, &row, &chain)?;
         let same = |it: &Wished| {
@@ -206,7 +206,7 @@ impl Daemon {
                 "the package is from {}, which alone can consent to more",
                 chain.manifest.from
             );
-            return Err(ApiFailure::usage("not-the-first-sender", message));
+            return Err(ApiFailure::refused("not-the-first-sender", message));
         }
         if wished.asked.receipt.terms.as_ref() != Some(chain.terms()) {
             let message = "the terms were changed after this was asked: it is to be asked again";
@@ -397,7 +397,7 @@ fn check_wish(wish: &AskConsent, row: &Exchange, chain: &Chain) -> Result<(), Ap
             reason: ReasonCode::OnwardProhibited,
             clause: instrument::BY_TERMS.to_owned(),
             text: format!(
-                "the terms prohibit to pass this package on; {} would have to change them",
+                "the terms prohibit passing this package on; {} would have to send it again with --onward with-consent",
                 row.peer
             ),
         }));

@@ -3,6 +3,7 @@
 use crate::api::accounts::Accounts;
 use crate::api::server::{ApiFailure, Caller};
 use crate::api::types::{Explanation, ItemSays, RuleSays};
+use crate::base::AuthorityId;
 use crate::base::Date;
 use crate::base::Xid;
 use crate::daemon::Daemon;
@@ -29,6 +30,8 @@ pub(crate) struct Use<'a> {
     pub(crate) exception: Option<Exception<'a>>,
     pub(crate) reviewed: Option<Date>,
     pub(crate) consents: &'a [Consent],
+    /// Who sent the package first, where another has passed it on.
+    pub(crate) first: Option<&'a AuthorityId>,
 }
 
 /// A question about opening that is answered without opening.
@@ -72,6 +75,7 @@ impl Daemon {
             exception: None,
             reviewed: self.reviewed(&xid).await?,
             consents: &chain.consents,
+            first: chain.first_sender(),
         };
         let now = self.station.clock();
         let terms = chain.terms_for(question.purpose, now);
@@ -133,6 +137,7 @@ impl Daemon {
                 team: wish.team,
                 exception: wish.exception,
                 consents: wish.consents,
+                first: wish.first,
                 reviewed: wish.reviewed,
                 ..Circumstances::default()
             },

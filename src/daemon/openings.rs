@@ -230,7 +230,14 @@ impl Daemon {
         if let Err(failure) = stated.await {
             return failure;
         }
-        let failure = ApiFailure::denied(&denial);
+        let mut failure = ApiFailure::denied(&denial);
+        if denial.reason == ReasonCode::PurposeNotPermitted && asked.chain.first_sender().is_none()
+        {
+            let purpose = asked.purpose;
+            failure = failure.next(format!(
+                "rogatory package ask-use {xid} --use {purpose} --justification TEXT"
+            ));
+        }
         if denial.reason != ReasonCode::SecondPersonMissing {
             return failure;
         }
@@ -322,6 +329,7 @@ impl Daemon {
             }),
             reviewed: self.reviewed(&exchange.xid).await?,
             consents: &chain.consents,
+            first: chain.first_sender(),
         };
         let facts = self.facts_of_use(exchange, &terms, wish);
         let each = items.iter().map(|(_, terms)| terms.as_ref());
@@ -372,13 +380,31 @@ impl Daemon {
                 Err(ApiFailure::missing("destroyed", message)
                     .next("rogatory receipt list --package ID shows the receipt of it"))
             }
+            (Direction::In, phase) if has_ended(phase) => {
+                let message = format!("the package is {phase}: it does not come any more");
+                Err(ApiFailure::missing("not-held", message)
+                    .next(format!("rogatory package show {xid} tells why")))
+            }
             (Direction::In, phase) => {
-                let message = format!("the package is {}, not held", phase.as_str());
+                let message = format!("the package is {phase}, not held");
                 Err(ApiFailure::temporary("not-held", message)
                     .next("rogatory transfer show ID tells what is missing"))
             }
         }
     }
+}
+
+/// Whether an exchange is over without a handover.
+pub(crate) const fn has_ended(phase: Phase) -> bool {
+    matches!(
+        phase,
+        Phase::Rejected
+            | Phase::Refused
+            | Phase::Failed
+            | Phase::Expired
+            | Phase::Lapsed
+            | Phase::Withdrawn
+    )
 }
 
 pub(crate) fn altered(what: &str) -> ApiFailure {

@@ -44,6 +44,15 @@ impl Facts<'_> {
     pub fn opened_for(&self) -> Option<Purpose> {
         self.purpose.copied().filter(|_| self.action.is_use())
     }
+
+    /// What to do for consent: of a package that was passed on, whoever passed it on has to ask.
+    pub(super) fn asking(&self) -> String {
+        let from = self.from;
+        self.circumstances.first.map_or_else(
+            || format!("ask {from} for consent"),
+            |first| format!("ask {from} to ask {first} for consent"),
+        )
+    }
 }
 
 vocabulary! {
@@ -59,6 +68,8 @@ vocabulary! {
 /// What beyond the terms bears on a decision; by default nothing.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Circumstances<'a> {
+    /// The authority that sent the package first, where another has passed it on: it alone consents to more.
+    pub first: Option<&'a AuthorityId>,
     /// To forward: the authority that is to receive the package.
     pub third: Option<&'a AuthorityId>,
     /// What the sender has consented to, for whatever package, expired ones included.

@@ -228,6 +228,7 @@ impl Case {
             now: self.on.end_of_day(),
             circumstances: Circumstances {
                 team: self.team,
+                first: None,
                 third: self.third.as_ref(),
                 consents: &consents,
                 related: self.related,

@@ -25,7 +25,7 @@ asked() {
 
 # consented PACKAGE: de has asked ie to pass it on, and ie has permitted it until a day, on a condition
 consented() {
-    may 0 $officer "asks to pass it on" package ask-onward "$1" --to $third --justification 'joint proceedings' --json
+    may 0 $officer "asks to pass it on" package ask-onward "$1" --to fr --justification 'joint proceedings' --json
     local wish
     wish=$(jq -r .id "$WORK/out")
     within 30 "ie has the wish" "$BIN" --home "$WORK/ie" consent show "$wish"
@@ -145,9 +145,10 @@ says "$third \(from bfj.example.de\)" "the third one is named"
 expect 0 "fr opens it" r fr package open "$onward" --purpose trial --justification hearing --out "$WORK/out.d/fr"
 cmp "$WORK/out.d/fr/data/large.bin" "$WORK/large.bin" || fail "fr has other content"
 expect 4 "fr opens for no other purpose" r fr package open "$onward" --purpose civil-claim --justification x --out "$WORK/out.d/fr2"
+says 'ask bfj.example.de to ask mla.example.ie' "it is said who has to be asked"
 trust fr ie >/dev/null
 expect 4 "fr passes nothing on" r fr package forward "$onward" --to ie --justification x --json
-expect 2 "fr asks the first sender" r fr package ask-use "$onward" --use civil-claim --justification x
+expect 4 "fr does not ask whoever passed it on" r fr package ask-use "$onward" --use civil-claim --justification x
 says 'mla.example.ie' "which is named"
 expect 0 "its receipts can be taken along" r fr receipt export "$onward" --out "$WORK/bundle"
 for one in ie de fr; do

@@ -323,6 +323,28 @@ fn a_permit_is_bound_to_what_was_asked() {
     assert_eq!(permit.until().to_string(), "2030-06-30T23:59:59.999Z");
 }
 
+/// Of what was passed on, only the first sender can consent to more, and whoever passed it on has to ask it.
+#[test]
+fn consent_is_asked_of_whoever_can_give_it() {
+    let first = "bepi.justice.example.fr".parse().unwrap();
+    let mut row = row(Action::Open);
+    row.purpose = Some(Purpose::CivilClaim);
+    for (first, want) in [
+        (None, format!("or ask {PEER} for consent to its use")),
+        (
+            Some(&first),
+            format!("or ask {PEER} to ask {first} for consent to its use"),
+        ),
+    ] {
+        let text = asked(&row, |facts| {
+            let mut facts = *facts;
+            facts.circumstances.first = first;
+            decide(&PolicySet::new(None), &facts).unwrap_err().text
+        });
+        assert!(text.contains(&want), "{text}");
+    }
+}
+
 /// Where items are under terms of their own, each has to permit it, and the permission ends with the first of them.
 #[test]
 fn items_under_stricter_terms_have_their_say() {

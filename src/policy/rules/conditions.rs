@@ -40,10 +40,10 @@ pub(super) fn judge(_: &PolicySet, facts: &Facts<'_>) -> Verdict {
         reason: ReasonCode::ConditionsPrevail,
         clause: clause.to_owned(),
         text: format!(
-            "{} gave this package for {} only, and its condition prevails over what may be declared beyond that ({clause}); ask {} for consent, no declaration replaces it",
+            "{} gave this package for {} only, and its condition prevails over what may be declared beyond that ({clause}); {}, no declaration replaces it",
             facts.from,
             facts.terms.purposes_text(),
-            facts.from
+            facts.asking()
         ),
     })
 }

@@ -14,7 +14,7 @@ pub(super) fn judge(
     fits: bool,
     clause: Option<&'static str>,
 ) -> Verdict {
-    let (ground, code, from) = (exception.ground, &facts.terms.instrument, facts.from);
+    let (ground, code, asking) = (exception.ground, &facts.terms.instrument, facts.asking());
     let deny = |reason, clause: &str, text: String| {
         Verdict::Denies(Denial {
             rule: rule.into(),
@@ -27,14 +27,14 @@ pub(super) fn judge(
     };
     if !fits {
         let text = format!(
-            "the exception {ground} does not fit: to {} for this use is something else; name the use that it is for, or ask {from}",
+            "the exception {ground} does not fit: to {} for this use is something else; name the use that it is for, or {asking}",
             facts.action
         );
         let clause = clause.unwrap_or(instrument::BY_TERMS);
         return deny(ReasonCode::ExceptionOtherUse, clause, text);
     }
     let Some(clause) = clause else {
-        let text = format!("{code} knows no exception {ground}; ask {from} for consent");
+        let text = format!("{code} knows no exception {ground}; {asking}");
         let clause = instrument::purpose_clause(code);
         return deny(ReasonCode::ExceptionNotProvided, clause, text);
     };

@@ -27,7 +27,7 @@ pub(super) fn judge(set: &PolicySet, facts: &Facts<'_>) -> Verdict {
     }
     if facts.terms.onward == Onward::Prohibited {
         let text = format!(
-            "the terms prohibit to pass this package on; {from} would have to change them before {third} can have it"
+            "the terms prohibit passing this package on; {from} would have to send it again with --onward with-consent before {third} can have it"
         );
         return deny(facts, ReasonCode::OnwardProhibited, text);
     }

@@ -12,7 +12,7 @@ pub(super) const ID: &str = "purpose";
 /// Permits to open and to export for a purpose of the terms; another needs consent, related proceedings or a declared exception.
 pub(super) fn judge(set: &PolicySet, facts: &Facts<'_>) -> Verdict {
     let permitted = facts.terms.purposes_text();
-    let from = facts.from;
+    let asking = facts.asking();
     if permitted.is_empty() && facts.action != Action::Erase {
         let text = format!(
             "cannot {} this package: its terms name no purpose, so no use of it would be permitted; the terms must name at least one",
@@ -44,7 +44,7 @@ pub(super) fn judge(set: &PolicySet, facts: &Facts<'_>) -> Verdict {
             };
             let clause = instrument::purpose_clause(&facts.terms.instrument);
             let text = format!(
-                "permitted use is {permitted}, not {purpose} ({clause}){why}; open it for a permitted purpose, or ask {from} for consent to its use for {purpose}"
+                "permitted use is {permitted}, not {purpose} ({clause}){why}; open it for a permitted purpose, or {asking} to its use for {purpose}"
             );
             deny(facts, reason, text)
         }

@@ -19,10 +19,10 @@ pub(super) fn judge(_: &PolicySet, facts: &Facts<'_>) -> Verdict {
         return Verdict::Silent;
     }
     let code = &facts.terms.instrument;
-    let from = facts.from;
+    let asking = facts.asking();
     let Some(clause) = instrument::beyond(code).related else {
         let text = format!(
-            "{code} does not permit use in related proceedings without asking; ask {from} for consent to its use for {purpose}"
+            "{code} does not permit use in related proceedings without asking; {asking} to its use for {purpose}"
         );
         return deny(
             code.as_str(),
@@ -35,7 +35,7 @@ pub(super) fn judge(_: &PolicySet, facts: &Facts<'_>) -> Verdict {
         return Verdict::Permits;
     }
     let text = format!(
-        "{purpose} is no judicial or administrative proceeding, so it cannot be a related one ({clause}); ask {from} for consent"
+        "{purpose} is no judicial or administrative proceeding, so it cannot be a related one ({clause}); {asking}"
     );
     deny(code.as_str(), ReasonCode::RelatedNotProvided, clause, text)
 }

@@ -157,6 +157,7 @@ impl Asked {
             package: Digest::of(b"package"),
             now: self.now.end_of_day(),
             circumstances: Circumstances {
+                first: None,
                 third: self.third.as_ref(),
                 consents: &self.consents,
                 related: self.related,
