@@ -16,11 +16,7 @@ use crate::store::{Op, PeerState};
 impl Daemon {
     /// The peer with this alias or id.
     pub(crate) fn peer(&self, name: &str) -> Result<Arc<Known>, ApiFailure> {
-        let unknown = || {
-            ApiFailure::missing("no-such-peer", format!("no peer is called {name:?}"))
-                .next("rogatory peer list")
-        };
-        self.roster.find(name).ok_or_else(unknown)
+        self.roster.find(name).ok_or_else(|| unknown(name))
     }
 
     /// Pauses a peer, lets it go on, breaks with it for good, or forgets it; stated, with who decided it and why. The peer as
@@ -40,6 +36,10 @@ impl Daemon {
         let known = self.peer(name)?;
         let (id, now) = (known.row.id.clone(), self.station.clock());
         let state = decision.state();
+        if state.is_some_and(|state| state == known.row.state) {
+            let message = format!("{id} is {} already", known.row.state);
+            return Err(ApiFailure::nothing("peer-state", message).next("rogatory peer list"));
+        }
         if !decision.may_follow(known.row.state) {
             let message = format!(
                 "{id} is {}: it cannot be {}",
@@ -88,13 +88,23 @@ impl Daemon {
         if left == 0 {
             return Ok(());
         }
+        let (packages, they) = match left {
+            1 => ("1 package".to_owned(), "is held or on its way"),
+            _ => (format!("{left} packages"), "are held or on their way"),
+        };
         let message = format!(
-            "{left} packages from or to {id} are held or on their way: while they are, their terms bind, and its keys are needed"
+            "{packages} from or to {id} {they}: until that is over, the terms bind, and the keys of {id} are needed"
         );
         Err(ApiFailure::usage("peer-in-use", message).next(
-            "rogatory peer revoke breaks with it without that; rogatory package list shows them",
+            "rogatory package list shows them; rogatory peer revoke breaks with it, whatever is held",
         ))
     }
+}
+
+/// No peer has this alias or id.
+pub(crate) fn unknown(name: &str) -> ApiFailure {
+    let message = format!("no peer is called {name:?}");
+    ApiFailure::trust("unknown-peer", message).next("rogatory peer list")
 }
 
 /// A decision about a peer.

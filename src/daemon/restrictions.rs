@@ -5,7 +5,7 @@ use crate::api::types::{PackageView, Restrict};
 use crate::base::Xid;
 use crate::base::limits;
 use crate::daemon::Daemon;
-use crate::daemon::openings::altered;
+use crate::daemon::openings::{altered, has_ended};
 use crate::daemon::routes::stored;
 use crate::daemon::statements::{
     Stated, check_justification, commit_failure, unsigned, who_and_why,
@@ -43,6 +43,12 @@ impl Daemon {
             let disclosures = who_and_why(actor, &wish.justification);
             let (next, to) = (next.disclosing(&disclosures), Phase::RestrictionSigned);
             (Kind::RestrictionChanged, next, to, disclosures)
+        } else if row.phase == Phase::Destroyed || has_ended(row.phase) {
+            let message = format!(
+                "the package is {}: nobody holds it, so its terms bind nobody",
+                row.phase
+            );
+            return Err(ApiFailure::nothing("not-held", message));
         } else {
             let message = format!(
                 "the package is {}: its terms can be changed once it was handed over",

@@ -16,6 +16,7 @@ use crate::base::clock::SureTime;
 use crate::config::Destroy;
 use crate::daemon::Daemon;
 use crate::daemon::chain::Bound;
+use crate::daemon::openings::has_ended;
 use crate::daemon::routes::stored;
 use crate::daemon::statements::{Stated, commit_failure, unsigned, who_and_why};
 use crate::identity::statement::Note;
@@ -391,6 +392,10 @@ impl Daemon {
                     .next("rogatory package withdraw ID asks for it"));
             }
             (Direction::In, Phase::DestructionSigned | Phase::Destroyed) => return Err(already()),
+            (Direction::In, phase) if has_ended(phase) => {
+                let message = format!("the package is {phase}: there is nothing of it to destroy");
+                return Err(ApiFailure::nothing(NOT_HELD, message));
+            }
             (Direction::In, phase) => {
                 let message = format!("the package is {phase}, not held");
                 return Err(ApiFailure::temporary(NOT_HELD, message));

@@ -20,6 +20,7 @@ use crate::base::json;
 use crate::daemon::Daemon;
 use crate::daemon::decisions::of_item;
 use crate::daemon::grounds::{check_finish, check_request, disclosures, sent};
+use crate::daemon::peers;
 use crate::daemon::roster::Known;
 use crate::daemon::sealed::{Sealed, whole, write_sealed};
 use crate::daemon::statements::{commit_failure, unsigned};
@@ -429,10 +430,7 @@ fn ahead(sealed: &Sealed) -> Option<Ahead> {
 
 /// The peer that was found under this name, if something may be sent to it.
 pub(crate) fn accepted(found: Option<Arc<Known>>, name: &str) -> Result<Arc<Known>, ApiFailure> {
-    let peer = found.ok_or_else(|| {
-        let message = format!("no peer is called {name:?}");
-        ApiFailure::trust("unknown-peer", message).next("rogatory peer list")
-    })?;
+    let peer = found.ok_or_else(|| peers::unknown(name))?;
     if peer.row.state == PeerState::Accepted {
         return Ok(peer);
     }

@@ -149,7 +149,7 @@ stop de
 early=$(send ie de "$WORK/sample.txt")
 expect 0 "ie takes back what de has not seen" r ie package withdraw "$early" --justification 'sent too early'
 equal "it is not sent any more" withdrawn "$(state ie "$early")"
-expect 5 "nor are its terms changed" r ie package restrict "$early" --no-onward --justification x
+expect 9 "nor are its terms changed" r ie package restrict "$early" --no-onward --justification x
 serve de
 after=$(send ie de "$WORK/sample.txt")
 wait_state de "$after" held

@@ -56,7 +56,7 @@ says 'ROGATORY__LIMITS__PACKAGE_MAX' "the origin of an override is shown"
 start ie
 wait_serving ie
 expect 8 "a package that nobody knows" r ie package show "$unknown"
-expect 8 "a peer that nobody knows" r ie peer show fr
+expect 6 "a peer that nobody knows" r ie peer show fr
 expect 0 "ie adds the card of de" r ie peer add "$WORK/de/de.card"
 expect 6 "six words of another card" r ie peer accept de --fingerprint "$(fingerprint ie)"
 equal "de is still not accepted" added "$(r ie peer show de --json | jq -r .state)"
@@ -67,6 +67,8 @@ wait_serving de
 expect 0 "ie accepts de" r ie peer accept de --fingerprint "$(fingerprint de)"
 sed 's/"country":"DE"/"country":"FR"/' "$WORK/de/de.card" >"$WORK/forged.card"
 expect 6 "a card that was changed" r ie peer add "$WORK/forged.card"
+expect 0 "a card that is here already" r ie peer add "$WORK/de/de.card"
+says 'nothing has changed' "which is said"
 expect 6 "the own card as a peer" r ie peer add "$WORK/ie/ie.card"
 
 # de has not accepted ie yet: the package waits, with the cause, and goes on by itself afterwards.
@@ -98,6 +100,7 @@ expect 2 "a purpose that does not exist" r ie package send --to de --case IE-1 -
 says 'prosecution' "with a suggestion"
 expect 4 "opening for another purpose" r de package open "$away" --purpose civil-claim --justification "x" --out "$WORK/no" --json
 equal "the refusal as JSON" purpose "$(jq -rs 'last | .denial.rule // .rule' "$WORK/err")"
+equal "with what to do next" true "$(jq -s 'last | .next | test("package ask-use .* --use civil-claim")' "$WORK/err")"
 expect 2 "the sender opening what it sent" r ie package open "$away" --purpose prosecution --justification "x" --out "$WORK/no"
 [ ! -e "$WORK/no" ] || fail "a refused opening left $WORK/no"
 

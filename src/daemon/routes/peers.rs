@@ -61,8 +61,7 @@ pub(super) async fn show(State(daemon): Shared, Path(name): Path<String>) -> Ans
 
 pub(super) async fn add(State(daemon): Shared, Json(wish): Json<AddPeer>) -> Answer<PeerView> {
     let came = CardNote::open(wish.card.as_bytes()).map_err(|e| {
-        ApiFailure::trust(e.code(), format!("the card is refused: {e}"))
-            .next("ask the peer for its card again")
+        ApiFailure::trust(e.code(), e.to_string()).next("ask the peer for its card again")
     })?;
     if came.card.id == daemon.station.own.id {
         return Err(ApiFailure::trust(
