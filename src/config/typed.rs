@@ -423,9 +423,14 @@ fn line_of(source: &Source) -> Option<u32> {
     }
 }
 
-fn within<T: PartialOrd + Copy>(value: T, min: T, max: T, max_text: &str) -> Result<T, String> {
+/// A value between two others; each goes with its name.
+fn within<T: PartialOrd + Copy>(
+    value: T,
+    (min, min_text): (T, &str),
+    (max, max_text): (T, &str),
+) -> Result<T, String> {
     if value < min {
-        Err("is too small".to_owned())
+        Err(format!("is less than {min_text}"))
     } else if value > max {
         Err(format!("is more than {max_text}"))
     } else {
@@ -458,7 +463,7 @@ fn quic(text: &str) -> Result<SocketAddr, String> {
 }
 
 fn grace(text: &str) -> Result<Duration, String> {
-    units::duration(text).and_then(|it| within(it, Duration::ZERO, GRACE_MAX, "10 min"))
+    units::duration(text).and_then(|it| within(it, (Duration::ZERO, "0 s"), (GRACE_MAX, "10 min")))
 }
 
 fn require_post_quantum(text: &str) -> Result<(), String> {

@@ -35,6 +35,9 @@ fn values_at_their_limits() {
         let text = format!("{MINIMAL}[{section}]\n{line}\n");
         assert_eq!(load(&text, &[]).is_ok(), good, "{line}");
     }
+    let small = format!("{MINIMAL}[limits]\npeer_growth = \"1 MB\"\n");
+    let small = load(&small, &[]).unwrap_err();
+    assert!(small[0].text.contains("is less than 1 MiB"), "{small:?}");
     for (name, good) in [
         ("x.sock".to_owned(), true),
         ("s".repeat(98), true),

@@ -22,28 +22,34 @@ impl Meaning {
     pub(super) fn limits(&mut self) -> Option<Limits> {
         let package_max = self.value("limits.package_max", |text| {
             let size = units::size(text)?;
-            within(size, 1, limits::PAYLOAD_BYTES_MAX, "2 TiB")
+            within(size, (1, "1 B"), (limits::PAYLOAD_BYTES_MAX, "2 TiB"))
         });
         let peer_connections = self.value("limits.peer_connections", |text| {
             let count = text
                 .parse()
                 .map_err(|_| format!("{text:?} is not a count"))?;
-            within(count, 1, limits::PEER_CONNECTIONS_MAX, "4")
+            within(count, (1, "1"), (limits::PEER_CONNECTIONS_MAX, "4"))
         });
         let transfer_retry_for = self.value("limits.transfer_retry_for", |text| {
             let duration = units::duration(text)?;
-            within(duration, Duration::from_mins(1), RETRY_MAX, "366 days")
+            let min = (Duration::from_mins(1), "1 min");
+            within(duration, min, (RETRY_MAX, "366 days"))
         });
         let reserve = self.value("limits.reserve", units::size);
         let peer_quota = self.value("limits.peer_quota", units::size);
         let peer_unopened = self.count("limits.peer_unopened");
         let peer_growth = self.value("limits.peer_growth", |text| {
-            within(units::size(text)?, GROWTH_MIN, u64::MAX, "16 EiB")
+            within(
+                units::size(text)?,
+                (GROWTH_MIN, "1 MiB"),
+                (u64::MAX, "16 EiB"),
+            )
         });
         let offers_per_second = self.count("limits.offers_per_second");
         let control_per_second = self.count("limits.control_per_second");
         let patience = self.value("limits.patience", |text| {
-            within(units::duration(text)?, PATIENCE_MIN, PATIENCE_MAX, "2 min")
+            let duration = units::duration(text)?;
+            within(duration, (PATIENCE_MIN, "5 s"), (PATIENCE_MAX, "2 min"))
         });
         let mut rate = |name: &str| self.value(&format!("limits.{name}"), bandwidth);
         let (send, receive) = (rate("send_bandwidth"), rate("receive_bandwidth"));
@@ -72,7 +78,7 @@ impl Meaning {
         self.value(path, |text| {
             let count = text.parse();
             let count = count.map_err(|_| format!("{text:?} is not a count"))?;
-            within(count, 1, COUNT_MAX, "1000000000")
+            within(count, (1, "1"), (COUNT_MAX, "1000000000"))
         })
     }
 }
