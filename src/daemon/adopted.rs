@@ -202,6 +202,7 @@ impl Daemon {
         let kept = to_keep(ledger, policy, self.station.clock()).await;
         let (mut ops, stands) = kept.map_err(|e| e.to_string())?;
         let digest = policy.digest();
+        let before = ledger.meta(LAST).await.map_err(|e| e.to_string())?;
         if !stands {
             let adopted = self.governance(Kind::PolicyAdopted, digest);
             ops.push(adopted.map_err(|e| e.to_string())?);
@@ -210,7 +211,7 @@ impl Daemon {
             return Ok(());
         }
         ledger.commit(ops).await.map_err(|e| e.to_string())?;
-        if !stands {
+        if !stands && before.is_some() {
             tracing::info!(policy = %digest, "another policy is in force than before");
         }
         Ok(())

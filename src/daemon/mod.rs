@@ -376,7 +376,8 @@ impl Daemon {
         let (news, ended) = (self.news.clone(), self.ended.clone());
         tokio::spawn(async move {
             let lost = served.clone().serve(control, news, ended).await;
-            daemon.roster.disconnected(&served);
+            let heard = session::heard_at(&daemon.station, &served);
+            daemon.roster.disconnected(&served, heard);
             tracing::info!(peer = %served.peer_id(), "disconnected: {lost}");
             daemon.ring(served.peer_id());
         });

@@ -50,6 +50,11 @@ pub(crate) struct Known {
 }
 
 impl Known {
+    /// It was heard then, unless it was heard later.
+    fn seen(&mut self, at: Option<Timestamp>) {
+        self.row.last_seen = self.row.last_seen.max(at);
+    }
+
     /// The CAs of the card in use, and of those that wait.
     pub(crate) fn all_cas(&self) -> Vec<CertificateDer<'static>> {
         let waiting = self.waiting.iter().flat_map(|(_, it)| it.card.cas());
@@ -125,7 +130,7 @@ impl Roster {
                     let keys = keys.get(&row.id).cloned().unwrap_or_else(of_card);
                     let id = row.id.clone();
                     let (lists, newer_lists) = lists.take(&id);
-                    let peer = Known {
+                    let mut peer = Known {
                         row,
                         card,
                         fingerprint,
@@ -135,6 +140,7 @@ impl Roster {
                         lists,
                         newer_lists,
                     };
+                    peer.seen(before.get(&id).and_then(|it| it.row.last_seen));
                     known.insert(id, Arc::new(peer));
                 }
                 Err(e) => {
@@ -226,9 +232,12 @@ impl Roster {
         true
     }
 
-    /// A connection has ended.
-    pub(crate) fn disconnected(&self, session: &Session) {
+    /// A connection has ended, over which the peer was last heard then.
+    pub(crate) fn disconnected(&self, session: &Session, heard: Timestamp) {
         let mut live = self.live.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = live.known.get_mut(session.peer_id()) {
+            Arc::make_mut(known).seen(Some(heard));
+        }
         if let Some(sessions) = live.sessions.get_mut(session.peer_id()) {
             sessions.retain(|other| other.is_up() && !other.is_same(session));
         }
@@ -280,7 +289,7 @@ impl Roster {
                 text: p.text.clone(),
             });
             if problem.is_none() {
-                known.row.last_seen = Some(at);
+                known.seen(Some(at));
             }
         }
     }

@@ -168,7 +168,7 @@ fn taken(
         return (ops, Frame::Receipt(note.bytes().to_vec()));
     }
     if after::is_notice(kind) {
-        tracing::warn!(xid = %exchange.xid, peer = %exchange.peer, %kind, "the receiver tells of a package of ours");
+        tracing::info!(xid = %exchange.xid, peer = %exchange.peer, %kind, "the receiver tells of a package of ours");
     }
     let stays = exchange.phase;
     let mut ops = step(session, exchange, (kind, note), (&[stays], stays));

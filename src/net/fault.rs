@@ -174,7 +174,7 @@ const fn alert_words(alert: u8) -> (&'static str, &'static str) {
         ),
         49 => (
             "peer-refused-authority",
-            "it does not know us or did not expect us; have it add and accept our card",
+            "it does not know us, did not expect us, or has paused or revoked us; have it add and accept our card, or ask it why",
         ),
         70 => (
             "peer-refused-tls-version",
