@@ -106,9 +106,9 @@ pub(crate) struct AskUseArgs {
 pub(crate) struct AskOnwardArgs {
     /// The package: its id, or at least 8 digits of it
     id: String,
-    /// The id of the authority that is to have it
+    /// The authority that is to have it: its id, or the alias of a peer
     #[arg(long, value_name = "AUTHORITY")]
-    to: AuthorityId,
+    to: String,
     /// Why; the sender reads it
     #[arg(long, value_name = "TEXT")]
     justification: String,
@@ -127,9 +127,14 @@ impl AskUseArgs {
 
 impl AskOnwardArgs {
     pub(crate) fn run(&self, call: &Call) -> Result<(), Failure> {
+        // An id has a dot, an alias has none.
+        let third = match self.to.parse::<AuthorityId>() {
+            Ok(id) => id,
+            Err(_) => call.remote.call(call.remote.client().peer(&self.to))?.id,
+        };
         let wish = AskConsent {
             purpose: None,
-            third: Some(self.to.clone()),
+            third: Some(third),
             justification: self.justification.clone(),
         };
         ask(call, &self.id, &wish)

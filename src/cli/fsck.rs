@@ -139,10 +139,20 @@ fn summed(report: &Report, repaired: usize, terminal: Terminal) {
             count => format!(", {count} unreadable and not yet stated as destroyed"),
         };
         let size = text::size(*payload_bytes);
+        let payloads = text::count(*payloads, "payload", "payloads");
+        let headers = text::count(*headers, "header", "headers");
+        let peers = text::count(*peers, "peer", "peers");
+        let (statements, signatures) = (
+            text::count(*statements, "statement", "statements"),
+            text::count(*signatures, "signature", "signatures"),
+        );
+        let leaves = text::count(*leaves, "leaf", "leaves");
+        let exchanges = text::count(*exchanges, "exchange", "exchanges");
+        let destructions = text::count(*destructions, "destruction", "destructions");
         format!(
-            "{word}  {statements} statements, {signatures} signatures verified, {unverified} by keys that are not here, \
-             {leaves} leaves, {exchanges} exchanges, {payloads} payloads ({size}), {headers} headers, {peers} peers, \
-             {heads} heads, alarms and cosignatures of logs, {destructions} destructions in the journal{before}{waits}\n"
+            "{word}  {statements}, {signatures} verified, {unverified} by keys that are not here, \
+             {leaves}, {exchanges}, {payloads} ({size}), {headers}, {peers}, \
+             {heads} heads, alarms and cosignatures of logs, {destructions} in the journal{before}{waits}\n"
         )
     });
 }

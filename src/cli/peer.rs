@@ -187,10 +187,21 @@ impl AddArgs {
             .map(|path| read_limited(&path, limits::CRL_FILE_BYTES_MAX))
             .transpose()?
             .map(|file| STANDARD.encode(file));
+        let all = call.remote.call(call.remote.client().peers())?;
+        let before = all.into_iter().find(|it| it.card == card);
         let add = AddPeer { card, crl };
         let peer = call.remote.call(call.remote.client().add_peer(&add))?;
         call.terminal
             .show(&peer, |peer, color| peer_text(peer).render(color));
+        if let Some(before) = before {
+            let lists = if before.lists == peer.lists {
+                "nothing has changed"
+            } else {
+                "its revocation lists are new"
+            };
+            let text = format!("this card of {} was here already; {lists}", peer.id);
+            call.terminal.note(&text);
+        }
         for list in &peer.older_lists {
             let (ca, number) = (text::escape(&list.ca), list.number);
             call.terminal.note(&format!(
@@ -242,8 +253,10 @@ impl DecideArgs {
         };
         let decided = client.decide_peer(&self.peer, decision, &wish);
         let peer = call.remote.call(decided)?;
-        call.terminal
-            .show(&peer, |peer, color| peer_text(peer).render(color));
+        call.terminal.show(&peer, |peer, color| match decision {
+            "remove" => format!("{} ({}) was forgotten\n", peer.id, peer.alias),
+            _ => peer_text(peer).render(color),
+        });
         Ok(())
     }
 }
@@ -378,10 +391,7 @@ fn peer_text(peer: &PeerView) -> Table {
         table.field("revocation list", shown);
     }
     if let Some(fault) = &peer.fault {
-        table.field(
-            "fault",
-            Cell::new(format!("{}: {}", fault.code, fault.text), Tone::Bad),
-        );
+        table.field("fault", Cell::new(text::fault(fault), Tone::Bad));
     }
     table
 }

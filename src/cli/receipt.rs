@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use crate::api::types::{ReceiptDetail, ReceiptView};
+use crate::base::Xid;
 use crate::cli::Call;
 use crate::cli::failure::Failure;
 use crate::cli::folder;
@@ -68,7 +69,7 @@ pub(crate) struct ExportArgs {
 #[derive(Debug, Serialize)]
 struct Exported<'a> {
     r#type: &'static str,
-    id: &'a str,
+    id: Xid,
     out: &'a Path,
     files: Vec<String>,
 }
@@ -95,11 +96,12 @@ impl ReceiptCommand {
 impl ExportArgs {
     fn run(&self, call: &Call) -> Result<(), Failure> {
         folder::must_not_exist(&self.out)?;
+        let package = call.remote.call(call.remote.client().package(&self.id))?;
         let mut files = call.remote.call(call.remote.client().bundle(&self.id))?;
         let files = std::iter::from_fn(|| call.remote.call(files.next()).transpose());
         let exported = Exported {
             r#type: "summary",
-            id: &self.id,
+            id: package.package.id,
             out: &self.out,
             files: folder::write_new(&self.out, files)?,
         };
@@ -238,13 +240,13 @@ mod tests {
     fn the_summary_of_an_export() {
         let exported = Exported {
             r#type: "summary",
-            id: "5f0c11aa",
+            id: "00112233445566778899aabbccddeeff".parse().unwrap(),
             out: Path::new("b"),
             files: vec!["VERIFY.txt".to_owned()],
         };
         assert_eq!(
             serde_json::to_string(&exported).unwrap(),
-            r#"{"type":"summary","id":"5f0c11aa","out":"b","files":["VERIFY.txt"]}"#
+            r#"{"type":"summary","id":"00112233445566778899aabbccddeeff","out":"b","files":["VERIFY.txt"]}"#
         );
     }
 }

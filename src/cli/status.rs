@@ -117,7 +117,7 @@ pub(crate) fn peers(peers: &[PeerView]) -> Table {
     for peer in peers {
         let link = match &peer.fault {
             _ if peer.connected => Cell::new("up", Tone::Good),
-            Some(fault) => Cell::new(format!("{}: {}", fault.code, fault.text), Tone::Warn),
+            Some(fault) => Cell::new(text::fault(fault), Tone::Warn),
             None => Cell::new("down", Tone::Dim),
         };
         let tone = if peer.state == "accepted" {

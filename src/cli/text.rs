@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::api::types::ListView;
+use crate::api::types::{FaultView, ListView};
 use crate::base::Timestamp;
 use crate::base::text::is_unsafe;
 
@@ -26,6 +26,15 @@ pub(crate) fn list(list: &ListView) -> String {
         |at| format!("until {}", time(at)),
     );
     format!("of {}, number {}, {until}", list.ca, list.number)
+}
+
+/// Why something does not go on: the code and the cause, or the code once where nothing else is known.
+pub(crate) fn fault(FaultView { code, text }: &FaultView) -> String {
+    if text.starts_with(code.as_str()) {
+        text.clone()
+    } else {
+        format!("{code}: {text}")
+    }
 }
 
 /// Text of any origin with its line ends kept, for signed notes.
@@ -229,6 +238,18 @@ mod tests {
         let safe = escape_json(&json);
         assert!(!safe.chars().any(is_unsafe), "{safe}");
         assert_eq!(serde_json::from_str::<String>(&safe).unwrap(), text);
+    }
+
+    #[test]
+    fn a_fault_says_its_code_once() {
+        for (code, cause, want) in [
+            ("header-mac", "header-mac", "header-mac"),
+            ("role", "role (by terms)", "role (by terms)"),
+            ("unreachable", "no answer", "unreachable: no answer"),
+        ] {
+            let (code, text) = (code.to_owned(), cause.to_owned());
+            assert_eq!(fault(&FaultView { code, text }), want);
+        }
     }
 
     #[test]

@@ -90,12 +90,7 @@ fn doing(transfer: &TransferView) -> Cell {
         let again = transfer
             .next_try
             .map(|at| format!("; next try {}", text::time(at)));
-        let said = format!(
-            "{}: {}{}",
-            fault.code,
-            fault.text,
-            again.unwrap_or_default()
-        );
+        let said = format!("{}{}", text::fault(fault), again.unwrap_or_default());
         return Cell::new(said, Tone::Warn);
     }
     if !transfer.active {

@@ -213,7 +213,7 @@ impl Daemon {
 fn undecryptable(e: &dyn std::fmt::Display) -> ApiFailure {
     let message = format!("the package cannot be decrypted: {e}");
     ApiFailure::mismatch("cannot-decrypt", message).next(
-        "nothing has left, and nothing was stated; is the age identity of this daemon the one on its card, and the payload whole? rogatory check, rogatory package verify ID",
+        "nothing has left, and nothing was stated; is the age identity of this daemon the one on its card, and the payload whole? rogatory check config, rogatory package verify ID",
     )
 }
 

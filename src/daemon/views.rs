@@ -18,7 +18,7 @@ use crate::identity::statement::Note;
 use crate::identity::words;
 use crate::net::share::Share;
 use crate::policy::terms::Terms;
-use crate::receipt;
+use crate::receipt::{self, Reason};
 use crate::store::Direction;
 use crate::store::Exchange;
 use crate::store::Fault;
@@ -39,13 +39,22 @@ pub(crate) fn fault(fault: &Fault) -> FaultView {
 pub(crate) fn reason_of(note: &[u8]) -> Option<FaultView> {
     let note = Note::parse(note).ok()?;
     let reason = receipt::open(&note).ok()?.reason?;
-    let text = if reason.clause.is_empty() {
-        reason.code.clone()
-    } else {
-        format!("{} ({})", reason.code, reason.clause)
+    Some(said(reason))
+}
+
+fn said(Reason { code, clause }: Reason) -> FaultView {
+    let words = match code.as_str() {
+        "not-for-us" => {
+            "the receiver could not open the header with its identity: did it publish another age key in its card?"
+        }
+        _ => &code,
     };
-    let code = reason.code;
-    Some(FaultView { code, text })
+    let text = if clause.is_empty() {
+        words.to_owned()
+    } else {
+        format!("{words} ({clause})")
+    };
+    FaultView { code, text }
 }
 
 fn held_back(share: &Share) -> HeldBack {
@@ -388,7 +397,11 @@ impl Daemon {
                 .find(|waiting| waiting.peer == peer.id)
                 .map_or(0, |waiting| waiting.count);
             if let (Some(fault), true) = (&peer.fault, mail > 0) {
-                let message = format!("{mail} packages wait: {}", fault.text);
+                let waits = match mail {
+                    1 => "1 package waits".to_owned(),
+                    _ => format!("{mail} packages wait"),
+                };
+                let message = format!("{waits}: {}", fault.text);
                 problems.push(problem("error", &fault.code, peer.alias.as_str(), message));
             }
         }
@@ -435,5 +448,21 @@ pub(crate) fn receipt_view(row: &StatementRow) -> ReceiptView {
             .map(|reason| reason.code.clone()),
         event: event.map(str::to_owned),
         released: receipt.as_ref().and_then(|receipt| receipt.released),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_has_its_reason_in_words() {
+        let text = |code: &str, clause: &str| {
+            let (code, clause) = (code.to_owned(), clause.to_owned());
+            said(Reason { clause, code }).text
+        };
+        assert!(text("not-for-us", "").starts_with("the receiver could not open the header"));
+        assert_eq!(text("header-mac", ""), "header-mac");
+        assert_eq!(text("onward", "by terms"), "onward (by terms)");
     }
 }

@@ -93,7 +93,7 @@ fn holder(package: &PackageView, third: Option<&AuthorityId>, verified: Option<b
 
 /// One line for each.
 pub(super) fn table(held: &[Abroad]) -> Table {
-    let mut table = Table::headed(&["package", "held by", "since", "keep until", "", "case"]);
+    let mut table = Table::headed(&["package", "held by", "changed", "keep until", "", "case"]);
     for Abroad {
         package,
         overdue,
@@ -175,6 +175,7 @@ mod tests {
             ]
         );
         let shown = table(&held).render(false);
+        assert!(shown.starts_with("package  ") && shown.contains("  changed  "));
         let third = "bepi.justice.example.fr (from bfj.example.de, signature not checked)";
         assert!(shown.contains(third), "{shown}");
         assert!(

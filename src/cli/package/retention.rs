@@ -137,7 +137,9 @@ pub(crate) struct WithdrawArgs {
 /// What came of one package.
 #[derive(Debug, Serialize)]
 struct Purged {
-    id: String,
+    /// As it was named, where it was not destroyed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
     #[serde(flatten)]
     destroyed: Option<Destruction>,
     /// Why it was not, or would not be, destroyed.
@@ -205,13 +207,13 @@ impl PurgeArgs {
         for id in ids {
             match self.one(call, &id) {
                 Ok(destroyed) => purged.push(Purged {
-                    id,
+                    id: None,
                     destroyed: Some(destroyed),
                     refused: None,
                 }),
                 Err(failure) => {
                     purged.push(Purged {
-                        id,
+                        id: Some(id),
                         destroyed: None,
                         refused: Some(failure.message.clone()),
                     });
@@ -277,7 +279,7 @@ impl PurgeArgs {
                     it.reason.clone(),
                 ),
                 (None, why) => (
-                    one.id.clone(),
+                    one.id.clone().unwrap_or_default(),
                     String::new(),
                     Cell::new("kept", Tone::Warn),
                     why.clone().unwrap_or_default(),
@@ -352,4 +354,30 @@ pub(super) fn report(id: &str, call: &Call) -> Result<(), Failure> {
         format!("{} is told:\n{}", report.to, table.render(color))
     });
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_package_is_named_once() {
+        let destroyed = serde_json::json!({
+            "id": "00112233445566778899aabbccddeeff", "peer": "mla.example.ie", "reason": "retention-ended", "clause": "terms",
+        });
+        let destroyed = Purged {
+            id: None,
+            destroyed: Some(serde_json::from_value(destroyed).unwrap()),
+            refused: None,
+        };
+        let kept = Purged {
+            id: Some("5f0c11aa".to_owned()),
+            destroyed: None,
+            refused: Some("on hold".to_owned()),
+        };
+        for one in [destroyed, kept] {
+            let line = serde_json::to_string(&one).unwrap();
+            assert_eq!(line.matches(r#""id":"#).count(), 1, "{line}");
+        }
+    }
 }

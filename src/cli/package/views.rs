@@ -71,10 +71,7 @@ fn detail(detail: &PackageDetail) -> Table {
     table.field(way, format!("{} ({})", package.peer, peer(package)));
     table.field("state", state(&package.state));
     if let Some(fault) = &package.fault {
-        table.field(
-            "fault",
-            Cell::new(format!("{}: {}", fault.code, fault.text), Tone::Warn),
-        );
+        table.field("fault", Cell::new(text::fault(fault), Tone::Warn));
     }
     table.field_if("case", package.case.as_deref());
     table.field_if("request", package.request.as_deref());

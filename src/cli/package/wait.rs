@@ -158,8 +158,9 @@ fn say_once(call: &Call, said: &mut Option<FaultView>, fault: Option<&FaultView>
         return;
     }
     *said = fault.cloned();
-    if let Some(FaultView { code, text }) = fault {
-        call.terminal.note(&format!("waiting: {code}: {text}"));
+    if let Some(fault) = fault {
+        let text = text::fault(fault);
+        call.terminal.note(&format!("waiting: {text}"));
     }
 }
 
