@@ -1,4 +1,5 @@
-//! What several exports, or single statements, say together: two statements of one authority that exclude each other.
+//! What several exports, or single statements, say together: two statements of one authority that exclude each other, and what one
+//! export of an exchange lacks.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,16 +8,28 @@ use serde::Serialize;
 use crate::audit::anchors::Anchors;
 use crate::audit::folder::Files;
 use crate::audit::included;
+use crate::audit::included::Opened;
+use crate::audit::lacking;
+use crate::audit::lacking::Export;
 use crate::audit::steps;
 use crate::audit::steps::Read;
 use crate::audit::verdict::Fault;
 use crate::audit::verify;
-use crate::identity::card::Card;
-use crate::identity::statement::Note;
+use crate::identity::card::{Card, CardFault};
+use crate::identity::statement::{Note, StatementFault};
 use crate::receipt;
 use crate::receipt::Disclosure;
 use crate::receipt::disclosure;
-use crate::tlog::Checkpoint;
+use crate::tlog::{Checkpoint, CheckpointFault};
+
+/// Rules of statements that exclude each other.
+const EXCLUDING: &[&str] = &["cards-exclude", "log-forked", "receipts-exclude"];
+/// A file that is no statement.
+const UNREADABLE: &str = "statement-unreadable";
+/// A folder in which there is none.
+const NONE_HERE: &str = "statement-missing";
+/// So many files that are not read are named.
+const NAMED_MAX: usize = 5;
 
 /// What is compared.
 #[derive(Debug)]
@@ -30,23 +43,70 @@ pub enum Source {
 /// What comes of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Comparison {
-    /// So many statements with good signatures were compared.
+    /// So many statements with good signatures were compared, each counted once, wherever it stands.
     pub statements: usize,
-    /// Those that exclude each other, and what cannot be read.
+    /// Receipts among them.
+    pub receipts: usize,
+    /// The exchanges that these are about.
+    pub exchanges: usize,
+    /// Checkpoints among them.
+    pub checkpoints: usize,
+    /// Cards among them.
+    pub cards: usize,
+    /// Those that exclude each other, what is not well signed, and what cannot be read.
     pub faults: Vec<Fault>,
+    /// What one export lacks of what another holds, and what was not read: no proof of anything.
+    pub remarks: Vec<Fault>,
     /// Keys that would be needed to compare the rest.
     pub missing: Vec<String>,
 }
 
+/// The gravest of what was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finding {
+    /// All was compared, nothing excludes anything.
+    Nothing,
+    /// So many pairs of statements exclude each other.
+    Excluding(usize),
+    /// So many statements are not signed as they must be.
+    NotSigned(usize),
+    /// So many files or folders have nothing in them that can be compared.
+    Unreadable(usize),
+    /// Keys are missing.
+    Missing,
+}
+
 impl Comparison {
-    /// 0 nothing excludes anything, 7 something does, 3 something cannot be compared.
-    pub const fn exit_code(&self) -> u8 {
-        if !self.faults.is_empty() {
-            7
+    /// The gravest of what was found.
+    pub fn finding(&self) -> Finding {
+        let count = |of: &dyn Fn(&str) -> bool| {
+            let rules = self.faults.iter().map(|fault| fault.rule.as_str());
+            rules.filter(|rule| of(rule)).count()
+        };
+        let excluding = count(&|rule| EXCLUDING.contains(&rule));
+        let unreadable = count(&|rule| [UNREADABLE, NONE_HERE].contains(&rule));
+        let not_signed = count(&|_| true)
+            .saturating_sub(excluding)
+            .saturating_sub(unreadable);
+        if excluding > 0 {
+            Finding::Excluding(excluding)
+        } else if not_signed > 0 {
+            Finding::NotSigned(not_signed)
+        } else if unreadable > 0 {
+            Finding::Unreadable(unreadable)
         } else if self.missing.is_empty() {
-            0
+            Finding::Nothing
         } else {
-            3
+            Finding::Missing
+        }
+    }
+
+    /// 0 nothing excludes anything, 7 something does or is badly signed, 3 something cannot be compared.
+    pub fn exit_code(&self) -> u8 {
+        match self.finding() {
+            Finding::Nothing => 0,
+            Finding::Excluding(_) | Finding::NotSigned(_) => 7,
+            Finding::Unreadable(_) | Finding::Missing => 3,
         }
     }
 }
@@ -57,7 +117,9 @@ struct Statements {
     receipts: Vec<Read>,
     checkpoints: Vec<(String, Vec<u8>)>,
     cards: Vec<(String, Card, Note)>,
+    exports: Vec<Export>,
     faults: Vec<Fault>,
+    remarks: Vec<Fault>,
 }
 
 /// Compares all statements in these sources, each with the name that it is called by, by the given keys.
@@ -72,19 +134,25 @@ pub fn compare(sources: &[(String, Source)], anchors: &Anchors) -> Comparison {
     let (mut faults, mut missing) = (all.faults, BTreeSet::new());
     let signed = verify::signatures(&all.receipts, anchors, &mut faults, &mut missing);
     steps::exclusive(&signed, &mut faults);
-    let heads = all.checkpoints.len();
-    steps::heads(all.checkpoints.into_iter(), &signed, anchors, &mut faults);
-    let cards = all.cards.len();
-    for (path, card, _) in &all.cards {
-        if !anchors.all().contains(&card.keys.card) {
-            let key = &card.keys.card;
-            missing.insert(format!("the key {}+{}, of {path}", key.name(), key.id()));
-        }
-    }
-    twins(&all.cards, anchors, &mut faults);
+    let heads = opened(all.checkpoints, anchors, &mut faults, &mut missing);
+    let checkpoints: BTreeSet<_> = heads.iter().map(|(_, head)| head.text()).collect();
+    steps::heads(heads.into_iter(), &signed, &mut faults);
+    let cards = trusted(&all.cards, anchors, &mut missing);
+    twins(&cards, &mut faults);
+    let mut remarks = all.remarks;
+    lacking::remarks(&all.exports, &signed, &mut remarks);
+    let receipts: BTreeSet<_> = signed.iter().map(|it| it.note.text()).collect();
+    let exchanges: BTreeSet<_> = signed.iter().filter_map(|it| it.receipt.xid).collect();
+    let cards: BTreeSet<_> = cards.iter().map(|(_, _, note)| note.text()).collect();
+    let (receipts, checkpoints, cards) = (receipts.len(), checkpoints.len(), cards.len());
     Comparison {
-        statements: signed.len().saturating_add(heads).saturating_add(cards),
+        statements: receipts.saturating_add(checkpoints).saturating_add(cards),
+        receipts,
+        exchanges: exchanges.len(),
+        checkpoints,
+        cards,
         faults,
+        remarks,
         missing: missing.into_iter().collect(),
     }
 }
@@ -92,13 +160,28 @@ pub fn compare(sources: &[(String, Source)], anchors: &Anchors) -> Comparison {
 impl Statements {
     fn bundle(&mut self, name: &str, files: &Files) {
         let path = |within: &str| format!("{name}/{within}");
+        let found = self.found();
+        let first = self.receipts.len();
         let notes = files.iter();
         for (within, content) in notes.filter(|(path, _)| path.starts_with("receipts/")) {
             self.note(&path(within), content);
         }
+        let own = self.receipts.get(first..).unwrap_or_default();
+        let export = Export::new(name, included::owner(files), own);
+        self.exports.push(export);
         for (within, note) in included::checkpoints(files) {
             self.checkpoints.push((path(within), note));
         }
+        for within in included::unreadable(files) {
+            let meaning = "it is no proof that ends in a checkpoint";
+            self.faults
+                .push(Fault::new(&path(within), UNREADABLE, meaning));
+        }
+        if self.found() == found {
+            let meaning = "there is no receipt, checkpoint or card in its receipts/ or log/; a file beside these is to be named itself";
+            self.faults.push(Fault::new(name, NONE_HERE, meaning));
+        }
+        self.not_read(name, files);
         // What travelled along: the first sender's dispatch, or what a third authority has signed.
         let listed = files
             .get(steps::DISCLOSURES)
@@ -114,27 +197,79 @@ impl Statements {
         }
     }
 
+    /// How much was found up to now, readable or not.
+    const fn found(&self) -> usize {
+        self.receipts
+            .len()
+            .saturating_add(self.checkpoints.len())
+            .saturating_add(self.cards.len())
+            .saturating_add(self.faults.len())
+    }
+
+    /// One remark on the files of a folder that no export has there.
+    fn not_read(&mut self, name: &str, files: &Files) {
+        let foreign: Vec<_> = files
+            .keys()
+            .map(String::as_str)
+            .filter(|path| !verify::is_exported(path))
+            .collect();
+        if foreign.is_empty() {
+            return;
+        }
+        let named: Vec<_> = foreign.iter().take(NAMED_MAX).copied().collect();
+        let more = match foreign.len().saturating_sub(named.len()) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let meaning = format!(
+            "of {name}, this was not read: {}{more}; no export has it there, name the file itself to have it compared",
+            named.join(", ")
+        );
+        self.remarks
+            .push(Fault::new(name, "file-not-read", meaning));
+    }
+
     fn note(&mut self, path: &str, content: &[u8]) {
         let read = if content.starts_with(b"rogatory/card/") {
-            let card = Card::open(content).map_err(|e| e.to_string());
-            card.map(|(card, note)| self.cards.push((path.to_owned(), card, note)))
+            Card::open(content)
+                .map(|(card, note)| self.cards.push((path.to_owned(), card, note)))
+                .map_err(|fault| card_fault(path, &fault))
         } else if content.starts_with(b"rogatory/") {
             read(path, content).map(|read| self.receipts.push(read))
         } else {
-            let head = Checkpoint::parse(content).map_err(|e| e.to_string());
-            head.map(|_| self.checkpoints.push((path.to_owned(), content.to_vec())))
+            Checkpoint::parse(content)
+                .map(|_| self.checkpoints.push((path.to_owned(), content.to_vec())))
+                .map_err(|fault| unreadable(path, &fault.to_string()))
         };
-        if let Err(why) = read {
-            let meaning = format!("it is no receipt, checkpoint or card: {why}");
-            self.faults
-                .push(Fault::new(path, "statement-unreadable", meaning));
-        }
+        self.faults.extend(read.err());
     }
 }
 
-fn read(path: &str, content: &[u8]) -> Result<Read, String> {
-    let note = Note::parse(content).map_err(|e| e.to_string())?;
-    let receipt = receipt::open(&note).map_err(|e| e.to_string())?;
+fn unreadable(path: &str, why: &str) -> Fault {
+    let meaning = format!("it is no receipt, checkpoint or card: {why}");
+    Fault::new(path, UNREADABLE, meaning)
+}
+
+/// A card is read together with its signature, which may be all that is wrong with it.
+fn card_fault(path: &str, fault: &CardFault) -> Fault {
+    match fault {
+        CardFault::Statement(
+            StatementFault::BadSignature(_)
+            | StatementFault::WrongSigner { .. }
+            | StatementFault::SignatureCount { .. },
+        ) => Fault::new(path, fault.code(), fault.to_string()),
+        CardFault::Statement(_)
+        | CardFault::Version(_)
+        | CardFault::Field { .. }
+        | CardFault::KeyName { .. }
+        | CardFault::SharedKey
+        | CardFault::NotOwnKey(_) => unreadable(path, &fault.to_string()),
+    }
+}
+
+fn read(path: &str, content: &[u8]) -> Result<Read, Fault> {
+    let note = Note::parse(content).map_err(|e| unreadable(path, &e.to_string()))?;
+    let receipt = receipt::open(&note).map_err(|e| unreadable(path, &e.to_string()))?;
     let (path, base) = (path.to_owned(), String::new());
     Ok(Read {
         path,
@@ -144,18 +279,58 @@ fn read(path: &str, content: &[u8]) -> Result<Read, String> {
     })
 }
 
-/// Two cards of one number by one card key, which is among those that are trusted.
-fn twins(cards: &[(String, Card, Note)], anchors: &Anchors, faults: &mut Vec<Fault>) {
+/// The checkpoints that their logs have signed, each by a key that is trusted. Where that key is not, it is missing.
+fn opened(
+    notes: Vec<(String, Vec<u8>)>,
+    anchors: &Anchors,
+    faults: &mut Vec<Fault>,
+    missing: &mut BTreeSet<String>,
+) -> Vec<(String, Checkpoint)> {
+    let mut heads = Vec::new();
+    for (path, note) in notes {
+        match included::open(&note, anchors) {
+            Opened::Good(head) => heads.push((path, head)),
+            Opened::Missing(key) => {
+                missing.insert(key);
+            }
+            Opened::Bad(
+                fault @ (CheckpointFault::NotSigned(_) | CheckpointFault::BadSignature(_)),
+            ) => faults.push(Fault::new(&path, fault.code(), fault.to_string())),
+            Opened::Bad(fault) => faults.push(unreadable(&path, &fault.to_string())),
+        }
+    }
+    heads
+}
+
+/// The cards whose card key is trusted.
+fn trusted<'a>(
+    cards: &'a [(String, Card, Note)],
+    anchors: &Anchors,
+    missing: &mut BTreeSet<String>,
+) -> Vec<&'a (String, Card, Note)> {
+    let mut trusted = Vec::new();
+    for one in cards {
+        let (path, card, _) = one;
+        let key = &card.keys.card;
+        if anchors.all().contains(key) {
+            trusted.push(one);
+        } else {
+            missing.insert(format!("the key {}+{}, of {path}", key.name(), key.id()));
+        }
+    }
+    trusted
+}
+
+/// Two cards of one number by one card key.
+fn twins(cards: &[&(String, Card, Note)], faults: &mut Vec<Fault>) {
     let mut seen = BTreeMap::new();
+    let mut told = BTreeSet::new();
     for (path, card, note) in cards {
         let key = &card.keys.card;
-        if !anchors.all().contains(key) {
-            continue;
-        }
         let before = *seen
             .entry((key.to_vkey(), card.number))
             .or_insert((path, note));
-        if before.1.text() != note.text() {
+        if before.1.text() != note.text() && told.insert(note.text()) {
             let meaning = format!(
                 "{} has signed this and {} as its card number {}: they exclude each other, and both notes prove it",
                 card.id, before.0, card.number
@@ -164,3 +339,6 @@ fn twins(cards: &[(String, Card, Note)], anchors: &Anchors, faults: &mut Vec<Fau
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

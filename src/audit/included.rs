@@ -10,12 +10,12 @@ use crate::audit::anchors::Anchors;
 use crate::audit::folder::Files;
 use crate::audit::steps::Read;
 use crate::audit::verdict::{Cosigned, Fault, Outcome};
-use crate::base::Digest;
 use crate::base::json;
+use crate::base::{AuthorityId, Digest};
 use crate::identity::keys::{KeyName, PublicKey};
 use crate::tlog;
 use crate::tlog::cosignature;
-use crate::tlog::{Checkpoint, CosignatureFault, ProofFile};
+use crate::tlog::{Checkpoint, CheckpointFault, CosignatureFault, ProofFile};
 
 /// The exporting authority's last checkpoint.
 const CHECKPOINT: &str = "log/checkpoint";
@@ -73,6 +73,53 @@ pub(crate) fn checkpoints(files: &Files) -> impl Iterator<Item = (&str, Vec<u8>)
         Some((path.as_str(), file.checkpoint))
     });
     own.into_iter().chain(proofs)
+}
+
+/// The proofs of a bundle that cannot be read.
+pub(crate) fn unreadable(files: &Files) -> impl Iterator<Item = &str> {
+    let proofs = files
+        .iter()
+        .filter(|(path, _)| path.ends_with(".tlog-proof"));
+    proofs
+        .filter(|(_, content)| ProofFile::parse(content).is_err())
+        .map(|(path, _)| path.as_str())
+}
+
+/// Whose log the first readable checkpoint of a bundle is of, signed or not.
+pub(crate) fn owner(files: &Files) -> Option<AuthorityId> {
+    let head = checkpoints(files).find_map(|(_, note)| Checkpoint::parse(&note).ok());
+    let name: KeyName = head?.0.origin.parse().ok()?;
+    Some(name.authority().clone())
+}
+
+/// What a checkpoint is by the keys that are trusted.
+pub(crate) enum Opened {
+    /// Signed by the key of its log.
+    Good(Checkpoint),
+    /// No key of its log is trusted that has signed it; this one is missing.
+    Missing(String),
+    /// It is no checkpoint, or not signed by its log.
+    Bad(CheckpointFault),
+}
+
+/// Opens a checkpoint by the key of its log.
+pub(crate) fn open(note: &[u8], anchors: &Anchors) -> Opened {
+    let (head, lines) = match Checkpoint::parse(note) {
+        Ok(read) => read,
+        Err(fault) => return Opened::Bad(fault),
+    };
+    let own = || lines.iter().filter(|line| line.name == head.origin);
+    let known = anchors
+        .named(&head.origin)
+        .find(|key| own().any(|line| line.id == key.id()));
+    match (known, own().next()) {
+        (Some(key), _) => Checkpoint::open(note, key).map_or_else(Opened::Bad, Opened::Good),
+        (None, Some(line)) => Opened::Missing(format!("the key {}+{}", line.name, line.id)),
+        (None, None) => match head.origin.parse() {
+            Ok(name) => Opened::Bad(CheckpointFault::NotSigned(name)),
+            Err(_) => Opened::Bad(CheckpointFault::Origin(head.origin)),
+        },
+    }
 }
 
 /// Judges leaves, proofs, checkpoints and cosignatures.

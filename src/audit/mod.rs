@@ -8,13 +8,14 @@ mod compare;
 pub mod explain;
 pub mod folder;
 mod included;
+mod lacking;
 mod recipes;
 mod steps;
 mod verdict;
 mod verify;
 
 pub use anchors::{Anchors, AnchorsFault};
-pub use compare::{Comparison, Source, compare};
+pub use compare::{Comparison, Finding, Source, compare};
 pub use folder::{Files, FolderFault};
 pub use verdict::{Cosigned, Fault, Judgement, Outcome, Shown};
 pub use verify::{intact, verify};

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::audit::anchors::Anchors;
 use crate::audit::folder::Files;
 use crate::audit::verdict::Fault;
 use crate::base::AuthorityId;
@@ -120,11 +119,13 @@ fn disclosures(files: &Files, sd: &[Digest], faults: &mut Vec<Fault>) {
 /// signed what excludes each other. Only receipts with good signatures are compared.
 pub(crate) fn exclusive(signed: &[&Read], faults: &mut Vec<Fault>) {
     let mut seen: BTreeMap<(Option<Xid>, Option<Digest>, &AuthorityId), &Read> = BTreeMap::new();
+    // One statement stands in several exports, and in one with one signature and with two.
+    let mut told = BTreeSet::new();
     for read in signed.iter().filter(|it| is_exclusive(it.receipt.kind)) {
         let (xid, prev) = (read.receipt.xid, read.receipt.prev);
         let issuer = read.note.issuer().name.authority();
         let before = seen.entry((xid, prev, issuer)).or_insert(read);
-        if before.note.text() != read.note.text() {
+        if before.note.text() != read.note.text() && told.insert(read.note.text()) {
             let place = if prev.is_some() {
                 "after the same receipt"
             } else {
@@ -157,25 +158,19 @@ const fn is_exclusive(kind: Kind) -> bool {
 }
 
 /// Heads of one log and one size must have one root, wherever its owner has named them: two are the proof of a fork. What it has not
-/// signed proves nothing against it: only receipts that it has signed or countersigned, and checkpoints that the log has signed,
-/// are compared.
+/// signed proves nothing against it: only receipts that it has signed or countersigned, and checkpoints that were opened by the
+/// log's key, are compared. A forked log is one fault, however often and at however many sizes its roots are named.
 pub(crate) fn heads(
-    checkpoints: impl Iterator<Item = (String, Vec<u8>)>,
+    checkpoints: impl Iterator<Item = (String, Checkpoint)>,
     signed: &[&Read],
-    anchors: &Anchors,
     faults: &mut Vec<Fault>,
 ) {
-    let mut seen: BTreeMap<(String, u64), (Digest, String)> = BTreeMap::new();
+    let mut logs: BTreeMap<String, BTreeMap<u64, Vec<(Digest, String)>>> = BTreeMap::new();
     let mut add = |origin: &str, size: u64, root: Digest, path: &str| {
-        let before = seen
-            .entry((origin.to_owned(), size))
-            .or_insert_with(|| (root, path.to_owned()));
-        if before.0 != root {
-            let meaning = format!(
-                "it names another root of {origin} at {size} leaves than {}: that log was forked",
-                before.1
-            );
-            faults.push(Fault::new(path, "log-forked", meaning));
+        let sizes = logs.entry(origin.to_owned()).or_default();
+        let roots = sizes.entry(size).or_default();
+        if roots.iter().all(|(known, _)| *known != root) {
+            roots.push((root, path.to_owned()));
         }
     };
     for read in signed {
@@ -195,11 +190,30 @@ pub(crate) fn heads(
             add(&head.origin, head.size, head.root, &read.path);
         }
     }
-    for (path, note) in checkpoints {
-        let origin = Checkpoint::parse(&note).map(|(head, _)| head.origin);
-        let mut keys = origin.iter().flat_map(|origin| anchors.named(origin));
-        if let Some(head) = keys.find_map(|key| Checkpoint::open(&note, key).ok()) {
-            add(&head.origin, head.size, head.root, &path);
-        }
+    for (path, head) in checkpoints {
+        add(&head.origin, head.size, head.root, &path);
     }
+    faults.extend(
+        logs.iter()
+            .filter_map(|(origin, sizes)| fork(origin, sizes)),
+    );
+}
+
+/// The fork of a log, told of the smallest size that shows it.
+fn fork(origin: &str, sizes: &BTreeMap<u64, Vec<(Digest, String)>>) -> Option<Fault> {
+    let mut forked = sizes
+        .iter()
+        .filter_map(|(size, roots)| match roots.as_slice() {
+            [(_, first), (_, second), ..] => Some((size, first, second)),
+            _ => None,
+        });
+    let (size, first, second) = forked.next()?;
+    let more = match forked.count() {
+        0 => String::new(),
+        more => format!(", at {more} more sizes too"),
+    };
+    let meaning = format!(
+        "it names another root of {origin} at {size} leaves than {first}{more}: that log was forked"
+    );
+    Some(Fault::new(second, "log-forked", meaning))
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::audit::anchors::Anchors;
 use crate::audit::folder::Files;
 use crate::audit::included;
+use crate::audit::included::Opened;
 use crate::audit::steps;
 use crate::audit::steps::Read;
 use crate::audit::verdict::{Fault, Judgement, Outcome, Shown};
@@ -39,8 +40,11 @@ pub fn verify(files: &Files, anchors: &Anchors, quorum: usize) -> Judgement {
     steps::check(files, &receipts, &mut faults);
     steps::exclusive(&signed, &mut faults);
     let checkpoints = included::checkpoints(files);
-    let checkpoints = checkpoints.map(|(path, note)| (path.to_owned(), note));
-    steps::heads(checkpoints, &signed, anchors, &mut faults);
+    let checkpoints = checkpoints.filter_map(|(path, note)| match included::open(&note, anchors) {
+        Opened::Good(head) => Some((path.to_owned(), head)),
+        Opened::Missing(_) | Opened::Bad(_) => None,
+    });
+    steps::heads(checkpoints, &signed, &mut faults);
     let steps = outcome(&faults, before);
     let steps = if parsed || steps == Outcome::Bad {
         steps
@@ -143,6 +147,16 @@ pub fn intact(files: &Files) -> Vec<Fault> {
         ));
     }
     faults
+}
+
+/// Whether an export may have a file at this place.
+pub(crate) fn is_exported(path: &str) -> bool {
+    let folder = ["keys/", "receipts/", "signatures/", "texts/"];
+    let log = path.strip_prefix("log/").is_some_and(|name| {
+        name == "checkpoint" || name.ends_with(".leaf.json") || name.ends_with(".tlog-proof")
+    });
+    log || [MANIFEST, "VERIFY.txt", steps::DISCLOSURES].contains(&path)
+        || folder.iter().any(|folder| path.starts_with(folder))
 }
 
 fn line(line: &str) -> Option<(Digest, &str)> {
@@ -283,11 +297,17 @@ pub(crate) fn signatures<'a>(
             key(read.receipt.from.as_ref()),
             key(read.receipt.to.as_ref()),
         );
-        let (Some(from), Some(to)) = (from, to) else {
-            continue;
-        };
         let complete = read.note.signatures().len() > 1;
-        match receipt::verify(&read.note, &read.receipt, &from, &to, complete) {
+        let verified = match (from, to) {
+            (Some(from), Some(to)) => {
+                receipt::verify(&read.note, &read.receipt, &from, &to, complete)
+            }
+            (Some(from), None) if !read.receipt.kind.is_exchange() => {
+                receipt::verify_own(&read.note, &read.receipt, &from)
+            }
+            (Some(_) | None, _) => continue,
+        };
+        match verified {
             Ok(()) => signed.push(read),
             Err(e) => faults.push(Fault::new(&read.path, e.code(), e.to_string())),
         }

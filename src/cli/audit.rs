@@ -1,5 +1,6 @@
 //! `rogatory-audit`: the auditor's program. It reads the files it is given and nothing else.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -9,7 +10,7 @@ use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand
 use serde::Serialize;
 
 use crate::audit::folder;
-use crate::audit::{Anchors, Comparison, Fault, FolderFault, Judgement, Outcome, Source};
+use crate::audit::{Anchors, Comparison, Fault, Finding, FolderFault, Judgement, Outcome, Source};
 use crate::base::limits;
 use crate::cli::failure::Failure;
 use crate::cli::terminal::{self, Reader, Talk, Terminal};
@@ -64,12 +65,12 @@ struct VerifyArgs {
     quorum: usize,
 }
 
-/// Find statements of one authority that exclude each other, in several bundles, receipts, checkpoints or cards together.
-/// Exit code 0 there are none, 7 there are, 3 something cannot be compared
+/// Find statements of one authority that exclude each other, in several bundles, receipts, checkpoints or cards together, and receipts that one bundle of an exchange lacks.
+/// Exit code 0 none exclude each other, 7 some do or are badly signed, 3 something cannot be compared
 #[derive(Debug, Args)]
 #[command(after_help = COMPARE_EXAMPLES)]
 struct CompareArgs {
-    /// Exported folders, and files with one receipt, checkpoint or card
+    /// Exported folders, and files with one receipt, checkpoint or card; two or more
     #[arg(required = true)]
     paths: Vec<PathBuf>,
     /// The keys that you trust: a file of vkeys, one a line; for cards those of cards, too
@@ -283,43 +284,101 @@ fn verdicts(judgement: &Judgement) -> String {
 impl CompareArgs {
     fn run(&self, terminal: Terminal) -> Result<(), Failure> {
         let anchors = anchors(&self.keys)?;
+        let places = self.paths.iter().map(|path| path.canonicalize());
+        let places: BTreeSet<_> = places.filter_map(Result::ok).collect();
         let sources: Vec<_> = self
             .paths
             .iter()
             .map(|path| source(path))
             .collect::<Result<_, _>>()?;
+        if places.len() < 2 {
+            let name = self.paths.first().map(|path| path.display().to_string());
+            let text = format!(
+                "{} alone: there is nothing to compare it with",
+                name.unwrap_or_default()
+            );
+            return Err(Failure::configuration("nothing-to-compare", text).next(
+                "name two folders or files, or more; `rogatory-audit verify` judges one folder",
+            ));
+        }
         let comparison = crate::audit::compare(&sources, &anchors);
-        let exit_code = comparison.exit_code();
         let summary = CompareSummary {
             r#type: "summary",
-            exit_code,
+            exit_code: comparison.exit_code(),
             comparison: &comparison,
         };
-        if !terminal.json() {
+        if terminal.json() {
+            terminal::value(&summary);
+        } else {
             told(&comparison.faults, terminal);
-        }
-        terminal.show(&summary, |summary, _| {
-            let count = text::count(
-                summary.comparison.statements as u64,
-                "statement",
-                "statements",
-            );
-            format!("{count} compared\n")
-        });
-        match exit_code {
-            0 => Ok(()),
-            7 => Err(Failure::verification(
-                "not-one-story",
-                "what was compared does not go together",
-            )),
-            _ => {
-                let text = format!(
-                    "not all can be compared without {}",
-                    comparison.missing.join(", ")
-                );
-                Err(Failure::configuration("not-judged", text)
-                    .next("get these keys from their owners, compare them, and add them to the file of keys"))
+            for line in compared(&comparison) {
+                terminal.line(&line);
             }
+        }
+        not_one_story(&comparison)
+    }
+}
+
+/// What was compared, in lines for people.
+fn compared(comparison: &Comparison) -> Vec<String> {
+    let remarks = comparison.remarks.iter();
+    let remarks = remarks.map(|it| format!("remark  {}: {}", it.rule, it.meaning));
+    // Where nothing is graver, the error names the keys.
+    let is_graver = !comparison.faults.is_empty();
+    let missing = comparison.missing.iter().filter(|_| is_graver);
+    let missing = missing.map(|key| format!("missing  {key}"));
+    let count = |number: usize, one, many| text::count(number as u64, one, many);
+    let counts = format!(
+        "{} of {}, {}, {}",
+        count(comparison.receipts, "receipt", "receipts"),
+        count(comparison.exchanges, "exchange", "exchanges"),
+        count(comparison.checkpoints, "checkpoint", "checkpoints"),
+        count(comparison.cards, "card", "cards"),
+    );
+    let verdict = match comparison.finding() {
+        Finding::Nothing => "none of them exclude each other",
+        Finding::Excluding(_) => "compared",
+        Finding::NotSigned(_) | Finding::Unreadable(_) | Finding::Missing => {
+            "not all was compared; of what was, none exclude each other"
+        }
+    };
+    let verdict = format!("{verdict}: {counts}");
+    remarks.chain(missing).chain([verdict]).collect()
+}
+
+/// The failure that the gravest finding is, if it is one.
+fn not_one_story(comparison: &Comparison) -> Result<(), Failure> {
+    let count = |number: usize, one, many| text::count(number as u64, one, many);
+    match comparison.finding() {
+        Finding::Nothing => Ok(()),
+        Finding::Excluding(pairs) => {
+            let pairs = count(
+                pairs,
+                "pair of statements excludes",
+                "pairs of statements exclude",
+            );
+            let text = format!("{pairs} each other");
+            Err(Failure::verification("not-one-story", text)
+                .next("keep both of each pair: they prove that their signer has said both"))
+        }
+        Finding::NotSigned(number) => {
+            let number = count(number, "statement has", "statements have");
+            let text = format!(
+                "{number} a signature that is not good: changed or forged, no proof against anybody"
+            );
+            Err(Failure::verification("badly-signed", text))
+        }
+        Finding::Unreadable(number) => {
+            let number = count(number, "file or folder has", "files or folders have");
+            let text = format!("{number} no receipt, checkpoint or card that can be read");
+            Err(Failure::configuration("source-unreadable", text))
+        }
+        Finding::Missing => {
+            let keys = comparison.missing.join(", ");
+            let text = format!("not all can be compared without {keys}");
+            Err(Failure::configuration("not-judged", text).next(
+                "get these keys from their owners, compare them, and add them to the file of keys",
+            ))
         }
     }
 }

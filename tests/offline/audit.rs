@@ -291,13 +291,16 @@ fn places(bundle: &Bundle) {
     );
     let compare =
         |paths: &[&str]| bundle.exit(&[&["compare", "--keys", "keys.txt"], paths].concat());
-    assert_eq!(compare(&["bundle"]), 0);
+    assert_eq!(compare(&["bundle"]), 3, "with nothing");
+    assert_eq!(compare(&["bundle", "bundle/"]), 3, "with itself");
     assert_eq!(
         compare(&["bundle", "bundle/receipts/01-dispatch-1.note"]),
         0
     );
     assert_eq!(compare(&["bundle/log/checkpoint", "bundle"]), 0);
-    assert_eq!(compare(&["bundle/VERIFY.txt"]), 7, "no statement");
+    assert_eq!(compare(&["bundle", "bundle/VERIFY.txt"]), 3, "no statement");
+    fs::create_dir(bundle.path("empty")).expect("a folder");
+    assert_eq!(compare(&["bundle", "empty"]), 3, "an empty folder");
     assert_eq!(compare(&["bundle", "nowhere"]), 3);
     assert_eq!(compare(&[]), 2);
     let note = bundle.path("bundle/VERIFY.txt");
