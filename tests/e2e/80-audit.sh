@@ -75,6 +75,45 @@ expect 3 "nine witnesses are not known" audit verify "$bundle" --keys "$WORK/key
 expect 3 "a folder that is not there" audit verify "$WORK/nowhere" --keys "$WORK/keys.txt"
 expect 2 "no keys, no judgement" audit verify "$bundle"
 
+# Several exports together.
+compare() {
+    audit compare "$@" --keys "$WORK/keys.txt"
+}
+# error_is WORD DESCRIPTION: of the last command, which had --json
+error_is() {
+    equal "$2" "$1" "$(jq -r .error "$WORK/err")"
+}
+expect 0 "the exports of both sides" compare "$WORK/bundle-ie" "$bundle"
+says 'none of them exclude each other: [0-9]+ receipts of 1 exchange, [1-9][0-9]* checkpoints?, 0 cards' "what was compared is counted"
+if grep -q remark "$WORK/out"; then fail "neither lacks anything: $(cat "$WORK/out")"; fi
+expect 0 "the same as JSON" compare "$WORK/bundle-ie" "$bundle" --json
+texts=$(cd "$WORK" && for note in bundle-ie/receipts/*.note bundle-de/receipts/*.note; do head -n 2 "$note" | sha256sum; done | sort -u | wc -l)
+equal "each receipt counts once" "$texts" "$(jq -r .receipts "$WORK/out")"
+spoil
+rm "$WORK"/spoilt/receipts/*-handover-2.note
+expect 0 "one side has left out the handover" compare "$WORK/bundle-ie" "$WORK/spoilt"
+says "^remark  receipt-lacking: $WORK/spoilt lacks (the second signature under )?handover of .* that $WORK/bundle-ie holds .*signed by both" "it is missed"
+grep -v 'bfj.example.de/log' "$WORK/keys.txt" >"$WORK/few.txt"
+expect 3 "without the key of a log" audit compare "$WORK/bundle-ie" "$bundle" --keys "$WORK/few.txt" --json
+equal "that key is missing" "1 bfj.example.de/log" "$(jq -r '"\(.missing | length) \(.missing[0] | split("[ +]"; "")[2])"' "$WORK/out")"
+error_is not-judged "and that is the error"
+mkdir "$WORK/empty"
+expect 3 "an empty folder" compare "$bundle" "$WORK/empty" --json
+equal "has nothing in it" statement-missing "$(jq -r '.faults[].rule' "$WORK/out")"
+error_is source-unreadable "and that is the error"
+expect 3 "a file that is no statement" compare "$bundle" "$bundle/VERIFY.txt"
+says 'VERIFY.txt: statement-unreadable' "is named"
+expect 3 "one folder alone" compare "$bundle" --json
+error_is nothing-to-compare "is not compared"
+spoil
+cp "$bundle/log/checkpoint" "$WORK/spoilt/another.cp"
+expect 0 "a file that no export has" compare "$WORK/bundle-ie" "$WORK/spoilt"
+says 'remark  file-not-read: .*: another.cp; ' "is not passed over in silence"
+sed 's/"clk":/"clk":1/' "$bundle/receipts/$note" >"$WORK/changed.note"
+expect 7 "a changed receipt" compare "$bundle" "$WORK/changed.note" --json
+equal "its signature is wrong" statement-bad-signature "$(jq -r '.faults[].rule' "$WORK/out")"
+error_is badly-signed "and that is the error"
+
 # What explain prints runs as it stands.
 for file in "receipts/$note" "log/${note%.note}.leaf.json" "log/${note%.note}.tlog-proof" log/checkpoint; do
     expect 0 "explain $file" audit explain "$bundle/$file" --keys "$WORK/keys.txt" --json
