@@ -140,6 +140,8 @@ pub(crate) fn exclusive(signed: &[&Read], faults: &mut Vec<Fault>) {
     }
 }
 
+/// Whether of two such statements at most one can be true. Two that a package is destroyed are not: a receiver that came back from
+/// a backup destroys it again, and says so.
 const fn is_exclusive(kind: Kind) -> bool {
     matches!(
         kind,
@@ -151,7 +153,6 @@ const fn is_exclusive(kind: Kind) -> bool {
             | Kind::Handover
             | Kind::HandoverFailed
             | Kind::RestrictionChanged
-            | Kind::Destroyed
             | Kind::ConsentGiven
             | Kind::ConsentRefused
     )
