@@ -207,11 +207,12 @@ def _segment(session, exchange, at, change=False):
     _pour(session, exchange, PAYLOAD, bytes(data), at)
 
 
+# Streams overtake each other, so the right one may be read first.
 ANY = "(fault [a-z-]+|closed [a-z0-9 '-]+|silence|consigned), done"
 bad_stream("hashes", "twice", "the same list", ANY, lambda session, exchange: [_hashes(session, exchange) for _ in range(2)])
 bad_stream("hashes", "reordered", "after a segment", ANY, lambda session, exchange: (_segment(session, exchange, 1), _hashes(session, exchange)))
 bad_stream(
-    "hashes", "two versions", "another list first", "fault [a-z-]+, done",
+    "hashes", "two versions", "another list first", ANY,
     lambda session, exchange: (_hashes(session, exchange, bytes(32 * len(exchange.hashes))), _hashes(session, exchange)),
 )  # fmt: skip
 bad_stream("payload", "twice", "one segment", ANY, lambda session, exchange: (_hashes(session, exchange), [_segment(session, exchange, 0) for _ in range(2)]))
@@ -220,7 +221,7 @@ bad_stream(
     lambda session, exchange: (_hashes(session, exchange), [_segment(session, exchange, at) for at in (3, 1, 2, 0)]),
 )  # fmt: skip
 bad_stream(
-    "payload", "two versions", "one segment with other bytes, before and after the right ones", "(fault|closed) [a-z0-9 '-]+, done",
+    "payload", "two versions", "one segment with other bytes, before and after the right ones", ANY,
     lambda session, exchange: (_hashes(session, exchange), [_segment(session, exchange, 0, change) for change in (1, 0, 1)]),
 )  # fmt: skip
 
