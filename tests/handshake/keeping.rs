@@ -225,9 +225,10 @@ async fn relay(
 /// With every other place taken, a newcomer proves its address first and still gets in.
 #[tokio::test]
 async fn a_crowded_endpoint_asks_for_proof_of_address() {
-    // Packets with a long header, of the kinds Initial and Retry (RFC 9000 §17.2).
-    const INITIAL: u8 = 0xc0;
-    const RETRY: u8 = 0xf0;
+    // The form and the type of a packet, Initial and Retry (RFC 9000 §17.2); the bit between them is either (RFC 9287).
+    const KIND: u8 = 0xb0;
+    const INITIAL: u8 = 0x80;
+    const RETRY: u8 = 0xb0;
     let limits = NetLimits {
         handshakes: 2,
         ..quick()
@@ -243,7 +244,7 @@ async fn a_crowded_endpoint_asks_for_proof_of_address() {
             pair.fr.accept().await.unwrap().establish().await
         });
         assert_eq!(dialled.unwrap().session, accepted.unwrap().session);
-        assert_eq!(told.await.unwrap() & 0xf0, answer);
+        assert_eq!(told.await.unwrap() & KIND, answer);
         if crowd.is_none() {
             let idle = idle.clone();
             let waiting = tokio::spawn(async move { idle.dial(address).await });
