@@ -229,6 +229,11 @@ impl Roster {
         // If the peer has restarted, the older connections are dead without knowing it.
         sessions.iter().for_each(Session::probe);
         sessions.push(session.clone());
+        // Another card may have been adopted while this connection came up: it would go by the keys of before.
+        let known = live.known.get(session.peer_id());
+        if known.is_some_and(|known| !session.goes_by(&known.keys)) {
+            session.end_soon("card-changed");
+        }
         true
     }
 

@@ -18,7 +18,7 @@ const PAGE: u32 = 1_000;
 /// Statements that are named as not sound.
 const NAMED_MAX: usize = 16;
 /// Packages of one peer with excluding statements that `status` names.
-const FORKS_SHOWN: u32 = 3;
+const FORKS_SHOWN: u32 = 16;
 
 /// The statements read so far, as far as others may follow them: of openings, of which there may be many, only the newest.
 struct Reading {

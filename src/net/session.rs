@@ -279,6 +279,11 @@ impl Session {
         }
     }
 
+    /// Whether the peer's signatures are judged by these keys on this connection.
+    pub(crate) fn goes_by(&self, keys: &Arc<PartyKeys>) -> bool {
+        Arc::ptr_eq(&self.peer_keys, keys) || self.peer_keys == *keys
+    }
+
     pub(crate) fn peer_head(&self) -> Option<Head> {
         self.head
             .lock()
