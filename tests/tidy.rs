@@ -75,6 +75,37 @@ const BEFORE_A_PATH: &[&str] = &[
     "where", "while",
 ];
 const LINES_MAX: usize = 500;
+/// The top level, but for hidden files: what a test or a person leaves there is not committed by accident.
+const TOP: &[&str] = &[
+    "CHANGELOG.md",
+    "Cargo.lock",
+    "Cargo.toml",
+    "LICENSE-APACHE",
+    "LICENSE-MIT",
+    "README.md",
+    "SECURITY.md",
+    "benches",
+    "certs",
+    "config",
+    "docs",
+    "examples",
+    "fuzz",
+    "src",
+    "systemd",
+    "target",
+    "tests",
+];
+
+#[test]
+fn nothing_else_lies_at_the_top() {
+    let entries = fs::read_dir(".").expect("the top level");
+    let names = entries.map(|entry| entry.expect("an entry").file_name());
+    let names = names.map(|name| name.to_string_lossy().into_owned());
+    let other: Vec<_> = names
+        .filter(|name| !name.starts_with('.') && !TOP.contains(&name.as_str()))
+        .collect();
+    assert!(other.is_empty(), "{other:?} does not belong there");
+}
 
 #[test]
 fn tidy() {
