@@ -1,5 +1,5 @@
-//! What several exports, or single statements, say together: two statements of one authority that exclude each other, and what one
-//! export of an exchange lacks.
+//! Several exports, or single statements, beside each other: two statements of one authority that exclude each other, and receipts
+//! that one export of an exchange lacks.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,10 +28,12 @@ const EXCLUDING: &[&str] = &["cards-exclude", "log-forked", "receipts-exclude"];
 const UNREADABLE: &str = "statement-unreadable";
 /// A folder in which there is none.
 const NONE_HERE: &str = "statement-missing";
+/// Rules of files and folders in which there is nothing to compare.
+const UNREAD: &[&str] = &[UNREADABLE, NONE_HERE];
 /// So many files that are not read are named.
 const NAMED_MAX: usize = 5;
 
-/// What is compared.
+/// A part of the comparison.
 #[derive(Debug)]
 pub enum Source {
     /// An exported bundle.
@@ -40,7 +42,7 @@ pub enum Source {
     Note(Vec<u8>),
 }
 
-/// What comes of it.
+/// The result of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Comparison {
     /// So many statements with good signatures were compared, each counted once, wherever it stands.
@@ -55,7 +57,7 @@ pub struct Comparison {
     pub cards: usize,
     /// Those that exclude each other, what is not well signed, and what cannot be read.
     pub faults: Vec<Fault>,
-    /// What one export lacks of what another holds, and what was not read: no proof of anything.
+    /// Receipts that one export lacks and another holds, and files that were not read: no proof of anything.
     pub remarks: Vec<Fault>,
     /// Keys that would be needed to compare the rest.
     pub missing: Vec<String>,
@@ -79,15 +81,13 @@ pub enum Finding {
 impl Comparison {
     /// The gravest of what was found.
     pub fn finding(&self) -> Finding {
-        let count = |of: &dyn Fn(&str) -> bool| {
-            let rules = self.faults.iter().map(|fault| fault.rule.as_str());
-            rules.filter(|rule| of(rule)).count()
+        let count = |rules: &[&str]| {
+            let is_one = |fault: &&Fault| rules.contains(&fault.rule.as_str());
+            self.faults.iter().filter(is_one).count()
         };
-        let excluding = count(&|rule| EXCLUDING.contains(&rule));
-        let unreadable = count(&|rule| [UNREADABLE, NONE_HERE].contains(&rule));
-        let not_signed = count(&|_| true)
-            .saturating_sub(excluding)
-            .saturating_sub(unreadable);
+        let (excluding, unreadable) = (count(EXCLUDING), count(UNREAD));
+        let other = self.faults.len().saturating_sub(excluding);
+        let not_signed = other.saturating_sub(unreadable);
         if excluding > 0 {
             Finding::Excluding(excluding)
         } else if not_signed > 0 {
@@ -169,13 +169,14 @@ impl Statements {
         let own = self.receipts.get(first..).unwrap_or_default();
         let export = Export::new(name, included::owner(files), own);
         self.exports.push(export);
-        for (within, note) in included::checkpoints(files) {
-            self.checkpoints.push((path(within), note));
-        }
-        for within in included::unreadable(files) {
-            let meaning = "it is no proof that ends in a checkpoint";
-            self.faults
-                .push(Fault::new(&path(within), UNREADABLE, meaning));
+        for (within, note) in included::noted(files) {
+            let path = path(within);
+            if let Some(note) = note {
+                self.checkpoints.push((path, note));
+            } else {
+                let meaning = "it is no proof that ends in a checkpoint";
+                self.faults.push(Fault::new(&path, UNREADABLE, meaning));
+            }
         }
         if self.found() == found {
             let meaning = "there is no receipt, checkpoint or card in its receipts/ or log/; a file beside these is to be named itself";

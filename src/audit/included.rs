@@ -13,6 +13,7 @@ use crate::audit::verdict::{Cosigned, Fault, Outcome};
 use crate::base::json;
 use crate::base::{AuthorityId, Digest};
 use crate::identity::keys::{KeyName, PublicKey};
+use crate::identity::note::SignatureLine;
 use crate::tlog;
 use crate::tlog::cosignature;
 use crate::tlog::{Checkpoint, CheckpointFault, CosignatureFault, ProofFile};
@@ -62,27 +63,24 @@ pub(crate) struct Log {
     pub(crate) missing: BTreeSet<String>,
 }
 
-/// The checkpoints of a bundle, with their files: its own, and those in which its proofs end.
-pub(crate) fn checkpoints(files: &Files) -> impl Iterator<Item = (&str, Vec<u8>)> {
-    let own = files.get(CHECKPOINT).map(|note| (CHECKPOINT, note.clone()));
+/// The files of a bundle that should hold a checkpoint, each with its note: its own, and its proofs; none in a proof that cannot be
+/// read.
+pub(crate) fn noted(files: &Files) -> impl Iterator<Item = (&str, Option<Vec<u8>>)> {
+    let own = files.get(CHECKPOINT).cloned();
+    let own = own.map(|note| (CHECKPOINT, Some(note)));
     let proofs = files
         .iter()
         .filter(|(path, _)| path.ends_with(".tlog-proof"));
-    let proofs = proofs.filter_map(|(path, content)| {
-        let file = ProofFile::parse(content).ok()?;
-        Some((path.as_str(), file.checkpoint))
+    let proofs = proofs.map(|(path, content)| {
+        let file = ProofFile::parse(content).ok();
+        (path.as_str(), file.map(|file| file.checkpoint))
     });
     own.into_iter().chain(proofs)
 }
 
-/// The proofs of a bundle that cannot be read.
-pub(crate) fn unreadable(files: &Files) -> impl Iterator<Item = &str> {
-    let proofs = files
-        .iter()
-        .filter(|(path, _)| path.ends_with(".tlog-proof"));
-    proofs
-        .filter(|(_, content)| ProofFile::parse(content).is_err())
-        .map(|(path, _)| path.as_str())
+/// The checkpoints of a bundle, with their files.
+pub(crate) fn checkpoints(files: &Files) -> impl Iterator<Item = (&str, Vec<u8>)> {
+    noted(files).filter_map(|(path, note)| Some((path, note?)))
 }
 
 /// Whose log the first readable checkpoint of a bundle is of, signed or not.
@@ -92,7 +90,7 @@ pub(crate) fn owner(files: &Files) -> Option<AuthorityId> {
     Some(name.authority().clone())
 }
 
-/// What a checkpoint is by the keys that are trusted.
+/// A checkpoint as the keys that are trusted judge it.
 pub(crate) enum Opened {
     /// Signed by the key of its log.
     Good(Checkpoint),
@@ -108,11 +106,8 @@ pub(crate) fn open(note: &[u8], anchors: &Anchors) -> Opened {
         Ok(read) => read,
         Err(fault) => return Opened::Bad(fault),
     };
-    let own = || lines.iter().filter(|line| line.name == head.origin);
-    let known = anchors
-        .named(&head.origin)
-        .find(|key| own().any(|line| line.id == key.id()));
-    match (known, own().next()) {
+    let own = lines.iter().find(|line| line.name == head.origin);
+    match (signer(&head, &lines, anchors), own) {
         (Some(key), _) => Checkpoint::open(note, key).map_or_else(Opened::Bad, Opened::Good),
         (None, Some(line)) => Opened::Missing(format!("the key {}+{}", line.name, line.id)),
         (None, None) => match head.origin.parse() {
@@ -120,6 +115,19 @@ pub(crate) fn open(note: &[u8], anchors: &Anchors) -> Opened {
             Err(_) => Opened::Bad(CheckpointFault::Origin(head.origin)),
         },
     }
+}
+
+/// The key of its log among those that are trusted which one of these lines names.
+fn signer<'a>(
+    head: &'a Checkpoint,
+    lines: &[SignatureLine],
+    anchors: &'a Anchors,
+) -> Option<&'a PublicKey> {
+    let mut keys = anchors.named(&head.origin);
+    keys.find(|key| {
+        let names = |line: &SignatureLine| line.name == head.origin && line.id == key.id();
+        lines.iter().any(names)
+    })
 }
 
 /// Judges leaves, proofs, checkpoints and cosignatures.
@@ -191,13 +199,7 @@ impl Log {
             match Checkpoint::parse(&note) {
                 Ok((head, lines)) => {
                     origins.insert(head.origin.clone());
-                    let signer = |key: &&PublicKey| {
-                        let name = key.name().to_string();
-                        lines
-                            .iter()
-                            .any(|line| line.name == name && line.id == key.id())
-                    };
-                    if let Some(key) = anchors.named(&head.origin).find(signer) {
+                    if let Some(key) = signer(&head, &lines, anchors) {
                         return Some((key.name().clone(), key.clone()));
                     }
                 }

@@ -1,4 +1,4 @@
-//! What one export of an exchange lacks of what another source holds. That proves nothing against anybody: exports may be of
+//! Receipts that one export of an exchange lacks and another source holds. That proves nothing against anybody: exports may be of
 //! different days, and what one side has signed may not have arrived.
 
 use std::collections::{BTreeMap, BTreeSet};

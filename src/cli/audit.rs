@@ -319,7 +319,11 @@ impl CompareArgs {
     }
 }
 
-/// What was compared, in lines for people.
+fn count(number: usize, one: &str, many: &str) -> String {
+    text::count(number as u64, one, many)
+}
+
+/// The comparison, in lines for people.
 fn compared(comparison: &Comparison) -> Vec<String> {
     let remarks = comparison.remarks.iter();
     let remarks = remarks.map(|it| format!("remark  {}: {}", it.rule, it.meaning));
@@ -327,7 +331,6 @@ fn compared(comparison: &Comparison) -> Vec<String> {
     let is_graver = !comparison.faults.is_empty();
     let missing = comparison.missing.iter().filter(|_| is_graver);
     let missing = missing.map(|key| format!("missing  {key}"));
-    let count = |number: usize, one, many| text::count(number as u64, one, many);
     let counts = format!(
         "{} of {}, {}, {}",
         count(comparison.receipts, "receipt", "receipts"),
@@ -348,7 +351,6 @@ fn compared(comparison: &Comparison) -> Vec<String> {
 
 /// The failure that the gravest finding is, if it is one.
 fn not_one_story(comparison: &Comparison) -> Result<(), Failure> {
-    let count = |number: usize, one, many| text::count(number as u64, one, many);
     match comparison.finding() {
         Finding::Nothing => Ok(()),
         Finding::Excluding(pairs) => {

@@ -351,7 +351,7 @@ fn a_bad_signature_is_no_unreadable_file() {
     assert_eq!((compared.exit_code(), compared.statements), (3, 0));
 }
 
-/// What compare can say of a file, as a rule, and of everything, as the word of an error.
+/// The rules that compare names of a file, and the codes of its errors.
 const CODES: &[&str] = &[
     "badly-signed",
     "cards-exclude",
