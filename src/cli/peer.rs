@@ -187,8 +187,12 @@ impl AddArgs {
             .map(|path| read_limited(&path, limits::CRL_FILE_BYTES_MAX))
             .transpose()?
             .map(|file| STANDARD.encode(file));
-        let all = call.remote.call(call.remote.client().peers())?;
-        let before = all.into_iter().find(|it| it.card == card);
+        let before = alias_of(&card)
+            .and_then(|alias| {
+                let peer = call.remote.client().peer(alias.as_str());
+                call.remote.call(peer).ok()
+            })
+            .filter(|it| it.card.as_ref() == Some(&card));
         let add = AddPeer { card, crl };
         let peer = call.remote.call(call.remote.client().add_peer(&add))?;
         call.terminal

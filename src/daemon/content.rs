@@ -177,13 +177,18 @@ impl Daemon {
         ))
     }
 
+    /// The age header of a held package.
     pub(super) async fn header(
         &self,
         xid: &Xid,
     ) -> Result<zeroize::Zeroizing<Vec<u8>>, ApiFailure> {
         let header = self.station.ledger.header(xid).await;
         let header = header.map_err(|e| ApiFailure::storage("store", e.to_string()))?;
-        header.ok_or_else(|| ApiFailure::missing("header-gone", "the age header is no longer here"))
+        header.ok_or_else(|| {
+            let message = "this package cannot be opened: the key of its age header is not in the state folder's file of slots";
+            ApiFailure::missing("header-gone", message)
+                .next("stop the daemon and restore the whole state folder of one moment; rogatory fsck names each header that has no key")
+        })
     }
 
     /// The payload's bytes, from the ledger or from its file.

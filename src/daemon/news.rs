@@ -11,7 +11,6 @@ use crate::daemon::cards::{CardNote, Place};
 use crate::daemon::revocation_lists::By;
 use crate::daemon::roster::Known;
 use crate::identity::RevocationList;
-use crate::identity::refusal::Refusal;
 use crate::net::control::News;
 use crate::net::share::Share;
 use crate::store::Op;
@@ -97,7 +96,7 @@ async fn opened(
 ) -> Result<RevocationList, Fault> {
     let opened = tokio::task::spawn_blocking(move || RevocationList::open(&bytes, &cas)).await;
     let opened = opened.map_err(|e| Fault::new("internal", e.to_string()))?;
-    opened.map_err(|refusal| Fault::new(refusal.code(), refusal.to_string()))
+    Ok(opened?)
 }
 
 /// A list is kept if it is newer than the one of its CA, whatever the lists of other CAs are. One of a CA of a card that nobody
@@ -108,8 +107,7 @@ fn newer_list(
     list: RevocationList,
 ) -> Result<(Ack, Vec<Op>), Fault> {
     let now = daemon.station.clock();
-    let refused = |refusal: Refusal| Fault::new(refusal.code(), refusal.to_string());
-    list.check_dates(now).map_err(refused)?;
+    list.check_dates(now)?;
     let (ca, number) = (list.ca(), list.number());
     let held = known.lists.iter().find(|held| held.ca() == ca);
     if let Some(held) = held.filter(|held| !list.supersedes(held, now)) {

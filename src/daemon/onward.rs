@@ -270,10 +270,7 @@ impl Daemon {
                 "this daemon holds no age identity, so it cannot wrap the key of a package again";
             return Err(ApiFailure::usage("no-age-identity", message));
         };
-        let header = self.station.ledger.header(&ready.row.xid).await;
-        let header = header.map_err(|e| stored(&e))?.ok_or_else(|| {
-            ApiFailure::missing("header-gone", "the age header is no longer here")
-        })?;
+        let header = self.header(&ready.row.xid).await?;
         seal::rewrap(&ready.permit, &header, identity, &ready.third.card.age)
             .map_err(|e| ApiFailure::mismatch("cannot-rewrap", e.to_string()))
     }

@@ -9,7 +9,6 @@ use crate::base::{AuthorityId, Digest, Timestamp, limits};
 use crate::daemon::Daemon;
 use crate::daemon::roster::Known;
 use crate::identity::RevocationList;
-use crate::identity::refusal::Refusal;
 use crate::identity::revocation;
 use crate::store::{CrlRow, Ledger, Op, StoreFault};
 use crate::transfer::Fault;
@@ -147,13 +146,9 @@ impl Daemon {
         file: &[u8],
         cas: &[CertificateDer<'_>],
     ) -> Result<Vec<RevocationList>, Fault> {
-        let refused = |refusal: Refusal| Fault::new(refusal.code(), refusal.to_string());
-        let lists = revocation::lists_in(file, cas, &[]).map_err(refused)?;
+        let lists = revocation::lists_in(file, cas, &[])?;
         let now = self.station.clock();
-        lists
-            .iter()
-            .try_for_each(|list| list.check_dates(now))
-            .map_err(refused)?;
+        lists.iter().try_for_each(|list| list.check_dates(now))?;
         Ok(lists)
     }
 }

@@ -5,13 +5,12 @@ use std::sync::Arc;
 
 use crate::api::server::ApiFailure;
 use crate::api::types::Problem;
-use crate::base::AuthorityId;
 use crate::base::Digest;
 use crate::daemon::Daemon;
 use crate::daemon::routes::stored;
 use crate::identity::statement::Note;
 use crate::receipt::{self, Kind, PartyKeys, Receipt};
-use crate::store::{Exchange, StatementRow, StoreFault};
+use crate::store::{self, Exchange, StatementRow, StoreFault};
 
 /// Statements read at a time.
 const PAGE: u32 = 1_000;
@@ -61,10 +60,6 @@ fn may_be_followed(kind: Kind) -> bool {
     all.any(|next| next.profile().follows.contains(&kind))
 }
 
-fn fork_keys(peer: &AuthorityId, end: char) -> String {
-    format!("fork/{peer}{end}")
-}
-
 impl Daemon {
     /// The faults in the statements of this package; none where all are sound.
     pub(crate) async fn unsound(&self, row: &Exchange) -> Result<Vec<String>, ApiFailure> {
@@ -103,10 +98,14 @@ impl Daemon {
     pub(crate) async fn fork_problems(&self) -> Result<Vec<Problem>, StoreFault> {
         let mut problems = Vec::new();
         for known in self.roster.all() {
-            // Of all keys of this peer, and up to the one just after the last.
-            let (from, below) = (fork_keys(&known.row.id, '/'), fork_keys(&known.row.id, '0'));
+            let keys = store::fork_keys(&known.row.id);
+            let from = keys.start.clone();
             let most = Some(FORKS_SHOWN.saturating_add(1));
-            let kept = self.station.ledger.named(from.clone(), below, most).await?;
+            let kept = self
+                .station
+                .ledger
+                .named(keys.start, keys.end, most)
+                .await?;
             let mut say = |subject: &str, message: String| {
                 problems.push(Problem {
                     severity: "error".to_owned(),

@@ -89,7 +89,7 @@ pub(crate) fn peer(daemon: &Daemon, known: &Known) -> PeerView {
         fingerprint: known.fingerprint.clone(),
         endpoints: known.card.endpoints.clone(),
         card_number: known.row.number,
-        card: String::from_utf8_lossy(&known.row.card).into_owned(),
+        card: None,
         connected: session.is_some(),
         last_seen: heard.max(known.row.last_seen),
         crl_expires: in_use.filter_map(RevocationList::ends).min(),
@@ -132,8 +132,19 @@ fn waiting_card(known: &Known, came: Timestamp, it: &CardNote) -> WaitingCard {
         fingerprint: words::words(&it.digest()),
         came,
         conflicts: known.is_contradicted_by(&it.card),
-        card: String::from_utf8_lossy(it.note.bytes()).into_owned(),
+        card: None,
     }
+}
+
+/// The view of a peer with its cards as they were signed.
+pub(crate) fn peer_with_cards(daemon: &Daemon, known: &Known) -> PeerView {
+    let text = |note: &[u8]| Some(String::from_utf8_lossy(note).into_owned());
+    let mut view = peer(daemon, known);
+    view.card = text(&known.row.card);
+    for (shown, (_, waiting)) in view.waiting_cards.iter_mut().zip(&known.waiting) {
+        shown.card = text(waiting.note.bytes());
+    }
+    view
 }
 
 impl Daemon {

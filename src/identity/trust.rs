@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::TrustAnchor;
 use rustls_pki_types::UnixTime;
-use webpki::{EndEntityCert, KeyUsage, RevocationOptionsBuilder};
+use webpki::{EndEntityCert, KeyUsage, RevocationOptionsBuilder, UnknownStatusPolicy};
 use x509_parser::prelude::FromDer as _;
 use x509_parser::prelude::GeneralName;
 use x509_parser::prelude::X509Certificate;
@@ -278,7 +278,7 @@ fn check_way(
     let held: Vec<_> = lists.iter().map(|(list, _)| list).collect();
     let anchors = anchors(std::slice::from_ref(ca));
     let judged = |depth| {
-        let options = revocation_options(&held, depth)?;
+        let options = revocation_options(&held, depth, UnknownStatusPolicy::Deny)?;
         chain.ends_in(&anchors, Some(options))
     };
     let Err(fault) = judged(webpki::RevocationCheckDepth::Chain) else {
@@ -299,12 +299,7 @@ fn check_others(
     for other in peer.others.iter().filter_map(|it| readable_list(it).ok()) {
         let revokes = |depth| {
             let lists = [&other];
-            let options = RevocationOptionsBuilder::new(&lists).ok()?;
-            let options = options
-                .with_depth(depth)
-                .with_status_policy(webpki::UnknownStatusPolicy::Allow)
-                .with_expiration_policy(webpki::ExpirationPolicy::Enforce)
-                .build();
+            let options = revocation_options(&lists, depth, UnknownStatusPolicy::Allow).ok()?;
             chain.ends_in(anchors, Some(options)).err()
         };
         let fault = revokes(webpki::RevocationCheckDepth::Chain);
@@ -333,13 +328,14 @@ fn readable_list(held: &HeldList) -> Result<webpki::CertRevocationList<'_>, Refu
 fn revocation_options<'a>(
     lists: &'a [&'a webpki::CertRevocationList<'a>],
     depth: webpki::RevocationCheckDepth,
+    unknown: UnknownStatusPolicy,
 ) -> Result<webpki::RevocationOptions<'a>, webpki::Error> {
     // Each way has an issuer, and its list.
     let options = RevocationOptionsBuilder::new(lists);
     Ok(options
         .map_err(|_| webpki::Error::UnknownRevocationStatus)?
         .with_depth(depth)
-        .with_status_policy(webpki::UnknownStatusPolicy::Deny)
+        .with_status_policy(unknown)
         .with_expiration_policy(webpki::ExpirationPolicy::Enforce)
         .build())
 }

@@ -16,7 +16,7 @@ use crate::store::{self, Exchange, Op};
 /// What a leaf takes besides its statement: its hash in the ledger, in the tiles and in the levels above, and its entry.
 const LEAF_BYTES: u64 = 512;
 const DAY_SECONDS: u64 = 24 * 60 * 60;
-/// What may be used before that is noted in the ledger, as a part of the account.
+/// The part of the account that may be used before its use is noted in the ledger.
 const NOTED_PARTS: u64 = 64;
 
 /// One peer's account: a day's worth at once, and as much again within each day. It goes on after a restart from what was noted

@@ -224,7 +224,7 @@ impl Share {
 
     /// Whether one more offer may be looked at now, in microseconds.
     pub(crate) fn offer(&self, now_us: u64) -> bool {
-        let taken = take(&self.offers, now_us).is_ok();
+        let taken = take(&self.offers, now_us, 1).is_ok();
         self.offers_late
             .fetch_add(u64::from(!taken), Ordering::Relaxed);
         taken
@@ -240,7 +240,7 @@ impl Share {
         now_us: u64,
         offer: Option<&Exchange>,
     ) -> Result<(), &'static str> {
-        take(&self.rejections, now_us).map_err(|_| "rate")?;
+        take(&self.rejections, now_us, 1).map_err(|_| "rate")?;
         let weight = offer.map_or(0, growth::of_row);
         self.growth.take(now_us, weight).map_err(|_| "quota")
     }
@@ -260,7 +260,7 @@ impl Share {
 
     /// Takes the cost of a revocation list that is kept.
     pub(crate) fn may_keep_list(&self, now_us: u64, bytes: usize) -> Result<(), Fault> {
-        let taken = taken(&self.revocation_lists, now_us, len_u64(bytes));
+        let taken = take(&self.revocation_lists, now_us, len_u64(bytes));
         let text =
             "revocation lists are renewed too often: this one is taken on a later connection";
         taken.map_err(|_| Fault::new("rate", text))
@@ -268,7 +268,7 @@ impl Share {
 
     /// Waits until one more control frame may be looked at.
     pub(crate) async fn control(&self, station: &Station) {
-        while let Err(wait_us) = take(&self.control, station.micros()) {
+        while let Err(wait_us) = take(&self.control, station.micros(), 1) {
             self.control_late.fetch_add(1, Ordering::Relaxed);
             tokio::time::sleep(Duration::from_micros(wait_us)).await;
         }
@@ -317,11 +317,7 @@ impl Share {
     }
 }
 
-fn take(bucket: &Mutex<Bucket>, now_us: u64) -> Result<(), u64> {
-    taken(bucket, now_us, 1)
-}
-
-fn taken(bucket: &Mutex<Bucket>, now_us: u64, amount: u64) -> Result<(), u64> {
+fn take(bucket: &Mutex<Bucket>, now_us: u64, amount: u64) -> Result<(), u64> {
     let mut bucket = bucket.lock().unwrap_or_else(PoisonError::into_inner);
     bucket.take(now_us, amount)
 }

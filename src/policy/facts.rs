@@ -45,7 +45,7 @@ impl Facts<'_> {
         self.purpose.copied().filter(|_| self.action.is_use())
     }
 
-    /// What to do for consent: of a package that was passed on, whoever passed it on has to ask.
+    /// The next step towards consent; of a package that was passed on, the authority that passed it on has to ask.
     pub(super) fn asking(&self) -> String {
         let from = self.from;
         self.circumstances.first.map_or_else(

@@ -1,6 +1,7 @@
 //! What the ledger keeps, as values: exchanges, statements, peers.
 
 use std::fmt;
+use std::ops::Range;
 use std::str::FromStr;
 
 use serde::Deserialize;
@@ -129,7 +130,14 @@ pub fn tell_key(note: &Digest) -> String {
 
 /// The named value with a statement of the other side that excludes one of its own that is kept of this package.
 pub fn fork_key(peer: &AuthorityId, package: &Xid) -> String {
-    format!("fork/{peer}/{package}")
+    let keys = fork_keys(peer);
+    format!("{}{package}", keys.start)
+}
+
+/// All [`fork_key`]s of a peer: each begins with the start.
+pub fn fork_keys(peer: &AuthorityId) -> Range<String> {
+    // `0` follows on `/`.
+    format!("fork/{peer}/")..format!("fork/{peer}0")
 }
 
 /// The named value with what a peer has used of its account of what it makes grow.

@@ -1,5 +1,6 @@
 //! Checks that sender and receiver share: is this note what the exchange needs next?
 
+use crate::identity::refusal::Refusal;
 use crate::identity::statement::Note;
 use crate::receipt;
 use crate::receipt::{Kind, PartyKeys, Receipt};
@@ -14,6 +15,12 @@ pub struct Fault {
     pub text: String,
     /// A statement that the other end has signed although it excludes a statement of it that is held here: with that one, a proof.
     pub proof: Option<Box<Note>>,
+}
+
+impl From<Refusal> for Fault {
+    fn from(refusal: Refusal) -> Self {
+        Self::new(refusal.code(), refusal.to_string())
+    }
 }
 
 impl Fault {

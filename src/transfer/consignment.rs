@@ -1,4 +1,4 @@
-//! What a [`Sender`](crate::transfer::Sender) sends, what it is told, and what it asks for.
+//! The messages of a [`Sender`](crate::transfer::Sender), its events, and its requests.
 
 use zeroize::Zeroizing;
 
@@ -26,7 +26,7 @@ pub enum Progress {
     Lapsed(Note),
 }
 
-/// What is sent.
+/// The package that is sent.
 #[derive(Debug)]
 pub struct Consignment {
     /// The exchange.
@@ -43,7 +43,7 @@ pub struct Consignment {
     pub inline: bool,
 }
 
-/// What can happen to a sender.
+/// An event for a sender.
 #[derive(Debug)]
 pub enum SenderInput {
     /// The stream is open.
@@ -75,7 +75,7 @@ pub enum SenderCommit {
     Told,
 }
 
-/// What a sender asks for.
+/// A request of a sender to its driver.
 #[derive(Debug)]
 pub enum SenderOutput {
     /// Send this frame on the exchange's stream.

@@ -170,6 +170,8 @@ serve de
 broken 7 "the payload's first chunk was altered" altered
 broken 7 "the payload was cut" shortened
 broken 8 "the payload is gone" removed
+broken 8 "the key of its header is lost" lost_slots
+says 'restore the whole state folder' "it says what to do"
 stop de >/dev/null
 clean "after the daemon has ended"
 nothing_said=$(find "$WORK/out.d" -mindepth 1)

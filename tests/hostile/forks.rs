@@ -102,7 +102,7 @@ fn is_cosigned(log: &Value, by: &str) -> bool {
         == 1
 }
 
-/// What stands in the files of this folder, once there are so many: they are written after the alarm is shown.
+/// The contents of the files in this folder, once there are so many: they are written after the alarm is shown.
 async fn files_in(folder: &str, count: usize) -> Vec<String> {
     let is_note = |path: &std::path::PathBuf| path.extension().is_some_and(|it| it == "note");
     let read = || -> Vec<_> {

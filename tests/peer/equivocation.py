@@ -116,7 +116,7 @@ class Side(Field):
         return voice
 
     def accused(self):
-        """What `status` says of anybody: code and subject."""
+        """The problems in `status`: code and subject."""
         return {(one["code"], one["subject"]) for one in self.run("status")[1]["problems"] if one["code"] in ACCUSED}
 
     def touch(self, xid):
@@ -179,7 +179,7 @@ class Two:
         self.proofs.append((who, holds))
 
     def story(self, side, xid):
-        """What is wrong with what a daemon has of a package; an empty text if it is one story, of which an auditor says the same."""
+        """The faults in a daemon's statements about a package; an empty text if they are one story, and an auditor agrees."""
         listed = [one for one in side.run("package", "list")[1] if one["id"] == xid]
         folder = side.export(xid)
         if not listed or not folder:
@@ -246,7 +246,7 @@ async def _patient(holds, seconds=60):
 
 
 async def _judge(two, sides):
-    """What is wrong after a case: a daemon that is gone, two stories, or an accusation without proof."""
+    """The faults after a case: a daemon that is gone, two stories, or an accusation without proof."""
     for side in sides:
         if not side.alive():
             return f"{side.alias} is dead"

@@ -1,4 +1,4 @@
-"""What stands on the control stream, said twice, out of order and in two versions: hello, papers, and what is said of logs."""
+"""The messages of the control stream twice, out of order and in two versions: hello, cards, lists and log heads."""
 
 import asyncio
 import sqlite3
@@ -174,7 +174,7 @@ def _in_cards(side, first, second):
 
 
 def compared(two, rule, issuer, *texts):
-    """What the auditor's program is to say of two files: that they are a proof against their issuer. An empty text if it does."""
+    """An empty text if the auditor's program finds that two files are a proof against their issuer; else its answer."""
     paths = [two.work / "exports" / f"{number}.note" for number in range(len(texts))]
     paths[0].parent.mkdir(exist_ok=True)
     for path, text in zip(paths, texts, strict=True):
@@ -367,7 +367,7 @@ def _cosign(side, shown, ahead=0):
 
 
 def _rows(side):
-    """What is kept of our cosignatures."""
+    """Our cosignatures that the daemon keeps."""
     listed = [one for one in side.run("log", "status")[1]["cosigned"] if one["by"] == side.me.id]
     return len(listed)
 

@@ -182,7 +182,7 @@ class Through:
         return self
 
     def onward(self, ie, de, copy=None, **more):
-        """What we say of it, and what goes along."""
+        """Our statement about it, and its disclosures."""
         copy = copy or self.there.find("handover")
         words = [receipts.disclose("receipt", copy.raw.decode())]
         fields = {"third": de.peer.card.id, "subject": copy.digest, "sd": [digest(words[0].encode())], **more}

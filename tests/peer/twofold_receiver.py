@@ -1,4 +1,4 @@
-"""What a receiver says of the daemons' packages, twice, out of order and in two versions: answers to offers, and statements after the handover."""
+"""A receiver's messages twice, out of order and in two versions: answers to offers, and statements after the handover."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""What a sender says of a package, twice, out of order and in two versions: offers and what goes beside them, and statements after the handover."""
+"""A sender's messages twice, out of order and in two versions: offers with their parts, and statements after the handover."""
 
 import asyncio
 
@@ -35,7 +35,7 @@ async def offered(side, exchange, note=None):
 
 
 async def answer(stream, past=("accept",), seconds=10):
-    """What is said next, in a few words."""
+    """The next message, in a few words."""
     said = await verdict(stream, seconds, past)
     return said.partition(":")[0].strip()
 
@@ -390,7 +390,7 @@ def answering(side, wish, kind, until="2031-01-01", code="no", **more):
 
 
 def _consent(side, wish):
-    """What became of a wish there, and until when."""
+    """The outcome of a request for consent there, and until when it holds."""
     listed = [one for one in side.run("consent", "list")[1] if digest(wish.text).startswith(one["id"])]
     return " ".join([listed[0]["state"], listed[0].get("until") or ""]).strip() if listed else "unknown"
 

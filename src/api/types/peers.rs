@@ -24,9 +24,9 @@ pub struct PeerView {
     pub endpoints: Vec<String>,
     /// The number of its card.
     pub card_number: u64,
-    /// The card, as it was signed.
-    #[serde(default)]
-    pub card: String,
+    /// The card, as it was signed; only in the answer to `GET /v1/peers/{peer}`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub card: Option<String>,
     /// Whether a connection is up now.
     pub connected: bool,
     /// When it was last heard.
@@ -133,9 +133,9 @@ pub struct WaitingCard {
     pub came: Timestamp,
     /// Whether it proves that the peer's card key has signed two cards of one number.
     pub conflicts: bool,
-    /// The card, as it was signed.
-    #[serde(default)]
-    pub card: String,
+    /// The card, as it was signed; only in the answer to `GET /v1/peers/{peer}`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub card: Option<String>,
 }
 
 /// `POST /v1/peers/{alias}/ping`

@@ -134,17 +134,18 @@ pub(crate) struct WithdrawArgs {
     justification: String,
 }
 
-/// What came of one package.
+/// The end of one package.
 #[derive(Debug, Serialize)]
-struct Purged {
-    /// As it was named, where it was not destroyed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<String>,
-    #[serde(flatten)]
-    destroyed: Option<Destruction>,
-    /// Why it was not, or would not be, destroyed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    refused: Option<String>,
+#[serde(untagged)]
+enum Purged {
+    /// It was, or would be, destroyed.
+    Destroyed(Destruction),
+    Kept {
+        /// As it was named.
+        id: String,
+        /// Why it was not, or would not be, destroyed.
+        refused: String,
+    },
 }
 
 impl HoldArgs {
@@ -206,17 +207,10 @@ impl PurgeArgs {
         let (mut purged, mut first) = (Vec::new(), None);
         for id in ids {
             match self.one(call, &id) {
-                Ok(destroyed) => purged.push(Purged {
-                    id: None,
-                    destroyed: Some(destroyed),
-                    refused: None,
-                }),
+                Ok(destroyed) => purged.push(Purged::Destroyed(destroyed)),
                 Err(failure) => {
-                    purged.push(Purged {
-                        id: Some(id),
-                        destroyed: None,
-                        refused: Some(failure.message.clone()),
-                    });
+                    let refused = failure.message.clone();
+                    purged.push(Purged::Kept { id, refused });
                     first.get_or_insert(failure);
                 }
             }
@@ -271,18 +265,18 @@ impl PurgeArgs {
             "destroyed"
         };
         for one in purged {
-            let (id, from, what, reason) = match (&one.destroyed, &one.refused) {
-                (Some(it), _) => (
+            let (id, from, what, reason) = match one {
+                Purged::Destroyed(it) => (
                     it.id.to_string(),
                     it.peer.to_string(),
                     Cell::new(done, Tone::Good),
                     it.reason.clone(),
                 ),
-                (None, why) => (
-                    one.id.clone().unwrap_or_default(),
+                Purged::Kept { id, refused } => (
+                    id.clone(),
                     String::new(),
                     Cell::new("kept", Tone::Warn),
-                    why.clone().unwrap_or_default(),
+                    refused.clone(),
                 ),
             };
             table.row([
@@ -365,15 +359,10 @@ mod tests {
         let destroyed = serde_json::json!({
             "id": "00112233445566778899aabbccddeeff", "peer": "mla.example.ie", "reason": "retention-ended", "clause": "terms",
         });
-        let destroyed = Purged {
-            id: None,
-            destroyed: Some(serde_json::from_value(destroyed).unwrap()),
-            refused: None,
-        };
-        let kept = Purged {
-            id: Some("5f0c11aa".to_owned()),
-            destroyed: None,
-            refused: Some("on hold".to_owned()),
+        let destroyed = Purged::Destroyed(serde_json::from_value(destroyed).unwrap());
+        let kept = Purged::Kept {
+            id: "5f0c11aa".to_owned(),
+            refused: "on hold".to_owned(),
         };
         for one in [destroyed, kept] {
             let line = serde_json::to_string(&one).unwrap();

@@ -53,7 +53,7 @@ pub(super) async fn show(State(daemon): Shared, Path(name): Path<String>) -> Ans
     let known = daemon.peer(&name)?;
     let unopened = daemon.station.ledger.unopened(&known.row.id).await;
     let (packages, bytes) = unopened.map_err(|e| stored(&e))?;
-    let mut view = views::peer(&daemon, &known);
+    let mut view = views::peer_with_cards(&daemon, &known);
     view.held_back.unopened_packages = Some(packages);
     view.held_back.unopened_bytes = Some(bytes);
     Ok(Json(view))

@@ -1,4 +1,4 @@
-//! What a package may have at most.
+//! The limits of a package.
 
 use std::io::Cursor;
 

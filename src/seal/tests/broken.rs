@@ -269,7 +269,7 @@ fn a_manifest_that_is_not_spelled_as_it_must_be_is_the_senders_fault() {
     }
 }
 
-/// What is longer than any field or item is not read to its end.
+/// A field or item that is longer than any may be is not read to its end.
 #[test]
 fn no_text_of_5_mib_is_held_in_memory() {
     let sealer = Sealer::new();
