@@ -13,6 +13,7 @@
 //! | [`policy`] | terms of a package, rules, and the [`policy::Permit`] that a decision yields |
 //! | [`package`] | what lies in a package and how: manifest, tar and BagIt, segments, age header |
 //! | [`receipt`] | receipts: kinds, who signs which, what each must hold, the chain they form |
+//! | [`exchange`] | the life of an exchange: its phases, and what leads from one to the next |
 //! | [`wire`] | frames between two daemons; question and answer of the fetcher |
 //! | [`transfer`] | the exchange of one package as two machines, [`transfer::Sender`] and [`transfer::Receiver`] |
 //! | *shell* | |
@@ -53,6 +54,7 @@
 )]
 
 pub mod base;
+pub mod exchange;
 pub mod identity;
 pub mod package;
 pub mod policy;

@@ -12,6 +12,7 @@ pub mod ranges;
 pub mod spelling;
 pub mod text;
 pub mod time;
+pub mod words;
 
 pub use digest::{Digest, Hasher};
 pub use ids::{Alias, AuthorityId, KeyId, Xid};
@@ -19,3 +20,4 @@ pub use number::len_u64;
 pub use page::{Cursor, CursorFault, Page};
 pub use ranges::{Range, Ranges};
 pub use time::{Date, Instant, Timestamp};
+pub use words::WordFault;

@@ -7,10 +7,9 @@ use tokio::task::JoinSet;
 
 use crate::base::AuthorityId;
 use crate::daemon::Daemon;
-use crate::store::Direction;
+use crate::exchange::{Direction, Phase};
 use crate::store::PeerRow;
 use crate::store::PeerState;
-use crate::store::Phase;
 use crate::store::StoreFault;
 
 /// Exchanges read at a time.

@@ -14,8 +14,9 @@ use crate::config::Holder;
 use crate::daemon::Daemon;
 use crate::daemon::people;
 use crate::daemon::routes::{Part, stored};
+use crate::exchange::Direction;
 use crate::policy::facts::Team;
-use crate::store::{Direction, Exchange};
+use crate::store::Exchange;
 
 /// What is kept of a team.
 #[derive(Debug, Serialize, Deserialize)]

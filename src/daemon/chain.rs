@@ -11,11 +11,12 @@ use crate::base::limits;
 use crate::daemon::Daemon;
 use crate::daemon::openings::altered;
 use crate::daemon::routes::stored;
+use crate::exchange::{Direction, Phase};
 use crate::identity::statement::Note;
 use crate::package::{Expect, ItemTerms};
 use crate::policy::{Consent, Consented, Purpose, Restriction, Terms};
 use crate::receipt::{self, Kind, Particulars, PartyKeys, Reason, Receipt};
-use crate::store::{Direction, Exchange, Phase, StatementRow};
+use crate::store::{Exchange, StatementRow};
 
 /// The statements that say what a package is bound by. There is a limit to how many of them there can be.
 const BINDING: &[Kind] = &[

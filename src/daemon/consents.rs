@@ -17,9 +17,10 @@ use crate::daemon::routes::{Part, stored};
 use crate::daemon::statements::{
     Stated, check_justification, commit_failure, unsigned, who_and_why,
 };
+use crate::exchange::{Direction, Phase};
 use crate::policy::{Denial, Onward, ReasonCode, Restriction, instrument};
 use crate::receipt::{Disclosure, Kind, Reason, Receipt, disclosure};
-use crate::store::{self, Direction, Exchange, Op, Phase, StatementRow};
+use crate::store::{self, Exchange, Op, StatementRow};
 
 /// Wishes and answers.
 const CONSENT: &[Kind] = &[Kind::ConsentAsked, Kind::ConsentGiven, Kind::ConsentRefused];

@@ -9,6 +9,7 @@ use crate::base::Xid;
 use crate::daemon::Daemon;
 use crate::daemon::openings::not_recipient;
 use crate::daemon::people;
+use crate::exchange::Direction;
 use crate::package::ItemPath;
 use crate::policy;
 use crate::policy::table::{Outcome, judged};
@@ -16,7 +17,7 @@ use crate::policy::{
     Action, Circumstances, Consent, Denial, Exception, Facts, PolicySet, Purpose, Role, Roles,
     Team, Terms, Verdict,
 };
-use crate::store::{Direction, Exchange};
+use crate::store::Exchange;
 
 /// Who wants to use a package, and for what.
 #[derive(Debug, Clone, Copy)]

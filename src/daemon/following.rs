@@ -18,10 +18,11 @@ use crate::daemon::notices::Notice;
 use crate::daemon::onward::{self, Pair, must_follow};
 use crate::daemon::openings::altered;
 use crate::daemon::routes::{Part, stored};
+use crate::exchange::Phase;
 use crate::policy::Terms;
 use crate::receipt::{self, Disclosure, Kind, disclosure};
 use crate::seal;
-use crate::store::{self, Exchange, Phase, StatementRow};
+use crate::store::{self, Exchange, StatementRow};
 
 /// How often everything is looked at that was passed on, whatever was heard.
 const LOOK_EVERY: Duration = Duration::from_hours(1);

@@ -10,7 +10,7 @@ use crate::base::Xid;
 use crate::base::limits;
 use crate::daemon::Daemon;
 use crate::daemon::routes::stored;
-use crate::store::{Direction, Phase};
+use crate::exchange::{Direction, Phase};
 
 /// What is kept of a hold.
 #[derive(Debug, Serialize, Deserialize)]

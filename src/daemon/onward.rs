@@ -27,11 +27,12 @@ use crate::daemon::seals::{accepted, disk_failure};
 use crate::daemon::statements::{
     Stated, check_justification, commit_failure, unsigned, who_and_why,
 };
+use crate::exchange::{Direction, Phase};
 use crate::identity::statement::Note;
 use crate::policy::{self, Action, Circumstances, Consented, Denial, Facts, Onward, Permit, Terms};
 use crate::receipt::{Disclosure, Kind, Pkg, Reason, Receipt, disclosure};
 use crate::seal;
-use crate::store::{self, Direction, Exchange, Op, Outgoing, Phase};
+use crate::store::{self, Exchange, Op, Outgoing};
 
 /// The ledger key of the list of what was passed on and is still of interest to its first sender.
 const LIST: &str = "onward";

@@ -18,6 +18,7 @@ use crate::daemon::chain::Chain;
 use crate::daemon::decisions::{Use, of_item};
 use crate::daemon::releases::{Record, Release};
 use crate::daemon::statements::{Wish, check_justification};
+use crate::exchange::{Direction, Phase};
 use crate::package::{ItemTerms, segments};
 use crate::policy;
 use crate::policy::Action;
@@ -26,9 +27,7 @@ use crate::policy::instrument;
 use crate::policy::purpose::Purpose;
 use crate::policy::{Denial, Exception, Facts, Ground, ReasonCode, Terms};
 use crate::receipt::Reason;
-use crate::store::Direction;
 use crate::store::Exchange;
-use crate::store::Phase;
 
 /// Openings at once.
 const OPENINGS_MAX: usize = 64;

@@ -12,9 +12,10 @@ use crate::daemon::Daemon;
 use crate::daemon::notices::Notice;
 use crate::daemon::openings::altered;
 use crate::daemon::routes::stored;
+use crate::exchange::{Direction, Phase};
 use crate::identity::statement::Note;
 use crate::receipt::{self, Kind, Used};
-use crate::store::{Direction, Exchange, Phase};
+use crate::store::Exchange;
 
 /// Statements read at a time.
 const PAGE: u32 = 1_000;

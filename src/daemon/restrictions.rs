@@ -10,11 +10,12 @@ use crate::daemon::routes::stored;
 use crate::daemon::statements::{
     Stated, check_justification, commit_failure, unsigned, who_and_why,
 };
+use crate::exchange::{Direction, Phase};
 use crate::identity::statement::Note;
 use crate::policy::instrument;
 use crate::policy::{Onward, Restriction, Terms};
 use crate::receipt::{self, Kind, Reason, Receipt};
-use crate::store::{Direction, Exchange, Op, Phase};
+use crate::store::{Exchange, Op};
 
 impl Daemon {
     /// Binds a package of this authority by stricter terms, or takes it back altogether. Before its receiver holds it, taking

@@ -19,10 +19,11 @@ use crate::daemon::chain::Bound;
 use crate::daemon::openings::has_ended;
 use crate::daemon::routes::stored;
 use crate::daemon::statements::{Stated, commit_failure, unsigned, who_and_why};
+use crate::exchange::{Direction, Phase};
 use crate::identity::statement::Note;
 use crate::policy::{self, Action, Circumstances, Denial, Facts, Permit, Roles, Terms};
 use crate::receipt::{self, Disclosure, Kind, Reason};
-use crate::store::{self, Direction, Exchange, Op, Phase, StoreFault};
+use crate::store::{self, Exchange, Op, StoreFault};
 
 const UNSEEN: &str = "cannot see what is due for destruction";
 const NOT_HELD: &str = "not-held";

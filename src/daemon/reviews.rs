@@ -10,7 +10,7 @@ use crate::base::Xid;
 use crate::daemon::Daemon;
 use crate::daemon::routes::stored;
 use crate::daemon::statements::check_justification;
-use crate::store::{Direction, Phase};
+use crate::exchange::{Direction, Phase};
 
 /// What is kept of the newest review.
 #[derive(Debug, Serialize, Deserialize)]

@@ -24,6 +24,7 @@ use crate::daemon::peers;
 use crate::daemon::roster::Known;
 use crate::daemon::sealed::{Sealed, whole, write_sealed};
 use crate::daemon::statements::{commit_failure, unsigned};
+use crate::exchange::{Direction, Phase};
 use crate::identity::statement::Note;
 use crate::package::segments;
 use crate::policy;
@@ -37,13 +38,11 @@ use crate::receipt::Receipt;
 use crate::seal;
 use crate::store::AHEAD_BYTES_MAX;
 use crate::store::Ahead;
-use crate::store::Direction;
 use crate::store::DiskFault;
 use crate::store::Exchange;
 use crate::store::Op;
 use crate::store::Outgoing;
 use crate::store::PeerState;
-use crate::store::Phase;
 use crate::store::durable::STORAGE_FULL;
 
 /// Grants that may wait for their bytes at once.

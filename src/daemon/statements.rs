@@ -7,6 +7,7 @@ use crate::base::json;
 use crate::base::limits;
 use crate::daemon::Daemon;
 use crate::daemon::chain::Chain;
+use crate::exchange::Phase;
 use crate::identity::statement::Note;
 use crate::policy::purpose::Purpose;
 use crate::policy::{Denial, Terms};
@@ -22,7 +23,6 @@ use crate::seal;
 use crate::store;
 use crate::store::CommitFault;
 use crate::store::Op;
-use crate::store::Phase;
 use crate::store::durable::STORAGE_FULL;
 
 #[expect(clippy::needless_pass_by_value, reason = "it is named in map_err")]

@@ -11,14 +11,13 @@ use crate::daemon::Daemon;
 use crate::daemon::draining;
 use crate::daemon::papers;
 use crate::daemon::quiet::SUMS;
+use crate::exchange::{Direction, Phase};
 use crate::identity::statement::Note;
 use crate::receipt;
 use crate::receipt::Kind;
 use crate::receipt::Reason;
-use crate::store::Direction;
 use crate::store::Exchange;
 use crate::store::Op;
-use crate::store::Phase;
 
 /// Exchanges read at a time.
 const PAGE: u32 = 1_000;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::base::Xid;
 use crate::base::json;
+use crate::exchange::{Direction, Phase};
 use crate::identity::statement::Note;
 use crate::net::contradiction;
 use crate::net::countersign;
@@ -15,7 +16,7 @@ use crate::net::reader::FrameReader;
 use crate::net::session::{Ended, Session};
 use crate::receipt;
 use crate::receipt::{Disclosure, Kind};
-use crate::store::{self, CommitFault, Direction, Exchange, Op, Phase, StatementRow, StoreFault};
+use crate::store::{self, CommitFault, Exchange, Op, StatementRow, StoreFault};
 use crate::transfer::after::{self, After};
 use crate::transfer::{Fault, Outcome, PATIENCE_MS};
 use crate::wire::{Frame, Later};

@@ -9,6 +9,7 @@ use tokio::time::sleep_until;
 use crate::base::Ranges;
 use crate::base::Xid;
 use crate::base::limits;
+use crate::exchange::{Direction, Phase};
 use crate::net::after;
 use crate::net::frames::write_frame;
 use crate::net::headercheck;
@@ -30,10 +31,8 @@ use crate::net::station::Turn;
 use crate::net::{contradiction, countersign};
 use crate::receipt::Kind;
 use crate::store::CommitFault;
-use crate::store::Direction;
 use crate::store::Exchange;
 use crate::store::Op;
-use crate::store::Phase;
 use crate::store::durable::STORAGE_FULL;
 use crate::transfer::reception::Admission;
 use crate::transfer::{

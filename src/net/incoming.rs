@@ -5,6 +5,7 @@ use crate::base::Ranges;
 use crate::base::Xid;
 use crate::base::json;
 use crate::base::limits;
+use crate::exchange::{Direction, Phase};
 use crate::identity::statement::Note;
 use crate::net::outbound::Attempt;
 use crate::net::station::Station;
@@ -13,10 +14,8 @@ use crate::receipt;
 use crate::receipt::Disclosure;
 use crate::receipt::disclosure;
 use crate::receipt::{Kind, Receipt};
-use crate::store::Direction;
 use crate::store::Exchange;
 use crate::store::Op;
-use crate::store::Phase;
 use crate::store::StoreFault;
 use crate::transfer::{Fault, Known, ReceiverCommit, Standing};
 

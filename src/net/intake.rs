@@ -350,12 +350,11 @@ mod tests {
 
     use super::*;
     use crate::base::Timestamp;
+    use crate::exchange::{Direction, Phase};
     use crate::identity::keys::{KeyName, Role, SecretKey};
     use crate::policy::PolicySet;
     use crate::store::Blobs;
-    use crate::store::Direction;
     use crate::store::Ledger;
-    use crate::store::Phase;
     use crate::transfer::Own;
 
     fn station(folder: &std::path::Path) -> Arc<Station> {

@@ -4,8 +4,7 @@ use std::collections::HashMap;
 
 use crate::base::Digest;
 use crate::base::Xid;
-use crate::store::rows::Direction;
-use crate::store::rows::Phase;
+use crate::exchange::{Direction, Phase};
 
 /// Exchanges that are remembered, at least; as many more are until they are forgotten together.
 const EXCHANGES_MAX: usize = 512;

@@ -54,8 +54,7 @@ pub use outgoing::{AHEAD_BYTES_MAX, Ahead, OUTBOX_PAGE, Outgoing};
 pub use replay::{Unstated, unstated};
 pub use rows::{AlarmKind, AlarmRow, CosignedRow, OpeningRow, WitnessedRow};
 pub use rows::{
-    CardRow, CrlRow, DUE, Direction, Exchange, Fault, PeerRow, PeerState, Phase, Reached,
-    StatementRow, TOLD, WordFault, disclosures_key, fork_key, fork_keys, growth_key, order_key,
-    tell_key, unreadable_key,
+    CardRow, CrlRow, DUE, Exchange, Fault, PeerRow, PeerState, Reached, StatementRow, TOLD,
+    disclosures_key, fork_key, fork_keys, growth_key, order_key, tell_key, unreadable_key,
 };
 pub use spool::{Spool, SpoolFault, Spooled};

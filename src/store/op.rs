@@ -8,6 +8,7 @@ use crate::base::Ranges;
 use crate::base::Timestamp;
 use crate::base::Xid;
 use crate::base::limits;
+use crate::exchange::Phase;
 use crate::store::rows::AlarmRow;
 use crate::store::rows::CardRow;
 use crate::store::rows::CosignedRow;
@@ -17,7 +18,6 @@ use crate::store::rows::Fault;
 use crate::store::rows::OpeningRow;
 use crate::store::rows::PeerRow;
 use crate::store::rows::PeerState;
-use crate::store::rows::Phase;
 use crate::store::rows::WitnessedRow;
 
 /// One change. The changes of one [`crate::store::Ledger::commit`] happen together or not at all.

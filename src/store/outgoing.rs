@@ -10,13 +10,12 @@ use crate::base::AuthorityId;
 use crate::base::Timestamp;
 use crate::base::Xid;
 use crate::base::limits;
+use crate::exchange::{Direction, Phase};
 use crate::store::StoreFault;
 use crate::store::ledger::Ledger;
 use crate::store::ledger::number;
 use crate::store::reader;
-use crate::store::rows::Direction;
 use crate::store::rows::Exchange;
-use crate::store::rows::Phase;
 use crate::store::slots::SlotKeys;
 use crate::store::sql;
 

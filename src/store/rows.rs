@@ -1,8 +1,6 @@
 //! What the ledger keeps, as values: exchanges, statements, peers.
 
-use std::fmt;
 use std::ops::Range;
-use std::str::FromStr;
 
 use serde::Deserialize;
 use serde::Serialize;
@@ -13,115 +11,8 @@ use crate::base::Digest;
 use crate::base::Ranges;
 use crate::base::Timestamp;
 use crate::base::Xid;
-
-/// Why a stored word is none of ours: the database was changed by something else.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a {1}")]
-pub struct WordFault(String, &'static str);
-
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident, $what:literal { $($(#[$note:meta])* $variant:ident = $word:literal,)* }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(rename_all = "kebab-case")]
-        pub enum $name { $($(#[$note])* $variant,)* }
-
-        impl $name {
-            /// Every value, in the order of its declaration.
-            pub const ALL: &[Self] = &[$(Self::$variant,)*];
-
-            /// The word it is stored and shown as.
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word,)* }
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = WordFault;
-
-            fn from_str(text: &str) -> Result<Self, WordFault> {
-                match text {
-                    $($word => Ok(Self::$variant),)*
-                    other => Err(WordFault(other.chars().take(40).collect(), $what)),
-                }
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(self.as_str())
-            }
-        }
-    };
-}
-
-words! {
-    /// Which way a package goes, seen from this authority.
-    Direction, "direction" {
-        /// Sent by this authority.
-        Out = "out",
-        /// Received by this authority.
-        In = "in",
-    }
-}
-
-words! {
-    /// How far an exchange has come.
-    ///
-    /// Out: dispatched → consigned → delivered → closed ⇄ restriction-signed → destroyed; or rejected, failed, expired,
-    /// withdrawn.
-    /// In: receiving → consigned → handover-signed → held → destruction-signed → destroyed; or refused, failed, lapsed.
-    Phase, "state of a package" {
-        /// Out: `dispatch` is signed, the receiver has not signed anything.
-        Dispatched = "dispatched",
-        /// Both ways: `consigned` is signed by both; the header is on its way.
-        Consigned = "consigned",
-        /// Out: the receiver signed `handover`; its countersigned copy is not acknowledged yet.
-        Delivered = "delivered",
-        /// Out: over, both hold the handover receipt with both signatures.
-        Closed = "closed",
-        /// Out: the receiver signed `rejected`.
-        Rejected = "rejected",
-        /// Both ways: `handover-failed` is signed.
-        Failed = "failed",
-        /// Out: the sender signed `expired`.
-        Expired = "expired",
-        /// Out: the sender signed `withdrawn`.
-        Withdrawn = "withdrawn",
-        /// In: the offer was accepted, segments are missing.
-        Receiving = "receiving",
-        /// In: header and payload are durable, `handover` is signed by the receiver only.
-        HandoverSigned = "handover-signed",
-        /// In: over, the package is held and its handover receipt has both signatures.
-        Held = "held",
-        /// Out: this authority signed stricter terms, or the answer to a wish, after the handover; the receiver has not
-        /// acknowledged it yet.
-        RestrictionSigned = "restriction-signed",
-        /// In: the package is destroyed here, `destroyed` is signed by the receiver only.
-        DestructionSigned = "destruction-signed",
-        /// Both ways: over, the package is destroyed at the receiver, and both have signed so.
-        Destroyed = "destroyed",
-        /// In: this authority signed `rejected`.
-        Refused = "refused",
-        /// In: the sender let it expire or withdrew it.
-        Lapsed = "lapsed",
-    }
-}
-
-impl Phase {
-    /// Whether the receiver has, or had, the package: its sender may have to be told something of it.
-    pub const fn was_held(self) -> bool {
-        matches!(self, Self::Held | Self::Destroyed)
-    }
-
-    /// Whether it is known what became of the delivery: who waited for that waits no longer.
-    pub const fn is_settled(self) -> bool {
-        !matches!(
-            self,
-            Self::Dispatched | Self::Consigned | Self::Receiving | Self::HandoverSigned
-        )
-    }
-}
+use crate::base::words::words;
+use crate::exchange::{Direction, Phase};
 
 /// The named value that says whether the sender of a package is to be told of this statement: [`DUE`] or [`TOLD`].
 pub fn tell_key(note: &Digest) -> String {
@@ -426,7 +317,11 @@ pub struct PeerRow {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt;
+    use std::str::FromStr;
+
     use super::*;
+    use crate::base::WordFault;
 
     fn check<T>(all: &[T], word: fn(T) -> &'static str)
     where

@@ -16,6 +16,7 @@ use crate::base::Timestamp;
 use crate::base::Xid;
 use crate::base::json;
 use crate::base::len_u64;
+use crate::exchange::Phase;
 use crate::store::found;
 use crate::store::reader;
 use crate::store::rows::AlarmRow;
@@ -26,7 +27,6 @@ use crate::store::rows::Exchange;
 use crate::store::rows::Fault;
 use crate::store::rows::OpeningRow;
 use crate::store::rows::PeerRow;
-use crate::store::rows::Phase;
 use crate::store::rows::WitnessedRow;
 use crate::store::sql;
 

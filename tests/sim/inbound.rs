@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use rogatory::base::{Ranges, Xid, limits};
+use rogatory::exchange::{Direction, Phase};
 use rogatory::identity::statement::Note;
 use rogatory::receipt::{self, Kind};
-use rogatory::store::{Direction, Phase};
 use rogatory::transfer::reception::Admission;
 use rogatory::transfer::{
     Fault, Known, Machine, Receiver, ReceiverCommit, ReceiverInput, ReceiverOutput, Standing,

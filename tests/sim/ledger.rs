@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use rogatory::base::{Digest, Ranges, Timestamp, Xid};
+use rogatory::exchange::{Direction, Phase};
 use rogatory::identity::statement::Note;
 use rogatory::receipt::{Head, Kind};
-use rogatory::store::{Direction, Phase};
 use rogatory::tlog;
 
 use crate::chance::Chance;

@@ -6,11 +6,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use rogatory::base::{AuthorityId, Instant, Ranges, Timestamp, Xid};
+use rogatory::exchange::Phase;
 use rogatory::identity::keys::{KeyName, Role, SecretKey};
 use rogatory::policy::PolicySet;
 use rogatory::policy::terms::Handling;
 use rogatory::receipt::{Head, OwnKeys, PartyKeys};
-use rogatory::store::Phase;
 use rogatory::transfer::{Fault, Moment, Own, Receiver, Sender};
 use rogatory::wire::{DataHead, Frame};
 

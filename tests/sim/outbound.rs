@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use rogatory::base::{Ranges, Xid};
+use rogatory::exchange::{Direction, Phase};
 use rogatory::identity::statement::Note;
 use rogatory::policy::terms::Handling;
 use rogatory::policy::{Purpose, Terms};
 use rogatory::receipt::{self, Disclosure, Kind, Pkg, Reason, Receipt, Stamp, disclosure};
-use rogatory::store::{Direction, Phase};
 use rogatory::transfer::consignment::Consignment;
 use rogatory::transfer::{
     Machine, Other, Outcome, Progress, Sender, SenderCommit, SenderInput, SenderOutput,

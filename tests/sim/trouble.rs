@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use rogatory::base::Xid;
-use rogatory::store::{Direction, Phase};
+use rogatory::exchange::{Direction, Phase};
 
 use crate::node::{Live, Run, Task};
 use crate::scene::Mischief;

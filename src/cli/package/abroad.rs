@@ -6,7 +6,7 @@ use crate::api::types::{OnwardView, PackageView};
 use crate::base::{AuthorityId, Timestamp};
 use crate::cli::package::views;
 use crate::cli::text::{self, Cell, Table, Tone};
-use crate::store::Phase;
+use crate::exchange::Phase;
 
 /// A package that another authority holds.
 #[derive(Debug, Serialize)]

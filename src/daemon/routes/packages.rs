@@ -30,11 +30,10 @@ use crate::daemon::grounds::{grounds_of, item_terms_of};
 use crate::daemon::pieces::Pieces;
 use crate::daemon::routes::part::Which;
 use crate::daemon::routes::{Answer, Part, Shared, stored};
+use crate::exchange::{Direction, Phase};
 use crate::package::segments;
 use crate::policy::{Purpose, Role, Roles};
-use crate::store::Direction;
 use crate::store::Exchange;
-use crate::store::Phase;
 use crate::tlog::Frontier;
 
 /// The longest wait in one call.

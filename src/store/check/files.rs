@@ -16,14 +16,13 @@ use crate::base::Range;
 use crate::base::Xid;
 use crate::base::len_u64;
 use crate::base::limits;
+use crate::exchange::{Direction, Phase};
 use crate::package::segments;
 use crate::store::durable::DiskFault;
 use crate::store::opening;
 use crate::store::opening::StoreFault;
 use crate::store::reader;
-use crate::store::rows::Direction;
 use crate::store::rows::Exchange;
-use crate::store::rows::Phase;
 use crate::store::slots;
 use crate::store::sql;
 

@@ -7,14 +7,13 @@ use crate::base::Digest;
 use crate::base::Timestamp;
 use crate::base::json;
 use crate::base::limits;
+use crate::exchange::{Direction, Phase};
 use crate::identity::statement::Note;
 use crate::package::segments;
 use crate::receipt;
 use crate::receipt::Kind;
 use crate::receipt::Pkg;
 use crate::receipt::Receipt;
-use crate::store::rows::Direction;
-use crate::store::rows::Phase;
 use crate::store::rows::StatementRow;
 
 /// One statement of an exchange, read.
