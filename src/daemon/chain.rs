@@ -15,7 +15,7 @@ use crate::exchange::{Direction, Phase};
 use crate::identity::statement::Note;
 use crate::package::{Expect, ItemTerms};
 use crate::policy::{Consent, Consented, Purpose, Restriction, Terms};
-use crate::receipt::{self, Kind, Particulars, PartyKeys, Reason, Receipt};
+use crate::receipt::{self, Kind, Particulars, PartyKeys, Reason, Receipt, Signed};
 use crate::store::{Exchange, StatementRow};
 
 /// The statements that say what a package is bound by. There is a limit to how many of them there can be.
@@ -26,13 +26,6 @@ const BINDING: &[Kind] = &[
     Kind::ConsentAsked,
     Kind::ConsentGiven,
 ];
-
-/// A receipt and the note that it stands in.
-#[derive(Debug)]
-pub(crate) struct Signed {
-    pub(crate) note: Note,
-    pub(crate) receipt: Receipt,
-}
 
 /// What the manifest of a package repeats of the dispatch of whoever sealed it.
 #[derive(Debug)]
@@ -52,17 +45,11 @@ impl Manifested {
     }
 }
 
-impl Signed {
-    /// Whether it is about this package.
-    fn is_about(&self, row: &Exchange) -> bool {
-        let pkg = self.receipt.pkg.as_ref();
-        self.receipt.xid == Some(row.xid)
-            && pkg.is_some_and(|pkg| (pkg.body, pkg.hdr, pkg.len) == (row.body, row.hdr, row.len))
-    }
-
-    fn follows(&self, before: &Self) -> bool {
-        receipt::continues(&before.receipt, &before.note, &self.receipt).is_ok()
-    }
+/// Whether this statement is about this package.
+fn is_about(it: &Signed, row: &Exchange) -> bool {
+    let pkg = it.receipt.pkg.as_ref();
+    it.receipt.xid == Some(row.xid)
+        && pkg.is_some_and(|pkg| (pkg.body, pkg.hdr, pkg.len) == (row.body, row.hdr, row.len))
 }
 
 /// The verified statements that bind a package.
@@ -191,10 +178,9 @@ impl Chain {
                 .iter()
                 .find(|it| Some(it.note.text_digest()) == given.receipt.prev)
                 .ok_or_else(altered)?;
-            let follows = receipt::continues(&wish.receipt, &wish.note, &given.receipt);
-            follows.map_err(|_| altered())?;
+            given.follows(wish).map_err(|_| altered())?;
             for it in [wish, &given] {
-                let verified = receipt::verify(&it.note, &it.receipt, sender, receiver, true);
+                let verified = it.verify(sender, receiver, true);
                 verified.map_err(|_| altered())?;
             }
             let stands = given.receipt.terms.as_ref().is_some_and(|then| {
@@ -335,7 +321,10 @@ impl Daemon {
         let mut shared: Vec<Signed> = Vec::new();
         let rows = rows.iter().filter(|it| is_shared(it));
         for it in rows.filter_map(|it| shared_one(it, &keys).ok()) {
-            if it.is_about(row) && shared.last().is_none_or(|before| it.follows(before)) {
+            let follows = shared
+                .last()
+                .is_none_or(|before| it.follows(before).is_ok());
+            if is_about(&it, row) && follows {
                 shared.push(it);
             }
         }
@@ -348,12 +337,11 @@ impl Daemon {
     pub(crate) fn unanswered(&self, row: &Exchange) -> Result<Signed, ApiFailure> {
         let unsound = || altered("handover");
         let note = Note::parse(&row.last_note).map_err(|_| unsound())?;
-        let receipt = receipt::open(&note).map_err(|_| unsound())?;
+        let handover = Signed::open(note).map_err(|_| unsound())?;
         let (sender, receiver) = self.parties(row).ok_or_else(|| altered("peer"))?;
-        let verified = receipt::verify(&note, &receipt, &sender, &receiver, false);
-        let handover = Signed { note, receipt };
+        let verified = handover.verify(&sender, &receiver, false);
         let kinds = [Kind::Handover, Kind::HandoverFailed];
-        let is_one = kinds.contains(&handover.receipt.kind) && handover.is_about(row);
+        let is_one = kinds.contains(&handover.receipt.kind) && is_about(&handover, row);
         (verified.is_ok() && is_one)
             .then_some(handover)
             .ok_or_else(unsound)
@@ -370,22 +358,22 @@ fn sealed(
         .find(|row| row.kind == Kind::Dispatch.as_str())
         .ok_or_else(|| altered("dispatch"))?;
     let note = Note::parse(&row.note).map_err(|_| altered("dispatch"))?;
-    let dispatch = receipt::open(&note).map_err(|_| altered("dispatch"))?;
-    receipt::verify(&note, &dispatch, sender, receiver, false).map_err(|e| {
+    let dispatch = Signed::open(note).map_err(|_| altered("dispatch"))?;
+    dispatch.verify(sender, receiver, false).map_err(|e| {
         ApiFailure::mismatch(
             "dispatch-altered",
             format!("the stored dispatch does not verify: {e}"),
         )
     })?;
     let pkg_holds = dispatch
+        .receipt
         .pkg
         .as_ref()
         .is_some_and(|pkg| pkg.body == exchange.body && pkg.len == exchange.len);
     if !pkg_holds {
         return Err(altered("row"));
     }
-    let receipt = dispatch;
-    Ok(Signed { note, receipt })
+    Ok(dispatch)
 }
 
 /// The newest statement that both sides hold of a package since its handover, of those that fit.
@@ -411,8 +399,7 @@ pub(crate) fn last_shared(
 pub(crate) fn read(row: &StatementRow) -> Result<Signed, ApiFailure> {
     let altered = || altered("chain of statements");
     let note = Note::parse(&row.note).map_err(|_| altered())?;
-    let receipt = receipt::open(&note).map_err(|_| altered())?;
-    Ok(Signed { note, receipt })
+    Signed::open(note).map_err(|_| altered())
 }
 
 /// Whether this is the handover that both have signed, or a change of terms.
@@ -427,7 +414,7 @@ fn shared_one(
     (sender, receiver): &(Arc<PartyKeys>, Arc<PartyKeys>),
 ) -> Result<Signed, ApiFailure> {
     let it = read(row)?;
-    let verified = receipt::verify(&it.note, &it.receipt, sender, receiver, true);
+    let verified = it.verify(sender, receiver, true);
     if verified.is_ok() && it.receipt.kind.as_str() == row.kind {
         Ok(it)
     } else {
@@ -444,7 +431,10 @@ fn shared(
     let mut shared: Vec<Signed> = Vec::new();
     for row in rows.iter().filter(|row| is_shared(row)) {
         let it = shared_one(row, keys)?;
-        if !shared.last().is_none_or(|before| it.follows(before)) {
+        if shared
+            .last()
+            .is_some_and(|before| it.follows(before).is_err())
+        {
             return Err(altered());
         }
         shared.push(it);

@@ -8,7 +8,7 @@ use crate::api::server::ApiFailure;
 use crate::api::types::{AskConsent, ConsentView, GrantConsent};
 use crate::base::{Digest, Page, Timestamp, Xid, limits};
 use crate::daemon::Daemon;
-use crate::daemon::chain::{Chain, Signed, read};
+use crate::daemon::chain::{Chain, read};
 use crate::daemon::notices::Notice;
 use crate::daemon::openings::altered;
 use crate::daemon::restrictions::only_sealing_sets;
@@ -19,7 +19,7 @@ use crate::daemon::statements::{
 };
 use crate::exchange::{Direction, Phase};
 use crate::policy::{Denial, Onward, ReasonCode, Restriction, instrument};
-use crate::receipt::{Disclosure, Kind, Reason, Receipt, disclosure};
+use crate::receipt::{Disclosure, Kind, Reason, Receipt, Signed, disclosure};
 use crate::store::{self, Exchange, Op, StatementRow};
 
 /// Wishes and answers.
@@ -123,14 +123,9 @@ impl Daemon {
         wish: AskConsent,
     ) -> Result<ConsentView, ApiFailure> {
         check_justification(&wish.justification)?;
-        let row = self.exchange(&xid).await?;
-        if row.direction == Direction::Out || row.phase != Phase::Held {
-            let message = format!(
-                "consent is asked for a package that is held here; this one is {}",
-                row.phase
-            );
-            return Err(ApiFailure::usage("not-held", message));
-        }
+        let row = self
+            .held_here(&xid, "consent is asked for a package that is held here")
+            .await?;
         self.check_there(&xid)?;
         let chain = self.chain_of(&row).await?;
         if chain.is_passed_on {
@@ -222,8 +217,6 @@ impl Daemon {
             kind,
             note: &note,
             disclosures: &disclosures,
-            from: row.phase,
-            to: Phase::RestrictionSigned,
         };
         let mut ops = self.stated(row.xid, &stated);
         ops.push(Op::calm(row.xid));

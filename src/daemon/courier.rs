@@ -13,7 +13,7 @@ use crate::base::limits;
 use crate::daemon::Daemon;
 use crate::daemon::draining;
 use crate::daemon::mailbox::Mailbox;
-use crate::exchange::Phase as Stage;
+use crate::exchange::Phase;
 use crate::net::outbound::Attempt;
 use crate::net::session::Session;
 use crate::store::durable::STORAGE_FULL;
@@ -69,7 +69,7 @@ enum Load {
 
 impl Load {
     fn of(exchange: &Exchange) -> Self {
-        let is_sent = exchange.phase != Stage::Dispatched;
+        let is_sent = exchange.phase != Phase::Dispatched;
         let kib = if exchange.inline && !is_sent {
             exchange.len.div_ceil(1_024)
         } else {

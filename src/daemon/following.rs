@@ -12,7 +12,7 @@ use crate::api::server::ApiFailure;
 use crate::api::types::{OnwardView, Restrict};
 use crate::base::{Page, Timestamp, Xid};
 use crate::daemon::Daemon;
-use crate::daemon::chain::{Chain, Signed, read};
+use crate::daemon::chain::{Chain, read};
 use crate::daemon::draining;
 use crate::daemon::notices::Notice;
 use crate::daemon::onward::{self, Pair, must_follow};
@@ -20,7 +20,7 @@ use crate::daemon::openings::altered;
 use crate::daemon::routes::{Part, stored};
 use crate::exchange::Phase;
 use crate::policy::Terms;
-use crate::receipt::{self, Disclosure, Kind, disclosure};
+use crate::receipt::{self, Disclosure, Kind, Signed, disclosure};
 use crate::seal;
 use crate::store::{self, Exchange, StatementRow};
 

@@ -10,7 +10,6 @@ use crate::base::Xid;
 use crate::base::limits;
 use crate::daemon::Daemon;
 use crate::daemon::routes::stored;
-use crate::exchange::{Direction, Phase};
 
 /// What is kept of a hold.
 #[derive(Debug, Serialize, Deserialize)]
@@ -62,14 +61,11 @@ impl Daemon {
     ) -> Result<HoldView, ApiFailure> {
         // Nothing is destroyed while it is being held.
         let _one_at_a_time = self.access.lock().await;
-        let row = self.exchange(&xid).await?;
-        if row.direction == Direction::Out || row.phase != Phase::Held {
-            let message = format!(
-                "only a package that is held here can be kept from destruction; this one is {}",
-                row.phase
-            );
-            return Err(ApiFailure::usage("not-held", message));
-        }
+        self.held_here(
+            &xid,
+            "only a package that is held here can be kept from destruction",
+        )
+        .await?;
         self.check_there(&xid)?;
         if wish.until.end_of_day() < self.station.clock() {
             let message = format!("{} is past: name the last day of the hold", wish.until);

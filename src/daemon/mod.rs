@@ -100,12 +100,12 @@ pub use telemetry::start as start_telemetry;
 
 /// Where the daemon is between start and end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Phase {
+pub(crate) enum RunState {
     Running,
     Draining,
 }
 
-impl Phase {
+impl RunState {
     pub(crate) fn is_draining(self) -> bool {
         self == Self::Draining
     }
@@ -146,7 +146,7 @@ pub(crate) struct Daemon {
     /// The text of the policy that is configured, as it was last read; another one may be in force.
     pub(crate) configured: Mutex<String>,
     pub(crate) judge: Judge,
-    phase: watch::Sender<Phase>,
+    phase: watch::Sender<RunState>,
     broken: mpsc::Sender<String>,
     bells: Mutex<HashMap<AuthorityId, Arc<Mailbox>>>,
     couriers: Mutex<JoinSet<()>>,
@@ -165,13 +165,13 @@ pub(crate) struct DialProblem {
 }
 
 /// Resolves when the daemon drains.
-pub(crate) async fn draining(phase: &mut watch::Receiver<Phase>) {
+pub(crate) async fn draining(phase: &mut watch::Receiver<RunState>) {
     // A daemon that is gone altogether drains too.
     drop(phase.wait_for(|phase| phase.is_draining()).await);
 }
 
 impl Daemon {
-    pub(crate) fn phase(&self) -> watch::Receiver<Phase> {
+    pub(crate) fn phase(&self) -> watch::Receiver<RunState> {
         self.phase.subscribe()
     }
 

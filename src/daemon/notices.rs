@@ -86,8 +86,6 @@ impl Daemon {
             kind: notice.kind,
             note: &note,
             disclosures: &notice.disclosures,
-            from: row.phase,
-            to: row.phase,
         };
         ops.extend(self.stated(xid, &stays));
         ops.extend(tell(xid, &note, now));

@@ -17,7 +17,7 @@ use crate::base::Xid;
 use crate::base::json;
 use crate::base::limits;
 use crate::daemon::Daemon;
-use crate::daemon::chain::{Chain, Signed, read};
+use crate::daemon::chain::{Chain, read};
 use crate::daemon::decisions::of_item;
 use crate::daemon::openings::{altered, not_recipient};
 use crate::daemon::restrictions::narrowed;
@@ -30,7 +30,7 @@ use crate::daemon::statements::{
 use crate::exchange::{Direction, Phase};
 use crate::identity::statement::Note;
 use crate::policy::{self, Action, Circumstances, Consented, Denial, Facts, Onward, Permit, Terms};
-use crate::receipt::{Disclosure, Kind, Pkg, Reason, Receipt, disclosure};
+use crate::receipt::{Disclosure, Kind, Pkg, Reason, Receipt, Signed, disclosure};
 use crate::seal;
 use crate::store::{self, Exchange, Op, Outgoing};
 
@@ -246,8 +246,6 @@ impl Daemon {
             kind: Kind::OnwardRefused,
             note: &note,
             disclosures,
-            from: Phase::Held,
-            to: Phase::Held,
         };
         let ops = self.stated(row.xid, &stays);
         let committed = self.station.ledger.commit(ops).await;

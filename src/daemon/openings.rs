@@ -379,7 +379,7 @@ impl Daemon {
                 Err(ApiFailure::missing("destroyed", message)
                     .next("rogatory receipt list --package ID shows the receipt of it"))
             }
-            (Direction::In, phase) if has_ended(phase) => {
+            (Direction::In, phase) if phase.has_failed() => {
                 let message = format!("the package is {phase}: it does not come any more");
                 Err(ApiFailure::missing("not-held", message)
                     .next(format!("rogatory package show {xid} tells why")))
@@ -391,19 +391,6 @@ impl Daemon {
             }
         }
     }
-}
-
-/// Whether an exchange is over without a handover.
-pub(crate) const fn has_ended(phase: Phase) -> bool {
-    matches!(
-        phase,
-        Phase::Rejected
-            | Phase::Refused
-            | Phase::Failed
-            | Phase::Expired
-            | Phase::Lapsed
-            | Phase::Withdrawn
-    )
 }
 
 pub(crate) fn altered(what: &str) -> ApiFailure {

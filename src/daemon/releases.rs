@@ -430,8 +430,6 @@ impl Daemon {
             kind: Kind::Access,
             note: &note,
             disclosures: &disclosures,
-            from: exchange.phase,
-            to: exchange.phase,
         };
         let mut ops = vec![Op::Unmoved { xid, steps }, Op::OpeningEnd { id: ended.id }];
         ops.extend(self.stated_late(xid, &stays, newest));

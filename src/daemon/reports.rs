@@ -12,7 +12,7 @@ use crate::daemon::Daemon;
 use crate::daemon::notices::Notice;
 use crate::daemon::openings::altered;
 use crate::daemon::routes::stored;
-use crate::exchange::{Direction, Phase};
+use crate::exchange::Phase;
 use crate::identity::statement::Note;
 use crate::receipt::{self, Kind, Used};
 use crate::store::Exchange;
@@ -31,14 +31,9 @@ struct Uses {
 impl Daemon {
     /// Reports what was done with a package since the last report; a first report may have nothing to list.
     pub(crate) async fn report(&self, xid: Xid) -> Result<UseReport, ApiFailure> {
-        let row = self.exchange(&xid).await?;
-        if row.direction == Direction::Out || row.phase != Phase::Held {
-            let message = format!(
-                "only a package that is held here is reported on; this one is {}",
-                row.phase
-            );
-            return Err(ApiFailure::usage("not-held", message));
-        }
+        let row = self
+            .held_here(&xid, "only a package that is held here is reported on")
+            .await?;
         self.check_there(&xid)?;
         let uses = self.uses(&row).await?;
         if uses.fresh.is_empty() && !uses.followed.is_empty() {
@@ -74,8 +69,7 @@ impl Daemon {
     /// Reports by itself where the sender has asked for it by its newest terms, and nothing answers that yet.
     async fn report_if_asked(&self, xid: Xid) -> Result<(), ApiFailure> {
         let row = self.exchange(&xid).await?;
-        let is_here = row.direction == Direction::In && row.phase == Phase::Held;
-        if !is_here || self.check_there(&xid).is_err() {
+        if row.phase != Phase::Held || self.check_there(&xid).is_err() {
             return Ok(());
         }
         let shared = self.chain_of(&row).await?.shared;

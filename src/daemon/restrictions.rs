@@ -5,7 +5,7 @@ use crate::api::types::{PackageView, Restrict};
 use crate::base::Xid;
 use crate::base::limits;
 use crate::daemon::Daemon;
-use crate::daemon::openings::{altered, has_ended};
+use crate::daemon::openings::altered;
 use crate::daemon::routes::stored;
 use crate::daemon::statements::{
     Stated, check_justification, commit_failure, unsigned, who_and_why,
@@ -33,18 +33,18 @@ impl Daemon {
             let message = "another authority sent this package: only its sender changes its terms";
             return Err(ApiFailure::usage("not-sender", message));
         }
-        let (kind, next, to, disclosures) = if row.phase == Phase::Dispatched && wish.withdraw {
+        let (kind, next, disclosures) = if row.phase == Phase::Dispatched && wish.withdraw {
             let (note, earlier) = last(&row)?;
             let withdrawn = earlier.follow(&note, Kind::Withdrawn);
             let withdrawn = withdrawn.because(Reason::technical("withdrawn"));
             // It has the disclosures of its exchange, and none of its own.
-            (Kind::Withdrawn, withdrawn, Phase::Withdrawn, Vec::new())
+            (Kind::Withdrawn, withdrawn, Vec::new())
         } else if matches!(row.phase, Phase::Closed | Phase::RestrictionSigned) {
             let next = self.stricter(&row, wish).await?;
             let disclosures = who_and_why(actor, &wish.justification);
-            let (next, to) = (next.disclosing(&disclosures), Phase::RestrictionSigned);
-            (Kind::RestrictionChanged, next, to, disclosures)
-        } else if row.phase == Phase::Destroyed || has_ended(row.phase) {
+            let next = next.disclosing(&disclosures);
+            (Kind::RestrictionChanged, next, disclosures)
+        } else if row.phase == Phase::Destroyed || row.phase.has_failed() {
             let message = format!(
                 "the package is {}: nobody holds it, so its terms bind nobody",
                 row.phase
@@ -64,8 +64,6 @@ impl Daemon {
             kind,
             note: &note,
             disclosures: &disclosures,
-            from: row.phase,
-            to,
         };
         let mut ops = self.stated(xid, &stated);
         ops.push(Op::calm(xid));

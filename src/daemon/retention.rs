@@ -16,7 +16,6 @@ use crate::base::clock::SureTime;
 use crate::config::Destroy;
 use crate::daemon::Daemon;
 use crate::daemon::chain::Bound;
-use crate::daemon::openings::has_ended;
 use crate::daemon::routes::stored;
 use crate::daemon::statements::{Stated, commit_failure, unsigned, who_and_why};
 use crate::exchange::{Direction, Phase};
@@ -361,8 +360,6 @@ impl Daemon {
             kind: Kind::Destroyed,
             note: &note,
             disclosures: &disclosures,
-            from: Phase::Held,
-            to: Phase::DestructionSigned,
         };
         let mut ops = self.stated(xid, &stated);
         ops.extend([Op::calm(xid), Op::Shred { xid }]);
@@ -393,7 +390,7 @@ impl Daemon {
                     .next("rogatory package withdraw ID asks for it"));
             }
             (Direction::In, Phase::DestructionSigned | Phase::Destroyed) => return Err(already()),
-            (Direction::In, phase) if has_ended(phase) => {
+            (Direction::In, phase) if phase.has_failed() => {
                 let message = format!("the package is {phase}: there is nothing of it to destroy");
                 return Err(ApiFailure::nothing(NOT_HELD, message));
             }

@@ -10,7 +10,6 @@ use crate::base::Xid;
 use crate::daemon::Daemon;
 use crate::daemon::routes::stored;
 use crate::daemon::statements::check_justification;
-use crate::exchange::{Direction, Phase};
 
 /// What is kept of the newest review.
 #[derive(Debug, Serialize, Deserialize)]
@@ -59,14 +58,8 @@ impl Daemon {
     ) -> Result<ReviewView, ApiFailure> {
         check_justification(&wish.justification)?;
         let _one_at_a_time = self.access.lock().await;
-        let row = self.exchange(&xid).await?;
-        if row.direction == Direction::Out || row.phase != Phase::Held {
-            let message = format!(
-                "only a package that is held here can be reviewed; this one is {}",
-                row.phase
-            );
-            return Err(ApiFailure::usage("not-held", message));
-        }
+        self.held_here(&xid, "only a package that is held here can be reviewed")
+            .await?;
         self.check_there(&xid)?;
         let kept = Kept {
             justification: wish.justification.trim().to_owned(),

@@ -22,7 +22,7 @@ use crate::daemon::roster::Roster;
 use crate::daemon::stop::Stop;
 use crate::daemon::supervisor::Judge;
 use crate::daemon::{
-    Daemon, Phase, acceptor, adopted, callback, following, news, people, publisher, routes,
+    Daemon, RunState, acceptor, adopted, callback, following, news, people, publisher, routes,
     supervisor, sweeper, timekeeping,
 };
 use crate::identity::keys::SecretKey;
@@ -224,7 +224,7 @@ async fn assemble(config: Config, given: Given) -> Result<(Arc<Daemon>, Ends), S
         approvals: tokio::sync::Mutex::default(),
         configured: std::sync::Mutex::new(description),
         judge: given.judge,
-        phase: watch::Sender::new(Phase::Running),
+        phase: watch::Sender::new(RunState::Running),
         broken: broken_to,
         bells: std::sync::Mutex::default(),
         couriers: std::sync::Mutex::new(JoinSet::new()),
@@ -375,7 +375,7 @@ async fn until_asked(daemon: &Arc<Daemon>, mut broken: mpsc::Receiver<String>) -
 async fn drain(daemon: &Daemon, api_stop: tokio::sync::oneshot::Sender<()>, grace: Duration) {
     supervisor::say_stopping();
     tracing::info!(grace_s = grace.as_secs(), "draining");
-    daemon.phase.send_replace(Phase::Draining);
+    daemon.phase.send_replace(RunState::Draining);
     // The API may have ended by itself.
     api_stop.send(()).unwrap_or_default();
     daemon.endpoint.stop_accepting();

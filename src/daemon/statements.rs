@@ -7,7 +7,7 @@ use crate::base::json;
 use crate::base::limits;
 use crate::daemon::Daemon;
 use crate::daemon::chain::Chain;
-use crate::exchange::Phase;
+use crate::exchange::Step;
 use crate::identity::statement::Note;
 use crate::policy::purpose::Purpose;
 use crate::policy::{Denial, Terms};
@@ -94,8 +94,7 @@ impl Daemon {
             self.logged(Some(xid), stated.kind, stated.note),
             Op::Advance {
                 xid,
-                from: vec![stated.from],
-                to: stated.to,
+                step: Step::of(stated.kind, stated.note),
                 last_note: Some(newest.to_vec()),
                 at: self.station.clock(),
             },
@@ -147,8 +146,6 @@ impl Daemon {
             kind: Kind::AccessDenied,
             note: &note,
             disclosures: &disclosures,
-            from: Phase::Held,
-            to: Phase::Held,
         };
         let mut ops = self.stated(*xid, &stays);
         let steps = exchange.steps;
@@ -187,8 +184,6 @@ pub(crate) struct Stated<'a> {
     pub(crate) note: &'a Note,
     /// They stay here; the note has their digests.
     pub(crate) disclosures: &'a [Disclosure],
-    pub(crate) from: Phase,
-    pub(crate) to: Phase,
 }
 
 /// Who did something and why, as salted values that stay here.

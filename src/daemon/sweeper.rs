@@ -6,12 +6,12 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::base::clock::SureTime;
-use crate::daemon;
-use crate::daemon::Daemon;
+
 use crate::daemon::draining;
 use crate::daemon::papers;
 use crate::daemon::quiet::SUMS;
-use crate::exchange::{Direction, Phase};
+use crate::daemon::{Daemon, RunState};
+use crate::exchange::{Direction, Phase, Step};
 use crate::identity::statement::Note;
 use crate::receipt;
 use crate::receipt::Kind;
@@ -64,7 +64,7 @@ pub(crate) async fn look_after_retention(daemon: Arc<Daemon>) {
 }
 
 /// Waits; answers whether the daemon drains meanwhile.
-async fn is_draining_after(wait: Duration, phase: &mut watch::Receiver<daemon::Phase>) -> bool {
+async fn is_draining_after(wait: Duration, phase: &mut watch::Receiver<RunState>) -> bool {
     tokio::select! {
         () = tokio::time::sleep(wait) => false,
         () = draining(phase) => true,
@@ -161,8 +161,7 @@ fn expired(daemon: &Daemon, exchange: &Exchange, reason: Reason) -> Result<Vec<O
         daemon.logged(Some(xid), Kind::Expired, &note),
         Op::Advance {
             xid,
-            from: vec![Phase::Dispatched],
-            to: Phase::Expired,
+            step: Step::Signed(Kind::Expired),
             last_note,
             at,
         },

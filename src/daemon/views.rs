@@ -153,15 +153,7 @@ impl Daemon {
 
     /// A package as it is listed.
     pub(crate) fn package_view(&self, row: &Exchange) -> Result<PackageView, StoreFault> {
-        let was_handed_over = matches!(
-            row.phase,
-            Phase::Closed
-                | Phase::RestrictionSigned
-                | Phase::Held
-                | Phase::DestructionSigned
-                | Phase::Destroyed
-        );
-        let terms = terms_now(row).filter(|_| was_handed_over);
+        let terms = terms_now(row).filter(|_| row.phase.is_handed_over());
         let terms: Terms = terms
             .map_or_else(|| serde_json::from_str(&row.terms), Ok)
             .map_err(|e| {

@@ -1,5 +1,10 @@
-//! What an exchange is: which way its package goes, and how far it has come.
+//! What an exchange is: which way its package goes, its phases and the steps between them, and its statements folded.
 
+pub mod history;
 pub mod phase;
 
-pub use phase::{Direction, Phase};
+pub use history::{History, HistoryFault};
+pub use phase::{Direction, Phase, Step};
+
+#[cfg(test)]
+mod tests;

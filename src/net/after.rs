@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::base::Xid;
 use crate::base::json;
-use crate::exchange::{Direction, Phase};
+use crate::exchange::{Direction, Phase, Step};
 use crate::identity::statement::Note;
 use crate::net::contradiction;
 use crate::net::countersign;
@@ -139,8 +139,8 @@ async fn hear(session: &Session, said: Said) -> Result<Heard, Attempt> {
             (both, Kind::Destroyed)
         }
     };
-    let (direction, phases) = may_be_said(kind);
-    if exchange.direction != direction || !phases.contains(&exchange.phase) {
+    let step = Step::of(kind, &note);
+    if exchange.phase.after(exchange.direction, step).is_none() {
         return Ok(Err(unknown()));
     }
     let (ops, answer) = taken(session, &exchange, (kind, &note), words);
@@ -161,9 +161,7 @@ fn taken(
     words: Option<Vec<String>>,
 ) -> (Vec<Op>, Frame) {
     if kind == Kind::Destroyed {
-        let (_, phases) = may_be_said(kind);
-        let ends = (phases, Phase::Destroyed);
-        let mut ops = step(session, exchange, (kind, note), ends);
+        let mut ops = step(session, exchange, kind, note);
         // Stricter terms that were still to be told are of no use any more.
         ops.push(Op::calm(exchange.xid));
         return (ops, Frame::Receipt(note.bytes().to_vec()));
@@ -171,32 +169,12 @@ fn taken(
     if after::is_notice(kind) {
         tracing::info!(xid = %exchange.xid, peer = %exchange.peer, %kind, "the receiver tells of a package of ours");
     }
-    let stays = exchange.phase;
-    let mut ops = step(session, exchange, (kind, note), (&[stays], stays));
+    let mut ops = step(session, exchange, kind, note);
     ops.extend(words.map(|words| Op::Meta {
         key: store::disclosures_key(&note.digest()),
         value: json::canonical(&words),
     }));
     (ops, Frame::Done)
-}
-
-/// Of which packages, and where they are, this can be said to us.
-const fn may_be_said(kind: Kind) -> (Direction, &'static [Phase]) {
-    if matches!(kind, Kind::RestrictionChanged) || kind.is_answer() {
-        let held = &[Phase::Held, Phase::DestructionSigned, Phase::Destroyed];
-        (Direction::In, held)
-    } else if matches!(kind, Kind::Destroyed) {
-        let handed_over = &[Phase::Delivered, Phase::Closed, Phase::RestrictionSigned];
-        (Direction::Out, handed_over)
-    } else {
-        let known = &[
-            Phase::Delivered,
-            Phase::Closed,
-            Phase::RestrictionSigned,
-            Phase::Destroyed,
-        ];
-        (Direction::Out, known)
-    }
 }
 
 fn put_off(code: &str, after_s: u64) -> Frame {
@@ -274,14 +252,8 @@ fn read(
     notes.collect::<Result<_, _>>().map_err(damaged)
 }
 
-/// The ledger's operations for a statement that moves an exchange from one of these phases. What the other side alone has
-/// signed is no leaf of our log.
-fn step(
-    session: &Session,
-    exchange: &Exchange,
-    (kind, note): (Kind, &Note),
-    (from, to): (&[Phase], Phase),
-) -> Vec<Op> {
+/// The ledger's operations for a statement of an exchange. What the other side alone has signed is no leaf of our log.
+fn step(session: &Session, exchange: &Exchange, kind: Kind, note: &Note) -> Vec<Op> {
     let (station, xid, steps) = (&session.station, exchange.xid, exchange.steps);
     let logged = note.signatures().len() > 1;
     let crossed = crosses(exchange, note);
@@ -294,8 +266,7 @@ fn step(
         station.statement(kind, note, Some(xid), logged),
         Op::Advance {
             xid,
-            from: from.to_vec(),
-            to,
+            step: Step::of(kind, note),
             last_note: Some(newest),
             at: station.clock(),
         },
@@ -341,8 +312,7 @@ pub(crate) async fn tell(session: &Session, exchange: &Exchange) -> Result<Outco
     if exchange.phase == Phase::RestrictionSigned {
         ops.push(Op::Advance {
             xid,
-            from: vec![Phase::RestrictionSigned],
-            to: Phase::Closed,
+            step: Step::Acknowledged,
             last_note: None,
             at: session.station.clock(),
         });
@@ -446,8 +416,7 @@ async fn answered(
                 Ok(both) => both,
                 Err(fault) => return Ok(Some(Outcome::Faulted(fault))),
             };
-            let ends = (&[Phase::DestructionSigned][..], Phase::Destroyed);
-            let mut ops = step(session, exchange, (Kind::Destroyed, &both), ends);
+            let mut ops = step(session, exchange, Kind::Destroyed, &both);
             ops.push(Op::calm(exchange.xid));
             session.commit_holding(ops, turn.held()).await?;
             Ok(Some(Outcome::Ended))

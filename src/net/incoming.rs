@@ -5,7 +5,7 @@ use crate::base::Ranges;
 use crate::base::Xid;
 use crate::base::json;
 use crate::base::limits;
-use crate::exchange::{Direction, Phase};
+use crate::exchange::{Direction, Phase, Step};
 use crate::identity::statement::Note;
 use crate::net::outbound::Attempt;
 use crate::net::station::Station;
@@ -141,16 +141,11 @@ impl Recording<'_> {
         self.station.statement(kind, note, Some(self.xid), false)
     }
 
-    fn advance(&self, from: Phase, to: Phase, note: &Note) -> Op {
-        self.advance_from(vec![from], to, note)
-    }
-
-    fn advance_from(&self, from: Vec<Phase>, to: Phase, note: &Note) -> Op {
+    fn advance(&self, kind: Kind, note: &Note) -> Op {
         let last_note = Some(note.bytes().to_vec());
         Op::Advance {
             xid: self.xid,
-            from,
-            to,
+            step: Step::of(kind, note),
             last_note,
             at: self.station.clock(),
         }
@@ -200,7 +195,7 @@ impl Recording<'_> {
                 let xid = self.xid;
                 ops.extend(self.inline.take().map(|bytes| Op::Payload { xid, bytes }));
                 ops.push(self.own(Kind::Consigned, &note));
-                ops.push(self.advance(Phase::Receiving, Phase::Consigned, &note));
+                ops.push(self.advance(Kind::Consigned, &note));
                 (Phase::Consigned, ops)
             }
             ReceiverCommit::Handover {
@@ -216,7 +211,7 @@ impl Recording<'_> {
                     self.own(Kind::Consigned, &consigned),
                     header,
                     self.own(Kind::Handover, &note),
-                    self.advance(Phase::Consigned, Phase::HandoverSigned, &note),
+                    self.advance(Kind::Handover, &note),
                 ];
                 (Phase::HandoverSigned, ops)
             }
@@ -224,16 +219,13 @@ impl Recording<'_> {
                 let ops = vec![
                     self.own(Kind::Consigned, &consigned),
                     self.own(Kind::HandoverFailed, &note),
-                    self.advance(Phase::Consigned, Phase::HandoverSigned, &note),
+                    self.advance(Kind::HandoverFailed, &note),
                 ];
                 (Phase::HandoverSigned, ops)
             }
-            ReceiverCommit::Held(note) => (
-                Phase::Held,
-                self.answered(Kind::Handover, Phase::Held, &note),
-            ),
+            ReceiverCommit::Held(note) => (Phase::Held, self.answered(Kind::Handover, &note)),
             ReceiverCommit::Failed(note) => {
-                let mut ops = self.answered(Kind::HandoverFailed, Phase::Failed, &note);
+                let mut ops = self.answered(Kind::HandoverFailed, &note);
                 // Nobody will ever open it.
                 ops.push(Op::Shred { xid: self.xid });
                 (Phase::Failed, ops)
@@ -242,18 +234,14 @@ impl Recording<'_> {
                 let kind = receipt::open(&note).map_or(Kind::Expired, |receipt| receipt.kind);
                 let mut ops = self.undisclosed();
                 ops.push(self.received(kind, &note));
-                let before = vec![Phase::Receiving, Phase::Consigned];
-                ops.push(self.advance_from(before, Phase::Lapsed, &note));
+                ops.push(self.advance(kind, &note));
                 (Phase::Lapsed, ops)
             }
         };
         Ok(step)
     }
 
-    fn answered(&self, kind: Kind, to: Phase, note: &Note) -> Vec<Op> {
-        vec![
-            self.own(kind, note),
-            self.advance(Phase::HandoverSigned, to, note),
-        ]
+    fn answered(&self, kind: Kind, note: &Note) -> Vec<Op> {
+        vec![self.own(kind, note), self.advance(kind, note)]
     }
 }

@@ -10,7 +10,7 @@ use tokio::time::sleep_until;
 use crate::base::Ranges;
 use crate::base::Xid;
 use crate::base::limits;
-use crate::exchange::Phase;
+use crate::exchange::{Phase, Step};
 use crate::identity::statement::Note;
 use crate::net::after;
 use crate::net::frames::write_frame;
@@ -182,11 +182,7 @@ fn progress(exchange: &Exchange, rows: &[StatementRow]) -> Result<Progress, Atte
 
 /// Runs one attempt to its end.
 pub(crate) async fn run(session: &Session, exchange: &Exchange, ahead: Option<Ahead>) -> Attempt {
-    let is_to_tell = matches!(
-        exchange.phase,
-        Phase::RestrictionSigned | Phase::DestructionSigned
-    );
-    if is_to_tell || exchange.phase.was_held() {
+    if exchange.phase.is_to_tell() || exchange.phase.was_held() {
         return match after::tell(session, exchange).await {
             Ok(outcome) => Attempt::Ended(outcome),
             Err(attempt) => attempt,
@@ -401,7 +397,7 @@ fn bytes_in(ranges: &Ranges, len: u64) -> u64 {
 /// The ledger's operations for one step.
 fn ops(station: &Station, xid: Xid, commit: SenderCommit) -> Vec<Op> {
     let at = station.clock();
-    let step = |kind: Kind, note: &Note, from: Phase, to: Phase| {
+    let step = |kind: Kind, note: &Note| {
         // A rejection is signed by the receiver alone.
         let statement = station.statement(kind, note, Some(xid), kind != Kind::Rejected);
         let last_note = Some(note.bytes().to_vec());
@@ -409,31 +405,21 @@ fn ops(station: &Station, xid: Xid, commit: SenderCommit) -> Vec<Op> {
             statement,
             Op::Advance {
                 xid,
-                from: vec![from],
-                to,
+                step: Step::of(kind, note),
                 last_note,
                 at,
             },
         ]
     };
     let mut ops = match commit {
-        SenderCommit::Consigned(note) => {
-            return step(Kind::Consigned, &note, Phase::Dispatched, Phase::Consigned);
-        }
-        SenderCommit::Delivered(note) => {
-            step(Kind::Handover, &note, Phase::Consigned, Phase::Delivered)
-        }
-        SenderCommit::Failed(note) => {
-            step(Kind::HandoverFailed, &note, Phase::Consigned, Phase::Failed)
-        }
-        SenderCommit::Rejected(note) => {
-            step(Kind::Rejected, &note, Phase::Dispatched, Phase::Rejected)
-        }
+        SenderCommit::Consigned(note) => return step(Kind::Consigned, &note),
+        SenderCommit::Delivered(note) => step(Kind::Handover, &note),
+        SenderCommit::Failed(note) => step(Kind::HandoverFailed, &note),
+        SenderCommit::Rejected(note) => step(Kind::Rejected, &note),
         SenderCommit::Closed => {
             return vec![Op::Advance {
                 xid,
-                from: vec![Phase::Delivered],
-                to: Phase::Closed,
+                step: Step::Acknowledged,
                 last_note: None,
                 at,
             }];

@@ -15,6 +15,7 @@ pub mod kind;
 pub mod onward;
 pub mod particulars;
 pub mod parts;
+pub mod signed;
 
 pub use body::{Receipt, Stamp};
 pub use chain::{continues, newest, open, verify, verify_own};
@@ -26,6 +27,7 @@ pub use kind::{Issuer, Kind, Profile};
 pub use onward::OnwardFault;
 pub use particulars::{Particulars, ParticularsFault};
 pub use parts::{Head, Party, Pkg, Reason, Used};
+pub use signed::Signed;
 
 #[cfg(test)]
 mod tests;

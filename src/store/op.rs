@@ -8,7 +8,7 @@ use crate::base::Ranges;
 use crate::base::Timestamp;
 use crate::base::Xid;
 use crate::base::limits;
-use crate::exchange::Phase;
+use crate::exchange::{Phase, Step};
 use crate::store::rows::AlarmRow;
 use crate::store::rows::CardRow;
 use crate::store::rows::CosignedRow;
@@ -41,14 +41,12 @@ pub enum Op {
     },
     /// Begins an exchange. Conflicts if its xid is known.
     Open(Box<Exchange>),
-    /// Moves an exchange on. Conflicts if it is in none of the phases `from`.
+    /// Moves an exchange on. Conflicts if it is in no phase in which this step may be taken ([`Phase::after`]).
     Advance {
         /// Which exchange.
         xid: Xid,
-        /// The phases it may be in.
-        from: Vec<Phase>,
-        /// The phase it is in then.
-        to: Phase,
+        /// The step.
+        step: Step,
         /// The newest statement of its chain, if there is a new one; counts as one step.
         last_note: Option<Vec<u8>>,
         /// When.
@@ -253,8 +251,8 @@ impl Op {
 
     /// The exchange that is settled by this, or forgotten: who waits for what becomes of it looks again.
     pub(crate) fn settles(&self) -> Option<Xid> {
-        if let Self::Advance { xid, to, .. } = self {
-            to.is_settled().then_some(*xid)
+        if let Self::Advance { xid, step, .. } = self {
+            step.settles().then_some(*xid)
         } else {
             None
         }

@@ -32,10 +32,11 @@ use crate::base::Ranges;
 use crate::base::Timestamp;
 use crate::base::Xid;
 use crate::base::limits;
-use crate::exchange::{Direction, Phase};
+use crate::exchange::{Direction, Phase, Step};
 use crate::identity::keys::KeyName;
 use crate::identity::keys::Role;
 use crate::identity::keys::SecretKey;
+use crate::receipt::Kind;
 use crate::store::CommitFault;
 use crate::store::Exchange;
 use crate::store::Fault;
@@ -129,11 +130,10 @@ fn statement(number: u8, note: &[u8], logged: bool) -> Op {
     }
 }
 
-fn advance(number: u8, from: &[Phase], to: Phase, note: Option<&[u8]>) -> Op {
+fn advance(number: u8, step: Step, note: Option<&[u8]>) -> Op {
     Op::Advance {
         xid: xid(number),
-        from: from.to_vec(),
-        to,
+        step,
         last_note: note.map(<[u8]>::to_vec),
         at: at(4_000),
     }
@@ -201,7 +201,7 @@ async fn what_is_committed_is_read_back_whole() {
         xid: xid(1),
         have: Ranges::all(5),
     };
-    let step = advance(1, &[Phase::Receiving], Phase::Consigned, Some(b"consigned"));
+    let step = advance(1, Step::Signed(Kind::Consigned), Some(b"consigned"));
     ledger.commit(vec![retry, have, step]).await.unwrap();
     (whole.attempts, whole.next_try, whole.fault) = (4, None, None);
     (whole.have, whole.phase) = (Ranges::all(5), Phase::Consigned);
@@ -226,7 +226,7 @@ async fn one_callers_conflict_is_nobody_elses() {
                 statement(number, &[number; 100], true),
             ];
             if number % 2 == 1 {
-                ops.push(advance(number, &[Phase::Consigned], Phase::Delivered, None));
+                ops.push(advance(number, Step::Countersigned(Kind::Handover), None));
             }
             ledger.commit(ops).await
         }));
@@ -264,7 +264,7 @@ async fn preconditions() {
         let result = ledger.commit(vec![op]).await.map(|_| ());
         assert_eq!(result, expected, "{named}");
     }
-    use Phase::{Consigned, Delivered, Dispatched, Receiving};
+    use Phase::{Consigned, Dispatched, Receiving};
     let dir = tempfile::tempdir().unwrap();
     let ledger = open(dir.path());
     let payload = |number| Op::Payload {
@@ -275,12 +275,11 @@ async fn preconditions() {
     let undisclosed = |number| Op::DropDisclosed { xid: xid(number) };
     check(&ledger, out(), Ok(())).await;
     check(&ledger, out(), Err(Some(Dispatched))).await;
-    let step = advance(1, &[Dispatched, Delivered], Consigned, None);
-    check(&ledger, step, Ok(())).await;
-    let step = advance(1, &[Dispatched], Delivered, Some(b"x"));
-    check(&ledger, step, Err(Some(Consigned))).await;
-    let step = advance(9, &[Dispatched], Consigned, None);
-    check(&ledger, step, Err(None)).await;
+    let consigned = Step::Countersigned(Kind::Consigned);
+    check(&ledger, advance(1, consigned, None), Ok(())).await;
+    let again = advance(1, consigned, Some(b"x"));
+    check(&ledger, again, Err(Some(Consigned))).await;
+    check(&ledger, advance(9, consigned, None), Err(None)).await;
     let shred = |number| Op::Shred { xid: xid(number) };
     for op in [payload(9), header(9), shred(9), undisclosed(9)] {
         check(&ledger, op, Err(None)).await;
@@ -309,16 +308,14 @@ async fn a_delivery_is_heard_of_once_it_is_settled() {
     let mut settlements = ledger.settlements();
     let out = |number| opened(number, Direction::Out, Phase::Dispatched);
     ledger.commit((1..=3).map(out).collect()).await.unwrap();
-    for (number, from, to) in [
-        (1, Phase::Dispatched, Phase::Consigned),
-        (2, Phase::Dispatched, Phase::Rejected),
-        (3, Phase::Consigned, Phase::Delivered),
-        (1, Phase::Consigned, Phase::Delivered),
+    for (number, step) in [
+        (1, Step::Countersigned(Kind::Consigned)),
+        (2, Step::Signed(Kind::Rejected)),
+        (3, Step::Countersigned(Kind::Handover)),
+        (1, Step::Countersigned(Kind::Handover)),
     ] {
         // The third is refused: it was not consigned.
-        let committed = ledger
-            .commit(vec![advance(number, &[from], to, None)])
-            .await;
+        let committed = ledger.commit(vec![advance(number, step, None)]).await;
         assert_eq!(committed.is_err(), number == 3);
     }
     for settled in [2, 1] {
@@ -437,14 +434,17 @@ async fn a_note_is_kept_once_and_what_is_offered_again_finds_its_statements() {
     let dispatch = || statement(1, b"dispatch", false);
     ledger.commit(vec![dispatch()]).await.unwrap();
     assert_eq!(all_of(&ledger, 1).await.len(), 1);
-    for (is_reopened, note) in [(false, b"one"), (true, b"two")] {
+    let (first, next) = (
+        Step::Signed(Kind::Consigned),
+        Step::Countersigned(Kind::Consigned),
+    );
+    for (is_reopened, note, step) in [(false, b"one", first), (true, b"two", next)] {
         let mut ops = Vec::new();
         if !is_reopened {
             ops = vec![receiving(), dispatch()];
         }
         ops.push(statement(1, note, true));
-        let both = [Phase::Receiving, Phase::Consigned];
-        ops.push(advance(1, &both, Phase::Consigned, Some(note)));
+        ops.push(advance(1, step, Some(note)));
         ledger.commit(ops).await.unwrap();
         let row = ledger.exchange(&xid(1)).await.unwrap().unwrap();
         assert_eq!(
@@ -466,7 +466,7 @@ async fn a_note_is_kept_once_and_what_is_offered_again_finds_its_statements() {
     let nothing: Vec<u8> = Vec::new();
     assert_eq!(column(), nothing);
     // What is among no statements is kept in the row.
-    let unstated = advance(1, &[Phase::Consigned], Phase::Lapsed, Some(b"unstated"));
+    let unstated = advance(1, Step::Signed(Kind::Expired), Some(b"unstated"));
     ledger.commit(vec![unstated]).await.unwrap();
     let row = ledger.exchange(&xid(1)).await.unwrap().unwrap();
     assert_eq!(row.last_note, b"unstated");

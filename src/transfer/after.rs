@@ -11,9 +11,10 @@ use crate::identity::statement::Note;
 use crate::receipt::Issuer;
 use crate::receipt::Kind;
 use crate::receipt::Receipt;
+use crate::receipt::Signed;
 use crate::receipt::disclosure;
 use crate::receipt::onward;
-use crate::transfer::checks::{Fault, Keys, Signed, unexpected_kind};
+use crate::transfer::checks::{Fault, receipt_in, unexpected_kind};
 use crate::transfer::{Other, Own};
 
 /// What a statement that came asks for.
@@ -34,7 +35,7 @@ pub enum After {
 /// # Errors
 /// It is none.
 pub fn read(bytes: &[u8]) -> Result<(Note, Xid, Kind), Fault> {
-    let signed = Signed::parse(bytes)?;
+    let signed = receipt_in(bytes)?;
     let kind = signed.receipt.kind;
     match signed.receipt.xid {
         Some(xid) if is_after(kind) => Ok((signed.note, xid, kind)),
@@ -87,7 +88,7 @@ pub const fn goes_along(kind: Kind) -> Option<&'static str> {
 /// # Errors
 /// They are another statement's, or more than that.
 pub fn check_words(note: &Note, encoded: &[String]) -> Result<(), Fault> {
-    let signed = Signed::of(note.clone())?;
+    let signed = Signed::open(note.clone())?;
     let read = disclosure::check_against(&signed.receipt.sd, encoded);
     let read = read.map_err(|e| Fault::new(e.code(), e.to_string()))?;
     let along = goes_along(signed.receipt.kind);
@@ -104,7 +105,7 @@ pub fn check_words(note: &Note, encoded: &[String]) -> Result<(), Fault> {
 /// # Errors
 /// What the other side did wrong.
 pub fn copy(held: &[Note], note: &Note, encoded: &[String]) -> Result<(Note, Receipt), Fault> {
-    let onward = Signed::of(note.clone())?.receipt;
+    let onward = Signed::open(note.clone())?.receipt;
     let read = disclosure::check_against(&onward.sd, encoded);
     let read = read.map_err(|e| Fault::new(e.code(), e.to_string()))?;
     let dispatch = readable(held)
@@ -121,7 +122,7 @@ pub fn copy(held: &[Note], note: &Note, encoded: &[String]) -> Result<(Note, Rec
 /// # Errors
 /// What the other side did wrong.
 pub fn judge(own: &Own, other: &Other, held: &[Note], came: Note) -> Result<After, Fault> {
-    let signed = Signed::of(came)?;
+    let signed = Signed::open(came)?;
     let kind = signed.receipt.kind;
     if !is_after(kind) {
         return Err(unexpected_kind(kind, "nothing of it is awaited"));
@@ -147,9 +148,7 @@ pub fn judge(own: &Own, other: &Other, held: &[Note], came: Note) -> Result<Afte
     let count = |is: fn(Kind) -> bool| held.iter().filter(|it| is(it.receipt.kind)).count();
     if kind == Kind::Destroyed {
         let both = own.keys.countersign(&signed.receipt, &signed.note);
-        return both
-            .map(After::Destroyed)
-            .map_err(|e| Fault::new(e.code(), e.to_string()));
+        return Ok(After::Destroyed(both?));
     }
     if kind.is_answer() {
         let prev = signed.receipt.prev;
@@ -182,7 +181,7 @@ pub fn judge(own: &Own, other: &Other, held: &[Note], came: Note) -> Result<Afte
 /// # Errors
 /// What the other side did wrong.
 pub fn completed(own: &Own, other: &Other, held: &[Note], bytes: &[u8]) -> Result<Note, Fault> {
-    let signed = Signed::parse(bytes)?;
+    let signed = receipt_in(bytes)?;
     if signed.receipt.kind != Kind::Destroyed {
         return Err(unexpected_kind(signed.receipt.kind, "destroyed is awaited"));
     }
@@ -200,13 +199,13 @@ fn verify(own: &Own, other: &Other, signed: &Signed, complete: bool) -> Result<(
     } else {
         (own.keys.public(), &other.keys)
     };
-    signed.verify(&Keys { sender, receiver }, complete)
+    Ok(signed.verify(sender, receiver, complete)?)
 }
 
 /// Those that are receipts; of what is damaged here, the other side is not at fault.
 fn readable(held: &[Note]) -> Vec<Signed> {
     let held = held.iter().cloned();
-    held.filter_map(|note| Signed::of(note).ok()).collect()
+    held.filter_map(|note| Signed::open(note).ok()).collect()
 }
 
 /// A change of terms follows the newest one: with another, nobody could say which terms are in force, and its issuer, who alone
@@ -233,5 +232,5 @@ fn follows(held: &[Signed], signed: &Signed) -> Result<(), Fault> {
         );
         Fault::new("prev-unknown", text)
     })?;
-    signed.follows(before)
+    Ok(signed.follows(before)?)
 }

@@ -1,9 +1,9 @@
 //! Checks that sender and receiver share: is this note what the exchange needs next?
 
 use crate::identity::refusal::Refusal;
-use crate::identity::statement::Note;
+use crate::identity::statement::{Note, StatementFault};
 use crate::receipt;
-use crate::receipt::{Kind, PartyKeys, Receipt};
+use crate::receipt::{Kind, PartyKeys, ReceiptFault, Signed};
 
 /// The other end broke the protocol; `code` goes on the wire, `text` into our log.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -15,6 +15,18 @@ pub struct Fault {
     pub text: String,
     /// A statement that the other end has signed although it excludes a statement of it that is held here: with that one, a proof.
     pub proof: Option<Box<Note>>,
+}
+
+impl From<StatementFault> for Fault {
+    fn from(fault: StatementFault) -> Self {
+        Self::new(fault.code(), fault.to_string())
+    }
+}
+
+impl From<ReceiptFault> for Fault {
+    fn from(fault: ReceiptFault) -> Self {
+        Self::new(fault.code(), fault.to_string())
+    }
 }
 
 impl From<Refusal> for Fault {
@@ -40,69 +52,32 @@ impl Fault {
     }
 }
 
-/// A receipt together with the note it was read from.
-#[derive(Debug, Clone)]
-pub(crate) struct Signed {
-    pub(crate) receipt: Receipt,
-    pub(crate) note: Note,
+/// Reads a receipt; signatures are not yet looked at.
+pub(crate) fn receipt_in(bytes: &[u8]) -> Result<Signed, Fault> {
+    Ok(Signed::open(Note::parse(bytes)?)?)
 }
 
-impl Signed {
-    /// Reads a receipt; signatures are not yet looked at.
-    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Fault> {
-        Self::of(note_of(bytes)?)
+/// This fault, proved by what came if that is so: another text in the place of one that is held, signed by its issuer.
+pub(crate) fn contradiction(came: &Signed, held: &Note, keys: &Keys<'_>, fault: Fault) -> Fault {
+    let complete = !came.receipt.kind.profile().countersigned;
+    let same_place = receipt::open(held)
+        .is_ok_and(|held| (held.xid, held.prev) == (came.receipt.xid, came.receipt.prev));
+    let is_signed = || keys.verify(came, complete).is_ok();
+    if same_place && held.text() != came.note.text() && is_signed() {
+        return fault.proved_by(&came.note);
     }
-
-    /// The receipt in this note.
-    pub(crate) fn of(note: Note) -> Result<Self, Fault> {
-        let receipt = receipt::open(&note).map_err(|e| Fault::new(e.code(), e.to_string()))?;
-        Ok(Self { receipt, note })
-    }
-
-    /// Whether exactly the right keys have signed.
-    pub(crate) fn verify(&self, keys: &Keys<'_>, complete: bool) -> Result<(), Fault> {
-        receipt::verify(
-            &self.note,
-            &self.receipt,
-            keys.sender,
-            keys.receiver,
-            complete,
-        )
-        .map_err(|e| Fault::new(e.code(), e.to_string()))
-    }
-
-    /// Whether this one may follow that one.
-    pub(crate) fn follows(&self, earlier: &Self) -> Result<(), Fault> {
-        receipt::continues(&earlier.receipt, &earlier.note, &self.receipt)
-            .map_err(|e| Fault::new(e.code(), e.to_string()))
-    }
-
-    /// This fault, proved by this statement if that is so: another text in the place of one that is held, signed by its issuer.
-    pub(crate) fn contradicts(&self, held: &Note, keys: &Keys<'_>, fault: Fault) -> Fault {
-        let complete = !self.receipt.kind.profile().countersigned;
-        let same_place = receipt::open(held)
-            .is_ok_and(|held| (held.xid, held.prev) == (self.receipt.xid, self.receipt.prev));
-        if same_place && held.text() != self.note.text() && self.verify(keys, complete).is_ok() {
-            return fault.proved_by(&self.note);
-        }
-        fault
-    }
-
-    /// Whether this is the same statement as one we hold, however often signed. No receipt may contradict an earlier one.
-    pub(crate) fn repeats(&self, held: &Note) -> Result<(), Fault> {
-        if self.note.text() == held.text() {
-            return Ok(());
-        }
-        Err(Fault::new(
-            "contradicts-earlier",
-            format!("another {} than the one already signed", self.receipt.kind),
-        ))
-    }
+    fault
 }
 
-/// Reads a note, whatever it is about; signatures are not yet looked at.
-pub(crate) fn note_of(bytes: &[u8]) -> Result<Note, Fault> {
-    Note::parse(bytes).map_err(|e| Fault::new(e.code(), e.to_string()))
+/// Checks that this is the same statement as one that is held, however often signed. No receipt may contradict an earlier one.
+pub(crate) fn repeats(came: &Signed, held: &Note) -> Result<(), Fault> {
+    if came.note.text() == held.text() {
+        return Ok(());
+    }
+    Err(Fault::new(
+        "contradicts-earlier",
+        format!("another {} than the one already signed", came.receipt.kind),
+    ))
 }
 
 /// The receipt keys of both parties of an exchange.
@@ -110,6 +85,13 @@ pub(crate) fn note_of(bytes: &[u8]) -> Result<Note, Fault> {
 pub(crate) struct Keys<'a> {
     pub(crate) sender: &'a PartyKeys,
     pub(crate) receiver: &'a PartyKeys,
+}
+
+impl Keys<'_> {
+    /// Checks the signatures on a receipt of this exchange ([`receipt::verify`]).
+    pub(crate) fn verify(&self, signed: &Signed, complete: bool) -> Result<(), ReceiptFault> {
+        signed.verify(self.sender, self.receiver, complete)
+    }
 }
 
 /// A frame or receipt came that this state does not allow.

@@ -14,12 +14,9 @@ use crate::identity::statement::Note;
 use crate::receipt::Kind;
 use crate::receipt::Reason;
 use crate::receipt::Receipt;
+use crate::receipt::Signed;
 use crate::receipt::Stamp;
-use crate::transfer::checks::Keys;
-use crate::transfer::checks::Signed;
-use crate::transfer::checks::note_of;
-use crate::transfer::checks::unexpected;
-use crate::transfer::checks::unexpected_kind;
+use crate::transfer::checks::{Keys, receipt_in, repeats, unexpected, unexpected_kind};
 use crate::transfer::reception::{ReceiverCommit, ReceiverInput, ReceiverOutput};
 use crate::transfer::stage::{Offer, State};
 use crate::transfer::{Fault, Machine, Moment, Other, Outcome, Own, PATIENCE_MS};
@@ -94,10 +91,7 @@ impl Receiver {
     }
 
     fn sign(&self, receipt: &Receipt) -> Result<Note, Fault> {
-        self.own
-            .keys
-            .sign(receipt)
-            .map_err(|e| Fault::new(e.code(), e.to_string()))
+        Ok(self.own.keys.sign(receipt)?)
     }
 
     /// The list is there: ask for what is missing, unless it comes unasked or is all there.
@@ -136,10 +130,10 @@ impl Receiver {
     }
 
     fn countersigned(&self, held: &Signed, bytes: &[u8]) -> Result<Note, Fault> {
-        let note = note_of(bytes)?;
+        let note = Note::parse(bytes)?;
         if note.text() != held.note.text() {
-            let signed = Signed::of(note)?;
-            signed.repeats(&held.note)?;
+            let signed = Signed::open(note)?;
+            repeats(&signed, &held.note)?;
             return Ok(signed.note);
         }
         let key = held.receipt.from.as_ref();
@@ -148,8 +142,7 @@ impl Receiver {
             let text = "no card of the sender that is known here names the key of this receipt";
             Fault::new("receipt-wrong-key", text)
         })?;
-        note.verify_added(&held.note, key)
-            .map_err(|e| Fault::new(e.code(), e.to_string()))?;
+        note.verify_added(&held.note, key)?;
         Ok(note)
     }
 
@@ -233,7 +226,7 @@ impl Receiver {
     /// What the sender says to our `consigned`: countersigned, or that it has ended the exchange before.
     fn consigned_answered(&mut self, dispatch: &Signed, held: &Signed, bytes: &[u8]) -> Next {
         if !bytes.starts_with(held.note.text().as_bytes()) {
-            let signed = Signed::parse(bytes)?;
+            let signed = receipt_in(bytes)?;
             if ends(signed.receipt.kind) {
                 return self.lapsed(dispatch, signed);
             }
@@ -254,7 +247,7 @@ impl Receiver {
 
     /// A receipt while payload is being received.
     fn receipt_early(&mut self, dispatch: &Signed, bytes: &[u8]) -> Next {
-        let signed = Signed::parse(bytes)?;
+        let signed = receipt_in(bytes)?;
         if ends(signed.receipt.kind) {
             return self.lapsed(dispatch, signed);
         }
@@ -266,7 +259,7 @@ impl Receiver {
 
     /// The sender may end the exchange for as long as it has not countersigned `consigned`.
     fn lapsed(&mut self, dispatch: &Signed, signed: Signed) -> Next {
-        signed.verify(&self.keys(), true)?;
+        self.keys().verify(&signed, true)?;
         signed.follows(dispatch)?;
         Ok(self.commit(
             ReceiverCommit::Lapsed(signed.note),

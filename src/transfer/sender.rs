@@ -7,11 +7,10 @@ use std::sync::Arc;
 use crate::base::Instant;
 use crate::base::Ranges;
 use crate::identity::statement::Note;
-use crate::receipt::Kind;
-use crate::transfer::checks::Keys;
-use crate::transfer::checks::Signed;
-use crate::transfer::checks::unexpected;
-use crate::transfer::checks::unexpected_kind;
+use crate::receipt::{Kind, Signed};
+use crate::transfer::checks::{
+    Keys, contradiction, receipt_in, repeats, unexpected, unexpected_kind,
+};
 use crate::transfer::consignment::{
     Consignment, Progress, SenderCommit, SenderInput, SenderOutput,
 };
@@ -57,7 +56,7 @@ impl Sender {
         consignment: Consignment,
         progress: Progress,
     ) -> Result<Self, Fault> {
-        let dispatch = Signed::of(consignment.dispatch.clone())?;
+        let dispatch = Signed::open(consignment.dispatch.clone())?;
         let outputs = VecDeque::new();
         let state = State::Idle(progress);
         Ok(Self {
@@ -182,7 +181,7 @@ impl Sender {
 
     /// What a receipt from the receiver leads to.
     fn receipt(&mut self, progress: &Progress, bytes: &[u8]) -> Result<Step, Fault> {
-        let signed = Signed::parse(bytes)?;
+        let signed = receipt_in(bytes)?;
         match signed.receipt.kind {
             Kind::Consigned => self.consigned(progress, &signed),
             Kind::Handover | Kind::HandoverFailed => self.answered(progress, &signed),
@@ -216,7 +215,7 @@ impl Sender {
     fn consigned(&mut self, progress: &Progress, signed: &Signed) -> Result<Step, Fault> {
         match progress {
             Progress::Dispatched => {
-                signed.verify(&self.keys(), false)?;
+                self.keys().verify(signed, false)?;
                 signed.follows(&self.dispatch)?;
                 let note = self.countersign(signed)?;
                 let then = self.countersigned_and_header(&note)?;
@@ -228,8 +227,8 @@ impl Sender {
                 })
             }
             Progress::Consigned(held) => {
-                let repeats = signed.repeats(held);
-                repeats.map_err(|fault| signed.contradicts(held, &self.keys(), fault))?;
+                let repeats = repeats(signed, held);
+                repeats.map_err(|fault| contradiction(signed, held, &self.keys(), fault))?;
                 for frame in self.countersigned_and_header(&held.clone())? {
                     self.send(frame);
                 }
@@ -238,7 +237,7 @@ impl Sender {
             Progress::Answered { consigned, .. } => {
                 let text = "the receiver asks for a header that it has signed for";
                 let fault = Fault::new("contradicts-earlier", text);
-                Err(signed.contradicts(consigned, &self.keys(), fault))
+                Err(contradiction(signed, consigned, &self.keys(), fault))
             }
             // It consigned before it heard that we ended the exchange, which we said beside the offer: ours stands.
             Progress::Lapsed(_) => Ok(Step::Stay),
@@ -248,8 +247,8 @@ impl Sender {
     fn answered(&mut self, progress: &Progress, signed: &Signed) -> Result<Step, Fault> {
         match progress {
             Progress::Consigned(consigned) => {
-                signed.verify(&self.keys(), false)?;
-                signed.follows(&Signed::of(consigned.clone())?)?;
+                self.keys().verify(signed, false)?;
+                signed.follows(&Signed::open(consigned.clone())?)?;
                 let note = self.countersign(signed)?;
                 let then = vec![Frame::Receipt(note.bytes().to_vec())];
                 let last = Progress::Answered {
@@ -268,8 +267,8 @@ impl Sender {
                 })
             }
             Progress::Answered { last, .. } => {
-                let repeats = signed.repeats(last);
-                repeats.map_err(|fault| signed.contradicts(last, &self.keys(), fault))?;
+                let repeats = repeats(signed, last);
+                repeats.map_err(|fault| contradiction(signed, last, &self.keys(), fault))?;
                 let last = last.bytes().to_vec();
                 self.send(Frame::Receipt(last));
                 Ok(Step::Stay)
@@ -282,7 +281,7 @@ impl Sender {
     }
 
     fn rejected(&mut self, progress: &Progress, signed: Signed) -> Result<Step, Fault> {
-        signed.verify(&self.keys(), true)?;
+        self.keys().verify(&signed, true)?;
         signed.follows(&self.dispatch)?;
         let commit = match progress {
             Progress::Dispatched => SenderCommit::Rejected(signed.note),
@@ -294,7 +293,7 @@ impl Sender {
             } => {
                 let text = "the receiver has signed for the payload";
                 let fault = unexpected_kind(Kind::Rejected, text);
-                return Err(signed.contradicts(held, &self.keys(), fault));
+                return Err(contradiction(&signed, held, &self.keys(), fault));
             }
         };
         let next = Box::new(State::Closing(Outcome::Ended));
@@ -308,7 +307,7 @@ impl Sender {
     fn done(progress: &Progress) -> Result<Step, Fault> {
         let (commit, outcome) = match progress {
             Progress::Answered { last, .. } => {
-                if Signed::of(last.clone())?.receipt.kind == Kind::HandoverFailed {
+                if Signed::open(last.clone())?.receipt.kind == Kind::HandoverFailed {
                     (SenderCommit::Told, Outcome::Ended)
                 } else {
                     (SenderCommit::Closed, Outcome::Delivered)
@@ -340,10 +339,8 @@ impl Sender {
     }
 
     fn countersign(&self, signed: &Signed) -> Result<Note, Fault> {
-        self.own
-            .keys
-            .countersign(&signed.receipt, &signed.note)
-            .map_err(|e| Fault::new(e.code(), e.to_string()))
+        let keys = &self.own.keys;
+        Ok(keys.countersign(&signed.receipt, &signed.note)?)
     }
 
     fn keys(&self) -> Keys<'_> {

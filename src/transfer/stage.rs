@@ -2,8 +2,8 @@
 
 use crate::base::Digest;
 use crate::base::Ranges;
+use crate::receipt::Signed;
 use crate::transfer::Outcome;
-use crate::transfer::checks::Signed;
 use crate::wire::Frame;
 
 /// The stages of an incoming exchange on one connection.

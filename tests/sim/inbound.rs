@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rogatory::base::{Ranges, Xid, limits};
-use rogatory::exchange::{Direction, Phase};
+use rogatory::exchange::{Direction, Phase, Step};
 use rogatory::identity::statement::Note;
 use rogatory::receipt::{self, Kind};
 use rogatory::transfer::reception::Admission;
@@ -959,11 +959,7 @@ fn receiver_ops(
         logged,
     };
     let own = |kind, note| statement(kind, note, true);
-    let advance = |from: &[Phase], to: Phase| Op::Advance {
-        xid,
-        from: from.to_vec(),
-        to,
-    };
+    let advance = |step| Op::Advance { xid, step };
     match commit {
         ReceiverCommit::Rejected { dispatch, note } => {
             let mut ops = Vec::new();
@@ -979,7 +975,7 @@ fn receiver_ops(
             let mut ops = first;
             ops.extend(inline.map(|content| Op::Payload(xid, content)));
             ops.push(own(Kind::Consigned, note));
-            ops.push(advance(&[Phase::Receiving], Phase::Consigned));
+            ops.push(advance(Step::Signed(Kind::Consigned)));
             (Phase::Consigned, ops)
         }
         ReceiverCommit::Handover {
@@ -991,7 +987,7 @@ fn receiver_ops(
                 own(Kind::Consigned, consigned),
                 Op::Header(xid, header),
                 own(Kind::Handover, note),
-                advance(&[Phase::Consigned], Phase::HandoverSigned),
+                advance(Step::Signed(Kind::Handover)),
             ];
             (Phase::HandoverSigned, ops)
         }
@@ -999,21 +995,21 @@ fn receiver_ops(
             let ops = vec![
                 own(Kind::Consigned, consigned),
                 own(Kind::HandoverFailed, note),
-                advance(&[Phase::Consigned], Phase::HandoverSigned),
+                advance(Step::Signed(Kind::HandoverFailed)),
             ];
             (Phase::HandoverSigned, ops)
         }
         ReceiverCommit::Held(note) => {
             let ops = vec![
                 own(Kind::Handover, note),
-                advance(&[Phase::HandoverSigned], Phase::Held),
+                advance(Step::Countersigned(Kind::Handover)),
             ];
             (Phase::Held, ops)
         }
         ReceiverCommit::Failed(note) => {
             let ops = vec![
                 own(Kind::HandoverFailed, note),
-                advance(&[Phase::HandoverSigned], Phase::Failed),
+                advance(Step::Countersigned(Kind::HandoverFailed)),
             ];
             (Phase::Failed, ops)
         }
@@ -1021,10 +1017,7 @@ fn receiver_ops(
             let kind = receipt::open(&note).map_or(Kind::Expired, |receipt| receipt.kind);
             let mut ops = first;
             ops.push(statement(kind, note, false));
-            ops.push(advance(
-                &[Phase::Receiving, Phase::Consigned],
-                Phase::Lapsed,
-            ));
+            ops.push(advance(Step::Signed(kind)));
             (Phase::Lapsed, ops)
         }
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use rogatory::base::{Digest, Ranges, Timestamp, Xid};
-use rogatory::exchange::{Direction, Phase};
+use rogatory::exchange::{Direction, Phase, Step};
 use rogatory::identity::statement::Note;
 use rogatory::receipt::{Head, Kind};
 use rogatory::tlog;
@@ -52,8 +52,7 @@ pub(crate) enum Op {
     Open(Box<Row>),
     Advance {
         xid: Xid,
-        from: Vec<Phase>,
-        to: Phase,
+        step: Step,
     },
     Payload(Xid, Content),
     Header(Xid, Vec<u8>),
@@ -141,12 +140,10 @@ impl Ledger {
                 }
                 self.rows.insert(row.xid, Row::clone(row));
             }
-            Op::Advance { xid, from, to } => {
+            Op::Advance { xid, step } => {
                 let row = self.row(xid)?;
-                if !from.contains(&row.phase) {
-                    return Err(Unmade::Conflict);
-                }
-                row.phase = *to;
+                let next = row.phase.after(row.direction, *step);
+                row.phase = next.ok_or(Unmade::Conflict)?;
             }
             Op::Payload(xid, content) => {
                 self.row(xid)?;

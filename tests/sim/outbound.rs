@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use rogatory::base::{Ranges, Xid};
-use rogatory::exchange::{Direction, Phase};
+use rogatory::exchange::{Direction, Phase, Step};
 use rogatory::identity::statement::Note;
 use rogatory::policy::terms::Handling;
 use rogatory::policy::{Purpose, Terms};
@@ -179,11 +179,6 @@ impl World {
         let Ok(note) = self.nodes[node].own.keys.sign(&next) else {
             return self.violated(format!("{kind} of {xid} cannot be signed"));
         };
-        let to = if kind == Kind::Expired {
-            Phase::Expired
-        } else {
-            Phase::Withdrawn
-        };
         let ops = vec![
             Op::Statement {
                 xid,
@@ -193,8 +188,7 @@ impl World {
             },
             Op::Advance {
                 xid,
-                from: vec![Phase::Dispatched],
-                to,
+                step: Step::Signed(kind),
             },
             Op::Shred(xid),
         ];
@@ -745,7 +739,8 @@ impl World {
 }
 
 fn sender_ops(xid: Xid, commit: SenderCommit) -> Vec<Op> {
-    let step = |kind: Kind, note: Note, from: Phase, to: Phase| {
+    let step = |kind: Kind, note: Note| {
+        let step = Step::of(kind, &note);
         vec![
             Op::Statement {
                 xid,
@@ -753,32 +748,17 @@ fn sender_ops(xid: Xid, commit: SenderCommit) -> Vec<Op> {
                 note,
                 logged: kind != Kind::Rejected,
             },
-            Op::Advance {
-                xid,
-                from: vec![from],
-                to,
-            },
+            Op::Advance { xid, step },
         ]
     };
     let mut ops = match commit {
-        SenderCommit::Consigned(note) => {
-            return step(Kind::Consigned, note, Phase::Dispatched, Phase::Consigned);
-        }
-        SenderCommit::Delivered(note) => {
-            step(Kind::Handover, note, Phase::Consigned, Phase::Delivered)
-        }
-        SenderCommit::Failed(note) => {
-            step(Kind::HandoverFailed, note, Phase::Consigned, Phase::Failed)
-        }
-        SenderCommit::Rejected(note) => {
-            step(Kind::Rejected, note, Phase::Dispatched, Phase::Rejected)
-        }
+        SenderCommit::Consigned(note) => return step(Kind::Consigned, note),
+        SenderCommit::Delivered(note) => step(Kind::Handover, note),
+        SenderCommit::Failed(note) => step(Kind::HandoverFailed, note),
+        SenderCommit::Rejected(note) => step(Kind::Rejected, note),
         SenderCommit::Closed => {
-            return vec![Op::Advance {
-                xid,
-                from: vec![Phase::Delivered],
-                to: Phase::Closed,
-            }];
+            let step = Step::Acknowledged;
+            return vec![Op::Advance { xid, step }];
         }
         SenderCommit::Told => {
             return vec![Op::Retry {

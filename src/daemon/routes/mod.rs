@@ -30,6 +30,7 @@ use crate::daemon::routes::doors::{
     ANY, Doors, EVIDENCE, OPERATION, POLICY, RECORDS, SUPERVISION, WORK,
 };
 use crate::daemon::sealed;
+use crate::exchange::Phase;
 use crate::store::Exchange;
 use crate::store::StoreFault;
 
@@ -165,6 +166,16 @@ impl Daemon {
             .await
             .map_err(|e| stored(&e))?;
         row.ok_or_else(|| no_such_package(&xid.to_string()))
+    }
+
+    /// The exchange of a package that is held here; what is `only` done with such a package is said to whoever asks for another.
+    pub(crate) async fn held_here(&self, xid: &Xid, only: &str) -> Result<Exchange, ApiFailure> {
+        let row = self.exchange(xid).await?;
+        if row.phase == Phase::Held {
+            return Ok(row);
+        }
+        let message = format!("{only}; this one is {}", row.phase);
+        Err(ApiFailure::usage("not-held", message))
     }
 }
 

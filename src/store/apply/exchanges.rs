@@ -171,8 +171,7 @@ impl Group<'_> {
     ) -> Result<(), Stop> {
         let Op::Advance {
             xid,
-            from,
-            to,
+            step,
             last_note,
             at,
         } = op
@@ -180,12 +179,12 @@ impl Group<'_> {
             return Ok(());
         };
         let known = self.find(xid)?.ok_or(UNKNOWN)?;
-        if !from.contains(&known.phase) {
-            let current = Some(known.phase);
+        let current = Some(known.phase);
+        let Some(to) = known.phase.after(known.direction, *step) else {
             return Err(CommitFault::Conflict { current }.into());
-        }
+        };
         let was_held = known.phase == Phase::Held;
-        known.phase = *to;
+        known.phase = to;
         let (no, direction) = (known.no, known.direction);
         if let (Direction::In, Phase::DestructionSigned, Some(note)) = (direction, to, last_note) {
             self.destroyed.push(Entry {
@@ -195,14 +194,14 @@ impl Group<'_> {
             });
         }
         if let Some(opening) = opening.filter(|opening| opening.row.xid == *xid) {
-            (opening.phase, opening.updated) = (*to, *at);
+            (opening.phase, opening.updated) = (to, *at);
             if let Some(note) = last_note {
                 opening.last_note = note;
                 opening.steps = opening.steps.saturating_add(1);
             }
             return Ok(());
         }
-        let sum = sums::stepped(xid, *to, *at);
+        let sum = sums::stepped(xid, to, *at);
         let (to, at) = (to.as_str(), at.millis());
         let Some(note) = last_note else {
             return self.one(sql::EXCHANGE_PHASE, params![to, at, sum, no]);

@@ -94,13 +94,13 @@ async fn a_package_is_due_after_the_first_of_its_days_while_it_is_here() {
         assert_eq!(due(&ledger, day).await, expected, "{day}");
     }
     // Its sender restricts one, another has no terms to say, and a third goes.
-    let held = [Phase::Held];
+    let changed = Step::Signed(Kind::RestrictionChanged);
     let stricter = note(1, terms("2026-12-31", None, None));
     let ops = vec![
-        advance(1, &held, Phase::Held, Some(&stricter)),
-        advance(2, &held, Phase::Held, Some(b"no statement")),
-        advance(4, &held, Phase::DestructionSigned, None),
-        advance(3, &[Phase::HandoverSigned], Phase::Held, Some(b"handover")),
+        advance(1, changed, Some(&stricter)),
+        advance(2, changed, Some(b"no statement")),
+        advance(4, Step::Signed(Kind::Destroyed), None),
+        advance(3, Step::Countersigned(Kind::Handover), Some(b"handover")),
     ];
     ledger.commit(ops).await.unwrap();
     assert_eq!(due(&ledger, "2026-12-30").await, [7]);

@@ -75,12 +75,7 @@ fn destroyed(number: u8) -> Vec<Op> {
         logged: true,
         signatures: 1,
     };
-    let ends = advance(
-        number,
-        &[Phase::Held],
-        Phase::DestructionSigned,
-        Some(&note),
-    );
+    let ends = advance(number, Step::Signed(Kind::Destroyed), Some(&note));
     vec![said, ends, Op::Shred { xid: xid(number) }]
 }
 
@@ -193,7 +188,7 @@ async fn what_was_destroyed_does_not_come_back_with_an_older_state() {
     let ledger = home.open();
     ledger.commit(destroyed(1)).await.unwrap();
     ledger.commit(destroyed(2)).await.unwrap();
-    let moved = advance(4, &[Phase::HandoverSigned], Phase::Held, None);
+    let moved = advance(4, Step::Countersigned(Kind::Handover), None);
     ledger.commit(vec![moved]).await.unwrap();
     ledger.commit(destroyed(4)).await.unwrap();
     home.restore(ledger, &backup).await;

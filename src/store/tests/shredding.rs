@@ -60,8 +60,9 @@ async fn a_header_that_is_no_longer_needed_does_not_survive_a_restart() {
         ];
         ledger.commit(begun).await.unwrap();
     }
-    let delivered = advance(1, &[Phase::Dispatched], Phase::Delivered, None);
-    ledger.commit(vec![delivered]).await.unwrap();
+    let steps = [Kind::Consigned, Kind::Handover].map(Step::Countersigned);
+    let delivered = steps.map(|step| advance(1, step, None));
+    ledger.commit(delivered.into()).await.unwrap();
     ledger.close().await;
     let ledger = open(dir.path());
     assert!(ledger.header(&xid(1)).await.unwrap().is_none());

@@ -10,9 +10,8 @@ use crate::policy::Circumstances;
 use crate::policy::Facts;
 use crate::policy::Roles;
 use crate::receipt::disclosure;
-use crate::receipt::{Kind, Particulars, Party, PartyKeys, Pkg, Reason};
-use crate::transfer::checks::Signed;
-use crate::transfer::checks::unexpected_kind;
+use crate::receipt::{Kind, Particulars, Party, PartyKeys, Pkg, Reason, Signed};
+use crate::transfer::checks::{contradiction, receipt_in, unexpected_kind};
 use crate::transfer::reception::{Admission, Known, ReceiverCommit, ReceiverOutput, Standing};
 use crate::transfer::stage::{Offer, State};
 use crate::transfer::{Fault, Moment, Outcome};
@@ -20,7 +19,7 @@ use crate::wire::Frame;
 
 impl Receiver {
     pub(super) fn offered(&mut self, now: &Moment, bytes: &[u8]) -> Next {
-        let offer = Signed::parse(bytes)?;
+        let offer = receipt_in(bytes)?;
         if offer.receipt.kind != Kind::Dispatch {
             return Err(unexpected_kind(
                 offer.receipt.kind,
@@ -42,7 +41,7 @@ impl Receiver {
                 "the dispatch is not for this authority, or names another key",
             ));
         }
-        offer.verify(&self.keys(), true)?;
+        self.keys().verify(&offer, true)?;
         if offer.receipt.t
             > now
                 .clock
@@ -89,7 +88,7 @@ impl Receiver {
         };
         if known.dispatch != offer.note {
             let fault = Fault::new("xid-taken", "another dispatch has this exchange id");
-            return Err(offer.contradicts(&known.dispatch, &self.keys(), fault));
+            return Err(contradiction(&offer, &known.dispatch, &self.keys(), fault));
         }
         match known.standing {
             Standing::Receiving(have) => {
@@ -101,12 +100,12 @@ impl Receiver {
                 self.send(Frame::Receipt(note.bytes().to_vec()));
                 Ok(State::AwaitCountersigned {
                     dispatch: Box::new(offer),
-                    held: Signed::of(note)?,
+                    held: Signed::open(note)?,
                 })
             }
             Standing::Answered(note) => {
                 self.send(Frame::Receipt(note.bytes().to_vec()));
-                Ok(State::AwaitAnswerCountersigned(Signed::of(note)?))
+                Ok(State::AwaitAnswerCountersigned(Signed::open(note)?))
             }
             Standing::Rejected(note) => {
                 self.send(Frame::Receipt(note.bytes().to_vec()));
