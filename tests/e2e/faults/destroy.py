@@ -2,6 +2,7 @@
 
 import collections
 import os
+import pathlib
 import shutil
 import subprocess
 import sys
@@ -23,16 +24,13 @@ def keys(state):
 
 
 def holders(folder, key):
-    """The files below a folder that hold these bytes."""
-    found = []
-    for place, _, names in os.walk(folder):
-        for name in names:
-            path = os.path.join(place, name)
-            if os.path.isfile(path):
-                with open(path, "rb") as file:
-                    if key in file.read():
-                        found.append(path)
-    return found
+    """The files below a folder that hold these bytes. A daemon may rename one meanwhile: then all are read again."""
+    while True:
+        paths = [os.path.join(place, name) for place, _, names in os.walk(folder) for name in names]
+        try:
+            return [path for path in paths if os.path.isfile(path) and key in pathlib.Path(path).read_bytes()]
+        except FileNotFoundError:
+            continue
 
 
 class Restores:
