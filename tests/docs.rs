@@ -49,6 +49,25 @@ fn the_tests_that_the_threat_model_names_exist() {
     assert_eq!(rows.count(), 53, "each row says how it stands");
 }
 
+#[test]
+fn the_places_that_the_page_of_the_house_names_exist() {
+    let text = read(Path::new("docs/architecture.md"));
+    let is_path = |it: &&str| {
+        it.contains('/')
+            && it
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || "_./".contains(c))
+    };
+    let is_there = |it: &str| {
+        let beside = [it.to_owned(), format!("src/{it}"), format!("src/{it}.rs")];
+        beside.iter().any(|path| Path::new(path).exists())
+    };
+    let paths: Vec<_> = quoted(&text).filter(is_path).collect();
+    assert!(paths.len() > 20, "it names places");
+    let missing: Vec<_> = paths.into_iter().filter(|it| !is_there(it)).collect();
+    assert!(missing.is_empty(), "\n{}", missing.join("\n"));
+}
+
 /// The anchor that a heading gets: lower case, spaces to hyphens, other marks gone.
 fn anchor(heading: &str) -> String {
     let heading = heading.trim_start_matches('#').trim().to_lowercase();

@@ -13,6 +13,7 @@ use crate::daemon::Daemon;
 use crate::daemon::blanked::Blanked;
 use crate::daemon::openings::Held;
 use crate::daemon::pieces::Pieces;
+use crate::daemon::routes::stored;
 use crate::net::station::Station;
 use crate::package::segments;
 use crate::policy::{Action, Permit};
@@ -183,12 +184,14 @@ impl Daemon {
         xid: &Xid,
     ) -> Result<zeroize::Zeroizing<Vec<u8>>, ApiFailure> {
         let header = self.station.ledger.header(xid).await;
-        let header = header.map_err(|e| ApiFailure::storage("store", e.to_string()))?;
-        header.ok_or_else(|| {
-            let message = "this package cannot be opened: the key of its age header is not in the state folder's file of slots";
-            ApiFailure::missing("header-gone", message)
-                .next("stop the daemon and restore the whole state folder of one moment; rogatory fsck names each header that has no key")
-        })
+        if let Some(header) = header.map_err(|e| stored(&e))? {
+            return Ok(header);
+        }
+        // It may have been destroyed meanwhile, and then it is not lost.
+        self.held(*xid).await?;
+        let message = "the age header of this package is lost: its key is not in the state folder's file of slots";
+        Err(ApiFailure::missing("header-gone", message)
+            .next("stop the daemon and restore the whole state folder of one moment; rogatory fsck names each header that has no key"))
     }
 
     /// The payload's bytes, from the ledger or from its file.

@@ -379,7 +379,7 @@ impl Daemon {
                 Err(ApiFailure::missing("destroyed", message)
                     .next("rogatory receipt list --package ID shows the receipt of it"))
             }
-            (Direction::In, phase) if phase.has_failed() => {
+            (Direction::In, phase) if phase.is_over_without_handover() => {
                 let message = format!("the package is {phase}: it does not come any more");
                 Err(ApiFailure::missing("not-held", message)
                     .next(format!("rogatory package show {xid} tells why")))

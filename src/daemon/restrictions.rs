@@ -44,7 +44,7 @@ impl Daemon {
             let disclosures = who_and_why(actor, &wish.justification);
             let next = next.disclosing(&disclosures);
             (Kind::RestrictionChanged, next, disclosures)
-        } else if row.phase == Phase::Destroyed || row.phase.has_failed() {
+        } else if row.phase == Phase::Destroyed || row.phase.is_over_without_handover() {
             let message = format!(
                 "the package is {}: nobody holds it, so its terms bind nobody",
                 row.phase

@@ -390,7 +390,7 @@ impl Daemon {
                     .next("rogatory package withdraw ID asks for it"));
             }
             (Direction::In, Phase::DestructionSigned | Phase::Destroyed) => return Err(already()),
-            (Direction::In, phase) if phase.has_failed() => {
+            (Direction::In, phase) if phase.is_over_without_handover() => {
                 let message = format!("the package is {phase}: there is nothing of it to destroy");
                 return Err(ApiFailure::nothing(NOT_HELD, message));
             }

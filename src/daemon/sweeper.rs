@@ -6,7 +6,6 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::base::clock::SureTime;
-
 use crate::daemon::draining;
 use crate::daemon::papers;
 use crate::daemon::quiet::SUMS;

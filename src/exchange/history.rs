@@ -69,8 +69,8 @@ impl History {
             let kind = statement.receipt.kind;
             let step = Step::of(kind, &statement.note);
             let next = taken(&phases, direction, step);
-            if let (true, Some(phase)) = (next.is_empty(), phases.first()) {
-                let phase = *phase;
+            if next.is_empty() {
+                let phase = *phases.first().ok_or(HistoryFault::Empty)?;
                 return Err(HistoryFault::TooEarlyOrLate { kind, phase });
             }
             phases = next;
@@ -151,7 +151,8 @@ fn parties(own: &AuthorityId, dispatch: &Signed) -> Option<(Direction, Authority
 fn taken(phases: &[Phase], direction: Direction, step: Step) -> Vec<Phase> {
     let mut next: Vec<Phase> = Vec::new();
     let after = phases.iter().filter_map(|it| it.after(direction, step));
-    let acknowledged = |it: Phase| it.after(direction, Step::Acknowledged);
+    let told = [Kind::Handover, Kind::RestrictionChanged].map(Step::Acknowledged);
+    let acknowledged = |it: Phase| told.iter().find_map(|step| it.after(direction, *step));
     for phase in after.clone().chain(after.filter_map(acknowledged)) {
         if !next.contains(&phase) {
             next.push(phase);

@@ -26,7 +26,7 @@ words! {
     Phase, "state of a package" {
         /// Out: `dispatch` is signed, the receiver has not signed anything.
         Dispatched = "dispatched",
-        /// Both ways: `consigned` is signed by both; the header is on its way.
+        /// Out: `consigned` is signed by both; the header is on its way. In: it is signed by the receiver, at least.
         Consigned = "consigned",
         /// Out: the receiver signed `handover`; its countersigned copy is not acknowledged yet.
         Delivered = "delivered",
@@ -34,7 +34,7 @@ words! {
         Closed = "closed",
         /// Out: the receiver signed `rejected`.
         Rejected = "rejected",
-        /// Both ways: `handover-failed` is signed.
+        /// Both ways: `handover-failed` is signed by both.
         Failed = "failed",
         /// Out: the sender signed `expired`.
         Expired = "expired",
@@ -75,7 +75,7 @@ impl Phase {
     }
 
     /// Whether the exchange is over without a handover.
-    pub const fn has_failed(self) -> bool {
+    pub const fn is_over_without_handover(self) -> bool {
         matches!(
             self,
             Self::Rejected
@@ -89,7 +89,7 @@ impl Phase {
 
     /// Whether both sides have signed the handover and hold it: terms may have changed since.
     pub const fn is_handed_over(self) -> bool {
-        self.is_settled() && !self.has_failed() && !matches!(self, Self::Delivered)
+        self.is_settled() && !self.is_over_without_handover() && !matches!(self, Self::Delivered)
     }
 
     /// Whether this authority has signed something after the handover that the other side has not acknowledged.
@@ -105,8 +105,9 @@ pub enum Step {
     Signed(Kind),
     /// A statement that both sides have signed is kept.
     Countersigned(Kind),
-    /// The other side has acknowledged the newest statement.
-    Acknowledged,
+    /// The other side has acknowledged the newest of these that this authority has told it: the handover, or stricter terms and
+    /// answers after it (`restriction-changed`).
+    Acknowledged(Kind),
 }
 
 impl Step {
@@ -126,8 +127,8 @@ impl Step {
     }
 }
 
-/// One row of the table: at an authority that is on this side, each of these steps leads from any of these phases to that one, or
-/// to none other.
+/// One row of the table: at an authority on this side, each of these steps leads from any of these phases to that one, or
+/// leaves the phase as it is.
 struct Transition {
     side: Direction,
     steps: &'static [Step],
@@ -161,7 +162,7 @@ const fn stays(side: Direction, steps: &'static [Step], from: &'static [Phase]) 
     }
 }
 
-/// Every step that an exchange can take; there is no other table of them.
+/// Every step that an exchange can take.
 const TRANSITIONS: &[Transition] = &[
     moves(
         Out,
@@ -201,8 +202,14 @@ const TRANSITIONS: &[Transition] = &[
     ),
     moves(
         Out,
-        &[Acknowledged],
-        &[Phase::Delivered, Phase::RestrictionSigned],
+        &[Acknowledged(Kind::Handover)],
+        &[Phase::Delivered],
+        Phase::Closed,
+    ),
+    moves(
+        Out,
+        &[Acknowledged(Kind::RestrictionChanged)],
+        &[Phase::RestrictionSigned],
         Phase::Closed,
     ),
     moves(
@@ -279,19 +286,23 @@ const TRANSITIONS: &[Transition] = &[
         &[
             Signed(Kind::AccessDenied),
             Signed(Kind::ConsentAsked),
+            Signed(Kind::ContentMismatch),
             Signed(Kind::OnwardRefused),
+            Signed(Kind::UseReport),
         ],
         &[Phase::Held],
     ),
-    // An opening that was cut off, and what became of a package that was passed on, are stated also after the destruction; and
-    // what the sender says may cross it.
+    // While a destruction is being told, nothing else is: a third authority's receipts come before or after it.
+    stays(
+        In,
+        &[Signed(Kind::Onward)],
+        &[Phase::Held, Phase::Destroyed],
+    ),
+    // An opening that was cut off is stated late, and the sender's statements may cross a destruction.
     stays(
         In,
         &[
             Signed(Kind::Access),
-            Signed(Kind::ContentMismatch),
-            Signed(Kind::Onward),
-            Signed(Kind::UseReport),
             Signed(Kind::RestrictionChanged),
             Signed(Kind::ConsentGiven),
             Signed(Kind::ConsentRefused),

@@ -57,6 +57,10 @@ fn next(before: &Signed, kind: Kind) -> Signed {
     if kind == Kind::ConsentGiven {
         receipt.until = "2027-06-30".parse().ok();
     }
+    if kind == Kind::Onward {
+        receipt.third = "mj.example.fr".parse().ok();
+        receipt.subject = Some(Digest::of(b"handover"));
+    }
     let issuer = match kind.profile().issuer {
         Issuer::Receiver => RECEIVER,
         Issuer::Sender | Issuer::Own => SENDER,
@@ -147,7 +151,7 @@ fn each_prefix_of_a_life_folds_to_its_phase() {
 }
 
 proptest! {
-    /// Statements in any order, some missing, some twice, fold to the phase that their presence gives, or are refused.
+    /// Statements in any order, the last ones missing, fold to the phase that their presence gives, or are refused.
     #[test]
     fn any_order_folds_to_one_state_or_is_refused(
         moves in prop::collection::vec((any::<Index>(), any::<Index>()), 0..6),
@@ -186,6 +190,130 @@ fn statements_after_the_handover_may_cross() {
     }
 }
 
+fn folded(direction: Direction, kept: &[&Signed]) -> Result<Vec<Phase>, HistoryFault> {
+    let kept = kept.iter().map(|it| (*it).clone()).collect();
+    History::fold(&own(direction), kept).map(|it| it.phases().to_vec())
+}
+
+#[test]
+fn a_delivery_that_ends_without_a_handover() {
+    let dispatch = dispatch();
+    let lapses = [Kind::Expired, Kind::Withdrawn].map(|kind| next(&dispatch, kind));
+    let rejected = next(&dispatch, Kind::Rejected);
+    let consigned = next(&dispatch, Kind::Consigned);
+    let both_consigned = both(&consigned);
+    let failed = next(&consigned, Kind::HandoverFailed);
+    let both_failed = both(&failed);
+    let ends = [Phase::Expired, Phase::Withdrawn];
+    for (lapse, end) in lapses.iter().zip(ends) {
+        let sent = folded(Direction::Out, &[&dispatch, lapse]);
+        assert_eq!(sent, Ok(vec![end]));
+        for before in [&[][..], &[&consigned]] {
+            let kept: Vec<_> = [&[&dispatch], before, &[lapse]].concat();
+            assert_eq!(folded(Direction::In, &kept), Ok(vec![Phase::Lapsed]));
+        }
+        let late = folded(Direction::Out, &[&dispatch, &both_consigned, lapse]);
+        let (kind, phase) = (lapse.receipt.kind, Phase::Consigned);
+        assert_eq!(late, Err(HistoryFault::TooEarlyOrLate { kind, phase }));
+    }
+    for (direction, end) in [
+        (Direction::Out, Phase::Rejected),
+        (Direction::In, Phase::Refused),
+    ] {
+        let refused = folded(direction, &[&dispatch, &rejected]);
+        assert_eq!(refused, Ok(vec![end]));
+    }
+    let sent = [&dispatch, &both_consigned, &both_failed];
+    assert_eq!(folded(Direction::Out, &sent), Ok(vec![Phase::Failed]));
+    let received = [&dispatch, &consigned, &both_consigned, &failed];
+    let signed = Ok(vec![Phase::HandoverSigned]);
+    assert_eq!(folded(Direction::In, &received), signed);
+    let received = [&received[..], &[&both_failed]].concat();
+    assert_eq!(folded(Direction::In, &received), Ok(vec![Phase::Failed]));
+}
+
+/// Once a destruction is signed, the receiver states nothing new of the package but openings that were cut off, and what the
+/// sender says may still come.
+#[test]
+fn statements_beside_a_destruction() {
+    let dispatch = dispatch();
+    let consigned = next(&dispatch, Kind::Consigned);
+    let handover = next(&consigned, Kind::Handover);
+    let destroyed = next(&handover, Kind::Destroyed);
+    let [both_consigned, both_handover, both_destroyed] =
+        [&consigned, &handover, &destroyed].map(both);
+    let sent = [&dispatch, &both_consigned, &both_handover];
+    let received = [
+        &dispatch,
+        &consigned,
+        &both_consigned,
+        &handover,
+        &both_handover,
+    ];
+    for (kind, is_late) in [
+        (Kind::Access, true),
+        (Kind::RestrictionChanged, true),
+        (Kind::AccessDenied, false),
+        (Kind::ConsentAsked, false),
+        (Kind::ContentMismatch, false),
+        (Kind::Onward, false),
+        (Kind::UseReport, false),
+    ] {
+        let late = next(&handover, kind);
+        let held = folded(Direction::In, &[&received[..], &[&late]].concat());
+        assert_eq!(held, Ok(vec![Phase::Held]), "{kind}");
+        let told = folded(
+            Direction::In,
+            &[&received[..], &[&destroyed, &late]].concat(),
+        );
+        let phase = Phase::DestructionSigned;
+        let refused = HistoryFault::TooEarlyOrLate { kind, phase };
+        let expected = if is_late {
+            Ok(vec![phase])
+        } else {
+            Err(refused)
+        };
+        assert_eq!(told, expected, "{kind}");
+        let ended = [&destroyed, &both_destroyed, &late];
+        let ended = folded(Direction::In, &[&received[..], &ended].concat());
+        let may = is_late || kind == Kind::Onward;
+        assert_eq!(ended.is_ok(), may, "{kind}");
+        // The sender hears what it is told of, before and after; its own stricter terms bind nothing that is destroyed.
+        let is_told = matches!(
+            kind,
+            Kind::Access
+                | Kind::ConsentAsked
+                | Kind::ContentMismatch
+                | Kind::Onward
+                | Kind::UseReport
+        );
+        let heard = folded(
+            Direction::Out,
+            &[&sent[..], &[&both_destroyed, &late]].concat(),
+        );
+        assert_eq!(heard.is_ok(), is_told, "{kind}");
+    }
+}
+
+/// The acknowledgement of a handover does not stand for that of stricter terms.
+#[test]
+fn each_acknowledgement_is_of_its_own_statement() {
+    for (phase, of, next) in [
+        (Phase::Delivered, Kind::Handover, Some(Phase::Closed)),
+        (Phase::Delivered, Kind::RestrictionChanged, None),
+        (Phase::RestrictionSigned, Kind::Handover, None),
+        (
+            Phase::RestrictionSigned,
+            Kind::RestrictionChanged,
+            Some(Phase::Closed),
+        ),
+        (Phase::Closed, Kind::Handover, None),
+    ] {
+        let after = phase.after(Direction::Out, Step::Acknowledged(of));
+        assert_eq!(after, next, "{phase} {of}");
+    }
+}
+
 #[test]
 fn statements_that_do_not_belong_there_are_named() {
     let [(_, sent), (_, received)] = lives();
@@ -205,7 +333,7 @@ fn statements_that_do_not_belong_there_are_named() {
     assert_eq!(at(&sent, &[0, 0]), HistoryFault::Beginning { kind, number });
     let unlinked = HistoryFault::Unlinked(Kind::Handover);
     assert_eq!(at(&sent, &[0, 2]), unlinked);
-    // The receiver cannot hold it before both have signed what it consigned, nor end it twice.
+    // Both sign a handover after its receiver has, and a package is destroyed once.
     let (kind, phase) = (Kind::Handover, Phase::Consigned);
     let early = HistoryFault::TooEarlyOrLate { kind, phase };
     assert_eq!(at(&received, &[0, 1, 4]), early);
@@ -220,7 +348,7 @@ fn the_table_reaches_each_phase_of_its_side() {
     let steps: Vec<_> = Kind::ALL
         .iter()
         .flat_map(|kind| [Step::Signed(*kind), Step::Countersigned(*kind)])
-        .chain([Step::Acknowledged])
+        .chain([Kind::Handover, Kind::RestrictionChanged].map(Step::Acknowledged))
         .collect();
     let mut sides = Vec::new();
     for direction in Direction::ALL {
@@ -242,7 +370,7 @@ fn the_table_reaches_each_phase_of_its_side() {
     }
 }
 
-/// Only what both sides sign is ever countersigned, and each kind about a package has a step at the side that receives it.
+/// Only what both sides sign is ever countersigned, and each kind about a package has a step at the side that issues it.
 #[test]
 fn the_table_agrees_with_the_kinds() {
     for kind in Kind::ALL {

@@ -15,7 +15,7 @@ use crate::net::outbound::Attempt;
 use crate::net::reader::FrameReader;
 use crate::net::session::{Ended, Session};
 use crate::receipt;
-use crate::receipt::{Disclosure, Kind};
+use crate::receipt::{Disclosure, Issuer, Kind};
 use crate::store::{self, CommitFault, Exchange, Op, StatementRow, StoreFault};
 use crate::transfer::after::{self, After};
 use crate::transfer::{Fault, Outcome, PATIENCE_MS};
@@ -139,8 +139,13 @@ async fn hear(session: &Session, said: Said) -> Result<Heard, Attempt> {
             (both, Kind::Destroyed)
         }
     };
+    let other = match exchange.direction {
+        Direction::Out => Issuer::Receiver,
+        Direction::In => Issuer::Sender,
+    };
     let step = Step::of(kind, &note);
-    if exchange.phase.after(exchange.direction, step).is_none() {
+    let next = exchange.phase.after(exchange.direction, step);
+    if kind.profile().issuer != other || next.is_none() {
         return Ok(Err(unknown()));
     }
     let (ops, answer) = taken(session, &exchange, (kind, &note), words);
@@ -312,7 +317,7 @@ pub(crate) async fn tell(session: &Session, exchange: &Exchange) -> Result<Outco
     if exchange.phase == Phase::RestrictionSigned {
         ops.push(Op::Advance {
             xid,
-            step: Step::Acknowledged,
+            step: Step::Acknowledged(Kind::RestrictionChanged),
             last_note: None,
             at: session.station.clock(),
         });

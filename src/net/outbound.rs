@@ -419,7 +419,7 @@ fn ops(station: &Station, xid: Xid, commit: SenderCommit) -> Vec<Op> {
         SenderCommit::Closed => {
             return vec![Op::Advance {
                 xid,
-                step: Step::Acknowledged,
+                step: Step::Acknowledged(Kind::Handover),
                 last_note: None,
                 at,
             }];

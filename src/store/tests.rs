@@ -275,6 +275,8 @@ async fn preconditions() {
     let undisclosed = |number| Op::DropDisclosed { xid: xid(number) };
     check(&ledger, out(), Ok(())).await;
     check(&ledger, out(), Err(Some(Dispatched))).await;
+    let early = advance(1, Step::Countersigned(Kind::Handover), None);
+    check(&ledger, early, Err(Some(Dispatched))).await;
     let consigned = Step::Countersigned(Kind::Consigned);
     check(&ledger, advance(1, consigned, None), Ok(())).await;
     let again = advance(1, consigned, Some(b"x"));

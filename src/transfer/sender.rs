@@ -227,8 +227,8 @@ impl Sender {
                 })
             }
             Progress::Consigned(held) => {
-                let repeats = repeats(signed, held);
-                repeats.map_err(|fault| contradiction(signed, held, &self.keys(), fault))?;
+                repeats(signed, held)
+                    .map_err(|fault| contradiction(signed, held, &self.keys(), fault))?;
                 for frame in self.countersigned_and_header(&held.clone())? {
                     self.send(frame);
                 }
@@ -267,8 +267,8 @@ impl Sender {
                 })
             }
             Progress::Answered { last, .. } => {
-                let repeats = repeats(signed, last);
-                repeats.map_err(|fault| contradiction(signed, last, &self.keys(), fault))?;
+                repeats(signed, last)
+                    .map_err(|fault| contradiction(signed, last, &self.keys(), fault))?;
                 let last = last.bytes().to_vec();
                 self.send(Frame::Receipt(last));
                 Ok(Step::Stay)

@@ -757,7 +757,7 @@ fn sender_ops(xid: Xid, commit: SenderCommit) -> Vec<Op> {
         SenderCommit::Failed(note) => step(Kind::HandoverFailed, note),
         SenderCommit::Rejected(note) => step(Kind::Rejected, note),
         SenderCommit::Closed => {
-            let step = Step::Acknowledged;
+            let step = Step::Acknowledged(Kind::Handover);
             return vec![Op::Advance { xid, step }];
         }
         SenderCommit::Told => {

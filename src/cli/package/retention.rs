@@ -140,6 +140,7 @@ pub(crate) struct WithdrawArgs {
 enum Purged {
     /// It was, or would be, destroyed.
     Destroyed(Destruction),
+    /// It is still there.
     Kept {
         /// As it was named.
         id: String,

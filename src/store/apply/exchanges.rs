@@ -7,7 +7,8 @@ use crate::base::Digest;
 use crate::base::Timestamp;
 use crate::base::Xid;
 use crate::base::json;
-use crate::exchange::{Direction, Phase};
+use crate::exchange::{Direction, Phase, Step};
+use crate::receipt::Kind;
 use crate::store::apply::Group;
 use crate::store::apply::Stop;
 use crate::store::apply::UNKNOWN;
@@ -186,7 +187,8 @@ impl Group<'_> {
         let was_held = known.phase == Phase::Held;
         known.phase = to;
         let (no, direction) = (known.no, known.direction);
-        if let (Direction::In, Phase::DestructionSigned, Some(note)) = (direction, to, last_note) {
+        let destroyed = Step::Signed(Kind::Destroyed);
+        if let (Direction::In, true, Some(note)) = (direction, *step == destroyed, last_note) {
             self.destroyed.push(Entry {
                 xid: *xid,
                 statement: Digest::of(note),

@@ -52,7 +52,7 @@ async fn a_checkpoint_is_for_what_is_committed() {
             }
             let mut ops = vec![statement(number, &[number], true)];
             if number % 5 == 3 {
-                ops.push(advance(number, Step::Acknowledged, None));
+                ops.push(advance(number, Step::Acknowledged(Kind::Handover), None));
             }
             let done = ledger.commit(ops).await;
             assert_eq!(done.is_ok(), number % 5 != 3);
