@@ -55,14 +55,11 @@ pub(crate) async fn answer(
         }
         Err(attempt) => return ended(None, attempt),
     };
-    let attempt = match write_frame(&mut send, &frame).await {
-        Ok(()) => Attempt::Ended(outcome),
-        Err(e) => Attempt::Cut(e.to_string()),
-    };
-    // What had to be said was said; the other end may have gone.
+    // The statement is judged, and kept if it is good, whether or not the other end still hears so: it says it again.
+    drop(write_frame(&mut send, &frame).await);
     drop(send.finish());
     drop(tokio::time::timeout(Duration::from_secs(2), send.stopped()).await);
-    ended(xid, attempt)
+    ended(xid, Attempt::Ended(outcome))
 }
 
 /// What a stream says: a statement, and what goes along with it.
@@ -147,6 +144,9 @@ async fn hear(session: &Session, said: Said) -> Result<Heard, Attempt> {
     let next = exchange.phase.after(exchange.direction, step);
     if kind.profile().issuer != other || next.is_none() {
         return Ok(Err(unknown()));
+    }
+    if let Some(lost) = session.link.connection.close_reason() {
+        return Err(Attempt::Cut(lost.to_string()));
     }
     let (ops, answer) = taken(session, &exchange, (kind, &note), words);
     match session.commit_holding(ops, turn.held()).await {

@@ -377,7 +377,11 @@ impl Session {
                             drop(ended.send(end).await);
                         }));
                     }
-                    Err(lost) => return lost,
+                    Err(lost) => {
+                        // The daemon hears also of what was committed as the connection ended; all else ends by itself.
+                        exchanges.detach_all();
+                        return lost;
+                    }
                 },
                 Some(_) = exchanges.join_next() => {}
             }

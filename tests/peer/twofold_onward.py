@@ -89,6 +89,25 @@ async def terms_apart_onward(ie, de):
     return f"{said}; {_purposes(ie, exchange.xid)} {_purposes(de, forwarded)}"
 
 
+@case("restriction-changed", "reordered", "as each connection ends: the third authority hears of what was taken", "told")
+async def terms_as_it_ends(ie, de):
+    exchange, _, _, forwarded = await passed_on(ie, de)
+    before = exchange.tip
+    for day in range(31, 19, -1):
+        note = restriction(ie, exchange, before, terms={"retain_until": f"2030-01-{day}"})
+        session = await ie.line()
+        session.link.open().say("receipt", note.raw)
+        await asyncio.sleep((31 - day) / 1000)
+        session.close()
+        await asyncio.sleep(0.3)
+        ends = lambda side, xid: side.run("package", "show", xid)[1]["terms"]["retain_until"]
+        if ends(ie, exchange.xid) == f"2030-01-{day}":
+            before = note
+            if not await until(lambda: ends(de, forwarded) == f"2030-01-{day}"):
+                return f"not told, {day}"
+    return "told" if before is not exchange.tip else "none was taken"
+
+
 @case("consent-given", "two versions", "to passing on, refused once it was passed on", "fault answered-already; held held")
 async def consent_taken_back(ie, de):
     exchange, wish, given, forwarded = await passed_on(ie, de)
