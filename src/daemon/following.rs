@@ -26,6 +26,8 @@ use crate::store::{self, Exchange, StatementRow};
 
 /// How often everything is looked at that was passed on, whatever was heard.
 const LOOK_EVERY: Duration = Duration::from_hours(1);
+/// How soon everything is looked at again if something could not be done; twice as late after each time.
+const LOOK_AGAIN: Duration = Duration::from_secs(15);
 /// The kinds of statement that a third authority has signed of what was passed on, once both have.
 const FINAL: &[Kind] = &[Kind::Handover, Kind::Destroyed];
 /// The kind of statement that says that a package was passed on.
@@ -45,16 +47,22 @@ impl Following {
     }
 }
 
-/// Looks at the start, when something was heard, and every hour, until the daemon drains.
+/// Looks at the start, when something was heard, every hour, and sooner after something failed, until the daemon drains.
 pub(crate) async fn run(daemon: Arc<Daemon>) {
     let mut phase = daemon.phase();
+    let mut again = LOOK_AGAIN;
     loop {
-        if daemon.station.ledger.recovering().is_none() {
-            daemon.follow_up().await;
-        }
+        let is_recovering = daemon.station.ledger.recovering().is_some();
+        let is_done = is_recovering || daemon.follow_up().await;
+        let wait = if is_done { LOOK_EVERY } else { again };
+        again = if is_done {
+            LOOK_AGAIN
+        } else {
+            again.saturating_mul(2).min(LOOK_EVERY)
+        };
         tokio::select! {
             () = daemon.onward.0.notified() => {}
-            () = tokio::time::sleep(LOOK_EVERY) => {}
+            () = tokio::time::sleep(wait) => {}
             () = draining(&mut phase) => return,
         }
     }
@@ -69,17 +77,24 @@ struct Both {
 }
 
 impl Daemon {
-    async fn follow_up(&self) {
+    /// Follows up everything that was passed on; whether all of it could be.
+    async fn follow_up(&self) -> bool {
         let pairs = match self.pairs().await {
             Ok(pairs) => pairs,
-            Err(e) => return tracing::error!("{}", e.0.message),
+            Err(e) => {
+                tracing::error!("{}", e.0.message);
+                return false;
+            }
         };
+        let mut is_done = true;
         for pair in pairs {
             let followed = self.follow(pair).await;
             if let Err(e) = followed {
                 tracing::error!(package = %pair.held, onward = %pair.onward, "what was passed on cannot be followed up: {}", e.0.message);
+                is_done = false;
             }
         }
+        is_done
     }
 
     async fn follow(&self, pair: Pair) -> Result<(), ApiFailure> {

@@ -42,7 +42,7 @@ words! {
         Withdrawn = "withdrawn",
         /// In: the offer was accepted, segments are missing.
         Receiving = "receiving",
-        /// In: header and payload are durable, `handover` is signed by the receiver only.
+        /// In: header and payload are durable and `handover` is signed, or `handover-failed` is; by the receiver only.
         HandoverSigned = "handover-signed",
         /// In: over, the package is held and its handover receipt has both signatures.
         Held = "held",
