@@ -121,6 +121,35 @@ fn tidy() {
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));
 }
 
+/// Modules whose doc comments say what an item does, or name it. The others are to follow.
+const NAMED_IN_COMMENTS: &[&str] = &[
+    "audit", "base", "exchange", "identity", "package", "receipt", "tlog", "transfer", "wire",
+];
+
+/// Meanings of words, which are shown to users as they stand.
+const SHOWN: &[&str] = &["src/receipt/kind.rs"];
+
+#[test]
+fn doc_comments_do_not_begin_like_a_question() {
+    let mut faults = Vec::new();
+    let folders = NAMED_IN_COMMENTS.iter().map(|it| Path::new("src").join(it));
+    for path in folders.flat_map(|it| rust_files(&it)) {
+        let text = fs::read_to_string(&path).expect("listed a moment ago");
+        let is_shown = SHOWN.iter().any(|it| path == Path::new(it));
+        for (number, line) in (1..).zip(text.lines()).filter(|_| !is_shown) {
+            let line = line.trim_start();
+            let doc = line
+                .strip_prefix("///")
+                .or_else(|| line.strip_prefix("//!"));
+            let first = doc.and_then(|doc| doc.split_whitespace().next());
+            if first.is_some_and(|word| ["What", "Whatever", "Whoever"].contains(&word)) {
+                faults.push(format!("{}:{number}: {line}", path.display()));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+}
+
 /// All faults of these files, each as `path:line: what is wrong`.
 fn check(files: &[(PathBuf, String)]) -> Vec<String> {
     let sources: Vec<_> = files

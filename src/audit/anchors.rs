@@ -27,7 +27,7 @@ pub enum AnchorsFault {
     Line {
         /// Which, counted from 1.
         line: usize,
-        /// What is wrong with it.
+        /// The rule that it breaks.
         fault: KeyFault,
     },
     /// No key at all.

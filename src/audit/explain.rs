@@ -1,4 +1,4 @@
-//! What one file of a bundle means, in words, and how to check it with openssl and Python alone.
+//! The meaning of one file of a bundle, in words, and how to check it with openssl and Python alone.
 
 use std::path::Path;
 
@@ -12,12 +12,12 @@ use crate::receipt;
 use crate::receipt::{Kind, Receipt};
 use crate::tlog::{Checkpoint, ProofFile};
 
-/// What a file says, and the commands that check it.
+/// The meaning of a file, and the commands that check it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Explained {
     /// `receipt`, `checkpoint`, `tlog-proof` or `leaf`.
     pub kind: &'static str,
-    /// What it says, sentence by sentence.
+    /// Its meaning, sentence by sentence.
     pub words: Vec<String>,
     /// A POSIX shell script that needs openssl and python3 and nothing of ours; it ends with 0 only if all holds.
     pub commands: String,
@@ -121,7 +121,7 @@ fn statement(path: &str, note: &Note, receipt: &Receipt, keys: &Anchors) -> Expl
     }
 }
 
-/// What a statement of consent says beyond its purpose.
+/// The sentences about a statement of consent beyond its purpose.
 fn consent(receipt: &Receipt) -> Vec<String> {
     let third = receipt.third.as_ref();
     let third = third.map(|third| format!("It is about passing the package on to {third}."));

@@ -29,7 +29,7 @@ pub enum FolderFault {
     Unreadable {
         /// Which file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         cause: io::Error,
     },
     /// Something that no bundle holds: a link, a device, an unknown folder, a name that is not plain.
@@ -40,7 +40,7 @@ pub enum FolderFault {
     TooMuch(String, &'static str),
 }
 
-/// What is being read, and how much it was.
+/// The progress of reading a folder.
 struct Reading {
     root: PathBuf,
     files: Files,

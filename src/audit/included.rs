@@ -23,7 +23,7 @@ const CHECKPOINT: &str = "log/checkpoint";
 /// A leaf file is a few hundred bytes.
 const LEAF_BYTES_MAX: usize = 4_096;
 
-/// What ties a note to its leaf.
+/// The tie between a note and its leaf.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Leaf {
@@ -54,7 +54,7 @@ impl Leaf {
     }
 }
 
-/// What is known of the log.
+/// The judgement of the log.
 pub(crate) struct Log {
     pub(crate) included: Outcome,
     pub(crate) witnessed: Outcome,

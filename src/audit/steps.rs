@@ -24,7 +24,7 @@ pub(crate) struct Read {
     pub(crate) base: String,
     /// As it was stored.
     pub(crate) note: Note,
-    /// What it says.
+    /// The receipt in it.
     pub(crate) receipt: Receipt,
 }
 

@@ -1,4 +1,4 @@
-//! What a judgement says.
+//! The result of a judgement.
 
 use serde::Serialize;
 
@@ -32,7 +32,7 @@ pub struct Fault {
     pub file: String,
     /// Which rule, a stable kebab-case word.
     pub rule: String,
-    /// What that means, for a person.
+    /// Its meaning, for a person.
     pub meaning: String,
 }
 
@@ -90,9 +90,9 @@ pub struct Judgement {
     pub cosigned: Cosigned,
     /// The receipts, in their order.
     pub receipts: Vec<Shown>,
-    /// What does not hold.
+    /// The rules that do not hold.
     pub faults: Vec<Fault>,
-    /// What would be needed to judge the rest.
+    /// The keys and files that would be needed to judge the rest.
     pub missing: Vec<String>,
 }
 

@@ -1,6 +1,6 @@
 //! A token bucket: so much a second, and a little more at once. Time is an argument.
 
-/// What is left to be spent, and how fast it comes back. Amounts are bytes, offers, frames: whatever is counted.
+/// A budget that refills at a fixed rate. Amounts are bytes, offers or frames: whatever is counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bucket {
     per_second: u64,

@@ -16,9 +16,9 @@ pub enum JsonFault {
     /// More bytes than the limit.
     #[error("{length} bytes of JSON, at most {limit} are allowed")]
     TooLong {
-        /// What came.
+        /// Its length in bytes.
         length: usize,
-        /// What is allowed.
+        /// The limit in bytes.
         limit: usize,
     },
     /// Not JSON, nested too deeply, a key twice, a fraction, an integer beyond 2^53 − 1.
@@ -222,7 +222,7 @@ mod tests {
         }
     }
 
-    /// What the scan takes, the slow way takes too; and it takes everything that we write ourselves.
+    /// The scan accepts nothing that the slow way refuses, and everything that we write ourselves.
     #[test]
     fn the_scan_takes_nothing_that_the_slow_way_refuses() {
         let slow = |bytes: &[u8]| {

@@ -22,7 +22,7 @@ pub enum HistoryFault {
         /// Its place among the statements, from 1.
         number: usize,
     },
-    /// What it follows is missing.
+    /// The statement that it follows is missing.
     #[error("what {0} follows is not here")]
     Unlinked(Kind),
     /// It may not follow the statement that it names.

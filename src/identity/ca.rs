@@ -52,7 +52,7 @@ pub(crate) fn depth_max(ca: &[u8]) -> Option<u32> {
     constraints.value.path_len_constraint
 }
 
-/// What is wrong with a certificate as a CA of a card, if anything.
+/// Checks a certificate as a CA of a card.
 ///
 /// # Errors
 /// It cannot be read, is not that of a CA, may not sign certificates and revocation lists, or has a critical extension that is

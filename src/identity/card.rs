@@ -106,7 +106,7 @@ pub enum CardFault {
     Field {
         /// Which field.
         field: &'static str,
-        /// What is wrong with it.
+        /// The rule that it breaks.
         why: &'static str,
     },
     /// A key with another name than its role in this card demands.
@@ -254,7 +254,7 @@ fn list_fault<T: Ord>(list: &[T], max: usize) -> Option<&'static str> {
     (distinct.len() < list.len()).then_some("one stands twice")
 }
 
-/// What is wrong with a name for people, if anything: empty, long, not NFC, spaces around it, or characters that cannot be seen or that reorder text.
+/// The fault of a name for people, if it has one: empty, long, not NFC, spaces around it, or characters that cannot be seen or that reorder text.
 pub fn name_fault(name: &str) -> Option<&'static str> {
     if name.is_empty() {
         return Some("it is empty");
@@ -271,13 +271,13 @@ pub fn name_fault(name: &str) -> Option<&'static str> {
     (!unicode_normalization::is_nfc(name)).then_some("it is not in Unicode normal form C")
 }
 
-/// What is wrong with a country code, if anything.
+/// The fault of a country code, if it has one.
 pub fn country_fault(country: &str) -> Option<&'static str> {
     let good = country.len() == 2 && country.bytes().all(|b| b.is_ascii_uppercase());
     (!good).then_some("it is not two capital letters")
 }
 
-/// What is wrong with an endpoint `host:port`, if anything.
+/// The fault of an endpoint `host:port`, if it has one.
 pub fn endpoint_fault(endpoint: &str) -> Option<&'static str> {
     let Some((host, port)) = endpoint.rsplit_once(':') else {
         return Some("an endpoint is host:port");
@@ -318,7 +318,7 @@ const LOW_ORDER: [&str; 7] = [
     "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
 ];
 
-/// What is wrong with an age recipient, if anything: not X25519 in lower-case bech32, or of low order.
+/// The fault of an age recipient, if it has one: not X25519 in lower-case bech32, or of low order.
 pub fn recipient_fault(recipient: &str) -> Option<&'static str> {
     let Some(mut point) = recipient_point(recipient) else {
         return Some("a recipient is an age X25519 recipient, age1...");

@@ -14,7 +14,7 @@ use crate::base::KeyId;
 use crate::base::limits;
 use crate::identity::note;
 
-/// What a key is for. Each role has its own key; TLS has yet another, outside these.
+/// The role of a key. Each role has its own key; TLS has yet another, outside these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
     /// Signs receipts and other statements about exchanges.
@@ -65,7 +65,7 @@ impl KeyName {
         &self.authority
     }
 
-    /// What it is for.
+    /// Its role.
     pub const fn role(&self) -> Role {
         self.role
     }

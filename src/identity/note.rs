@@ -44,7 +44,7 @@ pub enum NoteFault {
     SignatureLine {
         /// Which, counted from 1.
         line: usize,
-        /// What is wrong.
+        /// The rule that it breaks.
         why: &'static str,
     },
 }
@@ -72,7 +72,7 @@ pub struct SignatureLine {
     pub name: String,
     /// The key's id.
     pub id: KeyId,
-    /// What follows the id: for Ed25519, 64 bytes.
+    /// The bytes after the id: for Ed25519, 64.
     pub signature: Vec<u8>,
 }
 

@@ -99,7 +99,7 @@ pub enum Refusal {
     /// A revocation list that cannot be relied on.
     #[error("the peer's revocation list is refused: {why}; get its newest one")]
     CrlInvalid {
-        /// What is wrong with it.
+        /// The fault, in words.
         why: String,
     },
     /// A certificate for another use, such as a CA, or a client's shown by a server.

@@ -16,7 +16,7 @@ use crate::identity::note;
 use crate::identity::note::NoteFault;
 use crate::identity::note::SignatureLine;
 
-/// What a statement is about; its first line is `rogatory/<context>/v1`.
+/// The subject of a statement; its first line is `rogatory/<context>/v1`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Context {
     /// An exchange, or the authority's own governance.
@@ -72,9 +72,9 @@ pub enum StatementFault {
     /// A statement about something else than expected.
     #[error("a statement of {got:?} came where one of {wanted:?} belongs")]
     WrongContext {
-        /// What was expected.
+        /// The subject that was expected.
         wanted: Context,
-        /// What came.
+        /// The subject that came.
         got: Context,
     },
     /// The second line is not canonical JSON of the expected content.
@@ -276,12 +276,12 @@ impl Note {
         self.whole.as_bytes()
     }
 
-    /// What is signed: both lines, with the final newline.
+    /// The signed text: both lines, with the final newline.
     pub fn text(&self) -> &str {
         self.whole.get(..self.text_length).unwrap_or_default()
     }
 
-    /// What the statement is about.
+    /// The subject of the statement.
     pub const fn context(&self) -> Context {
         self.context
     }

@@ -46,7 +46,7 @@ pub struct Trust {
     peers: BTreeMap<AuthorityId, TrustedPeer>,
 }
 
-/// What the other end is in the TLS handshake.
+/// The role of the other end in the TLS handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PeerSide {
     /// It dialled us.

@@ -16,7 +16,7 @@ use crate::package::tape;
 
 /// The declaration of the bag, the first entry.
 pub const DECLARATION: &str = "bagit.txt";
-/// What `bagit.txt` says.
+/// The content of `bagit.txt`.
 pub const DECLARATION_TEXT: &str = "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n";
 /// The folder of the items.
 pub const PAYLOAD: &str = "data/";
@@ -32,7 +32,7 @@ pub const TAG_MANIFEST: &str = "tagmanifest-sha256.txt";
 pub const INDEX: &str = "rogatory/index";
 /// The length of the content of `rogatory/index`.
 pub const INDEX_BYTES: u64 = 74;
-/// What a reader of single items needs from the end of the tar: the header and content of `rogatory/index`, and the end blocks.
+/// The length of the end of the tar that a reader of single items needs: header and content of `rogatory/index`, and the end blocks.
 pub const INDEX_TAIL_BYTES: u64 = 2 * tape::BLOCK + len_u64(tape::END.len());
 
 /// Where the head of the first item lies.
@@ -45,7 +45,7 @@ pub fn content_offset(at: u64, path: &str, size: u64) -> u64 {
     at.saturating_add(tape::head_length(&format!("{PAYLOAD}{path}"), size))
 }
 
-/// What `rogatory/index` says.
+/// The content of `rogatory/index`.
 pub fn index_text(manifest_offset: u64, manifest_bytes: u64) -> String {
     format!("rogatory/index/v1\noffset {manifest_offset:020}\nlength {manifest_bytes:020}\n")
 }

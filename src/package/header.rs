@@ -26,7 +26,7 @@ pub enum HeaderFault {
     Stanza {
         /// Which, from 1.
         number: usize,
-        /// What is wrong with it.
+        /// The rule that it breaks.
         why: &'static str,
     },
     /// More stanzas than [`limits::HEADER_STANZAS_MAX`].

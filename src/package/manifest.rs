@@ -69,7 +69,7 @@ pub enum ManifestFault {
     Custody(String),
 }
 
-/// What makes the digest of one item say nothing about its content: 16 random bytes, in JSON 32 hex digits.
+/// The salt of one item's digest, so that the digest says nothing about the content: 16 random bytes, in JSON 32 hex digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Salt(pub [u8; 16]);
 
@@ -114,7 +114,7 @@ pub struct Acquisition {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CustodyEvent {
-    /// What was done: `sealed` is always the first.
+    /// The act: `sealed` is always the first.
     pub action: String,
     /// With which tool.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -147,10 +147,10 @@ pub struct Item {
     /// How it came into the sender's hands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acquisition: Option<Box<Acquisition>>,
-    /// What kind of evidence the sender takes it for.
+    /// The kind of evidence, in the sender's opinion.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub category: Option<String>,
-    /// What happened to it since, 1 to [`CUSTODY_MAX`] events.
+    /// Its chain of custody, 1 to [`CUSTODY_MAX`] events.
     #[serde(deserialize_with = "bounded::<_, _, CUSTODY_MAX>")]
     pub custody: Vec<CustodyEvent>,
     /// The media type, guessed from the name.

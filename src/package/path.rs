@@ -1,4 +1,4 @@
-//! What an item of a package may be called, so that every system that unpacks it agrees on the name.
+//! The names that an item of a package may have, so that every system that unpacks it agrees on them.
 
 use std::collections::HashMap;
 use std::fmt;

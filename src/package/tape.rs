@@ -273,7 +273,7 @@ fn ustar_name(path: &str) -> Option<(&str, &str)> {
     (!prefix.is_empty() && prefix.len() <= 155 && !name.is_empty()).then_some((prefix, name))
 }
 
-/// What a reader without pax support sees as the name.
+/// The name that a reader without pax support sees.
 fn stand_in(path: &str) -> String {
     path.chars()
         .map(|c| if c.is_ascii() { c } else { NOT_ASCII.into() })

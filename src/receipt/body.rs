@@ -1,4 +1,4 @@
-//! What a receipt holds, and which fields each kind needs.
+//! The fields of a receipt, and those that each kind needs.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +15,7 @@ use crate::receipt::fault::ReceiptFault;
 use crate::receipt::kind::{Issuer, Kind};
 use crate::receipt::parts::{Head, Party, Pkg, Reason, Used};
 
-/// What an issuer adds to every receipt of its own at the moment of signing.
+/// The fields that an issuer adds to every receipt of its own at the moment of signing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stamp {
     /// The issuer's time.
@@ -45,7 +45,7 @@ pub struct Receipt {
     /// Heads of logs: the issuer's own last checkpoint, and the peer's last seen.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub heads: Vec<Head>,
-    /// What it states.
+    /// Its kind.
     pub kind: Kind,
     /// The package.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -75,7 +75,7 @@ pub struct Receipt {
     /// Its place in the exchange; `dispatch` is 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<u32>,
-    /// What a receipt outside exchanges is about: digest of a card's note, of a policy's description, of a key list. On
+    /// The subject of a receipt outside exchanges: digest of a card's note, of a policy's description, of a key list. On
     /// `onward`: SHA-256 of the text of the third authority's receipt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<Digest>,
@@ -93,7 +93,7 @@ pub struct Receipt {
     /// The last day of a consent, UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Date>,
-    /// What was done with the package, oldest first: at most 40.
+    /// The uses of the package, oldest first: at most 40.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub uses: Vec<Used>,
     /// The version of the format: 1.

@@ -41,7 +41,7 @@ pub const ORIGIN: &str = "origin";
 pub const PERSONS: &str = "persons";
 /// Why sending it is proportionate, in the sender's words.
 pub const PROPORTIONALITY: &str = "proportionality";
-/// What a third authority has signed of a package that was passed on to it: the note, as text.
+/// The receipt of a third authority for a package that was passed on to it: the note, as text.
 pub const RECEIPT: &str = "receipt";
 /// Which bytes have left under an opening, as ascending pairs of the first and their count; those between two pairs may be among
 /// them where there are many.
@@ -58,7 +58,7 @@ pub const TITLE: &str = "title";
 pub struct Disclosure {
     /// 16 random bytes, used for nothing else.
     pub salt: [u8; 16],
-    /// What it is: one of the names above, or another word of the same form.
+    /// Its name: one of those above, or another word of the same form.
     pub name: String,
     /// The value.
     pub value: Value,

@@ -1,4 +1,4 @@
-//! What can be wrong with a receipt.
+//! The faults of receipts.
 
 use crate::base::AuthorityId;
 use crate::identity::statement::StatementFault;

@@ -19,7 +19,7 @@ pub enum ItemsFault {
         "the terms say otherwise than the disclosures whether items are under terms of their own"
     )]
     Missing,
-    /// Whoever sealed the package has not signed the digest of it.
+    /// Its digest is not the one that the authority that sealed the package has signed.
     #[error("the authority that sealed the package has disclosed something else of its items")]
     Altered,
     /// It is not in order, or permits what the package does not.

@@ -4,7 +4,7 @@ use crate::identity::statement::Context;
 use crate::policy::code::vocabulary;
 
 vocabulary! {
-    /// What a receipt states.
+    /// The kind of a receipt.
     Kind: "kind of receipt" {
         /// The receiver opened a package, or items of it, for a purpose that its terms permit.
         Access = "access",
@@ -98,7 +98,7 @@ const PLAIN: Profile = Profile {
     connected: false,
 };
 
-/// What may precede a receipt about access: what both sides hold, and other receipts about access.
+/// The kinds that may precede a receipt about access: those that both sides hold, and other receipts about access.
 const HELD: &[Kind] = &[
     Kind::Handover,
     Kind::RestrictionChanged,
@@ -107,7 +107,7 @@ const HELD: &[Kind] = &[
     Kind::ContentMismatch,
 ];
 
-/// What both sides hold of a package that was handed over. Receipts about access are a branch of the receiver's own.
+/// The kinds that both sides hold of a package that was handed over. Receipts about access are a branch of the receiver's own.
 const SHARED: &[Kind] = &[Kind::Handover, Kind::RestrictionChanged];
 
 const ACCESS: Profile = Profile {
@@ -231,7 +231,7 @@ impl Kind {
         }
     }
 
-    /// What its statements are about.
+    /// The subject of its statements.
     pub const fn context(self) -> Context {
         if self.is_consent() {
             Context::Consent

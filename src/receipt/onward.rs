@@ -98,7 +98,7 @@ pub fn origin(
     Ok(Some((note, origin)))
 }
 
-/// What the third authority has signed, which goes with `onward` ([`disclosure::RECEIPT`]): that the package was handed over to
+/// Reads the third authority's receipt that goes with `onward` ([`disclosure::RECEIPT`]): that the package was handed over to
 /// it, or that it has destroyed it. `sealed` are the terms of the dispatch. That the signatures on it are right is still to be
 /// seen.
 ///

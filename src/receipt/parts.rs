@@ -129,7 +129,7 @@ pub struct Used {
 }
 
 impl Used {
-    /// What this statement says of the use of its package; `None` if it is about something else.
+    /// The use of its package that this statement is about; `None` if it is about something else.
     pub fn of(receipt: &Receipt, note: &Note) -> Option<Self> {
         Self::is_use(receipt.kind).then(|| Self {
             at: receipt.t,

@@ -1,4 +1,4 @@
-//! What a log's owner submits to a witness: a newer checkpoint and the proof that it continues an older one (C2SP
+//! The submission of a log's owner to a witness: a newer checkpoint and the proof that it continues an older one (C2SP
 //! tlog-witness, body of add-checkpoint).
 
 use crate::base::Digest;

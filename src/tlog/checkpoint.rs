@@ -73,7 +73,7 @@ impl CheckpointFault {
 }
 
 impl Checkpoint {
-    /// What is signed: three lines, the last with its newline.
+    /// The signed text: three lines, the last with its newline.
     pub fn text(&self) -> String {
         let root = lines::write_hash(&self.root);
         format!("{}\n{}\n{root}\n", self.origin, self.size)

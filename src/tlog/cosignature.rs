@@ -54,7 +54,7 @@ pub fn cosigner_vkey(key: &PublicKey) -> String {
     format!("{}+{id}+{}", key.name(), STANDARD.encode(blob))
 }
 
-/// What is signed: a line that names the format, the time in whole seconds since 1970, the checkpoint's own lines.
+/// The signed text: a line that names the format, the time in whole seconds since 1970, the checkpoint's own lines.
 pub fn message(checkpoint: &Checkpoint, seconds: u64) -> String {
     format!("cosignature/v1\ntime {seconds}\n{}", checkpoint.text())
 }

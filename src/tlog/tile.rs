@@ -11,7 +11,7 @@ pub const TILE_HEIGHT: u8 = 8;
 /// Which tile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tile {
-    /// What lies in it.
+    /// The kind of its content.
     pub kind: TileKind,
     /// Its index among those of its kind.
     pub index: u64,
@@ -19,7 +19,7 @@ pub struct Tile {
     pub width: u64,
 }
 
-/// What lies in a tile.
+/// The kind of a tile's content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TileKind {
     /// Hashes of subtrees of height 8 · this level.

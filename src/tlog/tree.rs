@@ -6,7 +6,8 @@ use base64::engine::general_purpose::STANDARD;
 use crate::base::Digest;
 use crate::base::Hasher;
 
-/// What the log shows of a note: SHA-256("rogatory/commit/v1", 0x00, `r`, the note's digest); `r` are 32 random bytes that only who holds the note knows.
+/// The commitment to a note that the log shows: SHA-256("rogatory/commit/v1", 0x00, `r`, the note's digest); `r` are 32 random
+/// bytes that only a holder of the note knows.
 pub fn commitment(r: &[u8; 32], note: &Digest) -> Digest {
     let mut hasher = Hasher::new();
     hasher.update(b"rogatory/commit/v1\0");

@@ -1,4 +1,4 @@
-//! What is said of a package after its handover: the sender's stricter terms, and the receiver's word that it is destroyed,
+//! Statements about a package after its handover: the sender's stricter terms, and the receiver's word that it is destroyed,
 //! that it was opened under an exception, that it is not what was signed, what was done with it, or that it was passed on; the
 //! receiver's wish for a consent, and the sender's answer.
 //!
@@ -17,14 +17,14 @@ use crate::receipt::onward;
 use crate::transfer::checks::{Fault, receipt_in, unexpected_kind};
 use crate::transfer::{Other, Own};
 
-/// What a statement that came asks for.
+/// The consequence of a statement that came.
 #[derive(Debug)]
 pub enum After {
     /// It is known: nothing is to be kept. Where it is one that both sign, this is the note with both signatures.
     Known(Option<Note>),
     /// The sender's stricter terms.
     Restricted(Note),
-    /// What one side has the other told: an opening under an exception, content that does not match, a wish, an answer.
+    /// A notice of one side to the other: an opening under an exception, content that does not match, a wish, an answer.
     Noted(Note, Kind),
     /// The receiver's word, with our signature added.
     Destroyed(Note),
@@ -99,11 +99,11 @@ pub fn check_words(note: &Note, encoded: &[String]) -> Result<(), Fault> {
     })
 }
 
-/// What the third authority has signed, which goes beside `onward`: about the same payload, between the authorities concerned, and
+/// Reads the third authority's receipt that goes beside `onward`: about the same payload, between the authorities concerned, and
 /// under no looser terms than those of the dispatch, which is among the notes held here. Its signatures are still to be checked.
 ///
 /// # Errors
-/// What the other side did wrong.
+/// The fault of the other side.
 pub fn copy(held: &[Note], note: &Note, encoded: &[String]) -> Result<(Note, Receipt), Fault> {
     let onward = Signed::open(note.clone())?.receipt;
     let read = disclosure::check_against(&onward.sd, encoded);
@@ -120,7 +120,7 @@ pub fn copy(held: &[Note], note: &Note, encoded: &[String]) -> Result<(Note, Rec
 /// held here. Signatures, chain and terms are checked.
 ///
 /// # Errors
-/// What the other side did wrong.
+/// The fault of the other side.
 pub fn judge(own: &Own, other: &Other, held: &[Note], came: Note) -> Result<After, Fault> {
     let signed = Signed::open(came)?;
     let kind = signed.receipt.kind;
@@ -179,7 +179,7 @@ pub fn judge(own: &Own, other: &Other, held: &[Note], came: Note) -> Result<Afte
 /// The note that completes this authority's `destroyed`: signed by both, of this exchange, and following what is held here.
 ///
 /// # Errors
-/// What the other side did wrong.
+/// The fault of the other side.
 pub fn completed(own: &Own, other: &Other, held: &[Note], bytes: &[u8]) -> Result<Note, Fault> {
     let signed = receipt_in(bytes)?;
     if signed.receipt.kind != Kind::Destroyed {

@@ -11,7 +11,7 @@ use crate::receipt::{Kind, PartyKeys, ReceiptFault, Signed};
 pub struct Fault {
     /// Stable kebab-case word.
     pub code: String,
-    /// What was wrong.
+    /// The fault, in words.
     pub text: String,
     /// A statement that the other end has signed although it excludes a statement of it that is held here: with that one, a proof.
     pub proof: Option<Box<Note>>,

@@ -99,9 +99,9 @@ pub enum Outcome {
 
 /// One side of one exchange.
 pub trait Machine {
-    /// What can happen to it.
+    /// The events that it handles.
     type Input;
-    /// What it can ask for.
+    /// The requests that it makes.
     type Output;
 
     /// Takes what happened. Cannot fail: a failure is an output.

@@ -223,7 +223,7 @@ impl Receiver {
         Ok(self.commit(commit, vec![Frame::Done], State::Closing(outcome)))
     }
 
-    /// What the sender says to our `consigned`: countersigned, or that it has ended the exchange before.
+    /// Handles the sender's answer to our `consigned`: countersigned, or that it has ended the exchange before.
     fn consigned_answered(&mut self, dispatch: &Signed, held: &Signed, bytes: &[u8]) -> Next {
         if !bytes.starts_with(held.note.text().as_bytes()) {
             let signed = receipt_in(bytes)?;

@@ -1,4 +1,4 @@
-//! What a [`Receiver`](crate::transfer::Receiver) is told, and what it asks for.
+//! The events and requests of a [`Receiver`](crate::transfer::Receiver).
 
 use crate::base::Ranges;
 use crate::base::Xid;
@@ -24,7 +24,7 @@ pub enum Standing {
     Rejected(Note),
 }
 
-/// What the ledger knows of an exchange.
+/// An exchange as the ledger knows it.
 #[derive(Debug, Clone)]
 pub struct Known {
     /// The dispatch that came first.
@@ -40,17 +40,17 @@ pub struct Admission {
     pub dispatch: Note,
     /// The receipt in it.
     pub receipt: Receipt,
-    /// What it says of the payload.
+    /// The payload, as the dispatch describes it.
     pub pkg: Pkg,
     /// The exchange.
     pub xid: Xid,
-    /// What was disclosed beside it.
+    /// The disclosures beside it.
     pub disclosures: Vec<String>,
     /// The decision to take it in.
     pub permit: Permit,
 }
 
-/// What can happen to a receiver.
+/// An event for a receiver.
 #[derive(Debug)]
 pub enum ReceiverInput {
     /// A frame came.
@@ -122,12 +122,12 @@ pub enum ReceiverCommit {
     Lapsed(Note),
 }
 
-/// What a receiver asks for.
+/// A request of a receiver to its driver.
 #[derive(Debug)]
 pub enum ReceiverOutput {
     /// Send this frame on the exchange's stream.
     Send(Frame),
-    /// What does the ledger know of this exchange?
+    /// Look this exchange up in the ledger.
     Lookup(Xid),
     /// Record this and promise the space; make ready for list and segments.
     Admit(Box<Admission>),

@@ -179,7 +179,7 @@ impl Sender {
         State::Offered(progress)
     }
 
-    /// What a receipt from the receiver leads to.
+    /// Handles a receipt from the receiver.
     fn receipt(&mut self, progress: &Progress, bytes: &[u8]) -> Result<Step, Fault> {
         let signed = receipt_in(bytes)?;
         match signed.receipt.kind {
@@ -351,7 +351,7 @@ impl Sender {
     }
 }
 
-/// What one frame leads to.
+/// The consequence of one frame.
 enum Step {
     Stay,
     Commit {

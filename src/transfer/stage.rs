@@ -60,7 +60,7 @@ pub(crate) struct Offer {
 }
 
 impl State {
-    /// What is awaited, for a fault.
+    /// The name of the stage, for a fault.
     pub(crate) const fn name(&self) -> &'static str {
         match self {
             Self::AwaitOffer => "an offer is awaited",

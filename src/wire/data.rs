@@ -3,7 +3,7 @@
 use crate::base::Xid;
 use crate::wire::fault::WireFault;
 
-/// What a unidirectional stream carries after these first bytes.
+/// The content of a unidirectional stream, as its first bytes announce it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DataHead {
     /// All segment hashes of the exchange's payload, 32 bytes each, in order.

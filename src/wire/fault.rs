@@ -14,11 +14,11 @@ pub enum WireFault {
     /// The body is longer than its kind allows; nothing of it was read.
     #[error("{kind} frame of {length} bytes, at most {limit} are allowed")]
     TooLong {
-        /// What was announced.
+        /// The kind that was announced.
         kind: FrameKind,
         /// Its length in bytes.
         length: usize,
-        /// What the kind allows, in bytes.
+        /// The limit of the kind, in bytes.
         limit: usize,
     },
     /// A kind that always has a body came without one.
@@ -27,15 +27,15 @@ pub enum WireFault {
     /// The body is not canonical JSON of the expected content.
     #[error("{kind} frame: {fault}")]
     Json {
-        /// What was announced.
+        /// The kind that was announced.
         kind: FrameKind,
-        /// What is wrong with its JSON.
+        /// The fault in its JSON.
         fault: JsonFault,
     },
     /// The body can be read but breaks a limit or rule of its kind.
     #[error("{kind} frame: {why}")]
     Content {
-        /// What was announced.
+        /// The kind that was announced.
         kind: FrameKind,
         /// The rule.
         why: &'static str,
@@ -48,9 +48,9 @@ pub enum WireFault {
     /// The head of a data stream has another length than its type demands.
     #[error("head of a data stream with {length} bytes where {wanted} are needed")]
     DataHeadLength {
-        /// What came, in bytes.
+        /// The length that came, in bytes.
         length: usize,
-        /// What its type needs, in bytes.
+        /// The length that its type needs, in bytes.
         wanted: usize,
     },
 }

@@ -1,4 +1,4 @@
-//! What a daemon without a network asks the fetcher, and what that answers: one line of JSON each
+//! Requests of a daemon without a network to the fetcher, and the answers: one line of JSON each
 //! (docs/protocol/fetcher.md).
 
 use core::net::SocketAddr;
@@ -12,7 +12,7 @@ pub const VERSION: u8 = 1;
 /// Characters of a sentence that an answer may hold.
 const TEXT_MAX: usize = 512;
 
-/// What the fetcher is asked.
+/// A request to the fetcher.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Question {
@@ -20,7 +20,7 @@ pub struct Question {
     resolve: String,
 }
 
-/// What it answers: addresses, or a code and a sentence.
+/// Its answer: addresses, or a code and a sentence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Answer {

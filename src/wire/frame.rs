@@ -59,7 +59,7 @@ pub enum Frame {
 
 macro_rules! kinds {
     ($($name:ident = $number:literal $text:literal, $least:literal to $most:expr;)*) => {
-        /// What a frame is, without its body.
+        /// The kind of a frame.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum FrameKind {
             $(#[doc = concat!("`", $text, "`, number ", $number, " on the wire.")] $name = $number,)*
@@ -130,7 +130,7 @@ impl fmt::Display for FrameKind {
 /// The first five bytes of a frame, read and within the limits of the kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FrameHead {
-    /// What the frame is.
+    /// The kind of the frame.
     pub kind: FrameKind,
     /// The length of its body, in bytes.
     pub length: usize,
@@ -143,7 +143,7 @@ struct Accept {
 }
 
 impl Frame {
-    /// What the frame is.
+    /// The kind of the frame.
     pub const fn kind(&self) -> FrameKind {
         match self {
             Self::Hello(_) => FrameKind::Hello,

@@ -51,7 +51,7 @@ pub struct Ack {
     /// Of a revocation list, its CA, see [`ListNumber`].
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub ca: Option<Digest>,
-    /// What was announced.
+    /// The kind of document that was announced.
     pub what: Announced,
     /// Its number.
     pub number: u64,

@@ -62,7 +62,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// What follows an opening brace.
+    /// Reads on after an opening brace.
     fn object(&mut self, levels: usize) -> bool {
         if self.takes(b'}') {
             return true;
@@ -92,7 +92,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// What follows an opening bracket.
+    /// Reads on after an opening bracket.
     fn array(&mut self, levels: usize) -> bool {
         if self.takes(b']') {
             return true;
@@ -109,7 +109,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// What follows an opening quotation mark, as it is written; nothing where it is not surely the one spelling.
+    /// Returns the text after an opening quotation mark as it is written, or nothing where it may not be the only spelling.
     fn string(&mut self) -> Option<&'a [u8]> {
         let start = self.at;
         loop {

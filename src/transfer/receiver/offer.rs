@@ -1,4 +1,4 @@
-//! What a receiver does with an offer, until it is admitted, rejected, or known already.
+//! The receiver's handling of an offer, until it is admitted, rejected, or known already.
 
 use super::Next;
 use super::Receiver;

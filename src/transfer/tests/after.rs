@@ -1,11 +1,11 @@
-//! What is said of a package after its handover.
+//! Statements about a package after its handover.
 
 use super::*;
 use crate::policy::Purpose;
 use crate::receipt::{Disclosure, disclosure};
 use crate::transfer::after::{After, MARKED, check_words, completed, is_marked, judge};
 
-/// What both sides hold once a package was handed over.
+/// The notes that both sides hold once a package was handed over.
 fn handed_over() -> Vec<Note> {
     let dispatch = signed(&dispatch(true));
     let consigned = countersigned(&next(&dispatch, Kind::Consigned));
@@ -28,7 +28,7 @@ fn with(held: &[Note], note: Note) -> Vec<Note> {
     held.iter().cloned().chain([note]).collect()
 }
 
-/// What a statement that came to `here` leads to, in a word.
+/// Checks the consequence of a statement that came to `here`, in a word.
 fn check(here: &str, held: &[Note], came: Note, want: &str) {
     let there = if here == SENDER { RECEIVER } else { SENDER };
     let got = match judge(&own(here), &other(there), held, came) {

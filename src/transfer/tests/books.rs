@@ -1,8 +1,8 @@
-//! What survives of each side when it is killed: its ledger and its disk.
+//! The parts of each side that survive a kill: its ledger and its disk.
 
 use super::*;
 
-/// What the sender's ledger holds.
+/// The sender's ledger.
 #[derive(Default)]
 pub(super) struct SenderBook {
     pub(super) committed: Vec<(&'static str, Vec<u8>)>,
@@ -58,7 +58,7 @@ impl SenderBook {
     }
 }
 
-/// What the receiver's ledger and disk hold.
+/// The receiver's ledger and disk.
 #[derive(Default)]
 pub(super) struct ReceiverBook {
     pub(super) committed: Vec<(&'static str, Vec<u8>)>,

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// What a sender says to one frame: the word of its end.
+/// The sender's answer to one frame: the word of its end.
 fn answer(progress: Progress, inline: bool, frame: Frame) -> String {
     let mut machine = sender(progress, inline);
     machine.handle(&moment(0), SenderInput::Opened);
