@@ -22,6 +22,7 @@ for size in $SMALL $STREAMED; do
 done
 echo "  seed $SEED"
 need_root
+python3 "$HERE/strace.py" || fail "what strace writes is misread"
 
 for side in de ie; do
     pair_in "$WORK/$side.fault"

@@ -9,6 +9,7 @@ import sys
 import time
 
 import pair
+import strace
 from pair import FAIL_FROM, FAIL_ONCE, FLUSHES, NAMES, SHORT_ONCE, STORAGE, WRITES, Pair, Patience, Violation, need, until
 
 BROKEN_OFF = 10  # the exit code of a command whose daemon has ended
@@ -133,27 +134,25 @@ class Injections:
 
     def traced(self, bytes_, at):
         """The flush of this number of any one thread fails, by strace: independent of point.c."""
-        log, strace = self.strace("trace=fsync,fdatasync", f"inject=fsync,fdatasync:error=EIO:when={at}")
+        log, tracer = self.strace("trace=fsync,fdatasync", f"inject=fsync,fdatasync:error=EIO:when={at}")
         injected = lambda: os.path.exists(log) and "INJECTED" in open(log, errors="replace").read()
         sending = self.exchange(bytes_, injected)
         hit = injected()
         if hit:
             self.must_end("a flush under strace")
-        strace.terminate()
-        strace.wait()
+        tracer.terminate()
+        tracer.wait()
         if not hit:
             xid = self.recorded(sending)
             self.pair.agree(xid)
             return False
-        lines = open(log, errors="replace").read().splitlines()
-        first = next(number for number, line in enumerate(lines) if "INJECTED" in line)
-        file = re.search(r"\(\d+<([^>]*)>", lines[first])
-        need(file, f"strace says: {lines[first]}")
-        again = [line for line in lines[first + 1:] if f"<{file[1]}>" in line and "resumed" not in line]
-        need(not again, f"a flush of {file[1]} failed and was tried again: {again}")
+        with open(log, errors="replace") as lines:
+            file, again = strace.again(lines)
+        need(not again, f"a flush of {file} failed and was tried again: {again}")
         self.injected += 1
-        self.kinds[f"EIO, by strace, {os.path.basename(file[1]) if len(os.path.basename(file[1])) < 20 else 'XID'}"] += 1
-        self.after(sending, file[1])
+        name = os.path.basename(file)
+        self.kinds[f"EIO, by strace, {name if len(name) < 20 else 'XID'}"] += 1
+        self.after(sending, file)
         return True
 
     def strace(self, *what):
@@ -163,7 +162,7 @@ class Injections:
             os.remove(log)
         there = f"/proc/{self.victim.process.pid}/task"
         options = [word for one in what for word in ("-e", one)]
-        strace = subprocess.Popen(["strace", "-f", "-y", "-o", log, *options, "-p", str(self.victim.process.pid)],
+        tracer = subprocess.Popen(["strace", "-f", "-y", "-o", log, *options, "-p", str(self.victim.process.pid)],
                                   stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
 
         def attached():
@@ -173,11 +172,11 @@ class Injections:
                 return False  # A thread has just ended.
 
         until(10, f"strace follows {len(os.listdir(there))} threads", attached)
-        return log, strace
+        return log, tracer
 
     def seen_by_strace(self, bytes_):
         """point.c sees every call on files of the state folder that strace sees."""
-        log, strace = self.strace("trace=write,writev,pwrite64,pwritev,pwritev2,ftruncate,fsync,fdatasync,sync_file_range,msync")
+        log, tracer = self.strace("trace=write,writev,pwrite64,pwritev,pwritev2,ftruncate,fsync,fdatasync,sync_file_range,msync")
         control, state = self.victim.control, f"<{os.path.join(self.victim.home, 'state')}"
 
         def counted():
@@ -199,8 +198,8 @@ class Injections:
         self.pair.agree(self.recorded(self.pair.ie.send("de", self.pair.file(bytes_))))
         traced, seen = (after - before for before, after in zip(began, at_rest()))
         control.disarm()
-        strace.terminate()
-        strace.wait()
+        tracer.terminate()
+        tracer.wait()
         need(traced == seen > 0, f"strace sees {traced} writes and flushes, point.c {seen}")
         return seen
 
