@@ -1,5 +1,5 @@
-//! Decisions a second on one core: every case of the decision table in turn, its facts put together anew each time; by the core
-//! alone, and with 200 national rules.
+//! Decisions a second on one core: every case of the decision table in turn, its facts put together anew each time; by
+//! the core alone, and with 200 national rules.
 //!
 //!   cargo bench --bench decide
 //!   cargo bench --bench decide -- --exchange     both decisions of an exchange in µs, for benches/compare
@@ -65,8 +65,9 @@ fn main() {
     );
 }
 
-/// What rules of an authority look like: about an instrument, a partner, a purpose or a restriction, each with more to ask once that
-/// is met. Of the 200, those about its instrument are met by a question; none forbids what the table has permitted.
+/// Typical rules of an authority: about an instrument, a partner, a purpose or a restriction, each with more to ask
+/// once that is met. Of the 200, those about its instrument are met by a question; none forbids what the table has
+/// permitted.
 fn guarded(n: u32) -> String {
     let instrument = ["EIO", "MLA-2000", "UNTOC", "UNCAC", "Budapest", "EPOC"][n as usize % 6];
     match n % 5 {

@@ -1,4 +1,4 @@
-//! What the endpoint can do without packages: a file over one bare connection into nothing, and handshakes.
+//! The speed of the endpoint without packages: a file over one bare connection into nothing, and handshakes.
 //!
 //! `yardstick quic FILE` and `yardstick handshakes SECONDS` print one line of JSON. Both ends are in this process, with
 //! the limits, the TLS and the trust of the daemon; `benches/compare` measures time and CPU from outside.

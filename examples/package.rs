@@ -1,7 +1,8 @@
 //! Seals files into a package and unpacks it again without a daemon, for checks with other tools: `tests/bagit.sh`.
 //!
 //! `package seal DIR PATH…` writes `DIR/key.txt` (a fresh age identity), `DIR/package.age` and `DIR/expect.json`;
-//! `package open DIR OUT [ITEM…]` unpacks it into the new folder OUT. Both print time, rate and the most memory that was resident.
+//! `package open DIR OUT [ITEM…]` unpacks it into the new folder OUT. Both print time, rate and the most memory that
+//! was resident.
 
 use std::error::Error;
 use std::fs::{self, File};

@@ -28,20 +28,20 @@
 //!
 //! # The way of a package
 //!
-//! 1. `cli::package` asks the daemon for a grant ([`policy::decide()`], action send), seals the officer's files with the
-//!    officer's rights ([`seal::seal()`]) and streams the ciphertext to the daemon, which spools it ([`store::Spool`]),
-//!    signs the `dispatch` and commits both. From here on nothing is lost.
+//! 1. `cli::package` asks the daemon for a grant ([`policy::decide()`], action send), seals the officer's files with
+//!    the officer's rights ([`seal::seal()`]) and streams the ciphertext to the daemon, which spools it
+//!    ([`store::Spool`]), signs the `dispatch` and commits both. From here on nothing is lost.
 //! 2. The peer's courier in [`daemon`] finds it in the outbox, dials if no [`net::session::Session`] is up, and runs a
-//!    [`transfer::Sender`] on a stream of it; at the other end a [`transfer::Receiver`] decides (action admit), asks for
-//!    the segments it lacks and makes them durable.
+//!    [`transfer::Sender`] on a stream of it; at the other end a [`transfer::Receiver`] decides (action admit), asks
+//!    for the segments it lacks and makes them durable.
 //! 3. The receiver signs `consigned`, the sender countersigns it and only then hands the age header over; the receiver
 //!    checks it, signs `handover`, the sender countersigns that too and shreds its own header. Each arrow is: durable,
 //!    then logged, then said; each can be repeated with the same bytes.
 //! 4. `cli::package` asks to open for one purpose (action open); the daemon states `access` or `access-denied`, then
 //!    decrypts byte ranges under the permit, and the command line unpacks them in a sandbox ([`seal::unpack()`]).
 
-// No byte from outside ends the process: a panic aborts it, so what can panic is no way to treat what others wrote. A module
-// of which this is not asked says so below, and why.
+// No byte from outside ends the process: a panic aborts it, so what can panic is no way to treat what others wrote. A
+// module of which this is not asked says so below, and why.
 #![cfg_attr(
     not(test),
     deny(

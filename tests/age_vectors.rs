@@ -1,8 +1,8 @@
 //! The age test vectors of C2SP (CCTV `age/testdata`), through the same calls with which packages are opened.
 //!
-//! A file that age calls good must open, one that it calls bad must not, each for the right reason. Beside that it is said which
-//! of the good ones our own check of headers refuses, because packages never have such stanzas. Where the vectors are absent, the
-//! one test counts as ignored.
+//! A file that age calls good must open, one that it calls bad must not, each for the right reason. Beside that it is
+//! said which of the good ones our own check of headers refuses, because packages never have such stanzas. Where the
+//! vectors are absent, the one test counts as ignored.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -31,7 +31,8 @@ const FOREIGN: &[&str] = &[
     "x25519_grease",
 ];
 
-/// Files whose nonce is missing or cut, which age takes for part of the header. It is the beginning of a package's payload.
+/// Files whose nonce is missing or cut, which age takes for part of the header. It is the beginning of a package's
+/// payload.
 const NO_NONCE: &[&str] = &["stream_no_nonce", "stream_short_nonce"];
 
 /// One vector: its description, and the age file.
@@ -82,7 +83,7 @@ impl Vector {
     }
 }
 
-/// What became of one file.
+/// The result for one file.
 enum Outcome {
     Passed(String),
     NotApplicable(&'static str),
@@ -127,7 +128,7 @@ fn open(file: &[u8], identity: &Identity) -> Result<Vec<u8>, SealError> {
     Ok(content)
 }
 
-/// What `header::check` says for the number of X25519 stanzas that stand in the file.
+/// The answer of `header::check` for the number of X25519 stanzas that stand in the file.
 fn check_stanzas(file: &[u8]) -> Result<(), HeaderFault> {
     let end = header::split(file)?.ok_or(HeaderFault::MacLine)?;
     let header = &file[..end];

@@ -66,7 +66,7 @@ fn places(value: &Value, at: &str, found: &mut Vec<String>) {
     }
 }
 
-/// What can be put in the place of anything.
+/// The values that can be put in the place of anything.
 fn strangers() -> [Value; 12] {
     [
         Value::Null,

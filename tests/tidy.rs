@@ -1,4 +1,5 @@
-//! Checks on the source text: which module may use which, what stays pure, how long a file may get, how things are named.
+//! Checks on the source text: which module may use which, what stays pure, how long a file may get, how things are
+//! named.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -19,7 +20,7 @@ const LADDER: &[&str] = &[
 ];
 /// So many rungs are pure: time, randomness and input come in as arguments.
 const PURE: usize = 10;
-/// What a pure module may not name, by the first parts of a path.
+/// Paths that a pure module may not name, by their first parts.
 const IMPURE: &[&[&str]] = &[
     &["axum"],
     &["aws_lc_rs", "rand"],
@@ -41,7 +42,7 @@ const IMPURE: &[&[&str]] = &[
     &["tokio"],
     &["tokio_util"],
 ];
-/// What reads a clock or draws randomness, by the last part of a path: `SystemTime::now`, `rand_core::OsRng`.
+/// Calls that read a clock or draw randomness, by the last part of a path: `SystemTime::now`, `rand_core::OsRng`.
 const IMPURE_ENDS: &[&str] = &[
     "now",
     "now_utc",
@@ -52,14 +53,16 @@ const IMPURE_ENDS: &[&str] = &[
 ];
 /// A crate that one module alone may name.
 const OWNED: &[(&str, &str)] = &[("rusqlite", "store")];
-/// Where `net` may commit past the account of the peer that causes it: there what is kept is replaced, and never more of it.
+/// Where `net` may commit past the account of the peer that causes it: there what is kept is replaced, and never more
+/// of it.
 const UNCOUNTED: &[&str] = &["countersign", "intake", "session", "watch"];
 /// Names that say nothing: not for a file, nor as the last word of a type, nor for a function.
 const EMPTY_NAMES: &[&str] = &[
     "manager", "handler", "service", "util", "utils", "common", "helper", "helpers", "info",
     "process",
 ];
-/// Lints of what can panic: denied in the whole crate, because a panic ends the process and others choose what it reads.
+/// Lints of what can panic: denied in the whole crate, because a panic ends the process and others choose what it
+/// reads.
 const PANICS: &[&str] = &[
     "arithmetic_side_effects",
     "as_conversions",
@@ -121,22 +124,29 @@ fn tidy() {
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));
 }
 
-/// Modules whose doc comments say what an item does, or name it. The others are to follow.
-const NAMED_IN_COMMENTS: &[&str] = &[
-    "audit", "base", "exchange", "identity", "package", "receipt", "tlog", "transfer", "wire",
-];
-
+/// The longest line of prose, in characters, in comments and pages.
+const PROSE_MAX: usize = 120;
 /// Meanings of words, which are shown to users as they stand.
-const SHOWN: &[&str] = &["src/receipt/kind.rs"];
+const SHOWN: &[&str] = &["src/policy/role.rs", "src/receipt/kind.rs"];
+
+/// All Rust files of the project, with their lines.
+fn all_lines() -> Vec<(PathBuf, Vec<String>)> {
+    let folders = ["src", "tests", "benches", "examples", "fuzz"];
+    let files = folders.iter().flat_map(|it| rust_files(Path::new(it)));
+    let files = files.filter(|path| !path.components().any(|it| it.as_os_str() == "target"));
+    let lines = files.map(|path| {
+        let text = fs::read_to_string(&path).expect("listed a moment ago");
+        (path, text.lines().map(str::to_owned).collect())
+    });
+    lines.collect()
+}
 
 #[test]
 fn doc_comments_do_not_begin_like_a_question() {
     let mut faults = Vec::new();
-    let folders = NAMED_IN_COMMENTS.iter().map(|it| Path::new("src").join(it));
-    for path in folders.flat_map(|it| rust_files(&it)) {
-        let text = fs::read_to_string(&path).expect("listed a moment ago");
+    for (path, lines) in all_lines() {
         let is_shown = SHOWN.iter().any(|it| path == Path::new(it));
-        for (number, line) in (1..).zip(text.lines()).filter(|_| !is_shown) {
+        for (number, line) in (1..).zip(&lines).filter(|_| !is_shown) {
             let line = line.trim_start();
             let doc = line
                 .strip_prefix("///")
@@ -150,7 +160,51 @@ fn doc_comments_do_not_begin_like_a_question() {
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));
 }
 
-/// All faults of these files, each as `path:line: what is wrong`.
+#[test]
+fn prose_is_wrapped() {
+    let mut faults = Vec::new();
+    let mut look = |path: &Path, number: usize, line: &str| {
+        let is_table = line.trim_start_matches(['/', '!', ' ']).starts_with('|');
+        if line.chars().count() > PROSE_MAX && !is_table {
+            faults.push(format!("{}:{number}: {line}", path.display()));
+        }
+    };
+    for (path, lines) in all_lines() {
+        let lines = (1..).zip(&lines);
+        for (number, line) in lines.filter(|(_, line)| line.trim_start().starts_with("//")) {
+            look(&path, number, line);
+        }
+    }
+    for path in pages(Path::new(".")) {
+        let text = fs::read_to_string(&path).expect("listed a moment ago");
+        let mut is_code = false;
+        for (number, line) in (1..).zip(text.lines()) {
+            is_code ^= line.trim_start().starts_with("```");
+            if !is_code {
+                look(&path, number, line);
+            }
+        }
+    }
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+}
+
+/// The pages of the project: not of what it builds or installs.
+fn pages(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder").flatten() {
+        let (path, name) = (entry.path(), entry.file_name());
+        let name = name.to_string_lossy();
+        if path.is_dir() {
+            if !name.starts_with('.') && name != "target" {
+                found.extend(pages(&path));
+            }
+        } else if name.ends_with(".md") {
+            found.push(path);
+        }
+    }
+    found
+}
+
 fn check(files: &[(PathBuf, String)]) -> Vec<String> {
     let sources: Vec<_> = files
         .iter()
@@ -306,7 +360,7 @@ impl Source {
         }
     }
 
-    /// What a peer makes grow is counted: `net` commits by `Session::commit`.
+    /// Growth that a peer causes is counted: `net` commits by `Session::commit`.
     fn check_counted(&self, faults: &mut Vec<String>) {
         let [first, file, ..] = self.module.as_slice() else {
             return;
@@ -325,7 +379,7 @@ impl Source {
         }
     }
 
-    /// What can panic is denied once, at the root, and no other module is left out.
+    /// The lints against panics are denied once, at the root, and no other module is left out.
     fn check_lints(&self, faults: &mut Vec<String>) {
         let file = self.path.display();
         let deny = ["#", "!", "[", "cfg_attr", "(", "not", "(", "test", ")"];

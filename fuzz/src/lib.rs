@@ -1,5 +1,5 @@
-//! What each fuzz target checks: the parser neither panics nor takes two spellings for one value, and what it takes it can
-//! write again, byte for byte where the protocol has one spelling.
+//! The checks of each fuzz target: the parser neither panics nor takes two spellings for one value, and what it takes
+//! it can write again, byte for byte where the protocol has one spelling.
 
 mod local;
 mod log;

@@ -1,4 +1,4 @@
-//! What comes from the same machine: calls on the local socket, what the fetcher is asked and answers, and the files that
+//! Input from the same machine: calls on the local socket, the fetcher's questions and answers, and the files that
 //! an auditor is given.
 
 use std::path::Path;
@@ -39,7 +39,7 @@ pub fn call(bytes: &[u8]) {
     }
 }
 
-/// What the fetcher is asked, and what it answers.
+/// Questions to the fetcher, and its answers.
 pub fn fetch(bytes: &[u8]) {
     let endpoint = "bfj.example.de:7443";
     if let Ok(asked) = Question::read(bytes) {

@@ -1,4 +1,4 @@
-//! What others send and publish about logs: checkpoints, cosignatures, submissions, proofs, tiles.
+//! Documents about logs that others send and publish: checkpoints, cosignatures, submissions, proofs, tiles.
 
 use rogatory::base::{Digest, limits};
 use rogatory::identity::keys::{KeyName, PublicKey, Role, SecretKey};
@@ -58,7 +58,7 @@ pub fn cosignature(bytes: &[u8]) {
     }
 }
 
-/// What a log's owner submits to a witness: the newer checkpoint and the proof.
+/// A submission of a log's owner to a witness: the newer checkpoint and the proof.
 pub fn add_checkpoint(bytes: &[u8]) {
     let Ok(add) = AddCheckpoint::parse(bytes) else {
         return;

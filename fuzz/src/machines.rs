@@ -21,7 +21,7 @@ const SENDER: &str = "bfj.example.de";
 const RECEIVER: &str = "mla.example.ie";
 /// The first statement of the exchange in the protocol's test vectors, which seeds and machines share.
 const DISPATCH: &[u8] = include_bytes!("../../docs/protocol/vectors/statements/dispatch.note");
-/// What one input may make a machine ask for.
+/// The most that one input may make a machine ask for.
 const OUTPUTS_MAX: usize = 16;
 
 fn key(authority: &str) -> SecretKey {
@@ -69,7 +69,7 @@ fn frames(mut bytes: &[u8]) -> impl Iterator<Item = Frame> {
     })
 }
 
-/// What is said to the other side is within its limits too.
+/// Messages to the other side are within its limits too.
 fn check_said(frame: &Frame) {
     let bytes = frame.encode();
     let (head, body) = bytes.split_first_chunk().expect("a frame has a head");

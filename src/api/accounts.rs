@@ -77,8 +77,8 @@ impl Accounts {
         )
     }
 
-    /// The accounts and groups in texts that have the form of both files; of several with one name, the first. Lines that
-    /// do not have the form of an entry are left out.
+    /// The accounts and groups in texts that have the form of both files; of several with one name, the first. Lines
+    /// that do not have the form of an entry are left out.
     pub fn parse(passwd: &str, group: &str) -> Self {
         let (mut seen, mut named) = (BTreeSet::new(), BTreeSet::new());
         let users = passwd.lines().filter_map(account);
@@ -89,7 +89,7 @@ impl Accounts {
         }
     }
 
-    /// What [`remember`] read; nothing before.
+    /// The answer that [`remember`] read; none before.
     pub fn remembered() -> &'static Self {
         REMEMBERED.get().map_or(&NOBODY, |(accounts, _)| accounts)
     }
@@ -113,8 +113,8 @@ impl Accounts {
     }
 }
 
-/// Asks now for accounts and groups, for a process that will soon not be able to: these, and those who may use what belongs
-/// to its own group. An account that is made later is not known until the next start.
+/// Asks now for accounts and groups, for a process that will soon not be able to: these, and those who may use what
+/// belongs to its own group. An account that is made later is not known until the next start.
 pub fn remember(mut asked: Asked) {
     let own = rustix::process::getegid().as_raw();
     asked.groups.insert(own.to_string());

@@ -48,7 +48,7 @@ pub enum CallFault {
     NoDaemon {
         /// The socket.
         socket: PathBuf,
-        /// What the system said.
+        /// The system's words.
         error: io::Error,
     },
     /// The socket is there, but this user may not use it.
@@ -66,9 +66,9 @@ pub enum CallFault {
     /// The answer is not what this version expects.
     #[error("the daemon's answer to {path} cannot be read: {fault}; are both of the same version?")]
     Unreadable {
-        /// What was asked.
+        /// The call.
         path: String,
-        /// What is wrong with it.
+        /// The fault.
         fault: String,
     },
 }

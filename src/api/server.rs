@@ -82,7 +82,8 @@ fn peer_groups(stream: &UnixStream) -> io::Result<Vec<u32>> {
 /// Room for the groups that nearly everybody has.
 const USUAL_GROUPS: usize = 64;
 
-/// Turns away whoever has no number here: all such callers look alike, so none of them is a person that can be held to anything.
+/// Turns away whoever has no number here: all such callers look alike, so none of them is a person that can be held to
+/// anything.
 async fn numbered(
     ConnectInfo(caller): ConnectInfo<Caller>,
     request: Request,
@@ -117,8 +118,8 @@ fn unnumbered(caller: &Caller) -> Option<ApiFailure> {
 /// The most of a refusal in words that is passed on.
 const REFUSAL_BYTES_MAX: usize = 64 << 10;
 
-/// Gives the refusals of the HTTP library the form of all others: it writes plain text where it cannot read a body, a query or a part
-/// of the path.
+/// Gives the refusals of the HTTP library the form of all others: it writes plain text where it cannot read a body, a
+/// query or a part of the path.
 async fn typed(request: Request, next: Next) -> Response {
     let response = next.run(request).await;
     let kind = response.headers().get(header::CONTENT_TYPE);
@@ -177,7 +178,7 @@ impl ApiFailure {
         storage = 11;
     }
 
-    /// What to do next.
+    /// The next step.
     #[must_use]
     pub fn next(mut self, next: impl Into<String>) -> Self {
         self.0.next = Some(next.into());

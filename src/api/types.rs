@@ -1,4 +1,4 @@
-//! What crosses the local socket, and what `--json` prints: the same types, so that both stay the same.
+//! The values that cross the local socket, and that `--json` prints: the same types, so that both stay the same.
 //!
 //! Times are RFC 3339 UTC; digests and ids lower-case hex; sizes bytes. A field that is not known is absent.
 
@@ -50,9 +50,9 @@ pub struct ApiError {
     pub code: u8,
     /// Stable kebab-case word for machines.
     pub error: String,
-    /// What happened, to what.
+    /// The event and its subject.
     pub message: String,
-    /// What to do next.
+    /// The next step.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub next: Option<String>,
     /// The rule that refused, for code 4.
@@ -76,7 +76,7 @@ pub struct DenialView {
 /// `GET /v1/status`
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Status {
-    /// What is wrong now, worst first; empty when all is well.
+    /// The present faults, worst first; empty when all is well.
     pub problems: Vec<Problem>,
     /// This authority.
     pub authority: AuthorityId,
@@ -117,7 +117,7 @@ pub struct Status {
     /// The clock, and how sure it is.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub clock: Option<ClockView>,
-    /// What the daemon has taken from itself.
+    /// The restrictions that the daemon has put on itself.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub sandbox: Option<SandboxView>,
 }
@@ -138,9 +138,9 @@ pub struct Problem {
     pub severity: String,
     /// Stable kebab-case word.
     pub code: String,
-    /// What it is about: a peer's alias, a file, a package.
+    /// The subject: a peer's alias, a file, a package.
     pub subject: String,
-    /// What happened and what to do.
+    /// The event and the next step.
     pub message: String,
 }
 
@@ -155,7 +155,7 @@ pub struct SealRequest {
     /// The request it answers.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub request: Option<String>,
-    /// What the package is called.
+    /// The title of the package.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub title: Option<String>,
     /// The offences that it is about: at most 16, each of at most 256 bytes.
@@ -239,7 +239,9 @@ pub struct PackageView {
     pub id: Xid,
     /// `out` or `in`.
     pub direction: String,
-    /// Out: `dispatched`, `consigned`, `delivered`, `closed`, `restriction-signed`, `destroyed`, `rejected`, `failed`, `expired`, `withdrawn`. In: `receiving`, `consigned`, `handover-signed`, `held`, `destruction-signed`, `destroyed`, `refused`, `failed`, `lapsed`.
+    /// Out: `dispatched`, `consigned`, `delivered`, `closed`, `restriction-signed`, `destroyed`, `rejected`, `failed`,
+    /// `expired`, `withdrawn`. In: `receiving`, `consigned`, `handover-signed`, `held`, `destruction-signed`,
+    /// `destroyed`, `refused`, `failed`, `lapsed`.
     pub state: String,
     /// The other authority.
     pub peer: AuthorityId,
@@ -294,12 +296,12 @@ pub struct PackageDetail {
     /// Items and folders under terms of their own.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub item_terms: Vec<ItemTerms>,
-    /// What its sender says of its grounds; the dispatch holds digests of that alone.
+    /// The grounds that its sender states; the dispatch holds digests of them alone.
     #[serde(flatten)]
     pub grounds: Grounds,
 }
 
-/// What the sender of a package says of its grounds.
+/// The grounds of a package as its sender states them.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Grounds {
     /// The offences that it is about.
@@ -331,7 +333,7 @@ pub struct Verification {
     pub header_ok: Option<bool>,
     /// Whether every receipt's signatures and chain are right.
     pub receipts_ok: bool,
-    /// What is wrong, in words.
+    /// The fault in words.
     pub faults: Vec<String>,
 }
 
@@ -380,7 +382,7 @@ pub struct TransferView {
 pub struct ReceiptView {
     /// Its number in this ledger.
     pub seq: i64,
-    /// What it states.
+    /// The kind of statement.
     pub kind: String,
     /// The exchange.
     #[serde(skip_serializing_if = "Option::is_none", default)]

@@ -1,5 +1,5 @@
-//! Several exports, or single statements, beside each other: two statements of one authority that exclude each other, and receipts
-//! that one export of an exchange lacks.
+//! Several exports, or single statements, beside each other: two statements of one authority that exclude each other,
+//! and receipts that one export of an exchange lacks.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -63,8 +63,8 @@ pub(crate) struct Log {
     pub(crate) missing: BTreeSet<String>,
 }
 
-/// The files of a bundle that should hold a checkpoint, each with its note: its own, and its proofs; none in a proof that cannot be
-/// read.
+/// The files of a bundle that should hold a checkpoint, each with its note: its own, and its proofs; none in a proof
+/// that cannot be read.
 pub(crate) fn noted(files: &Files) -> impl Iterator<Item = (&str, Option<Vec<u8>>)> {
     let own = files.get(CHECKPOINT).cloned();
     let own = own.map(|note| (CHECKPOINT, Some(note)));

@@ -1,5 +1,5 @@
-//! Receipts that one export of an exchange lacks and another source holds. That proves nothing against anybody: exports may be of
-//! different days, and what one side has signed may not have arrived.
+//! Receipts that one export of an exchange lacks and another source holds. That proves nothing against anybody: exports
+//! may be of different days, and what one side has signed may not have arrived.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -91,7 +91,8 @@ const fn is_local(kind: Kind) -> bool {
     )
 }
 
-/// One remark for each export, exchange and kind of receipt in it, on what this export lacks of the receipts with good signatures.
+/// One remark for each export, exchange and kind of receipt in it, on what this export lacks of the receipts with good
+/// signatures.
 pub(crate) fn remarks(exports: &[Export], signed: &[&Read], remarks: &mut Vec<Fault>) {
     let mut holders = BTreeMap::new();
     for export in exports {

@@ -1,7 +1,8 @@
 //! The auditor's part: what an exported bundle proves, judged from its files and from keys that came another way.
 //!
 //! Nothing here opens a socket, asks a daemon or reads the environment. [`folder`] reads a bundle, [`anchors`] the keys
-//! that are trusted, [`verify()`] judges, [`compare()`] puts several together, [`explain`] says what one file means and how to check it with other programs.
+//! that are trusted, [`verify()`] judges, [`compare()`] puts several together, [`explain`] says what one file means and
+//! how to check it with other programs.
 
 pub mod anchors;
 mod compare;

@@ -115,8 +115,8 @@ fn disclosures(files: &Files, sd: &[Digest], faults: &mut Vec<Fault>) {
     }
 }
 
-/// An exchange has one dispatch; after one receipt its issuer signs one answer, one end, one change of terms: two prove that it has
-/// signed what excludes each other. Only receipts with good signatures are compared.
+/// An exchange has one dispatch; after one receipt its issuer signs one answer, one end, one change of terms: two prove
+/// that it has signed what excludes each other. Only receipts with good signatures are compared.
 pub(crate) fn exclusive(signed: &[&Read], faults: &mut Vec<Fault>) {
     let mut seen: BTreeMap<(Option<Xid>, Option<Digest>, &AuthorityId), &Read> = BTreeMap::new();
     // One statement stands in several exports, and in one with one signature and with two.
@@ -140,8 +140,8 @@ pub(crate) fn exclusive(signed: &[&Read], faults: &mut Vec<Fault>) {
     }
 }
 
-/// Whether of two such statements at most one can be true. Two that a package is destroyed are not: a receiver that came back from
-/// a backup destroys it again, and says so.
+/// Whether of two such statements at most one can be true. Two that a package is destroyed are not: a receiver that
+/// came back from a backup destroys it again, and says so.
 const fn is_exclusive(kind: Kind) -> bool {
     matches!(
         kind,
@@ -158,9 +158,10 @@ const fn is_exclusive(kind: Kind) -> bool {
     )
 }
 
-/// Heads of one log and one size must have one root, wherever its owner has named them: two are the proof of a fork. What it has not
-/// signed proves nothing against it: only receipts that it has signed or countersigned, and checkpoints that were opened by the
-/// log's key, are compared. A forked log is one fault, however often and at however many sizes its roots are named.
+/// Heads of one log and one size must have one root, wherever its owner has named them: two are the proof of a fork.
+/// What it has not signed proves nothing against it: only receipts that it has signed or countersigned, and checkpoints
+/// that were opened by the log's key, are compared. A forked log is one fault, however often and at however many sizes
+/// its roots are named.
 pub(crate) fn heads(
     checkpoints: impl Iterator<Item = (String, Checkpoint)>,
     signed: &[&Read],

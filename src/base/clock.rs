@@ -1,10 +1,11 @@
 //! Whether the machine's clock can be believed.
 //!
-//! A time that was sure is carried on, for a day, by a clock that nobody can set, the monotonic one. The machine's clock is followed
-//! while it agrees with the carried time to [`limits::CLOCK_SKEW_MS_MAX`], so that it cannot creep away in small steps either. At a start nobody knows how long the daemon was down,
-//! so the clock may also be ahead of the last run by [`limits::CLOCK_PAUSE_MS_MAX`]. A clock that does not agree is in doubt: the
-//! carried time goes on in its place, until the clock agrees again or somebody confirms it. So a statement is never dated by
-//! a clock in doubt, and time never falls behind the newest own statement.
+//! A time that was sure is carried on, for a day, by a clock that nobody can set, the monotonic one. The machine's
+//! clock is followed while it agrees with the carried time to [`limits::CLOCK_SKEW_MS_MAX`], so that it cannot creep
+//! away in small steps either. At a start nobody knows how long the daemon was down, so the clock may also be ahead of
+//! the last run by [`limits::CLOCK_PAUSE_MS_MAX`]. A clock that does not agree is in doubt: the carried time goes on in
+//! its place, until the clock agrees again or somebody confirms it. So a statement is never dated by a clock in doubt,
+//! and time never falls behind the newest own statement.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -21,8 +22,8 @@ pub const CHANGES_MAX: usize = 16;
 /// So long a sure time is carried on before the clock, which still agrees with it, gives another one, in milliseconds.
 const CARRIED_MS: u64 = 24 * 3_600_000;
 
-/// A moment by a clock that is not in doubt. Whatever cannot be taken back asks for one: destroying, expiring, renewing. Only
-/// [`Reading::sure`] makes it.
+/// A moment by a clock that is not in doubt. Whatever cannot be taken back asks for one: destroying, expiring,
+/// renewing. Only [`Reading::sure`] makes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SureTime(Timestamp);
 
@@ -40,7 +41,8 @@ pub struct Doubt {
     pub since: Timestamp,
     /// The machine's clock at that moment.
     pub read: Timestamp,
-    /// Whether it began with the process: the clock disagrees with the last run. Otherwise it jumped while the process ran.
+    /// Whether it began with the process: the clock disagrees with the last run. Otherwise it jumped while the process
+    /// ran.
     pub at_start: bool,
 }
 
@@ -170,8 +172,8 @@ pub struct Judge {
 }
 
 impl Judge {
-    /// A judge that starts now, at monotonic zero. `last` is the newest time of which the last run was sure; `doubt` the one that
-    /// it ended in.
+    /// A judge that starts now, at monotonic zero. `last` is the newest time of which the last run was sure; `doubt`
+    /// the one that it ended in.
     pub fn new(last: Option<Timestamp>, doubt: Option<Doubt>) -> Self {
         Self {
             sure: last.map(|last| (last, Instant(0))),

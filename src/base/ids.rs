@@ -26,8 +26,8 @@ fn fault(what: &'static str, text: &str, why: &'static str) -> NameFault {
 /// An authority's id: a lower-case DNS name that it owns, of at least two labels and at most 253 bytes (RFC 1035).
 ///
 /// Its last label begins with a letter. A name that ends in digits, or in a number like `0x1f`, is an IP address to TLS
-/// libraries and URL parsers (RFC 6125 §6.3.1 and the URL standard's "ends in a number"), so no certificate for it would be
-/// taken. No top-level domain begins with a digit (RFC 1123 §2.1), so this costs no real name.
+/// libraries and URL parsers (RFC 6125 §6.3.1 and the URL standard's "ends in a number"), so no certificate for it
+/// would be taken. No top-level domain begins with a digit (RFC 1123 §2.1), so this costs no real name.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AuthorityId(String);
 

@@ -86,7 +86,8 @@ pub fn parse_canonical<T: DeserializeOwned + Serialize>(
     Ok(read)
 }
 
-/// Reads JSON of any spelling with the same limits: length, depth, no double keys, no fractions, no integer beyond 2^53 − 1.
+/// Reads JSON of any spelling with the same limits: length, depth, no double keys, no fractions, no integer beyond 2^53
+/// − 1.
 pub fn parse_strict(bytes: &[u8], limit: usize) -> Result<Value, JsonFault> {
     if bytes.len() > limit {
         return Err(JsonFault::TooLong {

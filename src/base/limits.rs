@@ -22,8 +22,8 @@ pub const FRAME_BYTES_MAX: usize = 64 << 10;
 pub const CRL_BYTES_MAX: usize = 1 << 20;
 /// CAs of one authority whose revocation lists are held: each of up to four on its card, and one below each.
 pub const CRLS_MAX: usize = 8;
-/// Bytes of revocation lists that are read on one connection at once, and again within each quarter of an hour; as many are kept
-/// of one peer.
+/// Bytes of revocation lists that are read on one connection at once, and again within each quarter of an hour; as many
+/// are kept of one peer.
 pub const CRL_BURST: u64 = 16 << 20;
 /// The same in a second, once those are used up.
 pub const CRL_RATE: u64 = 16 << 10;
@@ -119,8 +119,8 @@ pub const LEDGER_ROWS_MAX: u32 = 1_024;
 pub const LIST_ITEMS_MAX: u32 = 1_000;
 /// Newer cards of one peer that are adopted within a day: each takes a leaf of the log for ever.
 pub const CARDS_A_DAY_MAX: usize = 8;
-/// How far above the card in use the number of a newer one may be, if nobody has compared its words: a number that leaves none
-/// above it would be the last.
+/// How far above the card in use the number of a newer one may be, if nobody has compared its words: a number that
+/// leaves none above it would be the last.
 pub const CARD_STEP_MAX: u64 = 1_000;
 /// Cards of one peer that are kept though nobody has accepted them.
 pub const CARDS_WAITING_MAX: usize = 4;

@@ -2,8 +2,8 @@
 
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory as _};
 
-/// Whether this character can forge what a screen or a log shows: control characters (with them every escape sequence), line and
-/// paragraph separators, bidirectional and other format characters.
+/// Whether this character can forge what a screen or a log shows: control characters (with them every escape sequence),
+/// line and paragraph separators, bidirectional and other format characters.
 pub fn is_deceptive(c: char) -> bool {
     if c == ' ' || c.is_ascii_graphic() {
         return false;
@@ -17,7 +17,8 @@ pub fn is_deceptive(c: char) -> bool {
     )
 }
 
-/// Whether nobody can rely on this character to show itself: a deceptive one, or one without a meaning that everybody shares.
+/// Whether nobody can rely on this character to show itself: a deceptive one, or one without a meaning that everybody
+/// shares.
 pub fn is_unsafe(c: char) -> bool {
     is_deceptive(c)
         || matches!(

@@ -14,8 +14,8 @@ pub struct Timestamp(i64);
 #[error("{0:?} is not {1}")]
 pub struct TimeFault(String, &'static str);
 
-/// From the first instant of the year 0000, the first that RFC 3339 can write, to 9999-12-30T22:00:00.000Z, the last that
-/// the calendar has.
+/// From the first instant of the year 0000, the first that RFC 3339 can write, to 9999-12-30T22:00:00.000Z, the last
+/// that the calendar has.
 const MILLIS: std::ops::RangeInclusive<i64> = -62_167_219_200_000..=253_402_207_200_000;
 
 impl Timestamp {

@@ -65,8 +65,9 @@ struct VerifyArgs {
     quorum: usize,
 }
 
-/// Find statements of one authority that exclude each other, in several bundles, receipts, checkpoints or cards together, and receipts that one bundle of an exchange lacks.
-/// Exit code 0 none exclude each other, 7 some do or are badly signed, 3 something cannot be compared
+/// Find statements of one authority that exclude each other, in several bundles, receipts, checkpoints or cards
+/// together, and receipts that one bundle of an exchange lacks. Exit code 0 none exclude each other, 7 some do or are
+/// badly signed, 3 something cannot be compared
 #[derive(Debug, Args)]
 #[command(after_help = COMPARE_EXAMPLES)]
 struct CompareArgs {

@@ -38,7 +38,8 @@ pub(crate) enum CheckCommand {
     /// The configuration and the files it names, judged by the very functions that the daemon calls at its start
     #[command(after_help = EXAMPLES)]
     Config,
-    /// Where the state and the journal of destructions are, and whether the journal is what was written; the daemon may run
+    /// Where the state and the journal of destructions are, and whether the journal is what was written; the daemon may
+    /// run
     #[command(after_help = STORAGE_EXAMPLES)]
     Storage,
     /// Confine this process as the daemon confines itself, then try what must be refused

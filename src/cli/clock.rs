@@ -28,8 +28,8 @@ pub(crate) enum ClockCommand {
     /// Show the time, whether it is sure, and the last doubt about it
     #[command(after_help = STATUS_EXAMPLES)]
     Status,
-    /// Say that the machine's clock is right although it jumped; look at it first. What waited for a sure clock goes on: packages
-    /// are destroyed, expire, and papers are renewed. Exit code 9 if the clock is not in doubt
+    /// Say that the machine's clock is right although it jumped; look at it first. What waited for a sure clock goes
+    /// on: packages are destroyed, expire, and papers are renewed. Exit code 9 if the clock is not in doubt
     #[command(after_help = CONFIRM_EXAMPLES)]
     Confirm,
 }

@@ -192,7 +192,7 @@ fn state(one: &ConsentView) -> Cell {
     Cell::new(&one.state, tone)
 }
 
-/// What consent is asked for, in words.
+/// The use that consent is asked for, in words.
 fn wish(one: &ConsentView) -> String {
     match (&one.purpose, &one.third) {
         (_, Some(third)) => format!("pass on to {third}"),

@@ -34,7 +34,7 @@ pub(super) struct DemoArgs {
     /// Where the two authorities live; it must not exist [default: a temporary folder that is removed at the end]
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// What to send [default: a made-up dossier with a disk image of 64 MiB]
+    /// File or folder to send [default: a made-up dossier with a disk image of 64 MiB]
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
 }

@@ -13,7 +13,7 @@ const CALLS: u64 = 2_000;
 const SIDE: u32 = 96;
 /// Content of one stored deflate block at most (RFC 1951 §3.2.4).
 const STORED_BYTES_MAX: usize = 65_535;
-/// What the disk image is written in.
+/// The unit that the disk image is written in.
 const PIECE_BYTES: usize = 64 << 10;
 
 /// Writes the dossier into `dir`, which is made if it is absent, and gives the paths of its files.

@@ -5,8 +5,9 @@ use serde_json::json;
 
 use crate::cli::hint;
 
-/// A command's failure. Exit codes are stable: 1 failed · 2 usage · 3 configuration · 4 refused by policy or law · 5 temporary ·
-/// 6 trust · 7 verification · 8 no such object · 9 nothing to do · 10 daemon not running · 11 storage · 12 timed out, work goes on.
+/// A command's failure. Exit codes are stable: 1 failed · 2 usage · 3 configuration · 4 refused by policy or law · 5
+/// temporary · 6 trust · 7 verification · 8 no such object · 9 nothing to do · 10 daemon not running · 11 storage · 12
+/// timed out, work goes on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Failure {
@@ -14,9 +15,9 @@ pub struct Failure {
     pub code: u8,
     /// A stable kebab-case word for machines.
     pub error: String,
-    /// What happened, to what.
+    /// The event and its subject.
     pub message: String,
-    /// What to do about it, where something can be done.
+    /// The next step, where there is one.
     pub next: Option<String>,
     /// More for machines: the rule, term, reason and clause of a denial.
     pub details: Option<Box<Value>>,

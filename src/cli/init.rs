@@ -60,7 +60,8 @@ pub struct InitArgs {
     /// Its short name [default: the country in lower case]
     #[arg(long)]
     pub alias: Option<Alias>,
-    /// Where peers reach it, host:port, up to 8 times [default: the listen address, or its id where that is `[::]` or 0.0.0.0]
+    /// Where peers reach it, host:port, up to 8 times [default: the listen address, or its id where that is `[::]` or
+    /// 0.0.0.0]
     #[arg(long, value_name = "HOST:PORT")]
     pub endpoint: Vec<String>,
     /// A folder with tls-ca.pem, tls.pem, tls.key and tls-ca.crl of your own CAs [default: a built-in CA]
@@ -68,7 +69,7 @@ pub struct InitArgs {
     pub pki: Option<PathBuf>,
 }
 
-/// What was made.
+/// The result of `init`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Made {
     /// `summary`
@@ -121,7 +122,7 @@ pub fn establish(args: &InitArgs, home: &Home, now: Timestamp) -> Result<Made, F
     made
 }
 
-/// What will be made, and where.
+/// The files that will be made, and where.
 struct Plan<'a> {
     args: &'a InitArgs,
     home: &'a Home,

@@ -1,5 +1,5 @@
-//! Signals that end a command: heard while something that was begun is to be cleaned up. A person who gives a second one ends it
-//! at once.
+//! Signals that end a command: heard while something that was begun is to be cleaned up. A person who gives a second
+//! one ends it at once.
 
 use std::fs;
 use std::future::Future;
@@ -25,8 +25,8 @@ const SIGNALS: [(Signal, &str); 3] = [
 /// At the end of a session several signals come at once, and are one.
 const TOGETHER: Duration = Duration::from_secs(1);
 
-/// The signals that this process was started to ignore, as the kernel has them: bit n − 1 for signal n. To be asked before a sandbox
-/// hides it.
+/// The signals that this process was started to ignore, as the kernel has them: bit n − 1 for signal n. To be asked
+/// before a sandbox hides it.
 pub(crate) fn ignored() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|it| it.strip_prefix("SigIgn:"));

@@ -1,6 +1,7 @@
 //! The command line: one file for each verb, a client of [`crate::api`] or offline.
 //!
-//! Exit codes stand in [`failure::Failure`]. What others wrote reaches a terminal only with its control characters spelled out.
+//! Exit codes stand in [`failure::Failure`]. What others wrote reaches a terminal only with its control characters
+//! spelled out.
 
 pub mod audit;
 pub mod dossier;
@@ -137,7 +138,8 @@ enum Command {
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
     Fsck(fsck::FsckArgs),
-    /// Show the whole of it on this machine: two authorities, a package cut off and resumed, receipts checked with openssl
+    /// Show the whole of it on this machine: two authorities, a package cut off and resumed, receipts checked with
+    /// openssl
     #[command(after_help = demo::EXAMPLES)]
     Demo(demo::DemoArgs),
     Help(help::HelpArgs),
@@ -233,7 +235,7 @@ fn run(cli: &Cli, terminal: Terminal) -> Result<(), Failure> {
     }
 }
 
-/// What a command needs that talks to the daemon: whom it asks, and where it says the answer.
+/// The means of a command that talks to the daemon: whom it asks, and where it says the answer.
 #[derive(Debug)]
 pub(crate) struct Call {
     remote: Remote,

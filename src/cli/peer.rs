@@ -100,7 +100,8 @@ pub(crate) enum PeerCommand {
 pub(crate) struct AddArgs {
     /// The card
     card: PathBuf,
-    /// The revocation lists: one in DER, or those of several CAs in PEM [default: <alias>.crl beside the card, if it is there]
+    /// The revocation lists: one in DER, or those of several CAs in PEM [default: <alias>.crl beside the card, if it is
+    /// there]
     #[arg(long, value_name = "FILE")]
     crl: Option<PathBuf>,
 }
@@ -323,7 +324,7 @@ fn card_text(card: &CardView) -> Table {
     table
 }
 
-/// What the peer has used of what the limits allow it.
+/// The part of its limits that the peer has used.
 fn used(counts: &HeldBack) -> String {
     let grown = text::size(counts.grown_bytes);
     let grown = format!(
@@ -339,7 +340,7 @@ fn used(counts: &HeldBack) -> String {
     }
 }
 
-/// What the limits have held back, if anything.
+/// The amounts that the limits have held back, if any.
 fn held_back(counts: &HeldBack) -> Option<String> {
     let all = [
         ("offers by rate", counts.offers),

@@ -48,7 +48,7 @@ struct Line<'a> {
     eta_s: Option<u64>,
 }
 
-/// What is counted.
+/// The unit that is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unit {
     Bytes,

@@ -118,7 +118,7 @@ impl Remote {
     }
 }
 
-/// What was waited for did not come in time.
+/// The wait ended before its event came.
 pub(crate) fn timed_out(limit: Duration, what: &str) -> Failure {
     let seconds = limit.as_secs_f64();
     Failure::waiting("timed-out", format!("{what} within {seconds} s"))

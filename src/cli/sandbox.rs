@@ -19,7 +19,7 @@ use crate::config::Home;
 use crate::daemon;
 use crate::daemon::confine::Applied;
 
-/// What was applied, and what was found when it was tried.
+/// The restrictions that were applied, and the findings when they were tried.
 #[derive(Debug, Serialize)]
 struct Report {
     #[serde(rename = "type")]

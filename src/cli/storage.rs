@@ -14,7 +14,7 @@ use crate::cli::text::{self, Table, Tone};
 use crate::config::{Config, Home};
 use crate::store::journal;
 
-/// What was found.
+/// The findings of a check.
 #[derive(Debug, Serialize)]
 struct Report<'a> {
     r#type: &'static str,

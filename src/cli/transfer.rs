@@ -72,7 +72,7 @@ fn percent(transfer: &TransferView) -> String {
     }
 }
 
-/// What goes on, or what is waited for.
+/// The transfers that go on or wait.
 fn doing(transfer: &TransferView) -> Cell {
     let moves = [
         "dispatched",

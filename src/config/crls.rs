@@ -7,8 +7,8 @@ use crate::identity::card::Card;
 use crate::identity::refusal::Refusal;
 use crate::identity::revocation;
 
-/// What is wrong with a file of own lists: each is of a CA of this card or below one, and there is one of each CA that issued a
-/// certificate of this chain.
+/// The fault of a file of own lists: each is of a CA of this card or below one, and there is one of each CA that issued
+/// a certificate of this chain.
 pub(crate) fn faults(file: &[u8], card: &Card, chain: &[CertificateDer<'_>]) -> Vec<String> {
     let cas = card.cas();
     let lists = match revocation::lists_in(file, &cas, chain) {

@@ -1,4 +1,4 @@
-//! What is wrong with a configuration, and which known key was probably meant.
+//! Faults of a configuration, with the known key that was probably meant.
 
 use std::fmt;
 
@@ -9,13 +9,14 @@ use crate::base::spelling::edits;
 /// One fault of a configuration. A load reports all of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Fault {
-    /// The line in the configuration file, from 1; absent for the environment and for files that the configuration names.
+    /// The line in the configuration file, from 1; absent for the environment and for files that the configuration
+    /// names.
     pub line: Option<u32>,
     /// The key (`section.key`), environment variable or file at fault.
     pub key: String,
-    /// What is wrong and what to do.
+    /// The fault and the next step.
     pub text: String,
-    /// What was probably meant.
+    /// The key that was probably meant.
     pub suggestion: Option<String>,
 }
 
@@ -47,7 +48,8 @@ impl fmt::Display for Fault {
     }
 }
 
-/// The candidate that `word` most probably stands for: at most one edit for short words, two, or a third of a long word.
+/// The candidate that `word` most probably stands for: at most one edit for short words, two, or a third of a long
+/// word.
 pub(crate) fn nearest<'a>(
     word: &str,
     candidates: impl IntoIterator<Item = &'a str>,

@@ -51,7 +51,7 @@ pub enum SecretFault {
     NotAKeyFile {
         /// The file.
         path: PathBuf,
-        /// What is allowed, in bytes.
+        /// The limit, in bytes.
         limit: u64,
     },
     /// It could not be read.
@@ -59,7 +59,7 @@ pub enum SecretFault {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's words.
         source: io::Error,
     },
     /// Its content is not what it should be.
@@ -67,7 +67,7 @@ pub enum SecretFault {
     Malformed {
         /// The file.
         path: PathBuf,
-        /// What was expected.
+        /// The expected content.
         wanted: String,
     },
 }
@@ -198,12 +198,12 @@ fn renewed_chain(files: &KeyFiles) -> Option<Vec<CertificateDer<'static>>> {
     (are_pair(&key, leaf) && is_issued_by(leaf, &ca)).then_some(chain)
 }
 
-/// Own revocation lists, the newest of each CA, by CA: those in the file that is configured, and where the built-in CA is, the one
-/// that was renewed. They are of `cas`, which are on the own card, or of CAs below them, whose certificates stand in the
-/// file or in `chain`.
+/// Own revocation lists, the newest of each CA, by CA: those in the file that is configured, and where the built-in CA
+/// is, the one that was renewed. They are of `cas`, which are on the own card, or of CAs below them, whose certificates
+/// stand in the file or in `chain`.
 ///
 /// # Errors
-/// What is wrong with the file that is configured, and which file it is.
+/// Names the configured file and its fault.
 pub fn lists_in_use(
     files: &KeyFiles,
     cas: &[CertificateDer<'_>],
@@ -253,7 +253,8 @@ fn public_key(key: &PrivateKeyDer<'_>) -> Option<Vec<u8>> {
 
 impl Config {
     /// Judges every file that the configuration names: secrets exist, have the right form and are closed to others;
-    /// certificate, key, CA, card and id belong together; nobody else may write the configuration. Reports every fault at once.
+    /// certificate, key, CA, card and id belong together; nobody else may write the configuration. Reports every fault
+    /// at once.
     pub fn check_files(&self) -> Result<(), Vec<Fault>> {
         let mut found = Findings(Vec::new());
         found.configuration(&self.file);

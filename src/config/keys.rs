@@ -13,7 +13,7 @@ pub enum Kind {
     List,
 }
 
-/// What holds where a key is not written.
+/// The value where a key is not written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Default {
     /// It must be written.
@@ -31,7 +31,7 @@ pub struct Key {
     pub path: &'static str,
     /// How it is written.
     pub kind: Kind,
-    /// What holds without it.
+    /// The value that holds without it.
     pub default: Default,
 }
 
@@ -170,7 +170,7 @@ impl Key {
     }
 }
 
-/// What the names of our environment variables start with.
+/// The prefix of the names of our environment variables.
 pub const ENV_PREFIX: &str = "ROGATORY__";
 
 /// The key at this path.

@@ -1,8 +1,8 @@
 //! Configuration: what is written, and what is meant by it.
 //!
-//! [`keys`] lists every key that may be written, with its default; [`raw`] layers defaults, the file and the environment and finds
-//! unknown keys; [`typed`] turns the rest into values that cannot be wrong. All faults are reported at once. `rogatory check config`
-//! and the daemon call the same [`Config::load`] and [`Config::check_files`].
+//! [`keys`] lists every key that may be written, with its default; [`raw`] layers defaults, the file and the
+//! environment and finds unknown keys; [`typed`] turns the rest into values that cannot be wrong. All faults are
+//! reported at once. `rogatory check config` and the daemon call the same [`Config::load`] and [`Config::check_files`].
 
 mod crls;
 pub mod fault;

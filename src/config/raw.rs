@@ -1,4 +1,4 @@
-//! What is written: defaults, then the file, then the environment, each value with the place it comes from.
+//! The written configuration: defaults, then the file, then the environment, each value with the place it comes from.
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;

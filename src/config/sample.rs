@@ -9,7 +9,7 @@ use crate::config::values::Country;
 /// The sample, with an example's values.
 pub const SAMPLE: &str = include_str!("../../config/rogatory.toml");
 
-/// What distinguishes one authority's new configuration from another's.
+/// The values that distinguish one authority's new configuration from another's.
 #[derive(Debug, Clone)]
 pub struct Particulars<'a> {
     /// `authority.id`

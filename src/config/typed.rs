@@ -1,4 +1,4 @@
-//! What is meant: the written entries as values, and what is wrong with them.
+//! The meaning of a configuration: the written entries as values, and their faults.
 
 pub mod rules;
 
@@ -62,13 +62,13 @@ pub struct Config {
     pub handling_max: Handling,
     /// Whether only the team of its case may use a package.
     pub need_to_know: bool,
-    /// What takes two persons.
+    /// The acts that need two persons.
     pub dual_control: Vec<Verb>,
     /// The folder of the national rules.
     pub cedar: Option<PathBuf>,
     /// The national rules.
     pub national: Option<Arc<National>>,
-    /// What happens to packages that may no longer be kept.
+    /// The fate of packages that may no longer be kept.
     pub destroy: Destroy,
     /// Whether packages are kept until the end of their retention where their use ends before.
     pub keep_after_sunset: bool,

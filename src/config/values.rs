@@ -36,7 +36,8 @@ pub struct Listen {
     pub api: PathBuf,
 }
 
-/// `[identity]`: each file of the keyring. Private keys are PKCS#8 PEM, certificates PEM, the age identity as `age-keygen` writes it.
+/// `[identity]`: each file of the keyring. Private keys are PKCS#8 PEM, certificates PEM, the age identity as
+/// `age-keygen` writes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyFiles {
     /// The authority's own signed card.
@@ -45,7 +46,8 @@ pub struct KeyFiles {
     pub crl: PathBuf,
     /// The TLS CA's certificate.
     pub tls_ca_cert: PathBuf,
-    /// The TLS CA's private key. Absent where the CA is kept elsewhere: then leaf and revocation list are renewed by hand.
+    /// The TLS CA's private key. Absent where the CA is kept elsewhere: then leaf and revocation list are renewed by
+    /// hand.
     pub tls_ca_key: PathBuf,
     /// The TLS certificate chain, leaf first.
     pub tls_cert: PathBuf,
@@ -258,7 +260,7 @@ words! {
 }
 
 words! {
-    /// What happens to packages that may no longer be kept.
+    /// The fate of packages that may no longer be kept.
     Destroy {
         /// They are shown, and a supervisor orders their destruction.
         Propose = "propose",
@@ -268,7 +270,7 @@ words! {
 }
 
 words! {
-    /// What can be made to take two persons.
+    /// The acts that can be made to need two persons.
     Verb {
         /// Destroy a package that is held here.
         PackagePurge = "package.purge",
@@ -295,7 +297,7 @@ impl Verb {
     /// Verbs between commas.
     ///
     /// # Errors
-    /// What the first that is none was probably meant to be.
+    /// The word that the first unknown one was probably meant to be.
     pub fn list(text: &str) -> Result<Vec<Self>, String> {
         let words = text.split(',').map(str::trim);
         words
@@ -332,9 +334,9 @@ words! {
         Error = "error",
         /// Something is wrong or soon will be.
         Warn = "warn",
-        /// What happened.
+        /// The event.
         Info = "info",
-        /// What was done about it.
+        /// The act that followed.
         Debug = "debug",
         /// Every step.
         Trace = "trace",

@@ -1,6 +1,6 @@
-//! The policies that were in force: each one that comes into force is stated in the log, and what it takes to run it again is
-//! kept. Where the one that was adopted last takes two persons for it, another one comes into force only if a second person has
-//! approved it; until then the last one is run again from what is kept.
+//! The policies that were in force: each one that comes into force is stated in the log, and what it takes to run it
+//! again is kept. Where the one that was adopted last takes two persons for it, another one comes into force only if a
+//! second person has approved it; until then the last one is run again from what is kept.
 
 use std::sync::{Arc, PoisonError};
 
@@ -23,10 +23,10 @@ use crate::store::{Ledger, Op, StoreFault};
 
 /// The ledger key of the digest of the policy that was adopted last.
 const LAST: &str = "policy";
-/// What takes a second person.
+/// The acts that need a second person.
 const ADOPT: &str = Verb::PolicyAdopt.as_str();
 
-/// What is kept of a policy, beside the texts of its national rules.
+/// The stored form of a policy, beside the texts of its national rules.
 #[derive(Debug, Serialize, Deserialize)]
 struct Kept {
     /// When it last came into force.
@@ -65,7 +65,7 @@ fn whole(kept: &[u8], digest: &str) -> Option<Kept> {
     kept.filter(|it| Digest::of(it.description.as_bytes()).to_string() == digest)
 }
 
-/// What comes with the program alone, as other versions of its rules, needs nobody's approval.
+/// Changes that come with the program alone, such as other versions of its rules, need nobody's approval.
 fn choose<'a>(last: Option<&'a Last>, configured: &PolicySet, approved: bool) -> Choice<'a> {
     let Some(last) = last else {
         return Choice::Configured;
@@ -311,8 +311,8 @@ impl Daemon {
     /// Reads the configured policy again, and asks that it comes into force.
     ///
     /// # Errors
-    /// If the configuration is wrong, or its policy is in force; and, where it takes two persons, until a second one has approved
-    /// it.
+    /// If the configuration is wrong, or its policy is in force; and, where it takes two persons, until a second one
+    /// has approved it.
     pub(crate) async fn ask_to_adopt(
         self: &Arc<Self>,
         caller: &Caller,

@@ -1,5 +1,5 @@
-//! Dual control: what the policy in force lists is done only after a second person has approved it. Who asked, who decided and
-//! what was decided is stated in the log before anything is done.
+//! Dual control: what the policy in force lists is done only after a second person has approved it. Who asked, who
+//! decided and what was decided is stated in the log before anything is done.
 
 mod kept;
 

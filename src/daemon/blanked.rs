@@ -4,7 +4,8 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::sync::Arc;
 
-/// A plaintext without what lies in some ranges of it, at the places where it lay. Those ranges are not read, so they stay sealed.
+/// A plaintext without what lies in some ranges of it, at the places where it lay. Those ranges are not read, so they
+/// stay sealed.
 pub(crate) struct Blanked<R> {
     from: R,
     at: u64,

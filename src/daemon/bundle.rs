@@ -1,5 +1,5 @@
-//! `receipt export`: the receipts of one package as a folder that openssl, sha256sum and Python can check. Its files are made
-//! one after the other while they are read: there may be many.
+//! `receipt export`: the receipts of one package as a folder that openssl, sha256sum and Python can check. Its files
+//! are made one after the other while they are read: there may be many.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -56,8 +56,8 @@ struct Export {
 }
 
 impl Daemon {
-    /// The files of an export: notes as stored, their texts and raw signatures, the keys, the log's proof material, what to run,
-    /// and last the list of them all.
+    /// The files of an export: notes as stored, their texts and raw signatures, the keys, the log's proof material,
+    /// what to run, and last the list of them all.
     pub(crate) async fn bundle(
         self: &Arc<Self>,
         exchange: Exchange,
@@ -237,7 +237,7 @@ impl Export {
     }
 }
 
-/// What ties a note to this authority's log: its random value and its leaf.
+/// Ties a note to this authority's log: its random value and its leaf.
 fn leaf_file(row: &StatementRow) -> Option<Vec<u8>> {
     let (leaf, r) = (row.leaf?, row.r?);
     let entry = tlog::leaf_entry(&tlog::commitment(&r, &row.digest));

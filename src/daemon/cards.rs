@@ -1,7 +1,7 @@
 //! Cards of peers, adopted one after the other.
 //!
-//! What nobody has accepted stands beside what is in use and changes nothing. A newer card takes effect only if the key that
-//! signed the accepted one has signed it too, or two people have compared its six words.
+//! A card that nobody has accepted stands beside the one in use and changes nothing. A newer card takes effect only if
+//! the key that signed the accepted one has signed it too, or two people have compared its six words.
 
 use std::sync::Arc;
 
@@ -71,8 +71,8 @@ impl CardNote {
 pub(crate) enum Place {
     /// It is known: in use, or adopted before.
     Known,
-    /// It follows the card in use of an accepted peer, by no more than [`limits::CARD_STEP_MAX`], and the same card key has
-    /// signed it.
+    /// It follows the card in use of an accepted peer, by no more than [`limits::CARD_STEP_MAX`], and the same card key
+    /// has signed it.
     Newer,
     /// The same card key has signed two cards of one number: a proof of its theft, or of a grave fault.
     Conflict,
@@ -145,8 +145,8 @@ impl Daemon {
         Ok(vec![Op::PeerPut(row), came.row(now, true), stated])
     }
 
-    /// The changes that keep a card which shows a second one of its number: the proof, and no connection until somebody has
-    /// asked the peer.
+    /// The changes that keep a card which shows a second one of its number: the proof, and no connection until somebody
+    /// has asked the peer.
     pub(crate) fn conflicting(&self, known: &Known, came: &CardNote) -> Vec<Op> {
         let now = self.station.clock();
         tracing::error!(
@@ -184,8 +184,8 @@ impl Daemon {
         ops
     }
 
-    /// Takes in a card: that of a new peer, a newer one of a peer, or one that stands beside the one in use until its words
-    /// are compared.
+    /// Takes in a card: that of a new peer, a newer one of a peer, or one that stands beside the one in use until its
+    /// words are compared.
     ///
     /// # Errors
     /// An older card, two cards of one number, an alias that is taken, and what the ledger says.
@@ -271,8 +271,8 @@ impl Daemon {
         ops
     }
 
-    /// Whether this very card was adopted before. Of an authority of which cards were, any other has a higher number than each
-    /// of them: a receipt names a card by its number.
+    /// Whether this very card was adopted before. Of an authority of which cards were, any other has a higher number
+    /// than each of them: a receipt names a card by its number.
     async fn check_number(&self, came: &CardNote) -> Result<bool, ApiFailure> {
         let rows = self.station.ledger.cards_of(&came.card.id).await;
         let rows = rows.map_err(|e| stored(&e))?;

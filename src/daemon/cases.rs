@@ -18,7 +18,7 @@ use crate::exchange::Direction;
 use crate::policy::facts::Team;
 use crate::store::Exchange;
 
-/// What is kept of a team.
+/// A stored team.
 #[derive(Debug, Serialize, Deserialize)]
 struct Kept {
     /// The account or group, as in `[roles]`.

@@ -1,4 +1,4 @@
-//! What the ledger says of an exchange, read once from the stored bytes and verified again: the dispatch, and what both sides
+//! The record of an exchange, read once from the stored bytes and verified again: the dispatch, and what both sides
 //! hold since the handover.
 
 use std::borrow::Cow;
@@ -27,7 +27,7 @@ const BINDING: &[Kind] = &[
     Kind::ConsentGiven,
 ];
 
-/// What the manifest of a package repeats of the dispatch of whoever sealed it.
+/// The parts of the dispatch that the manifest of a package repeats.
 #[derive(Debug)]
 pub(crate) struct Manifested {
     pub(crate) from: AuthorityId,
@@ -67,9 +67,10 @@ pub(crate) struct Chain {
     pub(crate) is_passed_on: bool,
     /// The handover, then changed restrictions, oldest first; none before the handover.
     pub(crate) shared: Vec<Signed>,
-    /// What the next statement about an opening follows: the newest of those that it may. The dispatch, if there is none.
+    /// The statement that the next one about an opening follows: the newest of those that it may. The dispatch, if
+    /// there is none.
     pub(crate) accessed: Signed,
-    /// What the sender has consented to beyond the terms as they are, expired consents included.
+    /// The sender's consents beyond the terms as they are, expired ones included.
     pub(crate) consents: Vec<Consent>,
     /// The restrictions under which each of them was given.
     conditions: Vec<Vec<Restriction>>,
@@ -155,14 +156,15 @@ impl Chain {
         }
     }
 
-    /// What the next statement that both sides hold follows.
+    /// The statement that the next one held by both sides follows.
     pub(crate) fn last(&self) -> Result<&Signed, ApiFailure> {
         self.shared.last().ok_or_else(|| altered("handover"))
     }
 }
 
 impl Chain {
-    /// Finds what the sender has consented to. A consent ends where what may be done under the terms was changed after it.
+    /// Finds what the sender has consented to. A consent ends where what may be done under the terms was changed after
+    /// it.
     fn consent(
         &mut self,
         rows: &[StatementRow],
@@ -286,9 +288,9 @@ impl Daemon {
     }
 }
 
-/// The statements by which a package is destroyed: the handover and the changed restrictions that follow it, oldest first, as far
-/// as they verify and are about this package. It is destroyed even where others of its statements are damaged, or exclude each
-/// other.
+/// The statements by which a package is destroyed: the handover and the changed restrictions that follow it, oldest
+/// first, as far as they verify and are about this package. It is destroyed even where others of its statements are
+/// damaged, or exclude each other.
 #[derive(Debug)]
 pub(crate) struct Bound(Vec<Signed>);
 

@@ -20,12 +20,13 @@ use serde::Serialize;
 use crate::api::types::SandboxView;
 use crate::config::Config;
 
-/// What a process may reach once it is confined.
+/// The paths and ports that a confined process may still reach.
 #[derive(Debug, Clone, Default)]
 pub struct Rights {
     /// Files, and folders beneath which everything may be read.
     pub read: Vec<PathBuf>,
-    /// Folders beneath which regular files and folders may be made, written, renamed and removed; files that may be written.
+    /// Folders beneath which regular files and folders may be made, written, renamed and removed; files that may be
+    /// written.
     pub write: Vec<PathBuf>,
     /// Folders in which a Unix socket may be made and removed.
     pub sockets: Vec<PathBuf>,
@@ -40,7 +41,7 @@ pub struct Rights {
 pub enum Layer {
     /// All of it.
     Full,
-    /// What this kernel has of it.
+    /// The extent to which this kernel supports it.
     Partial,
     /// Nothing, and why.
     Missing(String),
@@ -56,7 +57,7 @@ impl fmt::Display for Layer {
     }
 }
 
-/// What was applied.
+/// The restrictions that were applied.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Applied {
     /// The folders, TCP and signals: landlock(7).
@@ -86,7 +87,7 @@ const OLDEST: ABI = ABI::V2;
 const NEWEST: ABI = ABI::V6;
 /// Where resolvers answer over TCP when an answer is too long for a datagram.
 const DNS: u16 = 53;
-/// What glibc's resolver reads, as far as it is there; the libraries are those that nsswitch.conf(5) names.
+/// The files of glibc's resolver, as far as they exist; the libraries are those that nsswitch.conf(5) names.
 const RESOLVER: &[&str] = &[
     "/etc/hosts",
     "/etc/resolv.conf",
@@ -104,7 +105,7 @@ const RESOLVER: &[&str] = &[
     "/usr/lib",
     "/usr/lib64",
 ];
-/// What libraries read at any time.
+/// Files that libraries read at any time.
 const ALWAYS: &[&str] = &[
     "/dev/urandom",
     "/dev/random",
@@ -113,8 +114,8 @@ const ALWAYS: &[&str] = &[
 ];
 
 impl Rights {
-    /// The rights that the daemon needs with this configuration: to read configuration, card and keys; to write its state,
-    /// where certificate and list are renewed too; to make its socket.
+    /// The rights that the daemon needs with this configuration: to read configuration, card and keys; to write its
+    /// state, where certificate and list are renewed too; to make its socket.
     pub fn of(config: &Config) -> Self {
         let identity = &config.identity;
         let mut rights = Self {

@@ -1,5 +1,5 @@
-//! Consent: a receiver asks for more than the terms permit, and the sender gives it until the end of a day, or refuses. Both
-//! are statements of their own, told until they are acknowledged; the words of either side travel beside them.
+//! Consent: a receiver asks for more than the terms permit, and the sender gives it until the end of a day, or refuses.
+//! Both are statements of their own, told until they are acknowledged; the words of either side travel beside them.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
@@ -79,7 +79,7 @@ impl Answer {
         }
     }
 
-    /// What is answered to this wish; to be stamped.
+    /// The answer to this wish; to be stamped.
     fn receipt(&self, asked: &Signed, now: Timestamp) -> Result<Receipt, ApiFailure> {
         let follow = |kind| {
             let mut next = asked.receipt.follow(&asked.note, kind);
@@ -297,7 +297,7 @@ impl Daemon {
         found.ok_or_else(|| altered("wish"))
     }
 
-    /// What was asked for about this package, oldest first.
+    /// The wishes about this package, oldest first.
     async fn wishes_of(&self, row: &Exchange) -> Result<Vec<Wished>, ApiFailure> {
         let rows = self.station.ledger.statements_of(&row.xid, CONSENT).await;
         let rows = rows.map_err(|e| stored(&e))?;

@@ -31,8 +31,8 @@ pub(crate) trait Source: Read + Seek + Send {}
 impl<T: Read + Seek + Send> Source for T {}
 
 impl Daemon {
-    /// Whether an opening can be done at all: header and payload are here and, for plaintext, the first chunk decrypts and the
-    /// items that are named are there. Returns the bytes that it is for, at most; nothing leaves.
+    /// Whether an opening can be done at all: header and payload are here and, for plaintext, the first chunk decrypts
+    /// and the items that are named are there. Returns the bytes that it is for, at most; nothing leaves.
     pub(super) async fn feasible(
         &self,
         held: &Held,
@@ -237,8 +237,8 @@ fn decrypted<S: Source>(
     plaintext.map_err(|e| undecryptable(&e))
 }
 
-/// These bytes of the plaintext, of which the first piece was read already: what fails at once is an answer by itself, what
-/// fails later breaks one off.
+/// These bytes of the plaintext, of which the first piece was read already: what fails at once is an answer by itself,
+/// what fails later breaks one off.
 fn begun(mut plaintext: impl Read + Seek, range: &Range<u64>) -> io::Result<impl Read> {
     plaintext.seek(io::SeekFrom::Start(range.start))?;
     let length = range.end.saturating_sub(range.start);

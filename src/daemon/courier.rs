@@ -35,7 +35,8 @@ const BACKOFF_MS_MAX: u64 = 5 * 60 * 1_000;
 /// The longest wait while the own disk is full, in milliseconds: once space is freed, what waits goes on soon, however
 /// often it was tried in vain.
 const FULL_MS_MAX: u64 = 20 * 1_000;
-/// How long nothing is begun after the ledger could not take when to try again: otherwise everything would be due at once.
+/// How long nothing is begun after the ledger could not take when to try again: otherwise everything would be due at
+/// once.
 const REST: Duration = Duration::from_secs(5);
 /// How often the outbox is looked at when nobody rings.
 const LOOK_EVERY: Duration = Duration::from_secs(20);
@@ -59,7 +60,7 @@ fn local_wait_ms(code: &str, usual_ms: u64) -> u64 {
     }
 }
 
-/// What an exchange takes of the way to a peer, small payloads in KiB.
+/// The share of the way to a peer that an exchange takes, small payloads in KiB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Load {
     Urgent(u64),
@@ -90,7 +91,7 @@ impl Load {
     }
 }
 
-/// What is under way to a peer.
+/// The exchanges under way to a peer.
 #[derive(Debug, Default)]
 struct UnderWay {
     loads: HashMap<Xid, Load>,
@@ -252,7 +253,8 @@ impl Courier {
         }
     }
 
-    /// Finds what is due, if nothing is ready: mostly what is new, now and then everything. Says whether it was everything.
+    /// Finds what is due, if nothing is ready: mostly what is new, now and then everything. Says whether it was
+    /// everything.
     async fn read(&mut self, now: Timestamp) -> Result<bool, StoreFault> {
         self.read_urgent(now).await?;
         if !self.ready.is_empty() || !self.under_way.has_places() {
@@ -426,7 +428,7 @@ impl Courier {
         }
     }
 
-    /// What an attempt's end means for the exchange: at most a time for the next.
+    /// Decides what the end of an attempt means for the exchange: at most a time for the next.
     fn ended(&mut self, exchange: &Exchange, attempt: Attempt) -> Option<Op> {
         self.under_way.remove(&exchange.xid);
         let xid = exchange.xid;

@@ -51,7 +51,7 @@ impl Daemon {
         people::roles_of(holders, Accounts::remembered(), caller)
     }
 
-    /// What an opening would be answered now, and what each rule says; nothing is signed.
+    /// Tells how an opening would be answered now, and what each rule says; signs nothing.
     pub(crate) async fn explain(
         &self,
         caller: &Caller,
@@ -115,7 +115,7 @@ impl Daemon {
         Ok(Explanation { items, ..whole })
     }
 
-    /// What is known about a wish to open or export a package that was received.
+    /// Collects the facts about a wish to open or export a package that was received.
     pub(crate) fn facts_of_use<'a>(
         &'a self,
         exchange: &'a Exchange,

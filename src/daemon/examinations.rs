@@ -1,11 +1,13 @@
 //! The daemon's own look at a package of which somebody says that it is not what its sender signed.
 //!
-//! Nobody's word makes this authority accuse another. A report starts an examination: the daemon decrypts the package under the
-//! permit of the opening that found fault with it, judges it with the code that unpacks ([`content::read`]), and lets nothing of
-//! it out but the verdict. It states a mismatch only if it found one itself, and the stored bytes are still those that both sides
-//! signed for. That code reads a stream and opens nothing; its memory has a limit whatever the package holds.
+//! Nobody's word makes this authority accuse another. A report starts an examination: the daemon decrypts the package
+//! under the permit of the opening that found fault with it, judges it with the code that unpacks ([`content::read`]),
+//! and lets nothing of it out but the verdict. It states a mismatch only if it found one itself, and the stored bytes
+//! are still those that both sides signed for. That code reads a stream and opens nothing; its memory has a limit
+//! whatever the package holds.
 //!
-//! An examination takes as long as opening does. It runs by itself, one at a time; whoever reported may wait for it or not.
+//! An examination takes as long as opening does. It runs by itself, one at a time; whoever reported may wait for it or
+//! not.
 
 use std::collections::HashMap;
 use std::io::{self, BufReader, Read, Seek};
@@ -316,7 +318,8 @@ impl Stored {
         )
     }
 
-    /// Whether the stored bytes are those that were signed for; only then is what is wrong with them the sender's fault.
+    /// Whether the stored bytes are those that were signed for; only then is what is wrong with them the sender's
+    /// fault.
     fn is_as_signed(
         &self,
         fault: ContentFault,

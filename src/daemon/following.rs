@@ -1,5 +1,6 @@
-//! What follows from passing on, and happens by itself: the first sender gets a copy of what the third authority has signed, and
-//! what it changes in its terms reaches the third authority. Whatever is missing is done at the next look, after a kill too.
+//! Duties that follow from passing on, and are done without a person: the first sender gets a copy of what the third
+//! authority has signed, and what it changes in its terms reaches the third authority. Whatever is missing is done at
+//! the next look, after a kill too.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -47,7 +48,8 @@ impl Following {
     }
 }
 
-/// Looks at the start, when something was heard, every hour, and sooner after something failed, until the daemon drains.
+/// Looks at the start, when something was heard, every hour, and sooner after something failed, until the daemon
+/// drains.
 pub(crate) async fn run(daemon: Arc<Daemon>) {
     let mut phase = daemon.phase();
     let mut again = LOOK_AGAIN;
@@ -257,7 +259,8 @@ impl Daemon {
     }
 }
 
-/// What has to become stricter in the terms of what was passed on, so that they stay within those of its first sender.
+/// Finds what has to become stricter in the terms of what was passed on, so that they stay within those of its first
+/// sender.
 fn stricter(chain: &Chain, passed: &Terms, now: Timestamp) -> Option<Restrict> {
     let terms = chain.terms();
     if !must_follow(passed, terms) {

@@ -1,5 +1,5 @@
-//! What is said of a package beside its dispatch, which holds salted digests of it alone: case, request, offences, and why
-//! the evidence is necessary and proportionate.
+//! The grounds of a package, told beside its dispatch, which holds salted digests of them alone: case, request,
+//! offences, and why the evidence is necessary and proportionate.
 
 use crate::api::server::ApiFailure;
 use crate::api::types::{Grounds, SealFinish, SealRequest};
@@ -66,7 +66,7 @@ pub(super) fn check_request(request: &SealRequest) -> Result<(), ApiFailure> {
     check_lengths(&all)
 }
 
-/// What can be said of items before it is known where they lie.
+/// Checks what can be said of items before it is known where they lie.
 fn check_items(request: &SealRequest) -> Result<(), ItemTermsFault> {
     if request.item_terms.len() > limits::ITEM_TERMS_MAX {
         return Err(ItemTermsFault::TooMany(request.item_terms.len()));
@@ -162,7 +162,8 @@ fn of_texts(request: &SealRequest) -> Vec<Disclosure> {
     all
 }
 
-/// What travels beside the offer. The title stays with the sender; the receiver's officer reads it in the manifest.
+/// The grounds that travel beside the offer. The title stays with the sender; the receiver's officer reads it in the
+/// manifest.
 pub(super) fn sent(disclosures: &[Disclosure]) -> Vec<String> {
     disclosures
         .iter()
@@ -185,7 +186,7 @@ fn read(row: &Exchange) -> Vec<Disclosure> {
         .collect()
 }
 
-/// What the sender of a package says of its grounds; nothing, where that cannot be read.
+/// The grounds that the sender of a package states; none, where they cannot be read.
 pub(crate) fn grounds_of(row: &Exchange) -> Grounds {
     let read = read(row);
     let text = |name| disclosure::text(&read, name).map(str::to_owned);

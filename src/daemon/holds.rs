@@ -1,4 +1,5 @@
-//! Holds: what a proceeding still needs is not destroyed, whatever its terms say, until a day that somebody answers for.
+//! Holds: what a proceeding still needs is not destroyed, whatever its terms say, until a day that somebody answers
+//! for.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +12,7 @@ use crate::base::limits;
 use crate::daemon::Daemon;
 use crate::daemon::routes::stored;
 
-/// What is kept of a hold.
+/// A stored hold.
 #[derive(Debug, Serialize, Deserialize)]
 struct Kept {
     /// The last day.

@@ -49,7 +49,7 @@ impl Daemon {
         })
     }
 
-    /// What an operator should know about logs.
+    /// The notes about logs that an operator should see.
     pub(crate) fn log_problems(&self, log: &LogStatus) -> Vec<Problem> {
         let error = |code: &str, subject: &str, message: String| Problem {
             severity: "error".to_owned(),

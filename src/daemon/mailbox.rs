@@ -1,4 +1,4 @@
-//! What a courier is told: that there may be work, and, while it keeps up, the new packages themselves.
+//! The mailbox of a courier: that there may be work, and, while it keeps up, the new packages themselves.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;

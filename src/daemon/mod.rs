@@ -1,7 +1,8 @@
 //! The daemon: composition of everything above.
 //!
-//! Tasks: *acceptor* (one), a *session* for each connection, a *courier* for each peer, the *sweeper*, the local API. The
-//! ledger's writer thread is the sequencer, the only one who appends to the log. Each thing that changes has one owner.
+//! Tasks: *acceptor* (one), a *session* for each connection, a *courier* for each peer, the *sweeper*, the local API.
+//! The ledger's writer thread is the sequencer, the only one who appends to the log. Each thing that changes has one
+//! owner.
 
 mod acceptor;
 mod adopted;
@@ -118,7 +119,7 @@ impl RunState {
     }
 }
 
-/// What all tasks share.
+/// The state that all tasks share.
 pub(crate) struct Daemon {
     pub(crate) config: Config,
     pub(crate) card: Card,
@@ -139,7 +140,7 @@ pub(crate) struct Daemon {
     pub(crate) access: tokio::sync::Mutex<()>,
     /// One change of what is decided about peers at a time, from reading to committing.
     pub(crate) peers: tokio::sync::Mutex<()>,
-    /// What follows from passing on.
+    /// Wakes the duties that follow from passing on.
     pub(crate) onward: following::Following,
     /// One decision of a second person at a time.
     pub(crate) approvals: tokio::sync::Mutex<()>,
@@ -385,7 +386,7 @@ impl Daemon {
         Ok(session)
     }
 
-    /// What is left to do once an outgoing exchange is over: the payload is of no use any more.
+    /// Clears up once an outgoing exchange is over: the payload is of no use any more.
     pub(crate) fn delivered(&self, exchange: &Exchange) {
         let (blobs, xid) = (self.station.blobs.clone(), exchange.xid);
         if exchange.inline {

@@ -99,8 +99,8 @@ async fn opened(
     Ok(opened?)
 }
 
-/// A list is kept if it is newer than the one of its CA, whatever the lists of other CAs are. One of a CA of a card that nobody
-/// has accepted yet is kept for when somebody does.
+/// A list is kept if it is newer than the one of its CA, whatever the lists of other CAs are. One of a CA of a card
+/// that nobody has accepted yet is kept for when somebody does.
 fn newer_list(
     daemon: &Daemon,
     known: &Known,

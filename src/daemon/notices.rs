@@ -1,8 +1,8 @@
-//! The statements about its package that a sender is told automatically: an opening under a declared exception, content that is
-//! not what it signed, what was done with it, that it was passed on, and a wish for its consent.
+//! The statements about its package that a sender is told automatically: an opening under a declared exception, content
+//! that is not what it signed, what was done with it, that it was passed on, and a wish for its consent.
 //!
-//! Such a statement follows what both sides hold, not the receiver's own record of openings; it is marked in the same commit as
-//! to be told, and the courier tells it until the sender has acknowledged it.
+//! Such a statement follows what both sides hold, not the receiver's own record of openings; it is marked in the same
+//! commit as to be told, and the courier tells it until the sender has acknowledged it.
 
 use crate::api::server::ApiFailure;
 use crate::base::AuthorityId;
@@ -16,7 +16,7 @@ use crate::policy::Purpose;
 use crate::receipt::{Disclosure, Kind, Reason, Used};
 use crate::store::{self, Exchange, Op};
 
-/// What is stated and told.
+/// A statement that the sender is told of.
 pub(crate) struct Notice {
     pub(crate) kind: Kind,
     pub(crate) reason: Option<Reason>,

@@ -1,8 +1,8 @@
-//! Passing on: a package that is held here goes to a third authority, with the consent of its sender, whose dispatch travels
-//! along. The payload stays what it is; its file key is wrapped again.
+//! Passing on: a package that is held here goes to a third authority, with the consent of its sender, whose dispatch
+//! travels along. The payload stays what it is; its file key is wrapped again.
 //!
-//! What has to follow from that happens by itself, as often as it has to: the sender is told what the third authority has
-//! signed, and stricter terms of the sender become terms of what was passed on.
+//! The duties that follow from it are done without a person, as often as needed: the sender is told what the third
+//! authority has signed, and stricter terms of the sender become terms of what was passed on.
 
 use std::sync::Arc;
 
@@ -53,7 +53,7 @@ struct Ready {
     permit: Permit,
 }
 
-/// What is to be narrowed in the terms under which a package is passed on; passing it on once more always is.
+/// The changes that narrow the terms under which a package is passed on; passing it on once more always is.
 fn wish(request: &Forward) -> Restrict {
     Restrict {
         justification: request.justification.clone(),
@@ -321,7 +321,7 @@ impl Daemon {
         }
     }
 
-    /// What was passed on and is still of interest to its first sender, oldest first.
+    /// The exchanges that were passed on and still concern their first sender, oldest first.
     pub(super) async fn pairs(&self) -> Result<Vec<Pair>, ApiFailure> {
         let kept = self.station.ledger.meta(LIST).await;
         let Some(kept) = kept.map_err(|e| stored(&e))? else {
@@ -344,8 +344,8 @@ impl Daemon {
     }
 }
 
-/// What goes with the dispatch: what the sender has disclosed of the manifest, the case, and the sender's own dispatch; and who
-/// passes it on and why, which stays here.
+/// The papers that go with the dispatch: what the sender has disclosed of the manifest, the case, and the sender's own
+/// dispatch; and who passes it on and why, which stays here.
 fn disclosures(
     ready: &Ready,
     actor: &str,

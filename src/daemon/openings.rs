@@ -1,5 +1,5 @@
-//! Opening, seen from the daemon: a decision, whether it can be done, plaintext by byte range under a permit, and a signed statement of
-//! what has left.
+//! Opening, seen from the daemon: a decision, whether it can be done, plaintext by byte range under a permit, and a
+//! signed statement of what has left.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -168,8 +168,8 @@ pub(crate) fn not_recipient() -> ApiFailure {
 }
 
 impl Daemon {
-    /// Decides on an opening. A refusal is stated before anybody is answered; what is permitted is stated once bytes have left, and is
-    /// looked at before: whether it can be done at all.
+    /// Decides on an opening. A refusal is stated before anybody is answered; what is permitted is stated once bytes
+    /// have left, and is looked at before: whether it can be done at all.
     pub(crate) async fn open(
         &self,
         caller: &Caller,

@@ -1,5 +1,5 @@
-//! Orders: what people here decide about packages, cases and peers and no peer learns of: holds, reviews, teams, breaks. Each is kept as a
-//! record, whose SHA-256 a statement in the log names.
+//! Orders: what people here decide about packages, cases and peers and no peer learns of: holds, reviews, teams,
+//! breaks. Each is kept as a record, whose SHA-256 a statement in the log names.
 
 use serde::Serialize;
 
@@ -21,11 +21,11 @@ struct Written<'a, T> {
     v: u64,
     /// Random: who guesses the rest cannot tell by the digest that it is so.
     nonce: String,
-    /// What was ordered: `hold`, `release`, `review`, `team`, `peer-pause`, `peer-resume`, `peer-revoke`, `peer-remove`.
+    /// The act: `hold`, `release`, `review`, `team`, `peer-pause`, `peer-resume`, `peer-revoke`, `peer-remove`.
     order: &'a str,
     /// The ledger key of what it is about.
     subject: &'a str,
-    /// What is in force from now on.
+    /// The value in force from now on.
     record: &'a T,
 }
 

@@ -1,5 +1,5 @@
-//! Own certificate, card and revocation lists, as the daemon shows them, and their renewal in time; and which papers, of whomever,
-//! end soon.
+//! Own certificate, card and revocation lists, as the daemon shows them, and their renewal in time; and which papers,
+//! of whomever, end soon.
 
 use std::sync::Arc;
 use std::sync::PoisonError;
@@ -56,8 +56,8 @@ pub(crate) struct Shown {
     pub(crate) certificate_expires: Timestamp,
 }
 
-/// The own cards, which stay until the next start, for receipts name them and the log has announced them; and what is replaced
-/// when it is renewed.
+/// The own cards, which stay until the next start, for receipts name them and the log has announced them; and what is
+/// replaced when it is renewed.
 #[derive(Debug)]
 pub(crate) struct Papers {
     /// With their numbers, oldest first; the last one is that in use.
@@ -162,9 +162,9 @@ pub(crate) fn read_papers(
     Ok((card, shown))
 }
 
-/// The receipts keys of this authority and its cards: of the card in use, and of earlier ones, which the ledger keeps. An earlier
-/// secret key is `receipts.key.N` beside the one in use, N being the number of the card that names it: with it, what the other
-/// side has signed before it knew the newest card can still be countersigned.
+/// The receipts keys of this authority and its cards: of the card in use, and of earlier ones, which the ledger keeps.
+/// An earlier secret key is `receipts.key.N` beside the one in use, N being the number of the card that names it: with
+/// it, what the other side has signed before it knew the newest card can still be countersigned.
 ///
 /// # Errors
 /// The card in use has the number of another one that was in use before, or a lower one.
@@ -236,7 +236,8 @@ impl Which {
         crl: false,
     };
 
-    /// Those of which two thirds of the time are over, and those that are not valid yet: issued by a clock that was ahead.
+    /// Those of which two thirds of the time are over, and those that are not valid yet: issued by a clock that was
+    /// ahead.
     pub(crate) fn due(shown: &Shown, now: Timestamp) -> Self {
         let due = |begins: Timestamp, ends: Timestamp, days: i64| {
             begins > now || ends.millis() - now.millis() < days * DAY_MS / 3

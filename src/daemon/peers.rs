@@ -19,8 +19,8 @@ impl Daemon {
         self.roster.find(name).ok_or_else(|| unknown(name))
     }
 
-    /// Pauses a peer, lets it go on, breaks with it for good, or forgets it; stated, with who decided it and why. The peer as
-    /// it is then, or as it was.
+    /// Pauses a peer, lets it go on, breaks with it for good, or forgets it; stated, with who decided it and why. The
+    /// peer as it is then, or as it was.
     ///
     /// # Errors
     /// The state that it is in does not allow it.
@@ -79,8 +79,8 @@ impl Daemon {
         Ok(self.roster.by_id(&id).unwrap_or(known))
     }
 
-    /// Nothing of this peer is on its way, and nothing of it is held, here or there: whoever removes it loses no duty with it.
-    /// From a peer that was broken with, nothing comes any more: of it, only what is held here counts.
+    /// Nothing of this peer is on its way, and nothing of it is held, here or there: whoever removes it loses no duty
+    /// with it. From a peer that was broken with, nothing comes any more: of it, only what is held here counts.
     async fn check_nothing_left(&self, known: &Known) -> Result<(), ApiFailure> {
         let (id, is_revoked) = (&known.row.id, known.row.state == PeerState::Revoked);
         let left = self.station.ledger.unsettled(id, is_revoked).await;

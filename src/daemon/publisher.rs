@@ -1,4 +1,5 @@
-//! Keeps the published log in step with the ledger: tiles and checkpoint below `log/`, pairs of checkpoints below `forks/`.
+//! Keeps the published log in step with the ledger: tiles and checkpoint below `log/`, pairs of checkpoints below
+//! `forks/`.
 
 use std::path::PathBuf;
 use std::sync::Arc;

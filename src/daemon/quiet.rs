@@ -1,5 +1,5 @@
-//! Lines of the log that a peer, or a library on its behalf, can cause in any number: some of them a second, and how many were
-//! left out. One place for all of them, so that no line has to be thought of where it is written.
+//! Lines of the log that a peer, or a library on its behalf, can cause in any number: some of them a second, and how
+//! many were left out. One place for all of them, so that no line has to be thought of where it is written.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -34,7 +34,8 @@ pub(crate) const SUMS: &str = concat!(env!("CARGO_PKG_NAME"), "::sums");
 /// The target of lines about what a person or this daemon has decided about a peer: none of them is ever left out.
 pub(crate) const DECISION: &str = concat!(env!("CARGO_PKG_NAME"), "::decision");
 
-/// Writes so many lines about each peer, and no more. Each level has its own, so that a flood of one hides nothing of another.
+/// Writes so many lines about each peer, and no more. Each level has its own, so that a flood of one hides nothing of
+/// another.
 #[derive(Debug)]
 pub(crate) struct Quiet {
     began: Instant,
@@ -141,7 +142,7 @@ impl Visit for About {
     }
 }
 
-/// Whatever is no letter of ASCII may become an escape.
+/// Any other character than a letter of ASCII may become an escape.
 const fn width(letter: char) -> u64 {
     if letter.is_ascii_graphic() || letter == ' ' {
         1

@@ -1,8 +1,9 @@
-//! The bytes that leave under an opening. No byte leaves before it is durable that bytes begin to, and no more than is durable;
-//! when the opening is over, what has left is stated. An opening under which nothing has left is not stated, and uses no
-//! approval up.
+//! The bytes that leave under an opening. No byte leaves before it is durable that bytes begin to, and no more than is
+//! durable; when the opening is over, what has left is stated. An opening under which nothing has left is not stated,
+//! and uses no approval up.
 //!
-//! A task with more than one of these locks takes them in this order: the approvals, the statements about access, what has left.
+//! A task with more than one of these locks takes them in this order: the approvals, the statements about access, what
+//! has left.
 
 use std::io;
 use std::ops::Range;

@@ -1,5 +1,5 @@
-//! Reports of use: what was done with a package, from the log, without content and without persons; signed, and told to its
-//! sender.
+//! Reports of use: what was done with a package, from the log, without content and without persons; signed, and told to
+//! its sender.
 
 use std::collections::BTreeSet;
 
@@ -20,9 +20,9 @@ use crate::store::Exchange;
 /// Statements read at a time.
 const PAGE: u32 = 1_000;
 
-/// What the statements of a package say of its use.
+/// The use of a package, as its statements have it.
 struct Uses {
-    /// What no report has listed yet.
+    /// The uses that no report has listed yet.
     fresh: Vec<Used>,
     /// The statements that reports follow.
     followed: BTreeSet<Digest>,

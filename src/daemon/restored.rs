@@ -1,7 +1,8 @@
-//! Packages that were destroyed before the state was restored from a backup: what the ledger says of them is older than that.
+//! Packages that were destroyed before the state was restored from a backup: what the ledger says of them is older than
+//! that.
 //!
-//! Their keys and payloads are gone before the daemon serves ([`crate::store::journal`]). Nothing is signed for them: the
-//! destruction was stated in the time that is lost, and the sender has the receipt.
+//! Their keys and payloads are gone before the daemon serves ([`crate::store::journal`]). Nothing is signed for them:
+//! the destruction was stated in the time that is lost, and the sender has the receipt.
 
 use crate::api::server::ApiFailure;
 use crate::api::types::{FaultView, Problem};
@@ -48,7 +49,7 @@ impl Daemon {
         })
     }
 
-    /// What is said of such a package wherever it is listed.
+    /// The words about such a package wherever it is listed.
     pub(crate) fn lost_receipt(&self, xid: &Xid) -> Option<FaultView> {
         let at = self.station.ledger.destroyed_before(xid)?;
         Some(FaultView {
@@ -57,7 +58,7 @@ impl Daemon {
         })
     }
 
-    /// What an operator has to know of destructions that this state does not know, or that its journal did not.
+    /// The notes for an operator about destructions that this state does not know, or that its journal did not.
     pub(crate) fn journal_problems(&self) -> Vec<Problem> {
         let ledger = &self.station.ledger;
         let warning = |code: &str, subject: String, message: String| Problem {

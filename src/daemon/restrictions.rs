@@ -1,4 +1,5 @@
-//! Stricter terms for what was handed over, and taking a package back: the sender's word, told until it is acknowledged.
+//! Stricter terms for what was handed over, and taking a package back: the sender's word, told until it is
+//! acknowledged.
 
 use crate::api::server::ApiFailure;
 use crate::api::types::{PackageView, Restrict};
@@ -18,8 +19,8 @@ use crate::receipt::{self, Kind, Reason, Receipt};
 use crate::store::{Exchange, Op};
 
 impl Daemon {
-    /// Binds a package of this authority by stricter terms, or takes it back altogether. Before its receiver holds it, taking
-    /// back ends the exchange; after that, it ends the time for which it may be kept.
+    /// Binds a package of this authority by stricter terms, or takes it back altogether. Before its receiver holds it,
+    /// taking back ends the exchange; after that, it ends the time for which it may be kept.
     pub(crate) async fn restrict(
         &self,
         actor: &str,
@@ -129,7 +130,8 @@ pub(crate) fn only_sealing_sets() -> ApiFailure {
     ApiFailure::usage("bad-terms", message)
 }
 
-/// The terms with what is to be stricter. A package that is taken back may be kept until yesterday, which is to say no longer.
+/// The terms with what is to be stricter. A package that is taken back may be kept until yesterday, which is to say no
+/// longer.
 pub(crate) fn narrowed(
     terms: &Terms,
     wish: &Restrict,

@@ -29,7 +29,7 @@ const NOT_HELD: &str = "not-held";
 /// The clause that is cited when a person orders what no term asks for.
 const BY_ORDER: &str = "order of this authority";
 
-/// What the last look at the packages here has found.
+/// The findings of the last look at the packages here.
 #[derive(Debug, Default)]
 pub(crate) struct Retention {
     due: AtomicU64,
@@ -195,8 +195,9 @@ impl Daemon {
         Ok(())
     }
 
-    /// Makes unreadable what may no longer be kept, where the configuration says that it is destroyed by itself and the clock is
-    /// sure. Nothing is signed: this may be a restored backup, whose log must not go on before peers have told how long it was.
+    /// Makes unreadable what may no longer be kept, where the configuration says that it is destroyed by itself and the
+    /// clock is sure. Nothing is signed: this may be a restored backup, whose log must not go on before peers have told
+    /// how long it was.
     pub(crate) async fn shred_due(self: &Arc<Self>) {
         let Some(now) = self.sure_to_destroy() else {
             return;
@@ -222,8 +223,8 @@ impl Daemon {
         is_automatic.then(|| self.sure().ok()).flatten()
     }
 
-    /// The same for packages whose handover their sender has not signed yet: that they are destroyed can be stated only after
-    /// that, and the sender may never come back.
+    /// The same for packages whose handover their sender has not signed yet: that they are destroyed can be stated only
+    /// after that, and the sender may never come back.
     async fn shred_unanswered(&self, sure: SureTime) {
         let now = sure.at();
         let mut after = None;
@@ -280,8 +281,8 @@ impl Daemon {
         }
     }
 
-    /// Destroys what may no longer be kept, where the configuration says that this happens by itself; otherwise counts it. What is
-    /// unreadable already is stated in any case.
+    /// Destroys what may no longer be kept, where the configuration says that this happens by itself; otherwise counts
+    /// it. What is unreadable already is stated in any case.
     pub(crate) async fn look_after_retention(self: &Arc<Self>) {
         let is_recovering = self.station.ledger.recovering().is_some();
         let unstated: Vec<_> = self.retention.unstated().keys().copied().collect();
@@ -318,7 +319,7 @@ impl Daemon {
         }
     }
 
-    /// What destroying this package would be answered, without doing it.
+    /// Tells how destroying this package would be answered, without doing it.
     pub(crate) async fn would_destroy(
         &self,
         xid: Xid,

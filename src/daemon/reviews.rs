@@ -11,7 +11,7 @@ use crate::daemon::Daemon;
 use crate::daemon::routes::stored;
 use crate::daemon::statements::check_justification;
 
-/// What is kept of the newest review.
+/// The stored form of the newest review.
 #[derive(Debug, Serialize, Deserialize)]
 struct Kept {
     /// Why it is still needed.

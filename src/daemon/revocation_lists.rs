@@ -62,7 +62,8 @@ impl Lists {
         self.all.entry(authority).or_default().push(list);
     }
 
-    /// The lists that this authority has brought, one of each CA; and the newer ones that others have brought of the same CAs.
+    /// The lists that this authority has brought, one of each CA; and the newer ones that others have brought of the
+    /// same CAs.
     pub(crate) fn take(
         &mut self,
         authority: &AuthorityId,
@@ -86,8 +87,8 @@ impl Known {
 }
 
 impl Daemon {
-    /// The changes by which what the lists of this authority have revoked stays revoked for the others with certificates of the
-    /// same CAs, once it is forgotten.
+    /// The changes by which what the lists of this authority have revoked stays revoked for the others with
+    /// certificates of the same CAs, once it is forgotten.
     pub(crate) fn bequeathed(&self, leaving: &Known) -> Vec<Op> {
         let others = self.roster.all().into_iter();
         let others = others.filter(|other| other.row.id != leaving.row.id);
@@ -153,10 +154,10 @@ impl Daemon {
     }
 }
 
-/// The CAs whose lists go when these come, so that at most [`limits::CRLS_MAX`] are held: first those on no card in use (`cas`),
-/// nor below one, then those that have ended, then those farthest below the card. What comes from the peer itself pushes out only
-/// what is farther from the card: a CA that was stolen can issue any number of others, but only below itself. `None` where there
-/// is not enough that may go.
+/// The CAs whose lists go when these come, so that at most [`limits::CRLS_MAX`] are held: first those on no card in use
+/// (`cas`), nor below one, then those that have ended, then those farthest below the card. What comes from the peer
+/// itself pushes out only what is farther from the card: a CA that was stolen can issue any number of others, but only
+/// below itself. `None` where there is not enough that may go.
 fn leaving(
     held: &[RevocationList],
     coming: &[RevocationList],

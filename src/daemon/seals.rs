@@ -418,7 +418,7 @@ fn outgoing(
     }
 }
 
-/// What the courier need not read again, where that is little.
+/// Hands the courier what it need not read again, where that is little.
 fn ahead(sealed: &Sealed) -> Option<Ahead> {
     let payload = sealed.inline.as_ref()?;
     (payload.len() as u64 <= AHEAD_BYTES_MAX).then(|| Ahead {

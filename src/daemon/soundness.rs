@@ -19,7 +19,8 @@ const NAMED_MAX: usize = 16;
 /// Packages of one peer with excluding statements that `status` names.
 const FORKS_SHOWN: u32 = 16;
 
-/// The statements read so far, as far as others may follow them: of openings, of which there may be many, only the newest.
+/// The statements read so far, as far as others may follow them: of openings, of which there may be many, only the
+/// newest.
 struct Reading {
     keys: (Arc<PartyKeys>, Arc<PartyKeys>),
     followed: HashMap<Digest, (Receipt, Note)>,
@@ -93,8 +94,8 @@ impl Daemon {
         Ok(faults)
     }
 
-    /// Packages of which the other side has signed two statements that exclude each other: of each peer a few, so that none hides
-    /// those of others.
+    /// Packages of which the other side has signed two statements that exclude each other: of each peer a few, so that
+    /// none hides those of others.
     pub(crate) async fn fork_problems(&self) -> Result<Vec<Problem>, StoreFault> {
         let mut problems = Vec::new();
         for known in self.roster.all() {

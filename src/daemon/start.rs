@@ -58,11 +58,11 @@ struct Ends {
     broken: mpsc::Receiver<String>,
 }
 
-/// What the process was given before its first thread started.
+/// The descriptors and settings that the process had before its first thread started.
 pub struct Given {
     /// Sockets of the supervisor; what is not among them is opened.
     pub handed: Handed,
-    /// What [`confined`] applied.
+    /// The restrictions that [`confined`] applied.
     pub sandbox: Applied,
     /// Reads and judges the configuration again, for SIGHUP.
     pub judge: Judge,
@@ -278,8 +278,8 @@ fn endpoint(
     .map_err(|e| Stop::Listen(e.to_string()))
 }
 
-/// Ledger and payloads, once what the journal says is destroyed, and it is known whether the ledger is older than the log that
-/// was published from it.
+/// Ledger and payloads, once what the journal says is destroyed, and it is known whether the ledger is older than the
+/// log that was published from it.
 async fn open_store(config: &Config, key: SecretKey) -> Result<(Ledger, Blobs), Stop> {
     let failed = |e: StoreFault| Stop::Store(e.to_string());
     let full = |e: DiskFault| Stop::Store(e.to_string());
@@ -292,8 +292,8 @@ async fn open_store(config: &Config, key: SecretKey) -> Result<(Ledger, Blobs), 
     Ok((ledger, blobs))
 }
 
-/// The first statement of a log says whose keys sign in it, and so does one for each later card; a policy that was not in force
-/// before is stated. A checkpoint covers both.
+/// The first statement of a log says whose keys sign in it, and so does one for each later card; a policy that was not
+/// in force before is stated. A checkpoint covers both.
 async fn announce(daemon: &Daemon) -> Result<(), Stop> {
     let ledger = &daemon.station.ledger;
     if let Some(newer) = ledger.recovering() {

@@ -205,7 +205,7 @@ pub(crate) fn check_justification(text: &str) -> Result<(), ApiFailure> {
     Err(ApiFailure::usage("no-justification", message))
 }
 
-/// What somebody wants to open, and why.
+/// A wish to open something, and its reason.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wish<'a> {
     pub(crate) actor: &'a str,

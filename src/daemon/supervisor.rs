@@ -1,4 +1,4 @@
-//! What the daemon and its supervisor tell each other, `sd_notify(3)`: ready, alive, reloading, stopping.
+//! The messages between the daemon and its supervisor, `sd_notify(3)`: ready, alive, reloading, stopping.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What has to happen by itself: checkpoints, renewal of own papers, the end of exchanges whose time is over.
+//! The work that nobody asks for: checkpoints, renewal of own papers, the end of exchanges whose time is over.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -70,7 +70,8 @@ async fn is_draining_after(wait: Duration, phase: &mut watch::Receiver<RunState>
     }
 }
 
-/// Signs a checkpoint, which writes nothing if the log has not grown; the ledger looks after its reserve on that occasion.
+/// Signs a checkpoint, which writes nothing if the log has not grown; the ledger looks after its reserve on that
+/// occasion.
 async fn checkpoint(daemon: &Daemon) {
     let ledger = &daemon.station.ledger;
     if ledger.recovering().is_some() {

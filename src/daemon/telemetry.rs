@@ -118,9 +118,9 @@ impl Write for Line {
     }
 }
 
-/// An event as one line. Whatever a peer wrote that stands in it can begin no line of its own, and turn no text around: line
-/// breaks, other control characters and format characters are written as escapes. ESC is left to the colours of a terminal; in
-/// what others wrote, the formatter has escaped it.
+/// An event as one line. Whatever a peer wrote that stands in it can begin no line of its own, and turn no text around:
+/// line breaks, other control characters and format characters are written as escapes. ESC is left to the colours of a
+/// terminal; in what others wrote, the formatter has escaped it.
 fn one_line(event: &[u8], line: &mut String) {
     let event = String::from_utf8_lossy(event);
     for letter in event.trim_end_matches('\n').chars() {

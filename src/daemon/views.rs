@@ -335,7 +335,8 @@ impl Daemon {
         })
     }
 
-    /// What may no longer be kept and is still here: somebody has to order its destruction, or to see why it fails.
+    /// The packages that may no longer be kept and are still here: somebody has to order their destruction, or to see
+    /// why it fails.
     fn retention_problem(&self) -> Option<Problem> {
         let due = self.retention.due();
         (due > 0).then(|| Problem {
@@ -348,7 +349,7 @@ impl Daemon {
         })
     }
 
-    /// What is not used any more until somebody has looked whether it is still needed.
+    /// The packages that are not used any more until somebody has looked whether they are still needed.
     fn review_problem(&self) -> Option<Problem> {
         let due = self.retention.unreviewed();
         (due > 0).then(|| Problem {

@@ -93,7 +93,8 @@ impl History {
         &self.peer
     }
 
-    /// The phases that the exchange can be in, the most likely first: whether the newest statement was acknowledged is in none.
+    /// The phases that the exchange can be in, the most likely first: whether the newest statement was acknowledged is
+    /// in none.
     pub fn phases(&self) -> &[Phase] {
         &self.phases
     }

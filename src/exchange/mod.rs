@@ -1,4 +1,5 @@
-//! The life of an exchange: which way its package goes, its phases and the steps between them, and its statements folded.
+//! The life of an exchange: which way its package goes, its phases and the steps between them, and its statements
+//! folded.
 
 pub mod history;
 pub mod phase;

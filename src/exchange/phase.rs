@@ -105,8 +105,8 @@ pub enum Step {
     Signed(Kind),
     /// A statement that both sides have signed is kept.
     Countersigned(Kind),
-    /// The other side has acknowledged the newest of these that this authority has told it: the handover, or stricter terms and
-    /// answers after it (`restriction-changed`).
+    /// The other side has acknowledged the newest of these that this authority has told it: the handover, or stricter
+    /// terms and answers after it (`restriction-changed`).
     Acknowledged(Kind),
 }
 
@@ -127,8 +127,8 @@ impl Step {
     }
 }
 
-/// One row of the table: at an authority on this side, each of these steps leads from any of these phases to that one, or
-/// leaves the phase as it is.
+/// One row of the table: at an authority on this side, each of these steps leads from any of these phases to that one,
+/// or leaves the phase as it is.
 struct Transition {
     side: Direction,
     steps: &'static [Step],

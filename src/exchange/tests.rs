@@ -80,7 +80,8 @@ fn both(one: &Signed) -> Signed {
     Signed { receipt, note }
 }
 
-/// All that is kept of a package that was handed over, used, restricted and destroyed, at the sender and at the receiver.
+/// All that is kept of a package that was handed over, used, restricted and destroyed, at the sender and at the
+/// receiver.
 fn lives() -> [(Direction, Vec<Signed>); 2] {
     let dispatch = dispatch();
     let consigned = next(&dispatch, Kind::Consigned);
@@ -232,8 +233,8 @@ fn a_delivery_that_ends_without_a_handover() {
     assert_eq!(folded(Direction::In, &received), Ok(vec![Phase::Failed]));
 }
 
-/// Once a destruction is signed, the receiver states nothing new of the package but openings that were cut off, and what the
-/// sender says may still come.
+/// Once a destruction is signed, the receiver states nothing new of the package but openings that were cut off, and
+/// what the sender says may still come.
 #[test]
 fn statements_beside_a_destruction() {
     let dispatch = dispatch();
@@ -370,7 +371,8 @@ fn the_table_reaches_each_phase_of_its_side() {
     }
 }
 
-/// Only what both sides sign is ever countersigned, and each kind about a package has a step at the side that issues it.
+/// Only what both sides sign is ever countersigned, and each kind about a package has a step at the side that issues
+/// it.
 #[test]
 fn the_table_agrees_with_the_kinds() {
     for kind in Kind::ALL {

@@ -12,8 +12,8 @@ use crate::base::Digest;
 /// The longest name of a CA that is shown, in characters.
 const NAME_SHOWN_MAX: usize = 120;
 
-/// Names a CA: SHA-256 of its subject and its `SubjectPublicKeyInfo`, both DER. A CA whose certificate is renewed stays the
-/// same; one with another key is another, whatever its name.
+/// Names a CA: SHA-256 of its subject and its `SubjectPublicKeyInfo`, both DER. A CA whose certificate is renewed stays
+/// the same; one with another key is another, whatever its name.
 pub fn ca_id(certificate: &[u8]) -> Option<Digest> {
     let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
     let named = [parsed.subject().as_raw(), parsed.public_key().raw].concat();
@@ -55,8 +55,8 @@ pub(crate) fn depth_max(ca: &[u8]) -> Option<u32> {
 /// Checks a certificate as a CA of a card.
 ///
 /// # Errors
-/// It cannot be read, is not that of a CA, may not sign certificates and revocation lists, or has a critical extension that is
-/// not processed here (RFC 5280 §4.2: such a certificate must be rejected).
+/// It cannot be read, is not that of a CA, may not sign certificates and revocation lists, or has a critical extension
+/// that is not processed here (RFC 5280 §4.2: such a certificate must be rejected).
 pub fn check_ca(der: &[u8]) -> Result<(), &'static str> {
     let (rest, parsed) =
         X509Certificate::from_der(der).map_err(|_| "one is not a DER-encoded certificate")?;

@@ -254,7 +254,8 @@ fn list_fault<T: Ord>(list: &[T], max: usize) -> Option<&'static str> {
     (distinct.len() < list.len()).then_some("one stands twice")
 }
 
-/// The fault of a name for people, if it has one: empty, long, not NFC, spaces around it, or characters that cannot be seen or that reorder text.
+/// The fault of a name for people, if it has one: empty, long, not NFC, spaces around it, or characters that cannot be
+/// seen or that reorder text.
 pub fn name_fault(name: &str) -> Option<&'static str> {
     if name.is_empty() {
         return Some("it is empty");

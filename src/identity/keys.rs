@@ -122,8 +122,8 @@ pub enum KeyFault {
     /// A point of small order: anybody can sign for it.
     #[error("the key of {0} is weak (a point of small order); its owner must make a new one")]
     Weak(KeyName),
-    /// A point of the prime-order group with a point of small order added to it: the same secret key has eight such public
-    /// keys, and verifiers that multiply by the cofactor and those that do not can differ about its signatures.
+    /// A point of the prime-order group with a point of small order added to it: the same secret key has eight such
+    /// public keys, and verifiers that multiply by the cofactor and those that do not can differ about its signatures.
     #[error(
         "the key of {0} is not of prime order (a point of small order is mixed in); its owner must make a new one"
     )]

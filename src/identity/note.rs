@@ -116,7 +116,8 @@ pub fn key_id(name: &str, kind: u8, key: &[u8]) -> KeyId {
     KeyId::from_bytes([a, b, c, d])
 }
 
-/// Splits a note of at most [`limits::STATEMENT_BYTES_MAX`] bytes into its text, with the final newline, and 1 to `signatures_max` signature lines.
+/// Splits a note of at most [`limits::STATEMENT_BYTES_MAX`] bytes into its text, with the final newline, and 1 to
+/// `signatures_max` signature lines.
 pub fn split(bytes: &[u8], signatures_max: usize) -> Result<(&str, Vec<SignatureLine>), NoteFault> {
     if bytes.len() > limits::STATEMENT_BYTES_MAX {
         return Err(NoteFault::TooLong(bytes.len()));

@@ -144,7 +144,8 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// The same for the authority whose certificates and lists these are: what a peer would refuse, and what to do here.
+    /// The same for the authority whose certificates and lists these are: what a peer would refuse, and what to do
+    /// here.
     pub fn for_owner(&self) -> String {
         match self {
         Self::CrlMissing { ca, issued, .. } => format!(

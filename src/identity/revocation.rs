@@ -1,4 +1,5 @@
-//! Certificate revocation lists (RFC 5280 §5): read, and judged when they arrive. Each is known by the CA that signed it.
+//! Certificate revocation lists (RFC 5280 §5): read, and judged when they arrive. Each is known by the CA that signed
+//! it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -64,12 +65,12 @@ impl HeldList {
 }
 
 impl RevocationList {
-    /// Reads a list as it travels: DER, followed by the certificates of the CAs between the one that signed it and one of
-    /// `cas`, the signer's first; by none where one of `cas` signed it.
+    /// Reads a list as it travels: DER, followed by the certificates of the CAs between the one that signed it and one
+    /// of `cas`, the signer's first; by none where one of `cas` signed it.
     ///
     /// # Errors
-    /// It is longer than [`limits::CRL_BYTES_MAX`] with these certificates, has no number, cannot be used, or no CA of these or
-    /// below them has signed it; or there are other certificates than are needed. Dates are for
+    /// It is longer than [`limits::CRL_BYTES_MAX`] with these certificates, has no number, cannot be used, or no CA of
+    /// these or below them has signed it; or there are other certificates than are needed. Dates are for
     /// [`RevocationList::check_dates`].
     pub fn open(bytes: &[u8], cas: &[CertificateDer<'_>]) -> Result<Self, Refusal> {
         let (list, between) = split(bytes)?;
@@ -137,15 +138,17 @@ impl RevocationList {
         })
     }
 
-    /// Whether this list takes the place of another one of its CA: it has a higher number (RFC 5280 §5.2.3), or it is newer and
-    /// the other one has ended. A CA that came back from a backup may count anew; its lists are taken again from then on.
+    /// Whether this list takes the place of another one of its CA: it has a higher number (RFC 5280 §5.2.3), or it is
+    /// newer and the other one has ended. A CA that came back from a backup may count anew; its lists are taken again
+    /// from then on.
     pub fn supersedes(&self, other: &Self, now: Timestamp) -> bool {
         self.number > other.number
             || (self.begins > other.begins && other.check_dates(now).is_err())
     }
 
-    /// This list with the content of another one of its CA; how the CA is reached stays. None where that is one of several that
-    /// share the CA's certificates among them (an issuing distribution point, RFC 5280 §5.2.5), or too long.
+    /// This list with the content of another one of its CA; how the CA is reached stays. None where that is one of
+    /// several that share the CA's certificates among them (an issuing distribution point, RFC 5280 §5.2.5), or too
+    /// long.
     pub fn with_content_of(&self, other: &Self) -> Option<Self> {
         let path = self.bytes.get(self.length..).unwrap_or_default();
         let bytes: Arc<[u8]> = [other.list(), path].concat().into();
@@ -243,8 +246,9 @@ impl RevocationList {
     }
 }
 
-/// The lists in a file, the newest of each CA, by their CAs: one list in DER, or PEM with lists (`X509 CRL`) and the certificates
-/// of CAs between those that signed them and `cas` (`CERTIFICATE`). Such certificates are also taken from `further`.
+/// The lists in a file, the newest of each CA, by their CAs: one list in DER, or PEM with lists (`X509 CRL`) and the
+/// certificates of CAs between those that signed them and `cas` (`CERTIFICATE`). Such certificates are also taken from
+/// `further`.
 ///
 /// # Errors
 /// There is none, or one of them is not good; dates are not looked at.
@@ -280,8 +284,8 @@ pub fn newest(lists: Vec<RevocationList>) -> Vec<RevocationList> {
     of_ca.into_values().collect()
 }
 
-/// These lists as the content of a file for [`lists_in`]: DER where it is one alone, else PEM, with the certificates that say
-/// whose they are.
+/// These lists as the content of a file for [`lists_in`]: DER where it is one alone, else PEM, with the certificates
+/// that say whose they are.
 pub fn file_of(lists: &[RevocationList]) -> Vec<u8> {
     if let [one] = lists
         && one.bytes.len() == one.length

@@ -203,7 +203,8 @@ pub struct Note {
 }
 
 impl Note {
-    /// Reads a statement of at most [`limits::STATEMENT_BYTES_MAX`] bytes and [`limits::STATEMENT_SIGNATURES_MAX`] signatures.
+    /// Reads a statement of at most [`limits::STATEMENT_BYTES_MAX`] bytes and [`limits::STATEMENT_SIGNATURES_MAX`]
+    /// signatures.
     pub fn parse(bytes: &[u8]) -> Result<Self, StatementFault> {
         let (text, lines) = note::split(bytes, limits::STATEMENT_SIGNATURES_MAX)?;
         let count = text.matches('\n').count();

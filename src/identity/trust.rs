@@ -288,8 +288,8 @@ fn check_way(
     Err(revocation_refusal(&fault, is_leaf, &lists))
 }
 
-/// No list that another authority has brought revokes a certificate on the way. What else is wrong with such a list is not held
-/// against this one.
+/// No list that another authority has brought revokes a certificate on the way. What else is wrong with such a list is
+/// not held against this one.
 fn check_others(
     chain: &Chain<'_>,
     peer: &TrustedPeer,

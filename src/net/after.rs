@@ -21,7 +21,7 @@ use crate::transfer::after::{self, After};
 use crate::transfer::{Fault, Outcome, PATIENCE_MS};
 use crate::wire::{Frame, Later};
 
-/// What the other side is told: an answer about an exchange, or what it did wrong.
+/// An answer to the other side: about an exchange, or about its own fault.
 type Heard = Result<(Option<Xid>, Frame), Fault>;
 
 /// Hears the one statement of an incoming stream and answers it.
@@ -62,7 +62,7 @@ pub(crate) async fn answer(
     ended(xid, Attempt::Ended(outcome))
 }
 
-/// What a stream says: a statement, and what goes along with it.
+/// The content of a stream: a statement, and the papers that go with it.
 struct Said {
     note: Note,
     xid: Xid,
@@ -231,8 +231,8 @@ const TOLD: &[Kind] = &[
     Kind::Destroyed,
 ];
 
-/// The notes of an exchange that matter for what the other side may say, as they are kept. What a receiver has stated for itself
-/// alone, which has no limit, is not among them.
+/// The notes of an exchange that matter for what the other side may say, as they are kept. What a receiver has stated
+/// for itself alone, which has no limit, is not among them.
 async fn notes(session: &Session, exchange: &Exchange) -> Result<Vec<Note>, Attempt> {
     let kinds = match exchange.direction {
         Direction::In => SHARED,
@@ -283,8 +283,8 @@ fn step(session: &Session, exchange: &Exchange, kind: Kind, note: &Note) -> Vec<
     ops
 }
 
-/// Whether what came crossed a change of terms on its way, and names the terms before it: then the newest statement under the
-/// terms in force is the one that was the newest before.
+/// Whether what came crossed a change of terms on its way, and names the terms before it: then the newest statement
+/// under the terms in force is the one that was the newest before.
 fn crosses(exchange: &Exchange, came: &Note) -> bool {
     let open = |note: &Note| receipt::open(note).ok();
     let before = Note::parse(&exchange.last_note).ok();
@@ -296,7 +296,8 @@ fn crosses(exchange: &Exchange, came: &Note) -> bool {
 
 /// Tells the peer what this authority has said of a package after its handover, until it has acknowledged it.
 pub(crate) async fn tell(session: &Session, exchange: &Exchange) -> Result<Outcome, Attempt> {
-    // A committed destruction can be read before its key is overwritten and its journal has it: not told before both are.
+    // A committed destruction can be read before its key is overwritten and its journal has it: not told before both
+    // are.
     session.station.ledger.settled().await?;
     for (kind, note) in to_tell(session, exchange).await? {
         let answer = ask(session, kind, &note).await?;
@@ -393,7 +394,7 @@ async fn next(session: &Session, frames: &mut FrameReader) -> Result<Option<Fram
     }
 }
 
-/// What the answer to one statement leads to; `None`: the next may be told.
+/// Acts on the answer to one statement; `None`: the next may be told.
 async fn answered(
     session: &Session,
     exchange: &Exchange,

@@ -15,7 +15,7 @@ use crate::identity::Trust;
 use crate::identity::TrustedPeer;
 use crate::identity::revocation::{self, RevocationList};
 
-/// What is read from a folder: `tls-ca.pem`, `tls.pem`, `tls.key` (closed to others) and `tls-ca.crl` (DER, or PEM with the
+/// Reads from a folder `tls-ca.pem`, `tls.pem`, `tls.key` (closed to others) and `tls-ca.crl` (DER, or PEM with the
 /// lists of all CAs on the way from the leaf to that in `tls-ca.pem`).
 pub struct Brought {
     /// The CA's certificate. Its private key is not wanted here.

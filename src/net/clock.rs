@@ -80,8 +80,8 @@ impl Clock {
         judge.read(civil(), self.elapsed())
     }
 
-    /// A peer's clock said this just now. If that is what a doubtful clock says, too, the clock is right: the peer was told
-    /// the carried time, so one that repeats what it hears confirms nothing, and each is heard once in a doubt.
+    /// A peer's clock said this just now. If that is what a doubtful clock says, too, the clock is right: the peer was
+    /// told the carried time, so one that repeats what it hears confirms nothing, and each is heard once in a doubt.
     pub(crate) fn compare(&self, theirs: Timestamp, peer: &AuthorityId) {
         let Reading {
             at, read, doubt, ..

@@ -7,8 +7,8 @@ use crate::net::session::Session;
 use crate::store::{self, Op};
 use crate::transfer::Fault;
 
-/// Keeps the statement that proves this fault, if one does: it excludes another one of its issuer that is held. Of one package,
-/// the first is enough.
+/// Keeps the statement that proves this fault, if one does: it excludes another one of its issuer that is held. Of one
+/// package, the first is enough.
 ///
 /// # Errors
 /// It cannot be kept.

@@ -92,7 +92,7 @@ enum Said {
     Misplaced(FrameKind),
 }
 
-/// What is said about logs.
+/// A message about logs.
 #[derive(Debug)]
 pub(crate) enum AboutLogs {
     /// The checkpoint of our log that they hold.
@@ -195,7 +195,7 @@ pub(crate) async fn run(session: Session, mut control: Control, news: mpsc::Send
     }
 }
 
-/// What is said to that; a fault ends the connection.
+/// Answers a message; a fault ends the connection.
 async fn answers(
     session: &Session,
     news: &mpsc::Sender<News>,

@@ -1,6 +1,6 @@
-//! A countersignature is kept and leaves only if what it stands under is so: the receipt says nothing of our log that is not
-//! true, contradicts nothing that its issuer has shown of its own, names a session that we had with it, and no day to come. The
-//! terms, the package and the chain are the machines' business.
+//! A countersignature is kept and leaves only if what it stands under is so: the receipt says nothing of our log that
+//! is not true, contradicts nothing that its issuer has shown of its own, names a session that we had with it, and no
+//! day to come. The terms, the package and the chain are the machines' business.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
@@ -122,8 +122,8 @@ impl Remembered {
     }
 }
 
-/// Checks the heads that a receipt of the other side names: of our log, those that it had; of its own, no other than it has
-/// shown.
+/// Checks the heads that a receipt of the other side names: of our log, those that it had; of its own, no other than it
+/// has shown.
 ///
 /// # Errors
 /// The inner one is the other side's fault; the outer one is of our own store.

@@ -35,7 +35,8 @@ async fn tell(to: &mpsc::Sender<Taken>, what: Taken) {
 /// Packets that are taken off a stream at once.
 const BATCH: usize = 32;
 
-/// The bytes of a stream as they come, many packets at a time: a timer for each would cost a fifth of the receiver's work.
+/// The bytes of a stream as they come, many packets at a time: a timer for each would cost a fifth of the receiver's
+/// work.
 struct Chunks {
     stream: quinn::RecvStream,
     batch: Vec<Bytes>,
@@ -52,7 +53,8 @@ impl Chunks {
         }
     }
 
-    /// The next bytes, at most so many; `None` at the stream's end, `Err` with nothing to tell when the connection is gone.
+    /// The next bytes, at most so many; `None` at the stream's end, `Err` with nothing to tell when the connection is
+    /// gone.
     async fn next(&mut self, most: usize) -> Result<Option<Bytes>, Option<Fault>> {
         if self.left.is_empty() {
             match timeout(STALL, self.stream.read_chunks(&mut self.batch)).await {

@@ -431,7 +431,7 @@ fn certified(identity: TlsIdentity) -> Result<Arc<CertifiedKey>, rustls::Error> 
     CertifiedKey::from_der(identity.chain, identity.key, &provider).map(Arc::new)
 }
 
-/// What every accepted connection starts from; its TLS part is replaced for each.
+/// The settings that every accepted connection starts from; their TLS part is replaced for each.
 fn base_config(
     key: &Arc<CertifiedKey>,
     trust: &Arc<Trust>,

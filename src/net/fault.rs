@@ -28,7 +28,7 @@ pub enum DialFault {
     RefusedByPeer {
         /// The TLS alert (RFC 8446 §6), where it was one.
         alert: Option<u8>,
-        /// What it says, and what to do.
+        /// Its words, and the next step.
         text: String,
     },
     /// The other end restarted and no longer knows the connection (a stateless reset, RFC 9000 §10.3).

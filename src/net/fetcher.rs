@@ -167,7 +167,7 @@ mod tests {
         BTreeSet::from([rustix::process::getuid().as_raw()])
     }
 
-    /// What a fetcher with these rights answers to each line.
+    /// The answers of a fetcher with these rights to each line.
     async fn answers(allowed: Allowed, lines: &[Vec<u8>]) -> Vec<Answer> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("socket");

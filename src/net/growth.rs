@@ -1,5 +1,5 @@
-//! What one peer makes grow here for good: bytes of the ledger and leaves of the log. Payloads are not counted here, but by
-//! [`crate::net::quota`]: they go when they are destroyed.
+//! Growth that one peer causes here for good: bytes of the ledger and leaves of the log. Payloads are not counted here,
+//! but by [`crate::net::quota`]: they go when they are destroyed.
 
 use std::sync::Mutex;
 use std::sync::MutexGuard;
@@ -13,14 +13,14 @@ use crate::base::bucket::Bucket;
 use crate::base::len_u64;
 use crate::store::{self, Exchange, Op};
 
-/// What a leaf takes besides its statement: its hash in the ledger, in the tiles and in the levels above, and its entry.
+/// Bytes of a leaf besides its statement: its hash in the ledger, in the tiles and in the levels above, and its entry.
 const LEAF_BYTES: u64 = 512;
 const DAY_SECONDS: u64 = 24 * 60 * 60;
 /// The part of the account that may be used before its use is noted in the ledger.
 const NOTED_PARTS: u64 = 64;
 
-/// One peer's account: a day's worth at once, and as much again within each day. It goes on after a restart from what was noted
-/// with what was committed.
+/// One peer's account: a day's worth at once, and as much again within each day. It goes on after a restart from what
+/// was noted with what was committed.
 #[derive(Debug)]
 pub(crate) struct Growth(Mutex<Account>);
 
@@ -83,7 +83,8 @@ impl Growth {
         account.bucket.charge(now_us, still);
     }
 
-    /// The change that notes the account in the ledger, so that a restart makes no new one: now and then, not each time.
+    /// The change that notes the account in the ledger, so that a restart makes no new one: now and then, not each
+    /// time.
     pub(crate) fn note(&self, peer: &AuthorityId, now_us: u64, clock: Timestamp) -> Option<Op> {
         let mut account = self.account();
         let bytes = account.bucket.missing(now_us);
@@ -115,7 +116,8 @@ impl Growth {
         taken
     }
 
-    /// Counts what is committed because of the peer, whether or not anything is left: what was begun is brought to its end.
+    /// Counts what is committed because of the peer, whether or not anything is left: what was begun is brought to its
+    /// end.
     pub(crate) fn charge(&self, now_us: u64, ops: &[Op]) {
         let (bytes, leaves) = (
             ops.iter().map(of).sum(),
@@ -146,7 +148,7 @@ impl Growth {
     }
 }
 
-/// What the row of an offer takes.
+/// Bytes of the row of an offer.
 pub(crate) fn of_row(row: &Exchange) -> u64 {
     len_u64(row.weight())
 }
@@ -155,8 +157,8 @@ const fn is_leaf(op: &Op) -> bool {
     matches!(op, Op::Statement { logged: true, .. })
 }
 
-/// What a change leaves for good. The row of an exchange was taken before it was admitted; payloads, headers and progress go,
-/// and a revocation list takes the place of another.
+/// Bytes that a change leaves for good. The row of an exchange was taken before it was admitted; payloads, headers and
+/// progress go, and a revocation list takes the place of another.
 fn of(op: &Op) -> u64 {
     let leaves_nothing = matches!(
         op,

@@ -1,4 +1,5 @@
-//! Sockets that the supervisor opened before it started this process, `sd_listen_fds(3)`: with them the process needs no network of its own.
+//! Sockets that the supervisor opened before it started this process, `sd_listen_fds(3)`: with them the process needs
+//! no network of its own.
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
@@ -28,9 +29,9 @@ pub enum HandedFault {
         number: usize,
         /// Its name, `-` without one.
         name: String,
-        /// What it would have to be.
+        /// The kind of socket that is needed.
         wanted: &'static str,
-        /// What it is, or what the system says.
+        /// The kind of socket that it is, or the system's words.
         why: String,
     },
     /// A second one of the same kind.
@@ -46,7 +47,7 @@ pub enum HandedFault {
     Elsewhere {
         /// Where it is bound.
         is: SocketAddr,
-        /// What is configured.
+        /// The configured address.
         configured: SocketAddr,
     },
     /// The system refuses something that every socket allows.

@@ -15,7 +15,8 @@ use crate::transfer::Fault;
 /// A payload's nonce and its first whole chunk (age-encryption.org/v1, STREAM).
 const FIRST_CHUNK_BYTES: u64 = 16 + (64 << 10) + 16;
 
-/// Unwraps the file key, checks the header's MAC and the first chunk, where the identity is here; a small payload is at hand.
+/// Unwraps the file key, checks the header's MAC and the first chunk, where the identity is here; a small payload is at
+/// hand.
 pub(crate) async fn opens(
     station: &Arc<Station>,
     xid: Xid,

@@ -79,7 +79,7 @@ pub(crate) async fn run(
     }
 }
 
-/// What is held while an exchange is worked on.
+/// The claims that are held while an exchange is worked on.
 struct Work {
     xid: Xid,
     exchange: Option<Box<Exchange>>,

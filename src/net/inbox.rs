@@ -1,6 +1,7 @@
 //! Data streams of one connection, sorted to the exchanges they belong to.
 //!
-//! A data stream may overtake the offer it belongs to, so it can wait here for a while; QUIC's stream limit bounds how many.
+//! A data stream may overtake the offer it belongs to, so it can wait here for a while; QUIC's stream limit bounds how
+//! many.
 
 use std::collections::HashMap;
 use std::collections::VecDeque;
@@ -91,8 +92,9 @@ impl Inbox {
         });
     }
 
-    /// An attempt at an exchange has ended. Where the exchange is `settled`, its late streams are turned away from now on;
-    /// where it is not, the sender may offer it again on this connection, and streams of that attempt may come first.
+    /// An attempt at an exchange has ended. Where the exchange is `settled`, its late streams are turned away from now
+    /// on; where it is not, the sender may offer it again on this connection, and streams of that attempt may come
+    /// first.
     pub(crate) fn release(&self, xid: Xid, settled: bool) {
         let mut slots = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         slots.by_xid.remove(&xid);

@@ -34,7 +34,7 @@ pub(crate) const DELIVERY: &[Kind] = &[
     Kind::Withdrawn,
 ];
 
-/// What the ledger knows of an incoming exchange.
+/// The ledger's state of an incoming exchange.
 pub(crate) async fn known(station: &Station, row: &Exchange) -> Result<Known, Attempt> {
     let rows = station.ledger.statements_of(&row.xid, DELIVERY).await;
     let rows = rows.map_err(|e| store_fault(&e))?;
@@ -120,7 +120,7 @@ pub(crate) fn row(
     })
 }
 
-/// What a commit needs to know of the exchange.
+/// The facts of the exchange that a commit needs.
 pub(crate) struct Recording<'a> {
     pub(crate) station: &'a Station,
     pub(crate) peer: &'a AuthorityId,
@@ -136,7 +136,7 @@ impl Recording<'_> {
         self.station.statement(kind, note, Some(self.xid), true)
     }
 
-    /// What the sender alone has signed is kept, but is no leaf of our log.
+    /// A statement that the sender alone has signed is kept, but is no leaf of our log.
     fn received(&self, kind: Kind, note: &Note) -> Op {
         self.station.statement(kind, note, Some(self.xid), false)
     }

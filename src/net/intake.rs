@@ -29,7 +29,7 @@ use crate::store::SegmentFault;
 use crate::transfer::Fault;
 use crate::wire::DataHead;
 
-/// What a data stream has come to.
+/// The result of reading a data stream.
 #[derive(Debug)]
 pub(crate) enum Taken {
     /// The list is durable and right.
@@ -426,8 +426,8 @@ mod tests {
         assert!(turn.is_ok(), "the thread has ended");
     }
 
-    /// Nor is it while a commit is under way: it may name the complete payload, which an attempt that did not see it would
-    /// take back for a part.
+    /// Nor is it while a commit is under way: it may name the complete payload, which an attempt that did not see it
+    /// would take back for a part.
     #[tokio::test]
     async fn an_exchange_is_not_free_before_its_last_commit_is_seen() {
         let dir = tempfile::tempdir().unwrap();

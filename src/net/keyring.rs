@@ -1,5 +1,5 @@
-//! An authority's keys: made once, read at each start. Certificate and revocation list are renewed where the built-in CA can,
-//! in the folder of the state: those that were made first, and the keys, need not be writable.
+//! An authority's keys: made once, read at each start. Certificate and revocation list are renewed where the built-in
+//! CA can, in the folder of the state: those that were made first, and the keys, need not be writable.
 
 use std::fs;
 use std::fs::DirBuilder;
@@ -47,7 +47,7 @@ pub enum KeyringFault {
     NotWritten {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's words.
         source: io::Error,
     },
     /// The CA's private key is kept elsewhere, so nothing can be issued here.
@@ -88,7 +88,8 @@ impl std::fmt::Debug for Keyring {
 }
 
 impl Keyring {
-    /// Makes a folder (0700) with new keys (0600 each; certificates 0644) for this authority. Refuses a folder that exists.
+    /// Makes a folder (0700) with new keys (0600 each; certificates 0644) for this authority. Refuses a folder that
+    /// exists.
     ///
     /// `tls-ca.pem tls-ca.key tls.pem tls.key receipts.key log.key witness.key card.key age.key reset.key`
     pub fn create(dir: &Path, id: &AuthorityId, now: Timestamp) -> Result<Self, KeyringFault> {

@@ -1,5 +1,5 @@
-//! What is signed by an authority that is at neither end of the connection: the dispatch of whoever sent a passed-on package
-//! first, and the receipt of whoever it was passed on to.
+//! Statements of an authority that is at neither end of the connection: the dispatch of whoever sent a passed-on
+//! package first, and the receipt of whoever it was passed on to.
 
 use crate::base::AuthorityId;
 use crate::identity::statement::Note;
@@ -21,8 +21,8 @@ async fn keys_of(session: &Session, id: &AuthorityId) -> Result<Option<PartyKeys
     ledger.party_keys(id).await.map_err(|e| store_fault(&e))
 }
 
-/// Why a package that is passed on is not taken: its first sender is not known here, or has not signed what would make it be
-/// passed on so. `None` for whatever comes from whoever sealed it.
+/// Why a package that is passed on is not taken: its first sender is not known here, or has not signed what would make
+/// it be passed on so. `None` for whatever comes from whoever sealed it.
 pub(crate) async fn refused(
     session: &Session,
     admission: &Admission,
@@ -49,8 +49,8 @@ pub(crate) async fn refused(
     }
 }
 
-/// Whether what goes along with `onward` is what a third authority has signed. Where that is no peer here, its signature
-/// cannot be checked, and whoever reads it later is told so.
+/// Whether what goes along with `onward` is what a third authority has signed. Where that is no peer here, its
+/// signature cannot be checked, and whoever reads it later is told so.
 pub(crate) async fn copied(
     session: &Session,
     held: &[Note],

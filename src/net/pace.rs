@@ -34,7 +34,7 @@ impl Class {
     }
 }
 
-/// What one payload has to pass: the limit of its peer, then that of all.
+/// The limits that one payload has to pass: that of its peer, then that of all.
 #[derive(Debug)]
 pub(crate) struct Brake {
     paces: Vec<Arc<Pace>>,

@@ -92,7 +92,8 @@ pub(crate) async fn send_part(
     Ok(())
 }
 
-/// A receiver that stops a stream has what it carries: after a resumption the list, or a small payload. The exchange goes on.
+/// A receiver that stops a stream has what it carries: after a resumption the list, or a small payload. The exchange
+/// goes on.
 fn unless_stopped(e: WriteError) -> io::Result<()> {
     match e {
         WriteError::Stopped(_) => Ok(()),

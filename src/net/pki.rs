@@ -1,7 +1,7 @@
 //! The built-in PKI of one authority: a TLS CA, its leaf certificates, its revocation lists (RFC 5280).
 //!
-//! Keys are ECDSA P-256. The CA is constrained to the authority's own DNS name, so that even a verifier without rogatory's
-//! rules takes nothing else from it.
+//! Keys are ECDSA P-256. The CA is constrained to the authority's own DNS name, so that even a verifier without
+//! rogatory's rules takes nothing else from it.
 
 use std::ops::Add;
 use std::time::Duration;
@@ -65,7 +65,7 @@ pub enum PkiFault {
     /// Signing failed.
     #[error("{what} could not be made: {source}")]
     NotMade {
-        /// What was to be made.
+        /// The file that was to be made.
         what: &'static str,
         /// Why.
         source: rcgen::Error,
@@ -212,7 +212,7 @@ fn certify(
     Ok(certificate.into())
 }
 
-/// What a revocation list of ours revokes, so that its successor does too.
+/// The serial numbers that a revocation list of ours revokes, so that its successor does too.
 pub fn revoked_in(crl: &[u8]) -> Result<Vec<Revoked>, PkiFault> {
     let (_, list) = x509_parser::parse_x509_crl(crl).map_err(|_| PkiFault::UnreadableCrl)?;
     let revoked = list.iter_revoked_certificates().map(|one| Revoked {
@@ -333,7 +333,7 @@ mod tests {
         parsed.raw_serial().to_vec()
     }
 
-    /// What webpki says of a leaf under a CA and a revocation list, so many days from now.
+    /// Webpki's judgement of a leaf under a CA and a revocation list, so many days from now.
     fn check(ca: &Ca, leaf: &CertificateDer<'_>, crl: &[u8], days: i64) -> Result<(), String> {
         let crl = BorrowedCertRevocationList::from_der(crl).map_err(|e| e.to_string())?;
         let crl = CertRevocationList::from(crl);

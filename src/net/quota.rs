@@ -10,7 +10,7 @@ use crate::net::station::Station;
 use crate::store::Exchange;
 use crate::store::StoreFault;
 
-/// What a peer has brought and nobody has opened, and the most it may be.
+/// The amount that a peer has brought and nobody has opened, and its limit.
 #[derive(Debug)]
 pub(crate) struct Quota {
     packages_max: u64,
@@ -47,14 +47,14 @@ impl Load {
     }
 }
 
-/// What was counted, and what the ledger did not show then.
+/// The counted amount, and the part that the ledger did not show then.
 #[derive(Debug, Default)]
 struct Usage {
     /// In all, as far as is known.
     total: Load,
     /// Admitted, and not known to be in the ledger.
     unrecorded: Load,
-    /// What a count that goes on now may miss: what was unrecorded when it began, and what was admitted since.
+    /// The amount that a count under way may miss: what was unrecorded when it began, and what was admitted since.
     missed: Load,
     counted_ms: Option<u64>,
 }
@@ -64,7 +64,7 @@ impl Usage {
         self.missed = self.unrecorded;
     }
 
-    /// What the count missed is added: too much for a moment rather than too little.
+    /// Adds what the count missed: too much for a moment rather than too little.
     fn end_count(&mut self, ledger: Load, now_ms: u64) {
         self.total = ledger.plus(self.missed);
         self.counted_ms = Some(now_ms);

@@ -1,4 +1,5 @@
-//! From a peer's endpoint, `host:port`, to addresses: by the system, or by the fetcher where this process has no network.
+//! From a peer's endpoint, `host:port`, to addresses: by the system, or by the fetcher where this process has no
+//! network.
 //!
 //! A question and an answer are one line of JSON each (docs/protocol/fetcher.md), one of each on a connection.
 
@@ -30,9 +31,9 @@ pub enum ResolveFault {
     /// The name has none, or nobody knows.
     #[error("name resolution failed: {endpoint}: {why}")]
     Unresolved {
-        /// What was asked for.
+        /// The name that was asked for.
         endpoint: String,
-        /// What the resolver says.
+        /// The resolver's words.
         why: String,
     },
     /// The fetcher cannot be asked, refuses, or answers nonsense.
@@ -42,7 +43,7 @@ pub enum ResolveFault {
     Fetcher {
         /// Its socket.
         socket: String,
-        /// What is wrong.
+        /// The fault.
         why: String,
     },
 }
@@ -103,7 +104,7 @@ fn fault_of(fault: Unanswered, endpoint: &str, socket: &Path) -> ResolveFault {
     }
 }
 
-/// What the system's resolver says, within [`limits::FETCH_RESOLVE_MS_MAX`].
+/// Asks the system's resolver, within [`limits::FETCH_RESOLVE_MS_MAX`].
 pub(crate) async fn look_up(endpoint: &str) -> Result<Vec<SocketAddr>, String> {
     let limit = Duration::from_millis(limits::FETCH_RESOLVE_MS_MAX);
     match tokio::time::timeout(limit, tokio::net::lookup_host(endpoint)).await {
@@ -120,8 +121,8 @@ async fn ask(socket: &Path, endpoint: &str) -> Result<Vec<u8>, String> {
     put(&mut stream, endpoint).await
 }
 
-/// Puts the question and reads the answer. A fetcher that turns its caller away reads no question, and may be gone when it is put:
-/// its answer is there all the same, and says why.
+/// Puts the question and reads the answer. A fetcher that turns its caller away reads no question, and may be gone when
+/// it is put: its answer is there all the same, and says why.
 async fn put(stream: &mut UnixStream, endpoint: &str) -> Result<Vec<u8>, String> {
     let sent = send(stream, &Question::new(endpoint)).await;
     let answer = line(stream, limits::FETCH_ANSWER_BYTES_MAX).await;
@@ -164,7 +165,7 @@ mod tests {
 
     use super::*;
 
-    /// What the client makes of a fetcher that answers with these bytes.
+    /// The client's reading of a fetcher that answers with these bytes.
     async fn answered(bytes: &'static [u8]) -> Result<Vec<SocketAddr>, ResolveFault> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("socket");

@@ -43,7 +43,7 @@ pub const VERSION: u64 = 1;
 const HELLO_WAIT: Duration = Duration::from_secs(10);
 /// How long a connection is kept that ends because of the clocks, or of a new card: what was said last has to arrive.
 const HELLO_GRACE: Duration = Duration::from_millis(200);
-/// What a machine without a timer waits for at most, in milliseconds.
+/// The longest wait of a machine without a timer, in milliseconds.
 const WAIT_MS_MAX: u64 = 60 * 60 * 1_000;
 /// Close code: we are going away, nothing is wrong.
 pub const CLOSE_GOING: u32 = 0;
@@ -96,7 +96,7 @@ type Begun = (
 pub struct HelloFault {
     /// Stable kebab-case word.
     pub code: &'static str,
-    /// What was wrong.
+    /// The fault.
     pub text: String,
 }
 
@@ -328,9 +328,9 @@ impl Session {
         });
     }
 
-    /// Waits until both sides know by which keys the other signs: a card with other keys ends the connection, and the next
-    /// one is by these. Who announces a newer card and does not send it, or does not answer ours, is waited for no longer
-    /// than for a hello.
+    /// Waits until both sides know by which keys the other signs: a card with other keys ends the connection, and the
+    /// next one is by these. Who announces a newer card and does not send it, or does not answer ours, is waited for no
+    /// longer than for a hello.
     pub(crate) async fn settled(&self) {
         let mut unsettled = self.unsettled.subscribe();
         let settled = unsettled.wait_for(|it| it.theirs.is_none() && it.ours.is_none());
@@ -388,7 +388,8 @@ impl Session {
         }
     }
 
-    /// The next exchange that the peer begins, once there is a place for it: until then it waits unread, in QUIC's windows.
+    /// The next exchange that the peer begins, once there is a place for it: until then it waits unread, in QUIC's
+    /// windows.
     async fn begun(&self) -> Result<Begun, quinn::ConnectionError> {
         let connection = &self.link.connection;
         let place = tokio::select! {

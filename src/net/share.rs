@@ -1,4 +1,5 @@
-//! What one peer may take of this machine at once, over all its connections: others are served whatever it does.
+//! The share of this machine that one peer may take at once, over all its connections: others are served whatever it
+//! does.
 
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -30,7 +31,7 @@ const PLACE_WAIT: Duration = Duration::from_secs(20);
 /// How long an offer that was put off is remembered, in microseconds.
 const LATELY_US: u64 = 60_000_000;
 
-/// What the operator allows each peer, and all of them together.
+/// The operator's limits for each peer, and for all of them together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
     /// Bytes in packages that nobody has opened.
@@ -99,9 +100,9 @@ impl Bounds {
 /// Limits on payload in both directions, where there are any.
 #[derive(Debug, Clone, Default)]
 pub struct Way {
-    /// What is sent.
+    /// Payload bytes that are sent.
     pub send: Option<Arc<Pace>>,
-    /// What is received.
+    /// Payload bytes that are received.
     pub receive: Option<Arc<Pace>>,
 }
 
@@ -230,8 +231,8 @@ impl Share {
         taken
     }
 
-    /// Whether one more offer may be rejected with a statement now. Every rejection costs a signature and a place in the log for
-    /// ever, so a peer gets a burst of them and then one a second.
+    /// Whether one more offer may be rejected with a statement now. Every rejection costs a signature and a place in
+    /// the log for ever, so a peer gets a burst of them and then one a second.
     ///
     /// # Errors
     /// The code with which the offer is put off.
@@ -274,7 +275,8 @@ impl Share {
         }
     }
 
-    /// Counts this package if it fits into what the peer may leave unopened here, and its row into what it may make grow.
+    /// Counts this package if it fits into what the peer may leave unopened here, and its row into what it may make
+    /// grow.
     pub(crate) async fn within_quota(
         &self,
         station: &Station,

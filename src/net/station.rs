@@ -1,4 +1,5 @@
-//! What every exchange on this machine stands on: own identity, ledger, blobs, clock, and a count of what moves.
+//! The ground that every exchange on this machine stands on: own identity, ledger, blobs, clock, and a count of what
+//! moves.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -176,7 +177,7 @@ impl Station {
         }
     }
 
-    /// What this peer may take at once.
+    /// The share of the machine that this peer may take at once.
     pub fn share(&self, peer: &AuthorityId) -> Arc<Share> {
         let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
         let fresh = || Arc::new(Share::new(&self.bounds));
@@ -214,8 +215,9 @@ impl Station {
         }
     }
 
-    /// Makes one incoming stream the only one that works on this exchange: an older one is told to stop, and waited for.
-    /// The newest wins, because a peer that was killed offers again while its old connection still seems alive here.
+    /// Makes one incoming stream the only one that works on this exchange: an older one is told to stop, and waited
+    /// for. The newest wins, because a peer that was killed offers again while its old connection still seems alive
+    /// here.
     pub(crate) async fn take_over(&self, xid: Xid) -> Turn {
         let stop = CancellationToken::new();
         let lock = {
@@ -242,8 +244,8 @@ pub(crate) struct Turn {
     held: Held,
 }
 
-/// Keeps an exchange from the next stream that asks for it. Whatever still works on the exchange has one: a thread goes on with
-/// its files, and the ledger with a commit, after the task that began it was dropped.
+/// Keeps an exchange from the next stream that asks for it. Whatever still works on the exchange has one: a thread goes
+/// on with its files, and the ledger with a commit, after the task that began it was dropped.
 #[derive(Debug, Clone)]
 pub(crate) struct Held(#[expect(dead_code, reason = "held, not used")] Arc<OwnedMutexGuard<()>>);
 
@@ -254,7 +256,7 @@ impl Turn {
     }
 }
 
-/// What has moved of one exchange since the daemon started.
+/// The bytes of one exchange that have moved since the daemon started.
 #[derive(Debug, Default)]
 pub struct Meter {
     moved: AtomicU64,
@@ -281,7 +283,7 @@ impl Meter {
         self.done.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// What slows the payload down, if anything; set once.
+    /// The brake on the payload, if any; set once.
     pub(crate) fn slow_by(&self, brake: Option<Brake>) {
         if let Some(brake) = brake {
             // An earlier attempt has set the same.

@@ -27,7 +27,7 @@ pub(crate) fn provider(classic: bool) -> Arc<CryptoProvider> {
     Arc::new(provider)
 }
 
-/// What one connection needs to know of us and of whom we trust.
+/// The facts that one connection needs about us and about those whom we trust.
 pub(crate) struct Side {
     pub(crate) key: Arc<CertifiedKey>,
     pub(crate) trust: Arc<Trust>,
@@ -170,7 +170,7 @@ mod tests {
         config
     }
 
-    /// What was recorded from the hello must be what TLS really negotiated: `None` where it refused.
+    /// The record of the hello must agree with what TLS really negotiated: `None` where it refused.
     fn check(
         allowed: bool,
         offers: &[NamedGroup],

@@ -10,7 +10,7 @@ use crate::config::Congestion;
 use crate::net::congestion;
 use crate::net::windows::{WindowShare, Windows};
 
-/// What connections may cost. Bytes unless the name says otherwise.
+/// Limits on the cost of connections. Bytes unless the name says otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NetLimits {
     /// Connections at once, dialled and accepted; more are refused.

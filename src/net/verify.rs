@@ -41,9 +41,10 @@ static SIGNATURES: WebPkiSupportedAlgorithms = WebPkiSupportedAlgorithms {
     ],
 };
 
-/// Signatures that are offered: those with which a leaf may prove its key, and those of other kinds of keys. A peer whose leaf has
-/// such a key then shows it, and is refused by [`Trust`] with the name of the key's kind; without the offer, its own TLS
-/// would end the handshake without a cause. CAs may also have signed certificates by them (RFC 8446 §4.2.3).
+/// Signatures that are offered: those with which a leaf may prove its key, and those of other kinds of keys. A peer
+/// whose leaf has such a key then shows it, and is refused by [`Trust`] with the name of the key's kind; without the
+/// offer, its own TLS would end the handshake without a cause. CAs may also have signed certificates by them (RFC 8446
+/// §4.2.3).
 const OFFERED: [SignatureScheme; 10] = [
     SignatureScheme::ED25519,
     SignatureScheme::ECDSA_NISTP256_SHA256,
@@ -57,7 +58,7 @@ const OFFERED: [SignatureScheme; 10] = [
     SignatureScheme::RSA_PKCS1_SHA512,
 ];
 
-/// What the checks inside one handshake found.
+/// The findings of the checks inside one handshake.
 #[derive(Clone, Default)]
 pub(crate) struct Verdict(Arc<Mutex<Found>>);
 

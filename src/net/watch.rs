@@ -1,6 +1,7 @@
 //! Peers watch each other's logs: what is held of whose log, what is cosigned, and what does not go together.
 //!
-//! Nothing here trusts a connection: every checkpoint is signed by its log's own key, so it counts wherever it came from.
+//! Nothing here trusts a connection: every checkpoint is signed by its log's own key, so it counts wherever it came
+//! from.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -110,13 +111,13 @@ impl Watch {
         known.get(of).cloned()
     }
 
-    /// What was heard of this log is proved to lead to this head.
+    /// Proves that all heads heard of this log lead to this one.
     fn bridge(&self, of: &AuthorityId, head: Checkpoint) {
         let mut bridges = self.bridges.lock().unwrap_or_else(PoisonError::into_inner);
         bridges.insert(of.clone(), head);
     }
 
-    /// What was heard of this log is proved: it needs no bridge any more.
+    /// Marks the heads heard of this log as proved: it needs no bridge any more.
     fn settled(&self, of: &AuthorityId) {
         let mut bridges = self.bridges.lock().unwrap_or_else(PoisonError::into_inner);
         bridges.remove(of);
@@ -168,8 +169,8 @@ impl Station {
         Ok(held.map(|row| row.note).unwrap_or_default())
     }
 
-    /// Somebody holds this checkpoint of our log, or none: the proof from there to the newest. If our log is not the one
-    /// that the checkpoint is of, nothing is signed from now on.
+    /// Somebody holds this checkpoint of our log, or none: the proof from there to the newest. If our log is not the
+    /// one that the checkpoint is of, nothing is signed from now on.
     pub(crate) async fn asked(&self, held: &[u8]) -> Result<Submission, Fault> {
         let old = if held.is_empty() {
             0

@@ -1,4 +1,5 @@
-//! What one connection does about logs: says what is held, submits what has grown, passes on what others should know.
+//! The part of a connection that is about logs: says what is held, submits what has grown, passes on what others should
+//! know.
 
 use std::collections::HashMap;
 use std::collections::HashSet;
@@ -19,7 +20,8 @@ use crate::wire::Frame;
 
 /// How long an answer to a submission is awaited, in milliseconds.
 const ANSWER_MS: u64 = 30_000;
-/// Heads of others that are passed on from time to time: with all else that is said then, fewer than the other side takes.
+/// Heads of others that are passed on from time to time: with all else that is said then, fewer than the other side
+/// takes.
 const GOSSIP_DUE_MAX: usize = 4;
 /// How often a peer is asked to prove a head that somebody else holds, before that is an alarm.
 const ASKS_MAX: u32 = 3;
@@ -27,7 +29,7 @@ const ASKS_MAX: u32 = 3;
 /// The state of one connection.
 #[derive(Debug)]
 pub(crate) struct Watching {
-    /// What was submitted and not answered, and when.
+    /// The submission that was not answered yet, and its time.
     awaited: Option<(Submission, Instant)>,
     /// The size of our log that the peer is known to have cosigned or to hold.
     theirs: u64,
@@ -37,7 +39,8 @@ pub(crate) struct Watching {
     said: Vec<AuthorityId>,
     /// The sizes of others' logs that it was told.
     told: HashMap<AuthorityId, u64>,
-    /// How often it was asked to prove what was heard of it, since it last proved such a head; and how often it had by then.
+    /// How often it was asked to prove what was heard of it, since it last proved such a head; and how often it had by
+    /// then.
     asks: u32,
     proofs: u64,
     spent: u64,
@@ -59,7 +62,7 @@ impl Watching {
         }
     }
 
-    /// What is said first, after hello and papers.
+    /// The first messages, after hello and papers.
     pub(crate) async fn first(&mut self, session: &Session) -> Vec<Frame> {
         let station = &session.station;
         if !station.watch.is_on() {
@@ -78,7 +81,7 @@ impl Watching {
         Frame::Knows(tags.flat_map(|tag| *tag.as_bytes()).collect())
     }
 
-    /// What is due now, from time to time.
+    /// The messages that are due now, from time to time.
     pub(crate) async fn due(&mut self, session: &Session) -> Vec<Frame> {
         let station = &session.station;
         if !station.watch.is_on() {
@@ -188,7 +191,7 @@ impl Watching {
         }
     }
 
-    /// What is said to that.
+    /// Answers a message about logs.
     pub(crate) async fn answers(&mut self, session: &Session, said: AboutLogs) -> Vec<Frame> {
         let (station, peer) = (&session.station, session.peer_id());
         if !station.watch.is_on() {
@@ -289,7 +292,7 @@ mod tests {
         assert_eq!(taken(0, 900), 64);
         assert_eq!(taken(900, 5_900), 5);
     }
-    /// What is said first and then every ten seconds, with answers to a peer that does the same, for a day.
+    /// The messages of a day: those at first and then every ten seconds, with answers to a peer that does the same.
     #[test]
     fn an_honest_side_is_never_too_fast() {
         let mut watching = Watching::new(Instant(0));

@@ -1,8 +1,8 @@
 //! The bag inside the tar (RFC 8493): its tag files, and where every byte of a package lies.
 //!
-//! Everything but the items follows from the manifest: a reader computes the tag files again and compares. Entries, in order:
-//! `bagit.txt`, `data/…`, `bag-info.txt`, `manifest-sha256.txt`, `rogatory/manifest.json`, `tagmanifest-sha256.txt`,
-//! `rogatory/index`, whose last bytes are a fixed distance from the end of the tar.
+//! Everything but the items follows from the manifest: a reader computes the tag files again and compares. Entries, in
+//! order: `bagit.txt`, `data/…`, `bag-info.txt`, `manifest-sha256.txt`, `rogatory/manifest.json`,
+//! `tagmanifest-sha256.txt`, `rogatory/index`, whose last bytes are a fixed distance from the end of the tar.
 
 use std::io::{self, Write};
 
@@ -32,7 +32,8 @@ pub const TAG_MANIFEST: &str = "tagmanifest-sha256.txt";
 pub const INDEX: &str = "rogatory/index";
 /// The length of the content of `rogatory/index`.
 pub const INDEX_BYTES: u64 = 74;
-/// The length of the end of the tar that a reader of single items needs: header and content of `rogatory/index`, and the end blocks.
+/// The length of the end of the tar that a reader of single items needs: header and content of `rogatory/index`, and
+/// the end blocks.
 pub const INDEX_TAIL_BYTES: u64 = 2 * tape::BLOCK + len_u64(tape::END.len());
 
 /// Where the head of the first item lies.

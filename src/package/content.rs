@@ -1,8 +1,9 @@
-//! The content of a package, read once from its first byte to its last and judged by what its sender has signed and disclosed.
+//! The content of a package, read once from its first byte to its last and judged by what its sender has signed and
+//! disclosed.
 //!
-//! One piece of code judges, wherever it runs: the command line that unpacks, and the daemon before it states that a package is
-//! not what its sender said. It reads a stream and writes to a [`Sink`]; it opens nothing and seeks nowhere. Items are not kept:
-//! of each it holds 8 bytes and what [`PathSet`] does, of the manifest one item at a time.
+//! One piece of code judges, wherever it runs: the command line that unpacks, and the daemon before it states that a
+//! package is not what its sender said. It reads a stream and writes to a [`Sink`]; it opens nothing and seeks nowhere.
+//! Items are not kept: of each it holds 8 bytes and what [`PathSet`] does, of the manifest one item at a time.
 
 use std::convert::Infallible;
 use std::io::{self, BufReader, Read};
@@ -157,8 +158,8 @@ pub struct Contents {
     pub bytes: u64,
 }
 
-/// Reads a whole plaintext and judges all of it: order and form of the entries, every item by the manifest, the manifest by what
-/// is expected, every tag file by the manifest, and that nothing follows.
+/// Reads a whole plaintext and judges all of it: order and form of the entries, every item by the manifest, the
+/// manifest by what is expected, every tag file by the manifest, and that nothing follows.
 ///
 /// `withheld` are bytes that hold whole entries, in order; what stands there is passed over unread.
 pub fn read<S: Sink>(
@@ -331,7 +332,8 @@ impl<R: Read, S: Sink> Reading<'_, R, S> {
         copy(&mut self.from, entry, &entry.path, self.sink)
     }
 
-    /// Reads the manifest, compares it with the items that came and with what is expected, and tells which tag files go with it.
+    /// Reads the manifest, compares it with the items that came and with what is expected, and tells which tag files go
+    /// with it.
     fn manifest(
         &mut self,
         expect: &Expect,

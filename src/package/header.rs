@@ -85,8 +85,8 @@ pub const VERSION: &[u8] = b"age-encryption.org/v1\n";
 /// `--- `, 32 bytes as unpadded base64, newline.
 const MAC_LINE_BYTES: usize = 4 + 43 + 1;
 
-/// The length of the header that these bytes start with, its MAC line and that line's newline included; `None` while it is not
-/// complete. Fails as soon as the bytes cannot become a header of at most 64 KiB.
+/// The length of the header that these bytes start with, its MAC line and that line's newline included; `None` while it
+/// is not complete. Fails as soon as the bytes cannot become a header of at most 64 KiB.
 pub fn split(bytes: &[u8]) -> Result<Option<usize>, HeaderFault> {
     if !bytes.starts_with(VERSION) && !VERSION.starts_with(bytes) {
         return Err(HeaderFault::Version);
@@ -114,14 +114,14 @@ pub fn split(bytes: &[u8]) -> Result<Option<usize>, HeaderFault> {
     }
 }
 
-/// Checks that this is a whole header by the grammar of age v1, of at most [`limits::HEADER_STANZAS_MAX`] stanzas of whatever
-/// kind. (The age crate takes stanzas without a last line too.)
+/// Checks that this is a whole header by the grammar of age v1, of at most [`limits::HEADER_STANZAS_MAX`] stanzas of
+/// whatever kind. (The age crate takes stanzas without a last line too.)
 pub fn check_grammar(header: &[u8]) -> Result<(), HeaderFault> {
     stanzas(header).map(|_| ())
 }
 
-/// Checks that this is a whole header by the grammar of age v1, with X25519 stanzas for exactly `expected_recipients` and at
-/// most one grease stanza. Keys and MAC are not looked at: that needs the identity.
+/// Checks that this is a whole header by the grammar of age v1, with X25519 stanzas for exactly `expected_recipients`
+/// and at most one grease stanza. Keys and MAC are not looked at: that needs the identity.
 pub fn check(header: &[u8], expected_recipients: usize) -> Result<(), HeaderFault> {
     let (mut found, mut grease) = (0_usize, 0_usize);
     for (stanza, number) in stanzas(header)?.iter().zip(1..) {

@@ -1,7 +1,7 @@
 //! Items under terms of their own, which are stricter than those of their package.
 //!
-//! The manifest says so of each item; the daemon, which never reads manifests, knows it from a disclosure beside the dispatch:
-//! which bytes of the plaintext are under which terms. Whoever unpacks compares the two.
+//! The manifest says so of each item; the daemon, which never reads manifests, knows it from a disclosure beside the
+//! dispatch: which bytes of the plaintext are under which terms. Whoever unpacks compares the two.
 
 use std::ops::Range;
 
@@ -88,9 +88,9 @@ impl ItemTerms {
     }
 }
 
-/// Whether the terms of an item are stricter than those of its package, or the same. It can have a handling code and an evaluation
-/// where the package has none; it has no day of its own until which it may be kept, and no review or report: one key opens the
-/// whole package, which is kept, reviewed and reported on as one.
+/// Whether the terms of an item are stricter than those of its package, or the same. It can have a handling code and an
+/// evaluation where the package has none; it has no day of its own until which it may be kept, and no review or report:
+/// one key opens the whole package, which is kept, reviewed and reported on as one.
 pub fn is_stricter(item: &Terms, package: &Terms) -> bool {
     let as_one = (item.retain_until, item.review, item.use_report)
         == (package.retain_until, package.review, package.use_report);
@@ -132,7 +132,8 @@ pub fn check_one(path: &ItemPath, item: &Terms, package: &Terms) -> Result<(), I
     }
 }
 
-/// Checks number, order and terms of what came with a dispatch under these terms, of a package with so many bytes of plaintext.
+/// Checks number, order and terms of what came with a dispatch under these terms, of a package with so many bytes of
+/// plaintext.
 pub fn check(all: &[ItemTerms], package: &Terms, plaintext: u64) -> Result<(), ItemTermsFault> {
     if all.len() > limits::ITEM_TERMS_MAX {
         return Err(ItemTermsFault::TooMany(all.len()));
@@ -176,7 +177,8 @@ pub fn agrees(manifest: &Manifest, all: &[ItemTerms]) -> bool {
     manifest.items.iter().all(|item| agreement.add(item)) && agreement.finish()
 }
 
-/// Whether a manifest says of each item what a list says, and the list says it of the right bytes; items are taken one at a time.
+/// Whether a manifest says of each item what a list says, and the list says it of the right bytes; items are taken one
+/// at a time.
 #[derive(Debug)]
 pub struct Agreement<'a> {
     /// Each with the entries of its items, and whether another item has followed them.

@@ -1,8 +1,8 @@
 //! The manifest of a package: from whom, to whom, about what, on which terms, and every item with its digest.
 //!
-//! It is canonical JSON (RFC 8785) of at most 64 MiB, written and compared piece by piece so that a long one needs little memory.
-//! `acquisition` and `custody` use the terms of UCO `action:Action` (`performer`, `instrument`, `location`, times) and of CASE
-//! (`exhibitNumber`).
+//! It is canonical JSON (RFC 8785) of at most 64 MiB, written and compared piece by piece so that a long one needs
+//! little memory. `acquisition` and `custody` use the terms of UCO `action:Action` (`performer`, `instrument`,
+//! `location`, times) and of CASE (`exhibitNumber`).
 
 use std::convert::Infallible;
 use std::fmt;
@@ -69,7 +69,8 @@ pub enum ManifestFault {
     Custody(String),
 }
 
-/// The salt of one item's digest, so that the digest says nothing about the content: 16 random bytes, in JSON 32 hex digits.
+/// The salt of one item's digest, so that the digest says nothing about the content: 16 random bytes, in JSON 32 hex
+/// digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Salt(pub [u8; 16]);
 
@@ -246,7 +247,8 @@ fn check_text(field: &'static str, value: &str, limit: usize) -> Result<(), Mani
     Ok(())
 }
 
-/// Whether this is text for people: not empty, of at most so many bytes, without control, format or bidirectional characters.
+/// Whether this is text for people: not empty, of at most so many bytes, without control, format or bidirectional
+/// characters.
 pub fn is_text(value: &str, limit: usize) -> bool {
     !value.is_empty() && value.len() <= limit && !value.chars().any(is_deceptive)
 }

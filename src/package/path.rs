@@ -203,8 +203,9 @@ enum Kind {
     Folder,
 }
 
-/// The paths of one package: unique after normalisation and case folding, and none both file and folder. Of each it keeps 16
-/// bytes of a digest, so that its memory is bounded by [`limits::PATHS_MAX`] and not by what names a sender makes up.
+/// The paths of one package: unique after normalisation and case folding, and none both file and folder. Of each it
+/// keeps 16 bytes of a digest, so that its memory is bounded by [`limits::PATHS_MAX`] and not by what names a sender
+/// makes up.
 #[derive(Debug, Default)]
 pub struct PathSet(HashMap<[u8; 16], Kind>);
 

@@ -6,8 +6,8 @@ use crate::base::limits::SEGMENT_BYTES;
 use crate::base::{Digest, len_u64};
 use crate::tlog;
 
-/// The root over the hashes of segments, fed one at a time in memory that does not grow with the payload. The root of all of
-/// them is the package's `body`.
+/// The root over the hashes of segments, fed one at a time in memory that does not grow with the payload. The root of
+/// all of them is the package's `body`.
 pub type ListRoot = tlog::Frontier;
 
 /// How many segments a payload of this many bytes has.

@@ -1,9 +1,10 @@
-//! The tar of a package (POSIX ustar with pax `path` and `size` where ustar cannot hold them): one way to write an entry, and a
-//! reader that takes what this module would have written, and little else.
+//! The tar of a package (POSIX ustar with pax `path` and `size` where ustar cannot hold them): one way to write an
+//! entry, and a reader that takes what this module would have written, and little else.
 //!
-//! Tar readers disagree about odd archives, and the disagreement has been used to show one file to a checker and another to a
-//! user. So an entry is read, encoded again, and compared: name, kind, length and place of each file have one spelling. Left free
-//! is only what no reader takes any of these from (see [`Entry::read`]), so that archives of other writers pass.
+//! Tar readers disagree about odd archives, and the disagreement has been used to show one file to a checker and
+//! another to a user. So an entry is read, encoded again, and compared: name, kind, length and place of each file have
+//! one spelling. Left free is only what no reader takes any of these from (see [`Entry::read`]), so that archives of
+//! other writers pass.
 
 use std::io::{self, Read};
 
@@ -115,9 +116,9 @@ impl Entry {
     /// Reads the blocks before the next content; `None` at the end of the archive. The caller reads the content and
     /// [`read_padding`] before it calls again.
     ///
-    /// Free are, in the block before pax records, everything but its type, length, magic and checksum; after pax records with a
-    /// path, which printable character other than `/` stands for one that is not ASCII; device numbers, as zeros or as NUL; and
-    /// how many zeros a checksum begins with.
+    /// Free are, in the block before pax records, everything but its type, length, magic and checksum; after pax
+    /// records with a path, which printable character other than `/` stands for one that is not ASCII; device numbers,
+    /// as zeros or as NUL; and how many zeros a checksum begins with.
     pub fn read(from: &mut impl Read) -> Result<Option<Self>, TapeError> {
         let mut first = [0; BLOCK_LEN];
         fill(from, &mut first)?;
@@ -170,8 +171,8 @@ impl Entry {
     }
 }
 
-/// Whether this block before pax records is the wanted one, but for what is free: name, mode and ids; time and checksum; names
-/// of owner and group, device numbers and prefix.
+/// Whether this block before pax records is the wanted one, but for what is free: name, mode and ids; time and
+/// checksum; names of owner and group, device numbers and prefix.
 fn is_pax_head(block: &Block, wanted: &Block) -> bool {
     is_summed(block)
         && block[124..136] == wanted[124..136]
@@ -258,8 +259,8 @@ fn joined_name(block: &Block) -> String {
     }
 }
 
-/// The path as ustar's prefix and name, if it is ASCII (as POSIX has it) and fits: the shortest prefix that leaves at most 100
-/// bytes.
+/// The path as ustar's prefix and name, if it is ASCII (as POSIX has it) and fits: the shortest prefix that leaves at
+/// most 100 bytes.
 fn ustar_name(path: &str) -> Option<(&str, &str)> {
     if !path.is_ascii() {
         return None;

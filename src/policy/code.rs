@@ -83,7 +83,7 @@ macro_rules! vocabulary {
                 }
             }
 
-            /// What the word means, for people, with its source in law where there is one.
+            /// The meaning of the word, for people, with its source in law where there is one.
             pub const fn means(self) -> &'static str {
                 match self {
                     $(Self::$variant => concat!($($doc),+).trim_ascii_start(),)+

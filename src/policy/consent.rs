@@ -6,7 +6,7 @@ use crate::base::Digest;
 use crate::base::Timestamp;
 use crate::policy::purpose::Purpose;
 
-/// What a consent is for.
+/// The object of a consent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Consented {
     /// Use for a purpose that the terms do not name.
@@ -23,13 +23,13 @@ pub struct Consent {
     pub by: AuthorityId,
     /// The `body` digest of the package.
     pub package: Digest,
-    /// What it is for.
+    /// The object of the consent.
     pub to: Consented,
     /// The last day of it, UTC.
     pub until: Date,
 }
 
-/// What the consents at hand say about one wish.
+/// The answer of the consents at hand to one wish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Standing {
     /// One holds; its last day, of several the latest.

@@ -142,8 +142,8 @@ impl PolicySet {
         self
     }
 
-    /// The same policy, in which a package is kept until the end of its retention where its use ends before. Otherwise it is due
-    /// for destruction when nobody may use it any more (Directive (EU) 2016/680 art. 4(1)(e)).
+    /// The same policy, in which a package is kept until the end of its retention where its use ends before. Otherwise
+    /// it is due for destruction when nobody may use it any more (Directive (EU) 2016/680 art. 4(1)(e)).
     #[must_use]
     pub const fn keeping_after_sunset(mut self, keep_after_sunset: bool) -> Self {
         self.keep_after_sunset = keep_after_sunset;
@@ -199,7 +199,7 @@ impl PolicySet {
         description::text(&self.configured(), rules.collect())
     }
 
-    /// What of it is configured.
+    /// The configured part of it.
     pub fn configured(&self) -> Configured {
         Configured {
             dual_control: self.dual_control.clone(),
@@ -219,15 +219,15 @@ impl PolicySet {
     }
 }
 
-/// What each rule of the core says, in the order in which they are asked; [`decide`] follows the first that denies.
+/// The words of each rule of the core, in the order in which they are asked; [`decide`] follows the first that denies.
 fn core(set: &PolicySet, facts: &Facts<'_>) -> impl Iterator<Item = (&'static str, Verdict)> {
     set.rules
         .iter()
         .map(move |rule| (rule.id, (rule.judge)(set, facts)))
 }
 
-/// What each rule says: those of the core, then each national rule that denies. Whether a national rule denies says nothing of
-/// what is denied before.
+/// The words of each rule: those of the core, then each national rule that denies. Whether a national rule denies says
+/// nothing of what is denied before.
 pub fn verdicts(set: &PolicySet, facts: &Facts<'_>) -> Vec<(Cow<'static, str>, Verdict)> {
     let national = set.national.as_ref().map(|it| it.denials(facts));
     let national = national.unwrap_or_default().into_iter();
@@ -236,8 +236,8 @@ pub fn verdicts(set: &PolicySet, facts: &Facts<'_>) -> Vec<(Cow<'static, str>, V
     core.chain(national).collect()
 }
 
-/// Decides: permitted if at least one rule of the core permits, none denies, and no national rule does. The same facts always
-/// get the same answer.
+/// Decides: permitted if at least one rule of the core permits, none denies, and no national rule does. The same facts
+/// always get the same answer.
 pub fn decide(set: &PolicySet, facts: &Facts<'_>) -> Result<Permit, Denial> {
     let mut permitted = None;
     for (rule, verdict) in core(set, facts) {

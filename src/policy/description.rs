@@ -12,12 +12,12 @@ use crate::policy::terms::Handling;
 /// The version of the text.
 const VERSION: u64 = 1;
 
-/// What an authority configures of a policy; the rest comes with the program. What is not configured stands in no text, so that
-/// a policy keeps its digest when there is more to configure.
+/// The part of a policy that an authority configures; the rest comes with the program. What is not configured stands in
+/// no text, so that a policy keeps its digest when there is more to configure.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Configured {
-    /// What takes two persons.
+    /// The acts that need two persons.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub dual_control: BTreeSet<String>,
     /// The highest handling code that is given and taken; `None`: any.
@@ -60,7 +60,8 @@ pub(super) fn text(configured: &Configured, rules: Vec<RuleDescription>) -> Stri
 }
 
 impl Configured {
-    /// What was configured of the policy with this text; `None` where the text has what this program does not know.
+    /// Reads the configured part of the policy with this text; `None` where the text has what this program does not
+    /// know.
     pub fn of(description: &str) -> Option<Self> {
         let mut all: Map<String, Value> = serde_json::from_str(description).ok()?;
         let is_known = all.remove("v") == Some(VERSION.into()) && all.remove("rules").is_some();

@@ -1,4 +1,4 @@
-//! What a decision may know, and nothing else.
+//! The facts that a decision may know, and nothing else.
 
 use crate::base::AuthorityId;
 use crate::base::Date;
@@ -15,7 +15,7 @@ use crate::policy::terms::Terms;
 /// The question: who wants to do what with which package, for what, and when.
 #[derive(Debug, Clone, Copy)]
 pub struct Facts<'a> {
-    /// What somebody wants to do.
+    /// The act that somebody wants to do.
     pub action: Action,
     /// This authority.
     pub own: &'a AuthorityId,
@@ -35,7 +35,7 @@ pub struct Facts<'a> {
     pub package: Digest,
     /// When it is asked.
     pub now: Timestamp,
-    /// What beyond the terms bears on it.
+    /// The facts beyond the terms that bear on it.
     pub circumstances: Circumstances<'a>,
 }
 
@@ -65,14 +65,14 @@ vocabulary! {
     }
 }
 
-/// What beyond the terms bears on a decision; by default nothing.
+/// Facts beyond the terms that bear on a decision; by default none.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Circumstances<'a> {
     /// The authority that sent the package first, where another has passed it on: it alone consents to more.
     pub first: Option<&'a AuthorityId>,
     /// To forward: the authority that is to receive the package.
     pub third: Option<&'a AuthorityId>,
-    /// What the sender has consented to, for whatever package, expired ones included.
+    /// The sender's consents, for whatever package, expired ones included.
     pub consents: &'a [Consent],
     /// Whether the proceedings are declared to be directly related to those of the request (MLA Convention 2000 art.
     /// 23(1)(b)).

@@ -24,7 +24,7 @@ pub struct Instrument {
     pub purpose_clause: &'static str,
     /// The clause that limits how long it may be kept.
     pub retention_clause: &'static str,
-    /// What may be done beyond the purposes stated, and what passing on needs.
+    /// The permitted uses beyond the purposes stated, and the conditions of passing on.
     pub beyond: Beyond,
 }
 
@@ -194,7 +194,8 @@ pub fn find(code: &Code) -> Option<&'static Instrument> {
     INSTRUMENTS.iter().find(|known| known.code == code.as_str())
 }
 
-/// Reads the code of a known instrument in any case (`eio`), as people write it; a wrong one is answered with the nearest.
+/// Reads the code of a known instrument in any case (`eio`), as people write it; a wrong one is answered with the
+/// nearest.
 pub fn parse(text: &str) -> Result<Code, CodeFault> {
     let fault = || {
         let known = INSTRUMENTS.iter().map(|known| known.code).collect();
@@ -227,7 +228,7 @@ pub fn exception_clause(code: &Code, ground: Ground) -> &'static str {
     clause.unwrap_or(BY_TERMS)
 }
 
-/// What this instrument says about use beyond the purposes stated.
+/// The instrument's rule on use beyond the purposes stated.
 pub(super) fn beyond(code: &Code) -> Beyond {
     find(code).map_or(NOTHING_BEYOND, |known| known.beyond)
 }

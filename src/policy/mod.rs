@@ -1,10 +1,9 @@
 //! Purpose limitation: terms, and the decision that yields a [`Permit`].
 //!
 //! [`terms`] binds a package, [`purpose`] and [`instrument`] are the vocabulary, [`facts`] is what a decision may know,
-//! [`mod@decide`] asks every rule under `rules/` (one a file): deny overrides, silence denies; [`description`] is the text of a
-//! policy, which its digest is taken over. [`national`] rules can only restrict
-//! what comes of that. [`table`] reads tables of
-//! cases with the decisions that are expected.
+//! [`mod@decide`] asks every rule under `rules/` (one a file): deny overrides, silence denies; [`description`] is the
+//! text of a policy, which its digest is taken over. [`national`] rules can only restrict what comes of that. [`table`]
+//! reads tables of cases with the decisions that are expected.
 
 pub mod code;
 pub mod consent;

@@ -8,7 +8,7 @@ use crate::policy::facts::Facts;
 use crate::policy::rules::consent;
 
 vocabulary! {
-    /// What somebody wants to do with a package.
+    /// An act on a package that somebody wants to do.
     Action: "action" {
         /// Seal it for another authority and hand it to the daemon.
         Send = "send",
@@ -16,7 +16,8 @@ vocabulary! {
         Admit = "admit",
         /// Read its plaintext.
         Open = "open",
-        /// Take its age file away, still encrypted: whoever has the age identity reads it where nothing is enforced any more.
+        /// Take its age file away, still encrypted: whoever has the age identity reads it where nothing is enforced any
+        /// more.
         Export = "export",
         /// Pass it on to a third authority.
         Forward = "forward",
@@ -37,7 +38,8 @@ impl Action {
     }
 }
 
-/// A permitted decision: bound to one package, action, actor, purpose and time; made by the policy module alone, not copied, not sent anywhere.
+/// A permitted decision: bound to one package, action, actor, purpose and time; made by the policy module alone, not
+/// copied, not sent anywhere.
 #[derive(Debug)]
 #[must_use]
 pub struct Permit {
@@ -50,8 +52,9 @@ pub struct Permit {
 }
 
 impl Permit {
-    /// The yield of a decision in favour, and the rule that spoke for it. It ends after a day at the latest, with the terms if it is
-    /// a use, and with the last day of a consent to it, if there is one: the permission may stand on that.
+    /// The yield of a decision in favour, and the rule that spoke for it. It ends after a day at the latest, with the
+    /// terms if it is a use, and with the last day of a consent to it, if there is one: the permission may stand on
+    /// that.
     pub(super) fn grant(facts: &Facts<'_>, rule: &'static str) -> Self {
         let purpose = facts.opened_for().map(|it| it.as_str().to_owned());
         let day = facts.now.plus_millis(limits::PERMIT_MS_MAX);
@@ -71,7 +74,8 @@ impl Permit {
         }
     }
 
-    /// This permission, ended when the other ends, for the same under further terms; it stands on a consent if either does.
+    /// This permission, ended when the other ends, for the same under further terms; it stands on a consent if either
+    /// does.
     pub(super) fn within(mut self, other: &Self) -> Self {
         self.until = self.until.min(other.until);
         if other.is_by_consent() {
@@ -85,7 +89,7 @@ impl Permit {
         self.action == action && self.package == *package && now <= self.until
     }
 
-    /// What is permitted.
+    /// The permitted act.
     pub const fn action(&self) -> Action {
         self.action
     }

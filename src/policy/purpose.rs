@@ -5,7 +5,8 @@ use crate::policy::code::vocabulary;
 vocabulary! {
     /// A purpose for which evidence is sent, and for which somebody wants to open it. The words are stable.
     Purpose: "purpose" {
-        /// Proceedings of an administrative authority that a criminal court may review (Directive 2014/41/EU art. 4(b)).
+        /// Proceedings of an administrative authority that a criminal court may review (Directive 2014/41/EU art.
+        /// 4(b)).
         AdministrativeProceedings = "administrative-proceedings",
         /// Tracing, freezing and confiscating the proceeds of crime.
         AssetRecovery = "asset-recovery",
@@ -37,7 +38,7 @@ vocabulary! {
 }
 
 impl Purpose {
-    /// What a purpose is in ODRL 2.2: the left operand of a constraint.
+    /// The form of a purpose in ODRL 2.2: the left operand of a constraint.
     pub const ODRL: &str = "http://www.w3.org/ns/odrl/2/purpose";
 
     /// The nearest concept of the W3C Data Privacy Vocabulary 2.3, as an IRI; it is often broader than the purpose.
@@ -63,7 +64,8 @@ impl Purpose {
         }
     }
 
-    /// Whether this use is itself a disclosure in judicial proceedings, which handling code H1 forbids without permission.
+    /// Whether this use is itself a disclosure in judicial proceedings, which handling code H1 forbids without
+    /// permission.
     pub const fn is_judicial(self) -> bool {
         match self {
             Self::CivilClaim | Self::CivilProceedings | Self::Trial => true,

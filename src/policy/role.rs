@@ -5,7 +5,7 @@ use std::fmt;
 use crate::policy::code::vocabulary;
 
 vocabulary! {
-    /// What somebody is there for. Who has which role, the configuration of the authority says.
+    /// The duty of an account. Which account has which role, the configuration of the authority says.
     Role: "role" {
         /// Seals and sends, opens, looks at packages and receipts.
         Officer = "officer",

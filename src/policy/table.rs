@@ -25,7 +25,7 @@ const PEER: &str = "peer.example";
 const ACTOR: &str = "officer";
 
 vocabulary! {
-    /// What comes of a question.
+    /// The outcome of a question.
     Outcome: "decision" {
         /// It may be done.
         Permit = "permit",
@@ -51,7 +51,7 @@ pub struct Table {
 pub struct Case {
     /// The name of the terms.
     pub terms: String,
-    /// What somebody wants to do.
+    /// The act that somebody wants to do.
     pub action: Action,
     /// To open and to export: for what.
     #[serde(rename = "use", default)]
@@ -76,7 +76,7 @@ pub struct Case {
     /// To forward: the third authority.
     #[serde(default)]
     pub third: Option<AuthorityId>,
-    /// What the sender has consented to.
+    /// The sender's consents.
     #[serde(default)]
     pub consents: Vec<ConsentOfCase>,
     /// Whether the proceedings are declared to be directly related ones.
@@ -97,13 +97,14 @@ pub struct Case {
     /// How that person stands to the team of the case; if not set, it has no team.
     #[serde(default)]
     pub team: Option<Team>,
-    /// Whether a package is kept until the end of its retention where its use ends before, in place of what is configured.
+    /// Whether a package is kept until the end of its retention where its use ends before, in place of what is
+    /// configured.
     #[serde(default)]
     pub keep_after_sunset: Option<bool>,
     /// Whether only the team of a case may use its packages, in place of what is configured.
     #[serde(default)]
     pub need_to_know: Option<bool>,
-    /// What must come of it.
+    /// The expected outcome.
     pub decision: Outcome,
     /// The rule that must permit or deny; any if not set.
     #[serde(default)]
@@ -147,7 +148,7 @@ pub struct ExceptionOfCase {
     pub confirmed_by: Option<String>,
 }
 
-/// What came of a question.
+/// The actual outcome.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Judged {
     /// Permitted or denied.

@@ -56,8 +56,8 @@ vocabulary! {
         Confidential = "confidential",
         /// Delete once the purpose is met, without waiting for the end of retention.
         DeleteAfterUse = "delete-after-use",
-        /// Some items are under stricter terms of their own, which travel beside the dispatch; set by the program where there are
-        /// such items.
+        /// Some items are under stricter terms of their own, which travel beside the dispatch; set by the program where
+        /// there are such items.
         ItemTerms = "item-terms",
         /// No decision by automated means alone (Directive (EU) 2016/680 art. 11).
         NoAutomatedDecision = "no-automated-decision",
@@ -67,13 +67,13 @@ vocabulary! {
         NotifyExculpatory = "notify-exculpatory",
         /// Return the evidence as soon as it is no longer needed (Directive 2014/41/EU art. 13(3)).
         Return = "return",
-        /// Holds special categories of personal data, biometric ones for example: only where strictly necessary (Directive
-        /// (EU) 2016/680 art. 10).
+        /// Holds special categories of personal data, biometric ones for example: only where strictly necessary
+        /// (Directive (EU) 2016/680 art. 10).
         SpecialCategories = "special-categories",
         /// Only for offences for which the person was surrendered or extradited (ETS 24 art. 14).
         Speciality = "speciality",
-        /// For the stated purposes only: this condition prevails over what the instrument permits beyond them without asking
-        /// (MLA Convention 2000 art. 23(4)).
+        /// For the stated purposes only: this condition prevails over what the instrument permits beyond them without
+        /// asking (MLA Convention 2000 art. 23(4)).
         StatedPurposesOnly = "stated-purposes-only",
         /// Under privilege or immunity until a court decides.
         UnderPrivilegeReview = "under-privilege-review",
@@ -161,7 +161,7 @@ pub struct Terms {
     pub legal_basis: Option<String>,
     /// Whether it may be passed on.
     pub onward: Onward,
-    /// What it may be used for: 1 to 32.
+    /// The purposes that it may be used for: 1 to 32.
     #[serde(deserialize_with = "ascending")]
     pub purposes: Vec<Purpose>,
     /// Further restrictions: at most 32, not written when there are none.
@@ -286,8 +286,8 @@ impl Terms {
         Ok(())
     }
 
-    /// Whether nothing that is permitted under these terms is forbidden under the earlier ones: instrument, legal basis,
-    /// handling and evaluation are the same; purposes and dates shrink, restrictions and duties grow.
+    /// Whether nothing that is permitted under these terms is forbidden under the earlier ones: instrument, legal
+    /// basis, handling and evaluation are the same; purposes and dates shrink, restrictions and duties grow.
     pub fn is_within(&self, earlier: &Self) -> bool {
         let no_later = |date: Option<Date>, before: Option<Date>| {
             before.is_none_or(|before| date.is_some_and(|date| date <= before))

@@ -62,8 +62,8 @@ pub struct Receipt {
     /// Why something was not done, why possession was changed or ended, or the exception that an opening stands on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
-    /// No more bytes of the package than this have left its receiver's daemon under this opening: of its plaintext or, where it was
-    /// exported, of its age file. At least 1.
+    /// No more bytes of the package than this have left its receiver's daemon under this opening: of its plaintext or,
+    /// where it was exported, of its age file. At least 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub released: Option<u64>,
     /// Digests of salted disclosures, ascending (RFC 9901): the exchange's; of a receipt about access, its own.
@@ -75,8 +75,8 @@ pub struct Receipt {
     /// Its place in the exchange; `dispatch` is 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<u32>,
-    /// The subject of a receipt outside exchanges: digest of a card's note, of a policy's description, of a key list. On
-    /// `onward`: SHA-256 of the text of the third authority's receipt.
+    /// The subject of a receipt outside exchanges: digest of a card's note, of a policy's description, of a key list.
+    /// On `onward`: SHA-256 of the text of the third authority's receipt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subject: Option<Digest>,
     /// The issuer's time.
@@ -215,7 +215,8 @@ impl Receipt {
         other.filter(|_| self.kind.profile().countersigned)
     }
 
-    /// Checks the profile of the kind: every field that it needs, none that it does not have, and each field's own rule.
+    /// Checks the profile of the kind: every field that it needs, none that it does not have, and each field's own
+    /// rule.
     pub fn check(&self) -> Result<(), ReceiptFault> {
         if self.v != 1 {
             return Err(ReceiptFault::Version(self.v));

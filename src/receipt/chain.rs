@@ -20,8 +20,8 @@ pub fn open(note: &Note) -> Result<Receipt, ReceiptFault> {
     Ok(receipt)
 }
 
-/// Checks the signatures on a receipt of an exchange, each by the key that the receipt names: the issuer's first, and the
-/// other side's after it if and only if the kind is countersigned and the note is meant to be `complete`.
+/// Checks the signatures on a receipt of an exchange, each by the key that the receipt names: the issuer's first, and
+/// the other side's after it if and only if the kind is countersigned and the note is meant to be `complete`.
 pub fn verify(
     note: &Note,
     receipt: &Receipt,
@@ -56,9 +56,9 @@ pub fn verify_own(note: &Note, receipt: &Receipt, keys: &PartyKeys) -> Result<()
     Ok(note.verify(&[key])?)
 }
 
-/// Whether `next` may follow `prev`: the same exchange, authorities, package, terms and disclosures, the next step, and a kind
-/// that may come now. What follows the handover has disclosures of its own; changed restrictions have terms that are no looser;
-/// an answer is to the wish that it follows.
+/// Whether `next` may follow `prev`: the same exchange, authorities, package, terms and disclosures, the next step, and
+/// a kind that may come now. What follows the handover has disclosures of its own; changed restrictions have terms that
+/// are no looser; an answer is to the wish that it follows.
 pub fn continues(prev: &Receipt, prev_note: &Note, next: &Receipt) -> Result<(), ReceiptFault> {
     same(prev_note, prev)?;
     next.check()?;
@@ -105,8 +105,8 @@ pub fn continues(prev: &Receipt, prev_note: &Note, next: &Receipt) -> Result<(),
     }
 }
 
-/// Of the receipts of an exchange, in the order in which they were kept, the place of the last one under the terms in force:
-/// one that crossed a change of terms on its way names the terms before it.
+/// Of the receipts of an exchange, in the order in which they were kept, the place of the last one under the terms in
+/// force: one that crossed a change of terms on its way names the terms before it.
 pub fn newest(receipts: &[&Receipt]) -> Option<usize> {
     let is_change = |it: &&&Receipt| it.kind == Kind::RestrictionChanged;
     let changed = receipts.iter().rev().find(is_change);
@@ -116,8 +116,8 @@ pub fn newest(receipts: &[&Receipt]) -> Option<usize> {
 
 impl Receipt {
     /// The next receipt of the exchange, of this kind: one step on, linked to this one's text, about the same parties,
-    /// package, terms and disclosures (none yet, if it comes after the handover). It is to be stamped by its issuer, and to be given
-    /// what else its kind needs.
+    /// package, terms and disclosures (none yet, if it comes after the handover). It is to be stamped by its issuer,
+    /// and to be given what else its kind needs.
     #[must_use]
     pub fn follow(&self, note: &Note, kind: Kind) -> Self {
         let sd = if kind.is_after_handover() {
@@ -163,7 +163,8 @@ impl Receipt {
         Ok(Note::issue(self.kind.context(), self, key)?)
     }
 
-    /// Adds the other side's signature to the note of this receipt; the key must be the one that it names for that side.
+    /// Adds the other side's signature to the note of this receipt; the key must be the one that it names for that
+    /// side.
     pub fn countersign(&self, note: &Note, key: &SecretKey) -> Result<Note, ReceiptFault> {
         same(note, self)?;
         let Some(party) = self.countersigner() else {

@@ -43,8 +43,8 @@ pub const PERSONS: &str = "persons";
 pub const PROPORTIONALITY: &str = "proportionality";
 /// The receipt of a third authority for a package that was passed on to it: the note, as text.
 pub const RECEIPT: &str = "receipt";
-/// Which bytes have left under an opening, as ascending pairs of the first and their count; those between two pairs may be among
-/// them where there are many.
+/// Which bytes have left under an opening, as ascending pairs of the first and their count; those between two pairs may
+/// be among them where there are many.
 pub const RANGES: &str = "ranges";
 /// That somebody declared the proceedings to be directly related to those of the request.
 pub const RELATED: &str = "related";

@@ -39,11 +39,12 @@ impl ItemsFault {
     }
 }
 
-/// The items under terms of their own among these disclosures, which belong to this dispatch; `origin` is the dispatch of whoever
-/// sealed the package, where another passes it on.
+/// The items under terms of their own among these disclosures, which belong to this dispatch; `origin` is the dispatch
+/// of whoever sealed the package, where another passes it on.
 ///
-/// The terms of a package say that it has such items ([`Restriction::ItemTerms`]), so nobody on the way can leave them out; and who
-/// passes a package on passes on what the first sender has disclosed, salt and all, so nobody can change them.
+/// The terms of a package say that it has such items ([`Restriction::ItemTerms`]), so nobody on the way can leave them
+/// out; and who passes a package on passes on what the first sender has disclosed, salt and all, so nobody can change
+/// them.
 ///
 /// # Errors
 /// They are left out, changed, not in order, or under looser terms than the package.

@@ -1,5 +1,5 @@
-//! The receipts keys of an authority. Each is named by one of its cards, and a signature is judged by the key of the card
-//! that its receipt names: keys change, receipts stay.
+//! The receipts keys of an authority. Each is named by one of its cards, and a signature is judged by the key of the
+//! card that its receipt names: keys change, receipts stay.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -122,14 +122,14 @@ impl OwnKeys {
         receipt.sign(self.secret(receipt.issuer())?)
     }
 
-    /// Adds this authority's signature to the note of a receipt of the other side, with the key that the receipt names. That
-    /// is an earlier one where the other side did not know the newest card yet.
+    /// Adds this authority's signature to the note of a receipt of the other side, with the key that the receipt names.
+    /// That is an earlier one where the other side did not know the newest card yet.
     pub fn countersign(&self, receipt: &Receipt, note: &Note) -> Result<Note, ReceiptFault> {
         receipt.countersign(note, self.secret(receipt.countersigner())?)
     }
 
-    /// The secret key that this card of ours names; several cards may name one. Where the party is none of ours, the newest,
-    /// which then does not fit.
+    /// The secret key that this card of ours names; several cards may name one. Where the party is none of ours, the
+    /// newest, which then does not fit.
     fn secret(&self, party: Option<&Party>) -> Result<&SecretKey, ReceiptFault> {
         let card = party.unwrap_or_else(|| self.party()).card;
         let named = self.public.by_card.get(&card);

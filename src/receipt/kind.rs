@@ -26,7 +26,8 @@ vocabulary! {
         Consigned = "consigned",
         /// What was in a package is not what its manifest says.
         ContentMismatch = "content-mismatch",
-        /// The receiver has destroyed its copies of the package: the key of its header is overwritten, the payload removed.
+        /// The receiver has destroyed its copies of the package: the key of its header is overwritten, the payload
+        /// removed.
         Destroyed = "destroyed",
         /// The sender sealed a package for the receiver.
         Dispatch = "dispatch",
@@ -38,8 +39,8 @@ vocabulary! {
         HandoverFailed = "handover-failed",
         /// An authority's keys came into use.
         KeyAnnounce = "key-announce",
-        /// The receiver has passed the package on to a third authority, as the sender had consented; of what the third authority
-        /// has signed, it goes with a copy.
+        /// The receiver has passed the package on to a third authority, as the sender had consented; of what the third
+        /// authority has signed, it goes with a copy.
         Onward = "onward",
         /// The receiver's policy refused to pass the package on.
         OnwardRefused = "onward-refused",
@@ -107,7 +108,8 @@ const HELD: &[Kind] = &[
     Kind::ContentMismatch,
 ];
 
-/// The kinds that both sides hold of a package that was handed over. Receipts about access are a branch of the receiver's own.
+/// The kinds that both sides hold of a package that was handed over. Receipts about access are a branch of the
+/// receiver's own.
 const SHARED: &[Kind] = &[Kind::Handover, Kind::RestrictionChanged];
 
 const ACCESS: Profile = Profile {

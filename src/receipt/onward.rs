@@ -1,5 +1,5 @@
-//! Passing on: what ties a package that is passed on to the dispatch of the authority that sent it first, and what the third
-//! authority signs to the story of that first dispatch.
+//! Passing on: what ties a package that is passed on to the dispatch of the authority that sent it first, and what the
+//! third authority signs to the story of that first dispatch.
 
 use crate::identity::statement::Note;
 use crate::policy::{Onward, Terms};
@@ -68,13 +68,13 @@ pub fn along(
     Ok(Some((note, receipt)))
 }
 
-/// The dispatch of the authority that sent the package first, which travels with the dispatch of the one that passes it on
-/// ([`disclosure::ORIGIN`]); `None` if the package comes from whoever sealed it. That the signature on it is right is still to be
-/// seen.
+/// The dispatch of the authority that sent the package first, which travels with the dispatch of the one that passes it
+/// on ([`disclosure::ORIGIN`]); `None` if the package comes from whoever sealed it. That the signature on it is right
+/// is still to be seen.
 ///
 /// # Errors
-/// It is no dispatch, or not one that this dispatch can pass on: to the authority that passes on, of the same payload, under terms
-/// within which the new ones are; what was passed on is not passed on again.
+/// It is no dispatch, or not one that this dispatch can pass on: to the authority that passes on, of the same payload,
+/// under terms within which the new ones are; what was passed on is not passed on again.
 pub fn origin(
     dispatch: &Receipt,
     disclosures: &[Disclosure],
@@ -98,13 +98,13 @@ pub fn origin(
     Ok(Some((note, origin)))
 }
 
-/// Reads the third authority's receipt that goes with `onward` ([`disclosure::RECEIPT`]): that the package was handed over to
-/// it, or that it has destroyed it. `sealed` are the terms of the dispatch. That the signatures on it are right is still to be
-/// seen.
+/// Reads the third authority's receipt that goes with `onward` ([`disclosure::RECEIPT`]): that the package was handed
+/// over to it, or that it has destroyed it. `sealed` are the terms of the dispatch. That the signatures on it are right
+/// is still to be seen.
 ///
 /// # Errors
-/// Nothing goes along, or what does is not about the same payload, between the authority that passed it on and the one that is
-/// named, or under looser terms.
+/// Nothing goes along, or what does is not about the same payload, between the authority that passed it on and the one
+/// that is named, or under looser terms.
 pub fn copy(
     onward: &Receipt,
     disclosures: &[Disclosure],

@@ -1,5 +1,5 @@
-//! The values that a sender discloses beside its offer, each of its type: what an offer lacks, or says in another form, is
-//! rejected before anything of it is taken.
+//! The values that a sender discloses beside its offer, each of its type: what an offer lacks, or says in another form,
+//! is rejected before anything of it is taken.
 
 use serde::Deserialize as _;
 use serde_json::Value;
@@ -126,8 +126,8 @@ impl Particulars {
     }
 }
 
-/// Whether this can be disclosed as a text of people: more than white space, of at most 4 KiB, without control, format or
-/// bidirectional characters.
+/// Whether this can be disclosed as a text of people: more than white space, of at most 4 KiB, without control, format
+/// or bidirectional characters.
 pub fn is_text(text: &str, bytes_max: usize) -> bool {
     manifest::is_text(text, bytes_max) && !text.trim().is_empty()
 }

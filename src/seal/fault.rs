@@ -33,7 +33,7 @@ pub enum SealError {
     NotRegular {
         /// The entry.
         path: PathBuf,
-        /// What it is.
+        /// The kind of file.
         kind: &'static str,
     },
     /// A file name that is not UTF-8.
@@ -139,13 +139,13 @@ pub enum UnpackError {
     /// The target's file system is full.
     #[error("{path}: no space left; make room and try again")]
     NoSpace {
-        /// What was being written.
+        /// The file that was being written.
         path: String,
     },
     /// The target cannot be written.
     #[error("{path}: cannot be written: {source}")]
     Write {
-        /// What was being written.
+        /// The file that was being written.
         path: String,
         /// Why.
         source: io::Error,

@@ -22,7 +22,7 @@ pub enum IdentityFault {
     Recipient {
         /// The text, its first 80 characters.
         text: String,
-        /// What is wrong with it.
+        /// The fault.
         why: &'static str,
     },
 }
@@ -65,8 +65,8 @@ impl Identity {
     }
 }
 
-/// Checks that this is an X25519 recipient that can be sealed for: well-formed, and not one of the few points that would give
-/// everybody the same secret (RFC 7748 §6.1).
+/// Checks that this is an X25519 recipient that can be sealed for: well-formed, and not one of the few points that
+/// would give everybody the same secret (RFC 7748 §6.1).
 pub fn check_recipient(text: &str) -> Result<(), IdentityFault> {
     recipient(text).map(|_| ())
 }
@@ -125,8 +125,8 @@ fn point(text: &str) -> Option<[u8; 32]> {
     bytes.try_into().ok()
 }
 
-/// Whether agreeing on a secret with this point gives one: the age crate stops the process where it does not. A point of low
-/// order gives none to anybody, so any key will do.
+/// Whether agreeing on a secret with this point gives one: the age crate stops the process where it does not. A point
+/// of low order gives none to anybody, so any key will do.
 fn contributes(point: &[u8; 32]) -> bool {
     let Ok(any) = agreement::PrivateKey::from_private_key(&agreement::X25519, &[1; 32]) else {
         return false;
@@ -186,7 +186,8 @@ mod tests {
             hex::encode(point(PUBLIC).unwrap()),
             "5f8662658a1446e3aa0b6fc63c84988966c99f5fa3fc7102c9a73b0690fa9075"
         );
-        // The seven points of low order (https://cr.yp.to/ecdh.html), each with and without the bit that X25519 ignores.
+        // The seven points of low order (https://cr.yp.to/ecdh.html), each with and without the bit that X25519
+        // ignores.
         for text in [
             "age1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq5cu47z",
             "age1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqzqqsuwj9m",

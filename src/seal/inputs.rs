@@ -1,5 +1,5 @@
-//! The files that an officer names, found in one fixed order and read as they stand: no link is followed, nothing but regular
-//! files and folders is taken.
+//! The files that an officer names, found in one fixed order and read as they stand: no link is followed, nothing but
+//! regular files and folders is taken.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -14,7 +14,7 @@ use crate::package::item_terms::ItemTermsFault;
 use crate::package::path::{self, ItemPath, PathFault, PathSet};
 use crate::seal::fault::SealError;
 
-/// What would be sealed.
+/// The inputs of a package before it is sealed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Survey {
     /// How many files.
@@ -23,8 +23,8 @@ pub struct Survey {
     pub bytes: u64,
 }
 
-/// Looks at the inputs as [`crate::seal::seal()`] will, without reading any: totals for a progress bar, and most refusals early,
-/// that of an item or folder of this name which is not there among them.
+/// Looks at the inputs as [`crate::seal::seal()`] will, without reading any: totals for a progress bar, and most
+/// refusals early, that of an item or folder of this name which is not there among them.
 pub fn survey<'a>(
     inputs: &[PathBuf],
     named: impl IntoIterator<Item = &'a ItemPath>,
@@ -84,7 +84,7 @@ impl Found {
     }
 }
 
-/// What must not change while a file is read: device, inode, length, times of modification and of change.
+/// The signs that a file was not changed while it was read: device, inode, length, times of modification and of change.
 fn traits(stat: &Stat) -> impl PartialEq {
     (
         (stat.st_dev, stat.st_ino, stat.st_size),
@@ -102,7 +102,8 @@ fn read_error(shown: &Path, error: impl Into<std::io::Error>) -> SealError {
 
 type Visit<'a> = &'a mut dyn FnMut(Found) -> Result<(), SealError>;
 
-/// Visits every regular file: the inputs in the order given, folders in byte order of the names. Empty folders leave no trace.
+/// Visits every regular file: the inputs in the order given, folders in byte order of the names. Empty folders leave no
+/// trace.
 pub(super) fn walk(inputs: &[PathBuf], visit: Visit<'_>) -> Result<(), SealError> {
     if inputs.is_empty() {
         return Err(SealError::NoInput);

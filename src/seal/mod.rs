@@ -1,9 +1,9 @@
 //! Sealing and opening packages with age.
 //!
-//! [`seal()`] turns files and folders into one age file in one pass; [`Plaintext`] decrypts byte ranges of it, and only with a
-//! permit to open; [`unpack()`] and [`unpack_items`] write the items of a plaintext into a [`Target`] and nowhere else, after
-//! [`sandbox()`] has taken the right to do anything else from the process. [`rewrap()`] makes a package readable for others without
-//! touching its payload.
+//! [`seal()`] turns files and folders into one age file in one pass; [`Plaintext`] decrypts byte ranges of it, and only
+//! with a permit to open; [`unpack()`] and [`unpack_items`] write the items of a plaintext into a [`Target`] and
+//! nowhere else, after [`sandbox()`] has taken the right to do anything else from the process. [`rewrap()`] makes a
+//! package readable for others without touching its payload.
 
 mod fault;
 mod identity;

@@ -14,8 +14,8 @@ use crate::seal::unpack;
 /// The bytes of the items that these names stand for: of the item itself, or of all in a folder.
 ///
 /// # Errors
-/// [`UnpackError::NoSuchItem`] if a name stands for none. Any other says that the manifest cannot be read, or is not the one with this
-/// digest.
+/// [`UnpackError::NoSuchItem`] if a name stands for none. Any other says that the manifest cannot be read, or is not
+/// the one with this digest.
 pub fn find_items(
     plaintext: &mut (impl Read + Seek),
     names: &[String],

@@ -19,7 +19,8 @@ const TAG_BYTES: u64 = 16;
 
 /// Checks a header with the identity: it is for us, its MAC is right, and the payload's first chunk decrypts under it.
 ///
-/// `first_chunk` is what the payload begins with: its first 65,568 bytes (nonce and one full chunk), or all of it if it is shorter.
+/// `first_chunk` is what the payload begins with: its first 65,568 bytes (nonce and one full chunk), or all of it if it
+/// is shorter.
 pub fn check_header(
     header: &[u8],
     first_chunk: &[u8],
@@ -77,8 +78,8 @@ pub struct Plaintext<R> {
 }
 
 impl<R: Read + Seek> Plaintext<R> {
-    /// Opens a payload under a permit to open it; the caller has asked for the permit for this very package and looked at how long
-    /// it lasts.
+    /// Opens a payload under a permit to open it; the caller has asked for the permit for this very package and looked
+    /// at how long it lasts.
     pub fn open(
         permit: &Permit,
         header: Vec<u8>,

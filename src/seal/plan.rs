@@ -1,4 +1,4 @@
-//! What is to be sealed, and what was.
+//! The plan of a package to be sealed, and the result.
 
 use crate::base::AuthorityId;
 use crate::base::Digest;
@@ -8,7 +8,7 @@ use crate::package::manifest::Manifest;
 use crate::package::path::ItemPath;
 use crate::policy::Terms;
 
-/// What a package says about itself and for whom it is sealed.
+/// The package's words about itself, and its recipients.
 #[derive(Debug, Clone)]
 pub struct SealPlan {
     /// The sender.
@@ -33,7 +33,7 @@ pub struct SealPlan {
     pub recipients: Vec<String>,
 }
 
-/// What was sealed.
+/// The sealed package.
 #[derive(Debug, Clone)]
 pub struct Sealed {
     /// The manifest, as it lies in the package.

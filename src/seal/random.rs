@@ -1,7 +1,8 @@
 //! Random bytes: salts, names, ids, file keys.
 
-/// Fresh random bytes, from the kernel's generator and nothing else (getrandom(2)). The generator of aws-lc is seeded from the
-/// kernel too, and first measures the jitter of the processor for 30 ms: more than all the rest of a small package takes.
+/// Fresh random bytes, from the kernel's generator and nothing else (getrandom(2)). The generator of aws-lc is seeded
+/// from the kernel too, and first measures the jitter of the processor for 30 ms: more than all the rest of a small
+/// package takes.
 ///
 /// # Panics
 /// When the system has no randomness, which does not happen once a process has started.

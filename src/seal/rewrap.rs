@@ -1,4 +1,5 @@
-//! Passing on: the file key of a package is wrapped again, for other recipients. The payload stays what it is, to the byte.
+//! Passing on: the file key of a package is wrapped again, for other recipients. The payload stays what it is, to the
+//! byte.
 
 use std::io::Cursor;
 use std::sync::Mutex;
@@ -21,11 +22,12 @@ use crate::seal::plaintext;
 /// Bytes of base64 on one line of a stanza's body (C2SP age v1).
 const COLUMNS: usize = 64;
 
-/// The header of the same package for these recipients, under a permit to forward it; the caller has asked for the permit for this
-/// very package and looked at how long it lasts.
+/// The header of the same package for these recipients, under a permit to forward it; the caller has asked for the
+/// permit for this very package and looked at how long it lasts.
 ///
 /// # Errors
-/// The permit is for something else, the header is not for this identity or was altered, or a recipient cannot be sealed for.
+/// The permit is for something else, the header is not for this identity or was altered, or a recipient cannot be
+/// sealed for.
 pub fn rewrap(
     permit: &Permit,
     old: &[u8],

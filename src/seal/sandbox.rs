@@ -13,7 +13,7 @@ use rustix::process::{Resource, Rlimit};
 pub enum Sandbox {
     /// All of it.
     Full,
-    /// What this kernel has of it.
+    /// The extent to which this kernel supports it.
     Partial,
     /// None: the kernel has no Landlock, or it is switched off.
     None,
@@ -38,10 +38,12 @@ pub enum SandboxFault {
 /// The newest kernel interface whose rights are asked for; an older kernel gives what it has.
 const KERNEL: ABI = ABI::V6;
 
-/// Leaves the calling thread and the threads it starts only the right to make, write and remove regular files and folders beneath
-/// `out_parent`; what is open stays usable. No links, devices, programs, TCP, no signals to others, no core dump.
+/// Leaves the calling thread and the threads it starts only the right to make, write and remove regular files and
+/// folders beneath `out_parent`; what is open stays usable. No links, devices, programs, TCP, no signals to others, no
+/// core dump.
 ///
-/// Best effort: on a kernel without Landlock it says so and the caller goes on. It is called before other threads are started.
+/// Best effort: on a kernel without Landlock it says so and the caller goes on. It is called before other threads are
+/// started.
 pub fn sandbox(out_parent: &Path) -> Result<Sandbox, SandboxFault> {
     let none = Rlimit {
         current: Some(0),

@@ -1,8 +1,8 @@
 //! Sealing: files in, one age file out, in one pass and in memory that does not grow with the files.
 //!
-//! Three threads share the work, for hashing and encrypting each take most of a core: one reads blocks of 1 MiB, one takes the
-//! digests of the items, and the caller's encrypts and writes. A block goes to both and comes back to the reader when both are
-//! done with it; there are never more than [`BLOCKS`] of them.
+//! Three threads share the work, for hashing and encrypting each take most of a core: one reads blocks of 1 MiB, one
+//! takes the digests of the items, and the caller's encrypts and writes. A block goes to both and comes back to the
+//! reader when both are done with it; there are never more than [`BLOCKS`] of them.
 
 use std::io::{self, Read as _, Write};
 use std::ops::Range;
@@ -39,8 +39,9 @@ const PARTS_MAX: usize = 4_096;
 
 /// Seals files and folders into one age file, written to `out` as it comes into being.
 ///
-/// A folder's name is the first part of its items' paths; empty folders are left out. Names are put into normalisation form C.
-/// `progress` hears the number of item bytes sealed so far. On an error, what `out` has taken is no package and must be dropped.
+/// A folder's name is the first part of its items' paths; empty folders are left out. Names are put into normalisation
+/// form C. `progress` hears the number of item bytes sealed so far. On an error, what `out` has taken is no package and
+/// must be dropped.
 pub fn seal(
     inputs: &[PathBuf],
     plan: SealPlan,
@@ -198,7 +199,7 @@ struct Block {
     home: Sender<Vec<u8>>,
 }
 
-/// What a block brings, in order.
+/// The pieces of a block, in order.
 enum Part {
     Begin {
         path: ItemPath,
@@ -284,7 +285,7 @@ fn seal_alone<W: Write>(
     Ok(items)
 }
 
-/// What is known of the items once all are read.
+/// The facts about items that are known once all are read.
 fn complete(items: &mut [Item], digests: Vec<Digest>, custody: &CustodyEvent) {
     for (item, digest) in items.iter_mut().zip(digests) {
         item.sha256 = digest;

@@ -1,5 +1,6 @@
-//! The payload of an age file: a nonce, then chunks of 64 KiB, each encrypted and authenticated for its place (STREAM with
-//! ChaCha20-Poly1305, C2SP age v1). The age crate does the same in half as much time again, and is what the tests compare with.
+//! The payload of an age file: a nonce, then chunks of 64 KiB, each encrypted and authenticated for its place (STREAM
+//! with ChaCha20-Poly1305, C2SP age v1). The age crate does the same in half as much time again, and is what the tests
+//! compare with.
 
 use std::io::{self, Write};
 
@@ -22,7 +23,8 @@ fn payload_key(file_key: &[u8; 16], nonce: &[u8; NONCE_BYTES]) -> io::Result<Les
     Ok(LessSafeKey::new(key))
 }
 
-/// Where in the payload a chunk stands: its number, and whether it is the last. No two chunks of one key have the same place.
+/// Where in the payload a chunk stands: its number, and whether it is the last. No two chunks of one key have the same
+/// place.
 fn place(number: u64, is_last: bool) -> Nonce {
     let mut place = [0; 12];
     place[3..11].copy_from_slice(&number.to_be_bytes());

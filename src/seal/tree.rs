@@ -1,5 +1,5 @@
-//! A new folder that is filled beside its name and gets it when it is whole. Nothing is ever written outside of it: every name is
-//! opened beneath it without following links (`openat2`, `RESOLVE_BENEATH`, `RESOLVE_NO_SYMLINKS`).
+//! A new folder that is filled beside its name and gets it when it is whole. Nothing is ever written outside of it:
+//! every name is opened beneath it without following links (`openat2`, `RESOLVE_BENEATH`, `RESOLVE_NO_SYMLINKS`).
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -25,14 +25,15 @@ const FOLDER: OFlags = OFlags::DIRECTORY
     .union(OFlags::RDONLY)
     .union(OFlags::CLOEXEC);
 
-/// The file that marks the folder under way as one of an opening: locked by the process that fills it, it names the package.
+/// The file that marks the folder under way as one of an opening: locked by the process that fills it, it names the
+/// package.
 const MARK: &str = ".rogatory-opening";
 /// The longest mark that is read.
 const MARK_BYTES_MAX: u64 = 256;
 
-/// The folder under way: `NAME.partial`, which gets its name when it is whole. Before that it is removed when this is dropped,
-/// unless it is to be kept for another attempt. What an attempt that was killed has left is known by its mark; a folder without one
-/// is never touched.
+/// The folder under way: `NAME.partial`, which gets its name when it is whole. Before that it is removed when this is
+/// dropped, unless it is to be kept for another attempt. What an attempt that was killed has left is known by its mark;
+/// a folder without one is never touched.
 #[derive(Debug)]
 pub struct Target {
     out: PathBuf,
@@ -131,7 +132,8 @@ impl Target {
         Some(about.f_bavail.saturating_mul(about.f_frsize))
     }
 
-    /// Says for what it is. Whether an earlier attempt for the same has left something of use in it; anything else goes.
+    /// Says for what it is. Whether an earlier attempt for the same has left something of use in it; anything else
+    /// goes.
     pub fn claim(&mut self, what: &str) -> Result<bool, UnpackError> {
         self.claimed(what)
             .map_err(|e| write_error(&self.out.display().to_string(), e))

@@ -15,7 +15,7 @@ use crate::seal::tree::{self, Target};
 
 const BUFFER_BYTES: usize = 256 << 10;
 
-/// What was unpacked.
+/// The unpacked content.
 #[derive(Debug, Clone)]
 pub struct Unpacked {
     /// How many items were written.
@@ -38,7 +38,8 @@ pub fn unpack(
     files.finish(read)
 }
 
-/// The same where an earlier attempt has left items of the same package: those that are whole stay, and are not read again.
+/// The same where an earlier attempt has left items of the same package: those that are whole stay, and are not read
+/// again.
 pub fn unpack_rest(
     plaintext: &mut (impl Read + Seek),
     mut target: Target,
@@ -58,10 +59,11 @@ fn pass_over<R: Seek>(plaintext: &mut R, bytes: u64) -> io::Result<()> {
     plaintext.seek_relative(bytes)
 }
 
-/// Unpacks single items into a new folder, each under its own path. A path that names a folder stands for all items in it.
+/// Unpacks single items into a new folder, each under its own path. A path that names a folder stands for all items in
+/// it.
 ///
-/// Reads the index at the end, the manifest and the items asked for, and nothing else: where the plaintext is decrypted as it is
-/// read, the rest stays sealed. Items that an earlier attempt has left whole stay, and are not read again.
+/// Reads the index at the end, the manifest and the items asked for, and nothing else: where the plaintext is decrypted
+/// as it is read, the rest stays sealed. Items that an earlier attempt has left whole stay, and are not read again.
 pub fn unpack_items(
     plaintext: &mut (impl Read + Seek),
     items: &[String],

@@ -60,7 +60,7 @@ impl From<rusqlite::Error> for Stop {
     }
 }
 
-/// What SQLite could not do.
+/// The failure of SQLite.
 const fn could_not(extended_code: i32) -> &'static str {
     match extended_code {
         ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC => "cannot be flushed",
@@ -93,7 +93,7 @@ pub(crate) struct Group<'a> {
     pub(crate) db: &'a Connection,
     /// Where the keys of headers go.
     pub(crate) slots: &'a mut Slots,
-    /// What is known of exchanges without reading.
+    /// The exchanges that need not be read.
     pub(crate) known: &'a mut Remembered,
     /// The log with the leaves of this group.
     pub(crate) tree: tlog::Frontier,
@@ -105,7 +105,7 @@ pub(crate) struct Group<'a> {
     pub(crate) fresh: Vec<u32>,
     /// Cells to shred once the group is committed.
     pub(crate) spent: Vec<u32>,
-    /// What the journal has to say then.
+    /// The entries that the journal needs then.
     pub(crate) destroyed: Vec<Entry>,
 }
 

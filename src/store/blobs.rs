@@ -84,7 +84,8 @@ impl Blobs {
         Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
     }
 
-    /// Whether so many bytes fit beside the reserve and what was promised to others. A disk that cannot be asked has none.
+    /// Whether so many bytes fit beside the reserve and what was promised to others. A disk that cannot be asked has
+    /// none.
     pub fn room_for(&self, bytes: u64) -> bool {
         let promised = self.0.promised.load(Ordering::Acquire);
         let wanted = bytes
@@ -134,8 +135,8 @@ impl Blobs {
         File::open(self.path("blobs", xid, ".list"))
     }
 
-    /// Gives the complete payload of one exchange, and its list, to another one as well, whatever their length: each goes when
-    /// neither exchange has it any more.
+    /// Gives the complete payload of one exchange, and its list, to another one as well, whatever their length: each
+    /// goes when neither exchange has it any more.
     pub fn share(&self, from: &Xid, to: &Xid) -> Result<(), DiskFault> {
         for ending in [".list", ""] {
             // A disk that gives no second name has not failed.
@@ -157,8 +158,8 @@ impl Blobs {
         Ok(())
     }
 
-    /// Removes the files of exchanges that are not among the known ones, and says how many. To be called before anything
-    /// is sent or received: a payload is there before its exchange is known.
+    /// Removes the files of exchanges that are not among the known ones, and says how many. To be called before
+    /// anything is sent or received: a payload is there before its exchange is known.
     pub fn sweep<S: std::hash::BuildHasher>(
         &self,
         known: &HashSet<Xid, S>,
@@ -224,8 +225,8 @@ impl Blobs {
         self.noted(durable::sync_dir(&self.0.folder.join(folder)))
     }
 
-    /// Passes on how a change of the disk went. If the disk failed, [`Self::broken`] says so to whoever ends the process,
-    /// though the one who asked for the change may have gone.
+    /// Passes on how a change of the disk went. If the disk failed, [`Self::broken`] says so to whoever ends the
+    /// process, though the one who asked for the change may have gone.
     pub(crate) fn noted<T>(&self, changed: Result<T, DiskFault>) -> Result<T, DiskFault> {
         if let Err(fault @ DiskFault::Broken { .. }) = &changed {
             self.0.broken.send_if_modified(|broken| {

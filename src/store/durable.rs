@@ -22,7 +22,7 @@ const FILE_MODE: u32 = 0o600;
 /// The code under which a full disk is reported, to people and to peers.
 pub const STORAGE_FULL: &str = "storage-full";
 
-/// What went wrong with the disk.
+/// A failure of the disk.
 #[derive(Debug, thiserror::Error)]
 pub enum DiskFault {
     /// No space or quota left (ENOSPC, EDQUOT). Nothing that was relied on has changed; try again when there is space.
@@ -34,11 +34,11 @@ pub enum DiskFault {
     /// Any other failure, and every failed flush. The process must end and start again; the call is not repeated.
     #[error("cannot {doing} {}: {cause}; check the disk, then start again", path.display())]
     Broken {
-        /// What was attempted.
+        /// The act that was attempted.
         doing: &'static str,
         /// On which file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's words.
         cause: String,
     },
 }

@@ -265,8 +265,8 @@ impl Ledger {
         })
     }
 
-    /// The newest checkpoint that a witness has cosigned and that covers this leaf, else the newest, with the cosignatures
-    /// on it, and who made them.
+    /// The newest checkpoint that a witness has cosigned and that covers this leaf, else the newest, with the
+    /// cosignatures on it, and who made them.
     pub async fn checkpoint_over(
         &self,
         index: u64,
@@ -375,14 +375,14 @@ impl Ledger {
             .await
     }
 
-    /// What is wrong with this authority's log.
+    /// The faults of this authority's log.
     pub async fn alarm(&self, of: &AuthorityId) -> Result<Option<AlarmRow>, StoreFault> {
         let of = of.clone();
         self.read(move |db| reader::row(db, sql::ALARM, [of.as_str()], reader::alarm))
             .await
     }
 
-    /// What is wrong with others' logs.
+    /// The faults of others' logs.
     pub async fn alarms(&self) -> Result<Vec<AlarmRow>, StoreFault> {
         self.read(|db| reader::rows(db, sql::ALARMS, [], reader::alarm))
             .await

@@ -1,9 +1,9 @@
 //! Disk space for the index of the write-ahead log (`ledger.db-shm`), taken before SQLite needs it.
 //!
-//! SQLite maps this file into memory and lengthens it by writing one byte into each 4 KiB. Where the file system's blocks
-//! are smaller than that, the rest of each page is a hole, and to touch it on a full disk ends the process with SIGBUS:
-//! no error code, nothing in the log. Space that is allocated beforehand has no holes. A full disk is then found by this
-//! call, which reports it.
+//! SQLite maps this file into memory and lengthens it by writing one byte into each 4 KiB. Where the file system's
+//! blocks are smaller than that, the rest of each page is a hole, and to touch it on a full disk ends the process with
+//! SIGBUS: no error code, nothing in the log. Space that is allocated beforehand has no holes. A full disk is then
+//! found by this call, which reports it.
 
 use std::fs::File;
 use std::path::Path;

@@ -2,10 +2,10 @@
 //! restored from a backup does not bring them back.
 //!
 //! Text. The first line names the form, its version and the authority. Each further line is an entry of [`LINE_BYTES`]
-//! bytes: the exchange, SHA-256 of the statement that says so, when, and a check, in hex the first 16 bytes of SHA-256 over
-//! a label, the check of the line before (for the first entry, the digest of the first line) and the entry. So a line that
-//! was changed, removed or put in shows. A last line that a crash or a full disk cut short shows too, and is taken away:
-//! nobody was told of what it stood for. The check needs no key; it finds accidents and slips, not forgery.
+//! bytes: the exchange, SHA-256 of the statement that says so, when, and a check, in hex the first 16 bytes of SHA-256
+//! over a label, the check of the line before (for the first entry, the digest of the first line) and the entry. So a
+//! line that was changed, removed or put in shows. A last line that a crash or a full disk cut short shows too, and is
+//! taken away: nobody was told of what it stood for. The check needs no key; it finds accidents and slips, not forgery.
 //!
 //! An entry is written after the ledger has committed the destruction and its key is overwritten, and before anybody is
 //! told. What a crash in between left out is written at the next start ([`super::replay`]).
@@ -36,7 +36,8 @@ const LABEL: &[u8] = b"rogatory/destroyed/v1\0";
 const CHECK_BYTES: usize = 16;
 /// 32 hex digits, 64 hex digits, a time, 32 hex digits, three spaces, a newline.
 pub(crate) const LINE_BYTES: usize = 32 + 64 + 24 + 32 + 3 + 1;
-/// Space that is allocated ahead of the entries, so that a disk that fills up is met before a destruction, not after it.
+/// Space that is allocated ahead of the entries, so that a disk that fills up is met before a destruction, not after
+/// it.
 const AHEAD_BYTES: u64 = 64 << 10;
 
 type Check = [u8; CHECK_BYTES];
@@ -52,7 +53,7 @@ pub struct Entry {
     pub at: Timestamp,
 }
 
-/// What a journal holds as far as it is sound.
+/// The content of a journal as far as it is sound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sound {
     /// Bytes of whole lines; 0 while not even the first is written.
@@ -107,8 +108,8 @@ pub(crate) struct Journal {
     is_new: bool,
 }
 
-/// Makes the file, with the folder it is in, if it is missing; an empty one holds nothing. Call it before the process gives
-/// up the right to make files there.
+/// Makes the file, with the folder it is in, if it is missing; an empty one holds nothing. Call it before the process
+/// gives up the right to make files there.
 pub fn prepare(path: &Path) -> Result<(), DiskFault> {
     let folder = path.parent().unwrap_or_else(|| Path::new("."));
     if !folder.as_os_str().is_empty() {
@@ -228,7 +229,8 @@ impl Journal {
         let length = new.saturating_add(AHEAD_BYTES);
         match rustix::fs::fallocate(&self.file, FallocateFlags::KEEP_SIZE, self.bytes, length) {
             Ok(()) => self.held = self.bytes.saturating_add(length),
-            // Without allocation a file system promises nothing: a full disk is then met too late, and ends the process.
+            // Without allocation a file system promises nothing: a full disk is then met too late, and ends the
+            // process.
             Err(rustix::io::Errno::OPNOTSUPP) => self.held = wanted,
             Err(e) => return Err(DiskFault::of("allocate", &self.path, &e.into())),
         }
@@ -328,7 +330,7 @@ fn next(from: &mut impl Read, bytes: usize, line: &mut Vec<u8>) -> io::Result<()
     from.take(len_u64(bytes)).read_to_end(line).map(drop)
 }
 
-/// What was written of a line; after a crash a file may end in zeros that were not.
+/// The written part of a line; after a crash a file may end in zeros that were not.
 fn written(line: &[u8]) -> &[u8] {
     let end = line.iter().rposition(|byte| *byte != 0);
     end.and_then(|last| line.get(..=last)).unwrap_or_default()

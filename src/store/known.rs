@@ -1,4 +1,4 @@
-//! What the writer remembers of the exchanges that it changed last, so that it need not read them again.
+//! The writer's memory of the exchanges that it changed last, so that it need not read them again.
 
 use std::collections::HashMap;
 

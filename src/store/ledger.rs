@@ -74,7 +74,7 @@ pub struct Ledger {
 /// Settled exchanges that a listener may be behind.
 const SETTLEMENTS_MAX: usize = 1_024;
 
-/// What waits to be sent to one peer.
+/// The exchanges that wait to be sent to one peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Waiting {
     /// The peer.
@@ -92,8 +92,8 @@ impl Ledger {
         Self::begin(opening::open(folder, &log_key, None)?, folder, log_key)
     }
 
-    /// The same with a journal of destructions outside the folder, as [`crate::store::journal::prepare`] has made it. What it
-    /// says is destroyed is so when this returns, and it says all that the ledger does.
+    /// The same with a journal of destructions outside the folder, as [`crate::store::journal::prepare`] has made it.
+    /// What it says is destroyed is so when this returns, and it says all that the ledger does.
     pub fn journaled(
         folder: &Path,
         log_key: SecretKey,
@@ -162,8 +162,9 @@ impl Ledger {
         self.commit_holding(ops, ()).await
     }
 
-    /// The same, and lets go of what is held only once these changes are made or never will be, even where whoever asked for
-    /// them has gone. If the ledger breaks, nobody knows which of both: [`Self::check`] fails before it is let go of.
+    /// The same, and lets go of what is held only once these changes are made or never will be, even where whoever
+    /// asked for them has gone. If the ledger breaks, nobody knows which of both: [`Self::check`] fails before it is
+    /// let go of.
     pub async fn commit_holding(
         &self,
         ops: Vec<Op>,
@@ -303,8 +304,8 @@ impl Ledger {
         .await
     }
 
-    /// Ids of the exchanges whose payload is still of use, for [`crate::store::Blobs::sweep`]: all but ended outgoing ones
-    /// and what is destroyed.
+    /// Ids of the exchanges whose payload is still of use, for [`crate::store::Blobs::sweep`]: all but ended outgoing
+    /// ones and what is destroyed.
     pub async fn xids(&self) -> Result<Vec<Xid>, StoreFault> {
         let all = self.read(|db| reader::rows(db, sql::XIDS, [], |row| reader::xid(row, 0)));
         let mut all = all.await?;
@@ -392,8 +393,8 @@ impl Ledger {
             .await
     }
 
-    /// How many packages from or to a peer bind somebody: on their way, held here, or held there; or only those from it that are
-    /// held `here`, or come to be.
+    /// How many packages from or to a peer bind somebody: on their way, held here, or held there; or only those from it
+    /// that are held `here`, or come to be.
     pub async fn unsettled(&self, id: &AuthorityId, here: bool) -> Result<u64, StoreFault> {
         let id = id.clone();
         let query = if here {

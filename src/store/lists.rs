@@ -43,12 +43,12 @@ pub struct Extent {
     pub leaf: Option<u64>,
 }
 
-/// Whatever is above, from the newest on.
+/// All rows above, from the newest on.
 fn before(after: Option<Cursor>) -> i64 {
     after.map_or(i64::MAX, Cursor::number)
 }
 
-/// Whatever is below, from the oldest on.
+/// All rows below, from the oldest on.
 fn from(after: Option<Cursor>) -> i64 {
     after.map_or(0, Cursor::number)
 }
@@ -187,8 +187,8 @@ impl Ledger {
         Ok(Page::cut(rows.await?, most))
     }
 
-    /// All statements of one exchange of these kinds, oldest first. Of openings, refused ones and reports there may be many:
-    /// for these there is [`Self::statements`].
+    /// All statements of one exchange of these kinds, oldest first. Of openings, refused ones and reports there may be
+    /// many: for these there is [`Self::statements`].
     pub async fn statements_of(
         &self,
         xid: &Xid,
@@ -222,8 +222,8 @@ impl Ledger {
             .await
     }
 
-    /// The statements of one exchange, oldest first, of which the other side has not said that it knows them: marked ones of
-    /// these kinds, and all of those.
+    /// The statements of one exchange, oldest first, of which the other side has not said that it knows them: marked
+    /// ones of these kinds, and all of those.
     pub async fn to_tell(
         &self,
         xid: &Xid,

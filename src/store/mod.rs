@@ -1,10 +1,10 @@
-//! What is durable: the ledger, the payloads beside it, and the keys that can be shredded.
+//! Everything durable: the ledger, the payloads beside it, and the keys that can be shredded.
 //!
-//! The ledger holds every statement, the state of every exchange, the log's leaves and the peers, in one database
-//! with one writer that commits in groups. Payloads are files, except small ones. The header that makes a payload
-//! readable is stored encrypted, its key in a cell that can be overwritten. What was destroyed stands in a journal outside
-//! the folder, so that a restored backup does not bring it back. Nothing outside this module knows that the
-//! database is SQLite.
+//! The ledger holds every statement, the state of every exchange, the log's leaves and the peers, in one database with
+//! one writer that commits in groups. Payloads are files, except small ones. The header that makes a payload readable
+//! is stored encrypted, its key in a cell that can be overwritten. What was destroyed stands in a journal outside the
+//! folder, so that a restored backup does not bring it back. Nothing outside this module knows that the database is
+//! SQLite.
 
 pub mod blobs;
 pub mod check;

@@ -1,4 +1,4 @@
-//! What can be asked of the ledger, and what it answers.
+//! The changes that can be asked of the ledger, and its answers.
 
 use zeroize::Zeroizing;
 
@@ -94,7 +94,7 @@ pub enum Op {
         attempts: u32,
         /// Not before this time.
         next_try: Option<Timestamp>,
-        /// What the last one failed of.
+        /// The reason why the last one failed.
         fault: Option<Fault>,
     },
     /// Forgets what was disclosed beside the dispatch of an exchange, and a payload that lives in the ledger.
@@ -127,7 +127,8 @@ pub enum Op {
         /// When; becomes the time of acceptance if the decision is to accept.
         at: Timestamp,
     },
-    /// Records a revocation list of one CA of an authority, at most [`limits::CRL_BYTES_MAX`], in place of that CA's other one.
+    /// Records a revocation list of one CA of an authority, at most [`limits::CRL_BYTES_MAX`], in place of that CA's
+    /// other one.
     CrlPut(Box<CrlRow>),
     /// Forgets the revocation list of one CA of an authority.
     CrlDrop {
@@ -157,11 +158,11 @@ pub enum Op {
         /// The fault, or none.
         fault: Option<Fault>,
     },
-    /// Records the newest checkpoint of another authority's log that is cosigned; a smaller one than is kept changes nothing.
-    /// Ends an alarm that it was not proved, if no other head waits for a proof.
+    /// Records the newest checkpoint of another authority's log that is cosigned; a smaller one than is kept changes
+    /// nothing. Ends an alarm that it was not proved, if no other head waits for a proof.
     Witnessed(Box<WitnessedRow>),
-    /// Keeps a checkpoint of another authority's log that was heard of and is to be proved, unless one waits already; `None`
-    /// forgets it, and the alarm that it is not proved.
+    /// Keeps a checkpoint of another authority's log that was heard of and is to be proved, unless one waits already;
+    /// `None` forgets it, and the alarm that it is not proved.
     Heard {
         /// Whose log.
         of: AuthorityId,
@@ -216,8 +217,8 @@ pub enum CommitFault {
     /// A value cannot be kept: longer than its limit, a number beyond 2^63 − 1, an alias that another peer has.
     #[error("this cannot be kept: {0}")]
     Unfit(String),
-    /// A peer, or our own published log, holds a checkpoint of our log that is larger than what is committed here or has
-    /// another root: the state was restored from a backup. Nothing is signed until a newer one is.
+    /// A peer, or our own published log, holds a checkpoint of our log that is larger than what is committed here or
+    /// has another root: the state was restored from a backup. Nothing is signed until a newer one is.
     #[error(
         "nothing is signed: this state is older than the log that was already shown to others; restore the newest state"
     )]

@@ -66,7 +66,7 @@ pub enum StoreFault {
     Closed,
 }
 
-/// What opening found.
+/// The findings of opening.
 pub(crate) struct Opened {
     pub(crate) lock: File,
     pub(crate) db: Connection,
@@ -82,8 +82,8 @@ pub(crate) struct Opened {
     pub(crate) settled: Settled,
 }
 
-/// Opens the ledger in this folder, which is made if it is missing. What the journal says is destroyed is so before this
-/// returns.
+/// Opens the ledger in this folder, which is made if it is missing. What the journal says is destroyed is so before
+/// this returns.
 pub(crate) fn open(
     folder: &Path,
     key: &SecretKey,
@@ -150,8 +150,9 @@ pub(crate) fn lock(folder: &Path) -> Result<File, StoreFault> {
     }
 }
 
-/// Writes again what an earlier process left in the write-ahead log, and flushes it: it may have ended before its flush,
-/// or because that failed, and then the kernel shows bytes that the disk does not have. Only on a full disk the log stays.
+/// Writes again what an earlier process left in the write-ahead log, and flushes it: it may have ended before its
+/// flush, or because that failed, and then the kernel shows bytes that the disk does not have. Only on a full disk the
+/// log stays.
 fn fold_all(db: &Connection) -> Result<(), StoreFault> {
     match db.query_row(sql::FOLD_ALL, [], |_| Ok(())) {
         Err(e) if e.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull) => {

@@ -1,4 +1,4 @@
-//! What is to be sent now, with everything that sending needs, read in one look.
+//! The packages that are to be sent now, with everything that sending needs, read in one look.
 
 use std::collections::HashSet;
 
@@ -43,7 +43,7 @@ pub struct Ahead {
     pub payload: Vec<u8>,
 }
 
-/// What a peer is to be told of, the furthest first; of the last, nothing was sent yet.
+/// The statements that a peer is to be told of, the furthest first; of the last, nothing was sent yet.
 const STAGES: &[(Direction, Phase)] = &[
     (Direction::Out, Phase::RestrictionSigned),
     (Direction::In, Phase::DestructionSigned),
@@ -56,10 +56,10 @@ const STAGES: &[(Direction, Phase)] = &[
 ];
 
 impl Ledger {
-    /// The exchanges to be sent to a peer now: their time of the next try is not in the future. At least [`OUTBOX_PAGE`] of each
-    /// stage where there are as many, the furthest first, each oldest first, without those that are `known`; what has ended here
-    /// without delivery is among them until the peer has been told.
-    /// With `after`, only what nothing was sent of yet and was begun after that.
+    /// The exchanges to be sent to a peer now: their time of the next try is not in the future. At least
+    /// [`OUTBOX_PAGE`] of each stage where there are as many, the furthest first, each oldest first, without those that
+    /// are `known`; what has ended here without delivery is among them until the peer has been told. With `after`, only
+    /// what nothing was sent of yet and was begun after that.
     pub async fn outbox_due(
         &self,
         peer: &AuthorityId,
@@ -96,8 +96,8 @@ impl Ledger {
             .await
     }
 
-    /// The urgent exchanges to be sent to a peer now, oldest first, at least [`OUTBOX_PAGE`] where there are as many, without
-    /// those that are `known`.
+    /// The urgent exchanges to be sent to a peer now, oldest first, at least [`OUTBOX_PAGE`] where there are as many,
+    /// without those that are `known`.
     pub async fn outbox_urgent(
         &self,
         peer: &AuthorityId,

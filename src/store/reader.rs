@@ -34,7 +34,7 @@ use crate::store::slots::SlotFault;
 use crate::store::slots::SlotKeys;
 use crate::store::sql;
 
-/// What came of decrypting a header.
+/// The result of decrypting a header.
 pub(crate) type Unwrapped = Result<Option<Zeroizing<Vec<u8>>>, SlotFault>;
 
 /// Connections for reading, at most: each costs about a megabyte of cache.

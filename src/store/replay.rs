@@ -1,9 +1,10 @@
-//! What the journal of destructions and the ledger owe each other, settled at the start before anything is read or served.
+//! Settles at the start, before anything is read or served, what the journal of destructions and the ledger owe each
+//! other.
 //!
-//! A package that the journal names and the ledger still has a key for has come back with a restored backup: its key, and a
-//! payload in the ledger, are dropped, and a mark says so. Nothing is signed: its receiver stated the destruction in the time
-//! that the backup does not know, and its sender has that. The other way round, a destruction that the journal does not
-//! name gets its entry: a crash came in between, or the journal is an older one or a new one.
+//! A package that the journal names and the ledger still has a key for has come back with a restored backup: its key,
+//! and a payload in the ledger, are dropped, and a mark says so. Nothing is signed: its receiver stated the destruction
+//! in the time that the backup does not know, and its sender has that. The other way round, a destruction that the
+//! journal does not name gets its entry: a crash came in between, or the journal is an older one or a new one.
 //!
 //! Exchanges are compared a page at a time with the whole journal, so that neither has to fit into memory.
 
@@ -32,10 +33,10 @@ const PAGE: u32 = 200_000;
 /// Entries that are written with one flush.
 const TOGETHER: usize = 1_000;
 
-/// What settling has done and found.
+/// The work and the findings of settling.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Settled {
-    /// What was destroyed before this state was restored, now or at an earlier start; by exchange.
+    /// The exchanges destroyed before this state was restored, now or at an earlier start.
     pub(crate) gone: Vec<Entry>,
     /// How many of them were readable until now.
     pub(crate) again: usize,
@@ -107,7 +108,7 @@ fn told(settled: &Settled) {
     }
 }
 
-/// What a start would have to settle, by exchange; for whoever only looks.
+/// Lists by exchange what a start would have to settle; for readers that change nothing.
 #[derive(Debug, Default)]
 pub(crate) struct Owed {
     /// Destroyed, and not in the journal.

@@ -1,7 +1,7 @@
 //! Disk space that only the ledger gets: a file that holds it, given up when a commit finds the disk full.
 //!
-//! Offers leave `limits.reserve` free, but other programs fill disks too. What was promised must still be receipted, and
-//! what is refused must be stated.
+//! Offers leave `limits.reserve` free, but other programs fill disks too. What was promised must still be receipted,
+//! and what is refused must be stated.
 
 use std::fs::File;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! What the ledger keeps, as values: exchanges, statements, peers.
+//! The values that the ledger keeps: exchanges, statements, peers.
 
 use std::ops::Range;
 
@@ -52,13 +52,14 @@ pub const DUE: &[u8] = b"due";
 pub const TOLD: &[u8] = b"told";
 
 /// The named value that says that a package was made unreadable though its row does not say that it is destroyed: its
-/// destruction is still to be stated ([`crate::store::unstated`]), or was stated in a time that a restored backup does not know.
+/// destruction is still to be stated ([`crate::store::unstated`]), or was stated in a time that a restored backup does
+/// not know.
 pub fn unreadable_key(xid: &Xid) -> String {
     format!("unreadable/{xid}")
 }
 
 words! {
-    /// What this authority has decided about a peer.
+    /// This authority's decision about a peer.
     PeerState, "state of a peer" {
         /// The card is stored, nobody has compared its fingerprint.
         Added = "added",
@@ -72,11 +73,12 @@ words! {
 }
 
 words! {
-    /// What is wrong with another authority's log.
+    /// A fault of another authority's log.
     AlarmKind, "kind of alarm" {
         /// Two checkpoints of one size with different roots, both signed by the log's key: a proof by itself.
         Fork = "fork",
-        /// Two checkpoints, both signed, and the owner has not proved that the log with the one continues that with the other.
+        /// Two checkpoints, both signed, and the owner has not proved that the log with the one continues that with the
+        /// other.
         Unproved = "unproved",
     }
 }
@@ -101,7 +103,7 @@ pub struct WitnessedRow {
 pub struct AlarmRow {
     /// Whose log.
     pub of: AuthorityId,
-    /// What is wrong.
+    /// The fault.
     pub kind: AlarmKind,
     /// The checkpoint that was known first, verbatim.
     pub earlier: Vec<u8>,
@@ -131,7 +133,7 @@ pub struct CosignedRow {
 pub struct Fault {
     /// A stable kebab-case code.
     pub code: String,
-    /// What happened and what to do, for a person.
+    /// The event and the next step, for a person.
     pub text: String,
 }
 
@@ -178,7 +180,7 @@ pub struct Exchange {
     pub attempts: u32,
     /// Not to be tried before this time.
     pub next_try: Option<Timestamp>,
-    /// What the last attempt failed of.
+    /// The reason why the last attempt failed.
     pub fault: Option<Fault>,
     /// The newest statement of the exchange's chain, verbatim.
     pub last_note: Vec<u8>,
@@ -210,7 +212,7 @@ pub struct Reached {
     pub xid: Xid,
     /// Its phase.
     pub phase: Phase,
-    /// What holds it up, or what it failed of.
+    /// The reason why it is held up or failed.
     pub fault: Option<Fault>,
     /// The note that has ended it, where one of its sender or receiver has.
     pub ended_by: Option<Vec<u8>>,
@@ -299,7 +301,7 @@ pub struct PeerRow {
     pub card: Vec<u8>,
     /// The number of that card.
     pub number: u64,
-    /// What was decided about it.
+    /// The decision about it.
     pub state: PeerState,
     /// Whether the operator allows a handshake without post-quantum key exchange.
     pub classic: bool,
@@ -311,7 +313,7 @@ pub struct PeerRow {
     pub last_seen: Option<Timestamp>,
     /// The newest head of its log that was seen, as given with [`crate::store::Op::PeerHead`].
     pub head: Option<Vec<u8>>,
-    /// What the last connection failed of.
+    /// The reason why the last connection failed.
     pub fault: Option<Fault>,
 }
 

@@ -1,8 +1,8 @@
 //! Every word of SQL, in one place.
 //!
 //! Kept to what SQLite and PostgreSQL both understand: parameters `$1`, `$2`… first used in ascending order, no
-//! automatic numbering, no functions of one of them. What is SQLite's alone (`PRAGMA`) is in [`WRITER`], [`READER`], [`CHECKER`], [`FOLD`], [`FOLD_ALL`]
-//! and the four after `CHECKER`.
+//! automatic numbering, no functions of one of them. What is SQLite's alone (`PRAGMA`) is in [`WRITER`], [`READER`],
+//! [`CHECKER`], [`FOLD`], [`FOLD_ALL`] and the four after `CHECKER`.
 
 mod peers;
 mod schema;
@@ -178,7 +178,7 @@ pub(crate) const STATEMENT_LIST: &str = "
 pub(crate) const STATEMENTS_ASKED: &str = "
     SELECT seq, xid, kind, issuer, note, digest, at, leaf, r, signatures
     FROM statement WHERE kind = 'consent-asked' AND seq < $1 ORDER BY seq DESC LIMIT $2";
-/// What says that a package was passed on; the index holds nothing else.
+/// Selects the statements of passing on; the index holds nothing else.
 pub(crate) const STATEMENTS_ONWARD: &str = "
     SELECT seq, xid, kind, issuer, note, digest, at, leaf, r, signatures
     FROM statement WHERE kind = 'onward' AND seq < $1 ORDER BY seq DESC LIMIT $2";
@@ -325,8 +325,8 @@ pub(crate) const EXCHANGE_REWRITE: &str = "
 pub(crate) const EXCHANGE: &str = exchanges!("WHERE xid = $1");
 /// Before there were columns for urgent ones and for the last statement.
 pub(crate) const EXCHANGE_EARLY: &str = exchanges!("last_note", ", 0", "WHERE xid = $1");
-/// Packages here whose day has come; the index holds no others. Direction and phase are asked for in one, because SQLite would
-/// rather use another index for each of them, and sort all that is held.
+/// Packages here whose day has come; the index holds no others. Direction and phase are asked for in one, because
+/// SQLite would rather use another index for each of them, and sort all that is held.
 pub(crate) const EXCHANGES_DUE: &str = exchanges!(
     ", urgent, due, no",
     "WHERE direction || ' ' || phase IN ('in handover-signed', 'in held') AND due < $1 AND (due, no) > ($2, $3) \
@@ -360,7 +360,8 @@ pub(crate) const UNDER_WAY: &str = exchanges!(
 pub(crate) const CASES: &str = "
     SELECT MIN(no), peer, case_ref, COUNT(*) FROM exchange WHERE direction = 'in' AND case_ref IS NOT NULL
     GROUP BY peer, case_ref HAVING MIN(no) > $1 ORDER BY MIN(no) LIMIT $2";
-/// What this authority has ended or said after the handover, and the other has not said that it knows, is still to be told.
+/// Everything that this authority has ended or said after the handover, and the other has not acknowledged, is still to
+/// be told.
 pub(crate) const OUTBOX_DUE: &str = exchanges!(
     "WHERE direction = $1 AND phase = $2 AND peer = $3 AND no > $4 AND COALESCE(fault_code, '') <> 'told' \
      AND (next_try IS NULL OR next_try <= $5) ORDER BY no LIMIT $6"
@@ -387,7 +388,7 @@ pub(crate) const UNSETTLED: &str = "SELECT COUNT(*) FROM exchange WHERE peer = $
 pub(crate) const UNSETTLED_HERE: &str =
     "SELECT COUNT(*) FROM exchange WHERE peer = $1 AND direction = 'in'
     AND phase IN ('receiving', 'consigned', 'handover-signed', 'held')";
-/// What a peer has brought and nobody has opened: packages and bytes; not what cannot be opened any more.
+/// The amount that a peer has brought and nobody has opened: packages and bytes; not what cannot be opened any more.
 pub(crate) const UNOPENED: &str = "
     SELECT COUNT(*), COALESCE(SUM(e.len), 0) FROM exchange e
     WHERE e.direction = 'in' AND e.phase IN ('receiving', 'consigned', 'handover-signed', 'held') AND e.peer = $1

@@ -1,9 +1,9 @@
 //! Checksums of the columns that no statement can give back: times, counts, faults, decisions about peers.
 //!
-//! SQLite keeps no checksums of its pages. What a statement says can be computed anew from it; of the rest only a number
-//! written together with it shows that it is still what was written. Columns that are written together have one such
-//! number: the first 8 bytes of SHA-256 over a label, what the row is about, and the values. They show rot and mistakes,
-//! not a forger, who can compute them too.
+//! SQLite keeps no checksums of its pages. What a statement says can be computed anew from it; of the rest only a
+//! number written together with it shows that it is still what was written. Columns that are written together have one
+//! such number: the first 8 bytes of SHA-256 over a label, what the row is about, and the values. They show rot and
+//! mistakes, not a forger, who can compute them too.
 
 use rusqlite::Connection;
 use rusqlite::params;

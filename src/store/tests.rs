@@ -59,7 +59,8 @@ fn key() -> SecretKey {
     SecretKey::from_seed(name, &[3; 32])
 }
 
-/// Opens what has a lock, once no child process of another test has it: such a process inherits it until it is its own program.
+/// Opens what has a lock, once no child process of another test has it: such a process inherits it until it is its own
+/// program.
 pub(crate) fn unlocked<T>(open: impl Fn() -> Result<T, StoreFault>) -> Result<T, StoreFault> {
     loop {
         match open() {

@@ -10,7 +10,7 @@ use crate::store::reader;
 use crate::store::sql;
 
 impl Ledger {
-    /// What a peer has brought that nobody has opened yet: packages, and their bytes.
+    /// The amount that a peer has brought and nobody has opened yet: packages, and their bytes.
     pub async fn unopened(&self, peer: &AuthorityId) -> Result<(u64, u64), StoreFault> {
         let peer = peer.clone();
         let counted = self.read(move |db| {

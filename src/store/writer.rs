@@ -58,7 +58,7 @@ pub(crate) struct Signed {
 
 pub(crate) type Answer<T> = oneshot::Sender<Result<T, CommitFault>>;
 
-/// What the thread is asked for.
+/// A request to the thread.
 pub(crate) enum Work {
     /// One caller's changes.
     Batch(Batch),
@@ -76,7 +76,7 @@ pub(crate) struct Batch {
     pub(crate) held: Box<dyn Send>,
 }
 
-/// What the thread lets others see.
+/// The state that the thread shows to others.
 pub(crate) struct Shown {
     pub(crate) signed: watch::Sender<Option<Signed>>,
     pub(crate) broken: watch::Sender<Option<String>>,
@@ -246,7 +246,8 @@ impl Writer {
         }
     }
 
-    /// What to answer when a whole group failed. That nothing will be written any more is known before the answer is.
+    /// Decides the answer when a whole group failed. That nothing will be written any more is known before the answer
+    /// is.
     fn failed(&self, stop: Stop) -> CommitFault {
         let why = match stop {
             Stop::Full => return CommitFault::Full,
@@ -268,7 +269,8 @@ impl Writer {
         }
     }
 
-    /// One transaction: rows, keys flushed, commit, shredding, journal. Only if a batch is at fault are they kept apart.
+    /// One transaction: rows, keys flushed, commit, shredding, journal. Only if a batch is at fault are they kept
+    /// apart.
     fn commit(&mut self, todo: &[Vec<Op>]) -> Result<Vec<Result<Commit, CommitFault>>, Stop> {
         match self.transact(todo, false) {
             Err(Stop::Batch(_)) => self.transact(todo, true),
@@ -489,7 +491,7 @@ fn now() -> Timestamp {
     Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
-/// Whoever asked may have gone away meanwhile; what was done is done.
+/// Answers a caller, who may have gone away meanwhile; what was done is done.
 fn told<T, E>(sent: Result<T, E>) {
     drop(sent);
 }

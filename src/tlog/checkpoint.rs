@@ -90,7 +90,8 @@ impl Checkpoint {
         format!("{text}\n{}", line.encode()).into_bytes()
     }
 
-    /// Reads a checkpoint with up to [`limits::CHECKPOINT_SIGNATURES_MAX`] signatures and cosignatures, none of them verified.
+    /// Reads a checkpoint with up to [`limits::CHECKPOINT_SIGNATURES_MAX`] signatures and cosignatures, none of them
+    /// verified.
     pub fn parse(bytes: &[u8]) -> Result<(Self, Vec<SignatureLine>), CheckpointFault> {
         let (text, signatures) = note::split(bytes, limits::CHECKPOINT_SIGNATURES_MAX)?;
         let lines: Vec<&str> = text.split_terminator('\n').collect();
@@ -112,7 +113,8 @@ impl Checkpoint {
         Ok((checkpoint, signatures))
     }
 
-    /// Reads a checkpoint of the log whose key this is and verifies that key's signature; cosignatures are not looked at.
+    /// Reads a checkpoint of the log whose key this is and verifies that key's signature; cosignatures are not looked
+    /// at.
     pub fn open(bytes: &[u8], key: &PublicKey) -> Result<Self, CheckpointFault> {
         let (checkpoint, signatures) = Self::parse(bytes)?;
         let wanted = key.name().to_string();

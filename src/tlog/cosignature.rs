@@ -1,5 +1,5 @@
-//! Cosignatures: a witness says when it saw a head and that it continues every one it saw before (C2SP tlog-cosignature,
-//! Ed25519).
+//! Cosignatures: a witness says when it saw a head and that it continues every one it saw before (C2SP
+//! tlog-cosignature, Ed25519).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

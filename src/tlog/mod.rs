@@ -1,4 +1,5 @@
-//! The Merkle log (RFC 6962, C2SP tlog-tiles): commitments, leaves, tree heads, checkpoints, cosignatures, proofs, tiles.
+//! The Merkle log (RFC 6962, C2SP tlog-tiles): commitments, leaves, tree heads, checkpoints, cosignatures, proofs,
+//! tiles.
 
 pub mod add_checkpoint;
 pub mod checkpoint;

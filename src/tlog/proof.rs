@@ -125,8 +125,8 @@ pub fn root(size: u64, subtrees: &impl Subtrees) -> Result<Digest, ProofFault> {
     }
 }
 
-/// Where RFC 6962 splits the tree over these leaves: after the largest power of two smaller than their number. One leaf is
-/// not split.
+/// Where RFC 6962 splits the tree over these leaves: after the largest power of two smaller than their number. One leaf
+/// is not split.
 fn split(start: u64, end: u64) -> Option<u64> {
     let but_one = end.checked_sub(start)?.checked_sub(1)?;
     start.checked_add(1 << but_one.checked_ilog2()?)
@@ -195,8 +195,8 @@ pub fn verify_inclusion(
     }
 }
 
-/// Whether the tree of `old` (size and root) is the beginning of the tree of `new`. The proof of an empty or the same tree
-/// is empty.
+/// Whether the tree of `old` (size and root) is the beginning of the tree of `new`. The proof of an empty or the same
+/// tree is empty.
 pub fn verify_consistency(
     old: (u64, &Digest),
     new: (u64, &Digest),

@@ -1,4 +1,5 @@
-//! A file that proves by itself that an entry is in a log: index, inclusion proof, cosigned checkpoint (C2SP tlog-proof).
+//! A file that proves by itself that an entry is in a log: index, inclusion proof, cosigned checkpoint (C2SP
+//! tlog-proof).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -128,8 +129,8 @@ impl ProofFile {
         })
     }
 
-    /// Verifies that the entry with this leaf hash is in the log of this key, and gives the head for which that is proved.
-    /// Who cosigned it, [`crate::tlog::cosignature::find`] says.
+    /// Verifies that the entry with this leaf hash is in the log of this key, and gives the head for which that is
+    /// proved. Who cosigned it, [`crate::tlog::cosignature::find`] says.
     pub fn verify(
         &self,
         leaf_hash: &Digest,

@@ -6,8 +6,8 @@ use base64::engine::general_purpose::STANDARD;
 use crate::base::Digest;
 use crate::base::Hasher;
 
-/// The commitment to a note that the log shows: SHA-256("rogatory/commit/v1", 0x00, `r`, the note's digest); `r` are 32 random
-/// bytes that only a holder of the note knows.
+/// The commitment to a note that the log shows: SHA-256("rogatory/commit/v1", 0x00, `r`, the note's digest); `r` are 32
+/// random bytes that only a holder of the note knows.
 pub fn commitment(r: &[u8; 32], note: &Digest) -> Digest {
     let mut hasher = Hasher::new();
     hasher.update(b"rogatory/commit/v1\0");
@@ -51,7 +51,8 @@ pub fn node_hash(left: &Digest, right: &Digest) -> Digest {
     hasher.finish()
 }
 
-/// A growing tree, held as the roots of its perfect subtrees: one digest for each bit set in its size, the largest subtree first.
+/// A growing tree, held as the roots of its perfect subtrees: one digest for each bit set in its size, the largest
+/// subtree first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Frontier {
     size: u64,

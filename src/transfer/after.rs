@@ -1,9 +1,10 @@
-//! Statements about a package after its handover: the sender's stricter terms, and the receiver's word that it is destroyed,
-//! that it was opened under an exception, that it is not what was signed, what was done with it, or that it was passed on; the
-//! receiver's wish for a consent, and the sender's answer.
+//! Statements about a package after its handover: the sender's stricter terms, and the receiver's word that it is
+//! destroyed, that it was opened under an exception, that it is not what was signed, what was done with it, or that it
+//! was passed on; the receiver's wish for a consent, and the sender's answer.
 //!
-//! One statement goes over a stream of its own, with the words of whoever wishes or answers, or the third authority's receipt. It is answered with `done` once it is committed; `destroyed` with the same
-//! note, signed by both. A repeated statement gets the same answer again.
+//! One statement goes over a stream of its own, with the words of whoever wishes or answers, or the third authority's
+//! receipt. It is answered with `done` once it is committed; `destroyed` with the same note, signed by both. A repeated
+//! statement gets the same answer again.
 
 use crate::base::Xid;
 use crate::base::limits;
@@ -24,7 +25,8 @@ pub enum After {
     Known(Option<Note>),
     /// The sender's stricter terms.
     Restricted(Note),
-    /// A notice of one side to the other: an opening under an exception, content that does not match, a wish, an answer.
+    /// A notice of one side to the other: an opening under an exception, content that does not match, a wish, an
+    /// answer.
     Noted(Note, Kind),
     /// The receiver's word, with our signature added.
     Destroyed(Note),
@@ -71,8 +73,8 @@ pub const fn is_marked(kind: Kind) -> bool {
     is_notice(kind) || kind.is_answer()
 }
 
-/// The one disclosure that goes beside a statement of this kind, if any does: why somebody wishes or answers, or what a third
-/// authority has signed.
+/// The one disclosure that goes beside a statement of this kind, if any does: why somebody wishes or answers, or what a
+/// third authority has signed.
 pub const fn goes_along(kind: Kind) -> Option<&'static str> {
     if kind.is_consent() {
         Some(disclosure::JUSTIFICATION)
@@ -99,8 +101,9 @@ pub fn check_words(note: &Note, encoded: &[String]) -> Result<(), Fault> {
     })
 }
 
-/// Reads the third authority's receipt that goes beside `onward`: about the same payload, between the authorities concerned, and
-/// under no looser terms than those of the dispatch, which is among the notes held here. Its signatures are still to be checked.
+/// Reads the third authority's receipt that goes beside `onward`: about the same payload, between the authorities
+/// concerned, and under no looser terms than those of the dispatch, which is among the notes held here. Its signatures
+/// are still to be checked.
 ///
 /// # Errors
 /// The fault of the other side.
@@ -176,7 +179,8 @@ pub fn judge(own: &Own, other: &Other, held: &[Note], came: Note) -> Result<Afte
     Ok(After::Restricted(signed.note))
 }
 
-/// The note that completes this authority's `destroyed`: signed by both, of this exchange, and following what is held here.
+/// The note that completes this authority's `destroyed`: signed by both, of this exchange, and following what is held
+/// here.
 ///
 /// # Errors
 /// The fault of the other side.
@@ -190,7 +194,8 @@ pub fn completed(own: &Own, other: &Other, held: &[Note], bytes: &[u8]) -> Resul
     Ok(signed.note)
 }
 
-/// The right keys have signed, in the right order. The issuer of what came is the other side; of what is complete, this one.
+/// The right keys have signed, in the right order. The issuer of what came is the other side; of what is complete, this
+/// one.
 fn verify(own: &Own, other: &Other, signed: &Signed, complete: bool) -> Result<(), Fault> {
     let issuer = signed.receipt.kind.profile().issuer;
     let own_is_receiver = (issuer == Issuer::Receiver) == complete;
@@ -208,8 +213,8 @@ fn readable(held: &[Note]) -> Vec<Signed> {
     held.filter_map(|note| Signed::open(note).ok()).collect()
 }
 
-/// A change of terms follows the newest one: with another, nobody could say which terms are in force, and its issuer, who alone
-/// changes them, has said two things.
+/// A change of terms follows the newest one: with another, nobody could say which terms are in force, and its issuer,
+/// who alone changes them, has said two things.
 fn follows_newest(held: &[Signed], signed: &Signed) -> Result<(), Fault> {
     let changes = [Kind::Handover, Kind::RestrictionChanged];
     let mut newest = held.iter().rev();

@@ -13,7 +13,8 @@ pub struct Fault {
     pub code: String,
     /// The fault, in words.
     pub text: String,
-    /// A statement that the other end has signed although it excludes a statement of it that is held here: with that one, a proof.
+    /// A statement that the other end has signed although it excludes a statement of it that is held here: with that
+    /// one, a proof.
     pub proof: Option<Box<Note>>,
 }
 
@@ -69,7 +70,8 @@ pub(crate) fn contradiction(came: &Signed, held: &Note, keys: &Keys<'_>, fault: 
     fault
 }
 
-/// Checks that this is the same statement as one that is held, however often signed. No receipt may contradict an earlier one.
+/// Checks that this is the same statement as one that is held, however often signed. No receipt may contradict an
+/// earlier one.
 pub(crate) fn repeats(came: &Signed, held: &Note) -> Result<(), Fault> {
     if came.note.text() == held.text() {
         return Ok(());

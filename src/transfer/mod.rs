@@ -1,9 +1,10 @@
 //! The exchange of one package as two machines without input or output: [`Sender`] and [`Receiver`].
 //!
-//! A machine is fed with what happened ([`Machine::handle`]) and asked what to do next ([`Machine::poll_output`]) until it
-//! has nothing more to say. It never sees payload bytes, a socket, a disk or a clock, so the same code runs on QUIC and in
-//! a simulation. Order is its business: **durable, then logged, then said**. A frame that promises something is put out only
-//! after the shell has answered [`Committed`](ReceiverInput::Committed) to the commit that holds the promise.
+//! A machine is fed with what happened ([`Machine::handle`]) and asked what to do next ([`Machine::poll_output`]) until
+//! it has nothing more to say. It never sees payload bytes, a socket, a disk or a clock, so the same code runs on QUIC
+//! and in a simulation. Order is its business: **durable, then logged, then said**. A frame that promises something is
+//! put out only after the shell has answered [`Committed`](ReceiverInput::Committed) to the commit that holds the
+//! promise.
 //!
 //! Every step can be repeated: after any cut the sender offers again, the receiver answers with the statement it has
 //! stored, byte for byte, and both go on from there.
@@ -32,7 +33,8 @@ use crate::base::Timestamp;
 use crate::policy::PolicySet;
 use crate::receipt::{Head, OwnKeys, PartyKeys};
 
-/// How long a machine waits for the other end before it gives the attempt up, in milliseconds. Bytes that move count as life.
+/// How long a machine waits for the other end before it gives the attempt up, in milliseconds. Bytes that move count as
+/// life.
 pub const PATIENCE_MS: u64 = 120_000;
 
 /// When something happens, and what is known then: everything a machine may not find out by itself.

@@ -162,7 +162,8 @@ impl Receiver {
         })
     }
 
-    /// A header that does not open the payload is asked for once more, by saying `consigned` again, before that is stated.
+    /// A header that does not open the payload is asked for once more, by saying `consigned` again, before that is
+    /// stated.
     fn header_opens_nothing(
         &mut self,
         now: &Moment,

@@ -53,7 +53,8 @@ impl Question {
         }
     }
 
-    /// The endpoint that a line without its newline asks for, which may be any text; what is wrong with the line otherwise.
+    /// The endpoint that a line without its newline asks for, which may be any text; what is wrong with the line
+    /// otherwise.
     pub fn read(line: &[u8]) -> Result<String, String> {
         let question: Self = serde_json::from_slice(line).map_err(|e| e.to_string())?;
         if question.v == VERSION {
@@ -104,8 +105,8 @@ impl Answer {
     }
 }
 
-/// At least one and at most [`limits::FETCH_ADDRESSES_MAX`] of these addresses, with the endpoint's port: a resolver names
-/// hosts, the port is the card's.
+/// At least one and at most [`limits::FETCH_ADDRESSES_MAX`] of these addresses, with the endpoint's port: a resolver
+/// names hosts, the port is the card's.
 pub fn of_endpoint(
     endpoint: &str,
     addresses: Vec<SocketAddr>,

@@ -21,7 +21,8 @@ pub enum Frame {
     Hello(Hello),
     /// The sender's newest card: a signed note.
     Card(Vec<u8>),
-    /// One of the sender's revocation lists: DER, and the certificates of the CAs between the one that signed it and the card's.
+    /// One of the sender's revocation lists: DER, and the certificates of the CAs between the one that signed it and
+    /// the card's.
     Crl(Vec<u8>),
     /// An announced paper is committed.
     Ack(Ack),

@@ -34,7 +34,7 @@ struct Answer {
 }
 
 impl Answer {
-    /// What a refusal says, if it is one as all are.
+    /// The refusal, if it has the form that all have.
     fn refusal(&self) -> Option<ApiError> {
         serde_json::from_slice(&self.body).ok()
     }
@@ -326,7 +326,7 @@ fn targets(api: &Api, call: &Call, values: &[(String, String)], tally: &mut Tall
     }
 }
 
-/// What part of a plaintext is asked for.
+/// The part of a plaintext that is asked for.
 fn ranges(api: &Api, tally: &mut Tally) {
     let opening = api.opening();
     for (what, token) in tokens(&Value::Null, &Value::from(7)) {

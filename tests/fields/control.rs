@@ -113,8 +113,8 @@ pub(crate) async fn greetings(attacker: Arc<Attacker>) -> Tally {
     tally
 }
 
-/// Cards of a peer, signed by its card key; and of another peer those whose number is what is changed: two of one number would
-/// be the proof that its key was stolen, and nothing more would be heard of it.
+/// Cards of a peer, signed by its card key; and of another peer those whose number is what is changed: two of one
+/// number would be the proof that its key was stolen, and nothing more would be heard of it.
 pub(crate) async fn papers(attacker: Arc<Attacker>, other: Arc<Attacker>) -> Tally {
     let mut tally = Tally::default();
     let document = own_card(&attacker, FIRST_CARD);
@@ -179,7 +179,8 @@ fn renumbered(mutant: &Mutant, number: u64) -> Vec<u8> {
         .into_bytes()
 }
 
-/// Heads of logs with sizes at the ends of their type, signed by the log key: as held, submitted, and of a third authority.
+/// Heads of logs with sizes at the ends of their type, signed by the log key: as held, submitted, and of a third
+/// authority.
 pub(crate) async fn heads(attacker: Arc<Attacker>) -> Tally {
     let mut tally = Tally::default();
     let key = &attacker.keys.log;

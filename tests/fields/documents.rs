@@ -99,7 +99,7 @@ fn places(value: &Value, at: &str, found: &mut Vec<String>) {
     }
 }
 
-/// What was tried, and what was wrong.
+/// The values that were tried, and the faults.
 #[derive(Default)]
 pub(crate) struct Tally {
     fields: BTreeSet<(String, String)>,

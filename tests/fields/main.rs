@@ -1,9 +1,10 @@
 //! A generated campaign: no byte from outside ends the process.
 //!
-//! Every field of every document that somebody else writes is put at the ends of its type, one past its limits, and into
-//! forms that readers of JSON disagree on. The list of fields comes from the schemas, from the protocol's page, from the
-//! daemon's own refusals and from the list of configuration keys; so a new field is tried by itself, and one without an
-//! example fails the test. `ROGATORY_FIELDS_WHOLE=1` tries all of what is alike, which takes some minutes more.
+//! Every field of every document that somebody else writes is put at the ends of its type, one past its limits, and
+//! into forms that readers of JSON disagree on. The list of fields comes from the schemas, from the protocol's page,
+//! from the daemon's own refusals and from the list of configuration keys; so a new field is tried by itself, and one
+//! without an example fails the test. `ROGATORY_FIELDS_WHOLE=1` tries all of what is alike, which takes some minutes
+//! more.
 
 #[cfg(test)]
 #[path = "../hostile/attack.rs"]

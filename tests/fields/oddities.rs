@@ -94,7 +94,7 @@ const WORDS: &[&str] = &[
     "\\u0031",
     "\u{201c}a\u{201d}",
 ];
-/// What is wrong with brackets, commas and colons.
+/// Faults of brackets, commas and colons.
 const SHAPES: &[&str] = &[
     "",
     " ",
@@ -179,7 +179,7 @@ const BYTES: &[&[u8]] = &[
     b"\xe2\x80\xa8",
     b"\x7f",
 ];
-/// What is not a space in JSON, and what is.
+/// Characters that are no space in JSON, and those that are.
 const SPACES: &[&str] = &[
     " ", "\t", "\n", "\r", "\u{b}", "\u{c}", "\0", "\u{85}", "\u{a0}", "\u{2028}", "\u{2029}",
     "\u{3000}", "\u{feff}",

@@ -38,7 +38,7 @@ const AGAIN: u64 = 8;
 /// The whole campaign may take so long on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(20);
 
-/// What is said on a stream of its own.
+/// Messages on a stream of their own.
 pub(crate) struct Saying {
     pub(crate) family: String,
     pub(crate) mutant: Mutant,
@@ -54,7 +54,7 @@ pub(crate) fn is_typed(end: &str) -> bool {
     !end.is_empty() && end != "silence" && end.chars().all(letter)
 }
 
-/// What is wrong with this end, in words.
+/// The fault of this end, in words.
 pub(crate) fn judged(what: &str, end: &str, is_bad: bool) -> Option<String> {
     let taken = [
         "finished",
@@ -231,7 +231,7 @@ fn following(attacker: &Attacker, kind: Kind, base: &Value) -> Value {
     body
 }
 
-/// What is said after a handover: each kind in its context, signed by the peer.
+/// Statements after a handover: each kind in its context, signed by the peer.
 async fn statements(attacker: &Arc<Attacker>, tally: &mut Tally) {
     let mut link = None;
     let mut base = fresh(attacker, &mut link).await;
@@ -276,7 +276,7 @@ async fn talked(link: &Link, says: [Vec<u8>; 2]) -> String {
     talk.end().await
 }
 
-/// What follows the handover of a new package whose terms have all fields.
+/// Statements that follow the handover of a new package whose terms have all fields.
 async fn fresh(attacker: &Arc<Attacker>, link: &mut Option<(Link, Control)>) -> Value {
     let link = linked(attacker, link).await;
     let mut parcel = attacker.honest();

@@ -63,7 +63,7 @@ fn note(tally: &mut Tally, what: &str, bytes: &[u8], step: &str) {
     tally.read(what, readers::bundle, &file);
 }
 
-/// What comes before a second receipt of the receiver.
+/// The receipts before a second one of the receiver.
 const CONSIGNED: &[u8] = include_bytes!("../../docs/protocol/vectors/statements/consigned-1.note");
 
 fn statements(tally: &mut Tally) {

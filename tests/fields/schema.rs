@@ -80,7 +80,8 @@ impl Schema {
         self.resolved(Node { file, value })
     }
 
-    /// Every field: how it is called, and its schema. A member of a list is called `[]`, or by its place where places differ.
+    /// Every field: how it is called, and its schema. A member of a list is called `[]`, or by its place where places
+    /// differ.
     pub(crate) fn fields(&self) -> BTreeMap<String, Node> {
         let mut fields = BTreeMap::new();
         self.walk(&self.root, String::new(), DEPTH_MAX, &mut fields);
@@ -110,7 +111,7 @@ impl Schema {
         fields.insert(name, node.clone());
     }
 
-    /// What a place in a document is called.
+    /// The name of a place in a document.
     pub(crate) fn name(&self, pointer: &str) -> String {
         let mut node = self.root.clone();
         let mut name = String::new();

@@ -143,7 +143,7 @@ fn named_disclosures() -> Vec<String> {
     names
 }
 
-/// What a daemon without a network asks the fetcher, and what that answers.
+/// The questions of a daemon without a network to the fetcher, and the answers.
 pub(crate) fn fetches() -> [Document; 3] {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/protocol/fetcher.md");
     let page = std::fs::read_to_string(page).expect("the page");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-/// What becomes of one place.
+/// The outcome at one place.
 #[derive(Debug, Clone)]
 pub(crate) enum Change {
     /// These bytes stand there.

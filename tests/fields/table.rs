@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::examples::{full_terms, value};
 
-/// What is known when a call is made.
+/// The values that are known when a call is made.
 pub(crate) struct Names {
     /// A package that is held.
     pub(crate) held: String,
@@ -24,15 +24,15 @@ pub(crate) struct Call {
     pub(crate) method: &'static str,
     /// As the router has it.
     pub(crate) path: &'static str,
-    /// What stands in the place of its parameter.
+    /// The value in the place of its parameter.
     pub(crate) parameter: String,
-    /// What makes that anew, since it can be used once.
+    /// Makes that value anew, since it can be used once.
     pub(crate) needs: Needs,
     pub(crate) query: Vec<(&'static str, String)>,
     pub(crate) body: Option<Value>,
 }
 
-/// What has to be there before a call.
+/// The state that a call needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Needs {
     Nothing,
@@ -85,7 +85,7 @@ impl Call {
 
 const PART: [(&str, &str); 2] = [("limit", "7"), ("after", "3")];
 
-/// What is asked before something is sealed.
+/// The questions before something is sealed.
 pub(crate) fn wish() -> Value {
     json!({
         "to": "at",
@@ -177,7 +177,7 @@ fn packages(names: &Names) -> Vec<Call> {
     .collect()
 }
 
-/// What changes how long a package is kept, and what may be done with it.
+/// Calls that change how long a package is kept, and what may be done with it.
 fn duties(names: &Names) -> Vec<Call> {
     let why = "as the law says";
     let stricter = json!({

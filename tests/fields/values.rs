@@ -1,4 +1,5 @@
-//! What is put in the place of a field: the ends of its type and of its limits, and what is beside them.
+//! The values that are put in the place of a field: the ends of its type and of its limits, and their neighbours
+//! beyond.
 
 use serde_json::Value;
 

@@ -198,7 +198,7 @@ pub(crate) fn endpoint_on(
     endpoint
 }
 
-/// What a bare TLS end does that none of ours would.
+/// The behaviour of a bare TLS end that none of ours would show.
 #[derive(Clone)]
 pub(crate) struct Bare {
     pub(crate) leaf: Option<Leaf>,

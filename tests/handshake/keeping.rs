@@ -1,4 +1,4 @@
-//! What a connection is worth once it stands: its session, its end, its frames.
+//! The life of a connection: its session, its end, its frames.
 
 use std::net::UdpSocket;
 use std::sync::Arc;
@@ -186,8 +186,8 @@ async fn more_connections_than_allowed_are_turned_away() {
     }
 }
 
-/// Carries datagrams to an endpoint and back; tells the first byte of the first answer. One that is cut carries nothing from
-/// then on.
+/// Carries datagrams to an endpoint and back; tells the first byte of the first answer. One that is cut carries nothing
+/// from then on.
 async fn relay(
     to: std::net::SocketAddr,
     is_cut: bool,

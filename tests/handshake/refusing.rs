@@ -7,7 +7,7 @@ use rustls::NamedGroup;
 
 use crate::authority::{Bare, Ca, DE, FR, IE, Leaf, endpoint, id, quick};
 
-/// What the suspect shows, and what the other holds of it and of others.
+/// The papers that the suspect shows, and those that the other holds of it and of others.
 struct Suspect {
     own: Ca,
     third: Ca,
@@ -35,7 +35,7 @@ impl Suspect {
     }
 }
 
-/// What each end says of a connection.
+/// The judgement of each end about a connection.
 struct Outcome {
     dialled: Result<Link, DialFault>,
     accepted: Result<Link, Refused>,
@@ -195,8 +195,8 @@ async fn revocation() {
     .await;
 }
 
-/// The suspect has a root, which is on its card, and a CA below it, which issues. What it shows, and what is held of it, are
-/// changed by the test.
+/// The suspect has a root, which is on its card, and a CA below it, which issues. What it shows, and what is held of
+/// it, are changed by the test.
 async fn check_two_tiers(change: impl Fn(&mut Suspect, [&Ca; 2]), cause: &str, class: &str) {
     let two_tiers = |suspect: &mut Suspect| {
         let root = Ca::new("ie root");
@@ -305,7 +305,7 @@ async fn uses() {
     .await;
 }
 
-/// What an endpoint says of a bare end that dials it.
+/// The judgement of an endpoint about a bare end that dials it.
 async fn answer_bare(bare: Bare, peers: Vec<TrustedPeer>) -> Result<Link, Refused> {
     let good = Ca::new("fr");
     let judge = endpoint(FR, &good.leaf(FR, |_| {}), peers, quick());
@@ -316,7 +316,7 @@ async fn answer_bare(bare: Bare, peers: Vec<TrustedPeer>) -> Result<Link, Refuse
     accepted
 }
 
-/// What an endpoint says of a bare end that it dials.
+/// The judgement of an endpoint about a bare end that it dials.
 async fn dial_bare(bare: Bare, peers: Vec<TrustedPeer>) -> Result<Link, DialFault> {
     let judge = endpoint(FR, &Ca::new("fr").leaf(FR, |_| {}), peers, quick());
     judge.dial(bare.answer(), &id(IE)).await

@@ -69,7 +69,7 @@ pub(crate) fn disclosures() -> Vec<u8> {
     Frame::Disclosures(texts(&beside())).encode()
 }
 
-/// What every offer discloses.
+/// The disclosures of every offer.
 pub(crate) fn beside() -> Vec<Disclosure> {
     let digest = |name, of: &str| Disclosure::new([7; 16], name, of.repeat(32));
     vec![
@@ -213,7 +213,7 @@ pub(crate) fn sealed(recipient: &age::x25519::Recipient) -> (Vec<u8>, Vec<u8>) {
     (file, payload)
 }
 
-/// What an issuer adds, now.
+/// The additions of an issuer, now.
 pub(crate) fn stamp() -> Stamp {
     Stamp {
         t: clock::civil(),

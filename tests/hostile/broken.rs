@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-/// What is wrong, and the bytes.
+/// A name of the fault, and the bytes.
 pub(crate) type Broken = (String, Vec<u8>);
 
 /// Every field left out, of another kind, and with a value beside its limits.

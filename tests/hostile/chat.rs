@@ -1,4 +1,4 @@
-//! What is said about logs: a log made by hand, and a conversation on the control stream.
+//! Messages about logs: a log made by hand, and a conversation on the control stream.
 
 use std::time::Duration;
 
@@ -142,7 +142,7 @@ impl<'a> Chat<'a> {
         Vec::new()
     }
 
-    /// What is wrong of what is true, as the case of this name.
+    /// Spoils a true message, as the case of this name.
     pub(crate) fn expect(&mut self, name: &str, holds: bool) {
         self.said += 1;
         if !holds {

@@ -1,7 +1,7 @@
 //! A real daemon against peers that hold good certificates and say what they must not.
 //!
-//! Every case gets its typed fault, as a frame or as the reason for which the connection is closed; nothing is received,
-//! no memory is kept, and an honest peer is served meanwhile.
+//! Every case gets its typed fault, as a frame or as the reason for which the connection is closed; nothing is
+//! received, no memory is kept, and an honest peer is served meanwhile.
 
 #[cfg(test)]
 mod attack;

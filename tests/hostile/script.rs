@@ -82,7 +82,7 @@ pub(crate) enum Say {
     Stop,
 }
 
-/// What an act may depend on.
+/// The values that an act may depend on.
 pub(crate) struct Stage<'a> {
     pub(crate) attacker: &'a Attacker,
     pub(crate) parcel: &'a Parcel,
@@ -141,10 +141,10 @@ impl Case {
     }
 }
 
-/// What the victim does not take in this time, it does not want.
+/// A piece that the victim does not take in this time is one that it does not want.
 const SAID: Duration = Duration::from_secs(10);
 
-/// What is said to offers beyond the rate.
+/// The answer to offers beyond the rate.
 pub(crate) const TOO_MANY: &str = "later:rate";
 
 /// The packages that attackers have really handed over.

@@ -146,7 +146,7 @@ impl Victim {
         ended.is_none() && status.unwrap().status.success()
     }
 
-    /// What the daemon of this home, its own or the honest peer's, answers to a command.
+    /// The answer of the daemon of this home, its own or the honest peer's, to a command.
     pub(crate) fn ask(&self, alias: &str, arguments: &[&str]) -> Vec<u8> {
         run(&self.folder, alias, arguments).stdout
     }

@@ -190,7 +190,7 @@ fn every_file(bundle: &Bundle) {
     }
 }
 
-/// Whoever changes a file can write the manifest anew; then the rules behind it must speak.
+/// Somebody who changes a file can write the manifest anew; then the rules behind it must speak.
 fn repaired_manifest(bundle: &Bundle) -> String {
     let rewritten = |mut files: Files| {
         files.remove("manifest-sha256.txt");
@@ -248,7 +248,7 @@ fn repaired_manifest(bundle: &Bundle) -> String {
     format!("rogatory-audit: {changed} changes under a manifest written anew: all refused")
 }
 
-/// What is missing among the keys cannot be judged, and a bundle's own keys are no keys.
+/// A signature whose key is missing cannot be judged, and a bundle's own keys are no keys.
 fn keys(bundle: &Bundle) {
     let without = |part: &str| -> Anchors {
         let lines = bundle.keys.lines().filter(|line| !line.contains(part));

@@ -1,5 +1,5 @@
-//! `fsck` against the state directories of two real daemons: every bit that rots and every cell that is edited is found, or
-//! makes no difference to anything that the daemon would say or serve.
+//! `fsck` against the state directories of two real daemons: every bit that rots and every cell that is edited is
+//! found, or makes no difference to anything that the daemon would say or serve.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -115,8 +115,8 @@ fn log_key(card: &Card, path: &Path) -> SecretKey {
     SecretKey::from_pkcs8_pem(name, &pem).expect("log key")
 }
 
-/// What a log that forks leaves with whoever has watched it: two heads of it, one more that waits for its proof; and an
-/// alarm about the other peer, which has not proved a head.
+/// The records that a log which forks leaves with its watcher: two heads of it, one more that waits for its proof; and
+/// an alarm about the other peer, which has not proved a head.
 fn watched(authority: &Authority, other: &Authority, forked: &Authority) {
     let [own, other, forked] = [authority, other, forked].map(|authority| {
         let state = State::of(authority);
@@ -306,8 +306,8 @@ fn flips(state: &State, count: u64, random: &mut Random) -> (u64, u64, Vec<Strin
     (found, harmless, missed)
 }
 
-/// Every value of every row of every table, changed one at a time by somebody with a database tool: how many were found,
-/// made no difference, neither.
+/// Every value of every row of every table, changed one at a time by somebody with a database tool: how many were
+/// found, made no difference, neither.
 fn edits(state: &State) -> (u64, u64, Vec<String>) {
     let served = state.served();
     let (mut found, mut harmless, mut missed) = (0, 0, Vec::new());
@@ -455,7 +455,7 @@ fn judged(authority: &Authority) -> String {
     told
 }
 
-/// What statements determine is written anew, byte for byte as it was for whoever reads it.
+/// Rows that statements determine are written anew, byte for byte as they were for any reader.
 fn repaired(state: &State) {
     let served = state.served();
     for sql in [

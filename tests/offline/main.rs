@@ -1,4 +1,4 @@
-//! What is checked without a daemon, on what real daemons left: the state with `fsck`, an exported bundle with
+//! Checks without a daemon of what real daemons left: the state with `fsck`, an exported bundle with
 //! `rogatory-audit`.
 
 mod audit;

@@ -1,4 +1,4 @@
-//! What must hold after every event: the invariants, looked at from outside the machines.
+//! The invariants that must hold after every event, looked at from outside the machines.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ use crate::jobs::path;
 use crate::scene::Quirk;
 use crate::world::World;
 
-/// What the checkers remember.
+/// The memory of the checkers.
 #[derive(Default)]
 pub(crate) struct Checks {
     /// Something durable has changed since they last looked.

@@ -1,14 +1,15 @@
-//! A file system: what was written is seen at once, but a power cut leaves only what was flushed, and of the rest any part.
+//! A file system: what was written is seen at once, but a power cut leaves only what was flushed, and of the rest any
+//! part.
 //!
-//! Payloads are modelled by their segments, each a number that stands for its content. A file's bytes become durable by its
-//! own flush; names (created, renamed, removed) are a journal of which a folder's flush makes everything before it durable,
-//! and a power cut keeps any beginning of the rest: journalling file systems promise no more.
+//! Payloads are modelled by their segments, each a number that stands for its content. A file's bytes become durable by
+//! its own flush; names (created, renamed, removed) are a journal of which a folder's flush makes everything before it
+//! durable, and a power cut keeps any beginning of the rest: journalling file systems promise no more.
 
 use std::collections::BTreeMap;
 
 use crate::chance::Chance;
 
-/// What a segment contains: each number is another content.
+/// The content of a segment: each number is another content.
 pub(crate) type Content = u64;
 /// Never written, or lost.
 pub(crate) const HOLE: Content = 0;
@@ -104,7 +105,7 @@ impl Disk {
         file.cells[at] = content;
     }
 
-    /// What is in a file, as a reader sees it.
+    /// The content of a file as a reader sees it.
     pub(crate) fn read(&self, inode: Inode) -> &[Content] {
         self.files.get(&inode).map_or(&[], |file| &file.cells)
     }
@@ -127,7 +128,7 @@ impl Disk {
         self.names.keys().cloned().collect()
     }
 
-    /// What a power cut at this moment would certainly leave of a file.
+    /// The part of a file that a power cut at this moment would certainly leave.
     pub(crate) fn certain(&self, name: &str) -> Option<&[Content]> {
         let inode = self.durable.get(name)?;
         // A name that is about to change is not certain any more.

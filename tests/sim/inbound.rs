@@ -29,7 +29,7 @@ const STALL_MS: u64 = 30_000;
 /// Data streams that may wait for one offer.
 const STREAMS_MAX: usize = 16;
 
-/// What a task does when the answer to a commit has come.
+/// The next act of a task when the answer to a commit has come.
 pub(crate) enum Then {
     Admitted,
     Moved { to: Phase, discard: bool },
@@ -626,7 +626,7 @@ impl World {
         None
     }
 
-    /// What a task asked for is done.
+    /// The result of an act that a task asked for.
     pub(crate) fn answer(&mut self, node: usize, id: u32, answer: Answer) -> Alive {
         let Some(mut task) = self.nodes[node].live.tasks.remove(&id) else {
             return Ok(());

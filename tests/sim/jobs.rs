@@ -1,4 +1,4 @@
-//! What threads do with files: step by step, and nobody can stop them but the end of the process.
+//! The work of threads with files: step by step, and nobody can stop them but the end of the process.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -14,7 +14,7 @@ use crate::plant::Plant;
 use crate::scene::body_of;
 use crate::world::{Alive, Dead, Event, World};
 
-/// What a thread does.
+/// An act of a thread.
 pub(crate) enum Work {
     Spool {
         parcel: usize,
@@ -70,7 +70,8 @@ enum Next {
 }
 
 impl World {
-    /// Begins something on a thread. Where it belongs to an attempt, the exchange is not free before the thread has ended.
+    /// Begins something on a thread. Where it belongs to an attempt, the exchange is not free before the thread has
+    /// ended.
     pub(crate) fn begin(&mut self, node: usize, xid: Xid, work: Work) {
         let id = self.number();
         let incoming = !matches!(work, Work::Spool { .. });

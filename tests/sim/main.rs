@@ -1,15 +1,15 @@
 //! Whole exchanges under faults, from one seed.
 //!
 //! A world has two to four authorities. Each runs the production machines, [`rogatory::transfer::Sender`] and
-//! [`rogatory::transfer::Receiver`], with their real notes, keys, policy, frames and log tree. Everything around them is
-//! simulated: clocks that are wrong, drift and are set; connections that lose, delay and break at any byte, at each end at
-//! another moment; a ledger that commits in groups; files whose unflushed bytes and names a power cut loses or tears; disks
-//! without space; threads that go on after whoever asked for them has gone. What drives the machines here follows
-//! `net::{outbound, inbound, intake, inbox}`, `daemon::{courier, sweeper}` and `store` line for line, as far as order is
-//! concerned; it does not run them, nor SQLite, nor QUIC: the tests that kill the real program do.
+//! [`rogatory::transfer::Receiver`], with their real notes, keys, policy, frames and log tree. Everything around them
+//! is simulated: clocks that are wrong, drift and are set; connections that lose, delay and break at any byte, at each
+//! end at another moment; a ledger that commits in groups; files whose unflushed bytes and names a power cut loses or
+//! tears; disks without space; threads that go on after whoever asked for them has gone. What drives the machines here
+//! follows `net::{outbound, inbound, intake, inbox}`, `daemon::{courier, sweeper}` and `store` line for line, as far as
+//! order is concerned; it does not run them, nor SQLite, nor QUIC: the tests that kill the real program do.
 //!
-//! A run is one seed: faults for 20 simulated minutes, then an hour of peace, in which every exchange must end. After every
-//! event the invariants are looked at (`checks.rs`):
+//! A run is one seed: faults for 20 simulated minutes, then an hour of peace, in which every exchange must end. After
+//! every event the invariants are looked at (`checks.rs`):
 //!
 //! | | what must hold |
 //! | --- | --- |
@@ -24,7 +24,8 @@
 //! Beside them: the header leaves only after the countersigned receipt is durable, the sender's copy is gone once the
 //! exchange has ended, and no file operation fails that the program relies on.
 //!
-//! The same seed gives the same trace, which is hashed. A failure prints its seed; to see it again, with its last events:
+//! The same seed gives the same trace, which is hashed. A failure prints its seed; to see it again, with its last
+//! events:
 //!
 //! ```text
 //! ROGATORY_SIM_SEED=4711 cargo test --test sim -- replay --nocapture
@@ -71,7 +72,7 @@ const SEEDS: u64 = 2_000;
 /// Threads that share them.
 const THREADS: u64 = 2;
 
-/// What a run came to.
+/// The result of a run.
 struct Report {
     seed: u64,
     hash: Digest,

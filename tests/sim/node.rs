@@ -73,7 +73,7 @@ pub(crate) struct Batch {
     pub(crate) ops: Vec<Op>,
 }
 
-/// What a process holds in memory.
+/// The memory of a process.
 #[derive(Default)]
 pub(crate) struct Live {
     pub(crate) tasks: BTreeMap<u32, Task>,
@@ -204,7 +204,7 @@ pub(crate) struct Incoming {
     pub(crate) complete: bool,
 }
 
-/// What a data stream has come to.
+/// The result of a data stream.
 pub(crate) enum Taken {
     Listed,
     /// The only segment of a small payload.
@@ -234,7 +234,7 @@ pub(crate) struct InStream {
     pub(crate) heard: u64,
 }
 
-/// What a unidirectional stream carries.
+/// The content of a unidirectional stream.
 #[derive(Debug, Clone)]
 pub(crate) enum Item {
     Head(DataHead),
@@ -331,7 +331,7 @@ impl Node {
         })
     }
 
-    /// What it knows at this moment.
+    /// Its knowledge at this moment.
     pub(crate) fn moment(&self, begins: i64, now: u64, peer: Option<Head>) -> Moment {
         Moment {
             instant: self.instant(now),

@@ -694,7 +694,7 @@ impl World {
         self.run_task(node, id)
     }
 
-    /// What an attempt's end means for the exchange.
+    /// The meaning of an attempt's end for the exchange.
     pub(crate) fn sent_away(&mut self, node: usize, out: &Outgoing, ended: Ended) -> Alive {
         let (xid, peer) = (out.row.xid, out.row.peer);
         let courier = self.nodes[node].live.couriers.entry(peer).or_default();

@@ -92,7 +92,7 @@ impl World {
         }
     }
 
-    /// What a power cut loses that it must not.
+    /// The writes that a power cut loses and must not.
     pub(crate) fn plant_at_power_cut(&mut self, node: usize) {
         let shadow: Option<Ledger> = self.shadows.remove(&node);
         if let Some(ledger) = shadow {

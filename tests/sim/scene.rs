@@ -1,4 +1,4 @@
-//! What a seed stands for: who there is, what is sent, and what goes wrong until the faults stop.
+//! The scene that a seed draws: who there is, what is sent, and what goes wrong until the faults stop.
 
 use rogatory::base::{Digest, limits};
 use rogatory::package::segments;
@@ -12,7 +12,7 @@ pub(crate) const FAULTS_UNTIL_MS: u64 = 20 * 60 * 1_000;
 /// So long after that every exchange must have ended: backoff, patience and a full round of both, several times over.
 pub(crate) const PEACE_MS: u64 = 60 * 60 * 1_000;
 
-/// What makes a package special.
+/// The special feature of a package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Quirk {
     /// Nothing.
@@ -61,7 +61,7 @@ pub(crate) fn body_of(contents: &[Content]) -> Digest {
     segments::root_of(contents.iter().map(hash))
 }
 
-/// What is done to the world at a moment.
+/// An event that troubles the world.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Mischief {
     /// The process ends; what it wrote is in the cache of the kernel.
@@ -102,7 +102,7 @@ pub(crate) struct Scene {
     pub(crate) clocks: Vec<(i64, i64)>,
     /// How often a packet is lost, in thousandths.
     pub(crate) loss: u64,
-    /// What a step of a disk takes at most, in milliseconds.
+    /// The longest step of a disk, in milliseconds.
     pub(crate) disk: u64,
     /// How often it is looked at what has expired, in milliseconds.
     pub(crate) sweep: u64,

@@ -1,4 +1,4 @@
-//! What happened, as a hash over all of it and the last lines of it.
+//! The events, as a hash over all of them and the last lines.
 
 use std::collections::VecDeque;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! What goes wrong, and how an authority comes back.
+//! The troubles, and how an authority comes back.
 
 use std::collections::BTreeSet;
 
@@ -99,7 +99,7 @@ impl World {
         }
     }
 
-    /// What a sender once said is said again, on a connection of its own authority.
+    /// A message that a sender once sent is sent again, on a connection of its own authority.
     fn replay(&mut self) {
         let said: Vec<usize> = (0..self.sent.len())
             .filter(|it| !self.sent[*it].frames.is_empty())

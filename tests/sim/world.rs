@@ -22,7 +22,7 @@ pub(crate) struct Dead {
     pub(crate) power: bool,
 }
 
-/// What is true as long as the process lives.
+/// The state that lasts as long as the process.
 pub(crate) type Alive<T = ()> = Result<T, Dead>;
 
 /// Bytes and signs on their way.
@@ -33,7 +33,7 @@ pub(crate) enum Cargo {
     Data(Item),
 }
 
-/// What happens at a moment.
+/// An event at a moment.
 pub(crate) enum Event {
     Create(usize),
     Withdraw(usize),
@@ -82,7 +82,7 @@ pub(crate) struct Stream {
     pub(crate) taken_up: bool,
 }
 
-/// What has become of a parcel.
+/// The fate of a parcel.
 pub(crate) struct Sent {
     pub(crate) parcel: crate::scene::Parcel,
     /// The exchange it was last given.
@@ -112,7 +112,7 @@ pub(crate) struct World {
     pub(crate) plant: Option<Plant>,
     pub(crate) violation: Option<String>,
     pub(crate) peace: bool,
-    /// What a planted fault goes back to.
+    /// The value before a planted fault.
     pub(crate) shadows: BTreeMap<usize, crate::ledger::Ledger>,
     numbers: u32,
 }
@@ -216,7 +216,7 @@ impl World {
         At { node, boot }
     }
 
-    /// What an authority's civil clock shows.
+    /// The time that an authority's civil clock shows.
     pub(crate) fn clock(&self, node: usize) -> Timestamp {
         self.nodes[node].clock(self.begins, self.now)
     }

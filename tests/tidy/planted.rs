@@ -16,7 +16,7 @@ fn planted(path: &str, body: &str, wanted: &[&str]) {
     );
 }
 
-/// What `src/policy/mod.rs` gets for reaching up to the store in its second line.
+/// The fault of `src/policy/mod.rs` for reaching up to the store in its second line.
 const STORE: &[&str] =
     &["src/policy/mod.rs:2: `policy` may not use `store`: it is higher on the ladder"];
 

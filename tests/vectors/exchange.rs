@@ -28,7 +28,7 @@ pub(crate) struct Story {
     statements: Vec<Statement>,
     exchange: Vec<Disclosure>,
     access: Vec<Disclosure>,
-    /// What goes with a second dispatch, and with the word of it.
+    /// The papers that go with a second dispatch, and with the word of it.
     origin: Vec<Disclosure>,
     copy: Vec<Disclosure>,
     de: SecretKey,
@@ -358,7 +358,7 @@ fn opened(story: &mut Story) {
     story.add("content-mismatch", what, &mismatch, Some("access-denied"));
 }
 
-/// What comes after the handover: stricter terms, and the end of the package.
+/// The statements after the handover: stricter terms, and the end of the package.
 fn ended(story: &mut Story) {
     let mut stricter = story.next("handover-2", Kind::RestrictionChanged);
     let last = "2027-12-31".parse().expect("a date");
@@ -418,7 +418,8 @@ fn asked(story: &mut Story) {
     );
 }
 
-/// The receiver passes the package on: the beginning of a second exchange, what the first sender is told of it, and a refusal.
+/// The receiver passes the package on: the beginning of a second exchange, what the first sender is told of it, and a
+/// refusal.
 fn passed_on(story: &mut Story, ie: &Party, fr: &Party) {
     let (by, third) = (ie.key(Role::Receipts), fr.key(Role::Receipts));
     let first = story.receipt("dispatch");

@@ -129,7 +129,7 @@ impl Log<'_> {
         proof::consistency(old, new, &subtrees).expect("the leaves are there")
     }
 
-    /// What this log and a witness of it say to each other.
+    /// The messages of this log and a witness of it to each other.
     pub(crate) fn witnessed(&self, witness: &Party) -> Witnessing {
         let head = self.head();
         let old = 3;

@@ -1,4 +1,4 @@
-//! What must be refused, and with which code.
+//! Documents that must be refused, and with which code.
 
 mod papers;
 mod receipts;

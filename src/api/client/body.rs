@@ -25,7 +25,7 @@ pub(super) enum Piece {
     End,
 }
 
-/// What a request carries.
+/// The body of a request.
 pub(super) enum Outgoing {
     Once(Option<Bytes>),
     Pieces(mpsc::Receiver<Piece>),
@@ -224,7 +224,8 @@ impl Download {
         }
     }
 
-    /// Hands the answer to a thread outside the runtime; it breaks off when `stop` says so. Must be called inside the runtime.
+    /// Hands the answer to a thread outside the runtime; it breaks off when `stop` says so. Must be called inside the
+    /// runtime.
     pub fn into_reader(mut self, stop: Stop) -> DownloadReader {
         let (to, from) = mpsc::channel(PIECES_MAX);
         tokio::spawn(async move {

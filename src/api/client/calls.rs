@@ -199,7 +199,7 @@ impl Client {
             .await
     }
 
-    /// What was asked for that takes two persons.
+    /// Lists the requests that need two persons.
     pub async fn approvals(&self) -> Result<Vec<ApprovalView>, CallFault> {
         self.list("/v1/approvals").await
     }
@@ -215,7 +215,7 @@ impl Client {
             .await
     }
 
-    /// What may no longer be kept here.
+    /// Lists the packages that may no longer be kept here.
     pub async fn due(&self) -> Result<Vec<DueView>, CallFault> {
         self.get("/v1/retention/due").await
     }
@@ -296,7 +296,7 @@ impl Client {
             .await
     }
 
-    /// What was passed on, newest first.
+    /// Lists the packages that were passed on, newest first.
     pub async fn passed_on(&self) -> Result<Vec<OnwardView>, CallFault> {
         self.list("/v1/onward").await
     }
@@ -331,7 +331,7 @@ impl Client {
         self.post("/v1/policy", &Nothing {}).await
     }
 
-    /// What an opening would be answered, and why.
+    /// Tells how an opening would be answered, and why.
     pub async fn explain(
         &self,
         id: &str,

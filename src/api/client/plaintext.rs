@@ -45,7 +45,7 @@ impl RemotePlaintext {
         }
     }
 
-    /// What is here of the bytes at the position.
+    /// The bytes at the position, as far as they are here.
     fn here(&self) -> Option<&[u8]> {
         let skip = self.position.checked_sub(self.fetched_at)?;
         let skip = usize::try_from(skip).ok()?;

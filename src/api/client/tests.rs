@@ -198,7 +198,7 @@ fn an_upload_is_whole_or_fails() {
     });
 }
 
-/// Whatever comes first, the answer or the broken pipe, its reason is heard.
+/// The reason is heard whichever comes first, the answer or the broken pipe.
 #[test]
 fn an_upload_that_nobody_takes_ends_with_the_answer() {
     with_server(async |client| {

@@ -1,4 +1,4 @@
-//! What waits for a second person.
+//! Requests that wait for a second person.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -10,7 +10,7 @@ use crate::base::Timestamp;
 pub struct ApprovalView {
     /// Its id, 16 hex digits.
     pub id: String,
-    /// What was asked for, as in `policy.dual_control`.
+    /// The act that was asked for, as in `policy.dual_control`.
     pub verb: String,
     /// The package, the peer, or the digest of the policy.
     pub subject: String,
@@ -22,8 +22,8 @@ pub struct ApprovalView {
     pub at: Timestamp,
     /// Until when it can be decided on.
     pub expires: Timestamp,
-    /// `waiting`, `approved` (and not done: approve it again; a policy comes into force at the next start), `done`, `rejected`,
-    /// `expired`.
+    /// `waiting`, `approved` (and not done: approve it again; a policy comes into force at the next start), `done`,
+    /// `rejected`, `expired`.
     pub state: String,
     /// Who decided.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -34,7 +34,7 @@ pub struct ApprovalView {
     /// The text whose SHA-256 the `approval` statement in the log has as its subject.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub stated: Option<String>,
-    /// What came of it, in the answer to the approval.
+    /// The result, in the answer to the approval.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub result: Option<Value>,
 }

@@ -9,7 +9,7 @@ use crate::base::{AuthorityId, Timestamp};
 pub struct CaseView {
     /// The authority that sends its packages.
     pub peer: AuthorityId,
-    /// What that authority calls it.
+    /// That authority's name for it.
     pub case: String,
     /// How many packages of it came, where they were counted.
     #[serde(skip_serializing_if = "Option::is_none", default)]

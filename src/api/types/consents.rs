@@ -62,8 +62,8 @@ pub struct ConsentView {
     /// Why, in the words of whoever asked.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub justification: Option<String>,
-    /// `waiting`, `given`, `refused`; `expired`: given, and its last day is over; `lapsed`: not answered before the terms of the
-    /// package were changed, to be asked again.
+    /// `waiting`, `given`, `refused`; `expired`: given, and its last day is over; `lapsed`: not answered before the
+    /// terms of the package were changed, to be asked again.
     pub state: String,
     /// The last day of it, UTC.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -74,7 +74,7 @@ pub struct ConsentView {
     /// When it was answered, by the clock of whoever answered.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub answered_at: Option<Timestamp>,
-    /// What was answered, in words.
+    /// The answer in words.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub answer: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! What would be decided, and why.
+//! A decision as it would be made, and its reasons.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +13,7 @@ use crate::policy::{Purpose, Role};
 pub struct Explanation {
     /// The package.
     pub id: Xid,
-    /// What would be decided.
+    /// The decision that would be made.
     #[serde(flatten)]
     pub judged: Judged,
     /// The authority that sent the package.
@@ -30,21 +30,21 @@ pub struct Explanation {
     pub at: Timestamp,
     /// The terms of the package.
     pub terms: Terms,
-    /// What would be decided on items under terms of their own.
+    /// The decisions on items under terms of their own.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub items: Vec<ItemSays>,
-    /// What each rule says, in the order in which they are asked; the first that denies decides.
+    /// The words of each rule, in the order in which they are asked; the first that denies decides.
     pub rules: Vec<RuleSays>,
     /// The policy in force, as receipts name it.
     pub pol: Digest,
 }
 
-/// What would be decided on an item or a folder under terms of its own; the package has to permit it too.
+/// The decision on an item or a folder under terms of its own; the package has to permit it too.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ItemSays {
     /// Its path in the package.
     pub path: ItemPath,
-    /// What would be decided.
+    /// The decision that would be made.
     #[serde(flatten)]
     pub judged: Judged,
     /// Its terms.
@@ -72,26 +72,26 @@ pub struct PolicyView {
 pub struct WaitingPolicy {
     /// Its digest.
     pub pol: Digest,
-    /// `next-start`: nothing else is missing; `approved`: the same, by a second person; `asked`: one has to decide; `second-person`:
-    /// nobody was asked yet.
+    /// `next-start`: nothing else is missing; `approved`: the same, by a second person; `asked`: one has to decide;
+    /// `second-person`: nobody was asked yet.
     pub state: String,
     /// The request that waits for a second person.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub approval: Option<String>,
-    /// What it waits for, and what to do.
+    /// The condition that it waits for, and the next step.
     pub message: String,
     /// Its text, as in [`PolicyView::description`].
     pub description: String,
 }
 
-/// What is asked of a second person about a policy.
+/// A question to a second person about a policy.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct AdoptPolicy {
     /// The text of the policy, as in [`PolicyView::description`].
     pub description: String,
 }
 
-/// What one rule says.
+/// The words of one rule.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RuleSays {
     /// The rule.

@@ -1,8 +1,8 @@
-//! What limits do to a peer.
+//! The effect of limits on a peer.
 
 use serde::{Deserialize, Serialize};
 
-/// What a peer has used since the daemon started, and how often the limits of `[limits]` have held it back.
+/// The use of a peer since the daemon started, and how often the limits of `[limits]` have held it back.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, PartialEq, Eq)]
 pub struct HeldBack {
     /// Offers beyond `offers_per_second`, answered with "later" and code `rate`.

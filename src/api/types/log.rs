@@ -45,7 +45,8 @@ pub struct CosignedView {
 pub struct AlarmView {
     /// Whose log.
     pub of: AuthorityId,
-    /// `fork`: one size, two roots, a proof by itself. `unproved`: its owner has not proved that one continues the other.
+    /// `fork`: one size, two roots, a proof by itself. `unproved`: its owner has not proved that one continues the
+    /// other.
     pub kind: String,
     /// When it was found.
     pub at: Timestamp,
@@ -71,7 +72,7 @@ pub struct RecoveringView {
 pub struct ProofView {
     /// Its number in this ledger.
     pub seq: i64,
-    /// What it states.
+    /// The kind of statement.
     pub kind: String,
     /// SHA-256 of the note.
     pub receipt: Digest,

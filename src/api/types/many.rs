@@ -5,11 +5,12 @@ use serde::{Deserialize, Serialize};
 use crate::api::types::{FaultView, SealRequest};
 use crate::base::Xid;
 
-/// `POST /v1/seals/many`: grants for several packages with the same terms, each single use; answers a list of [`crate::api::types::SealGrant`].
+/// `POST /v1/seals/many`: grants for several packages with the same terms, each single use; answers a list of
+/// [`crate::api::types::SealGrant`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SealMany {
-    /// What holds for each of them.
+    /// The fields that hold for each of them.
     pub request: SealRequest,
     /// How many, 1 to [`GRANTS_AT_ONCE`].
     pub count: usize,
@@ -18,8 +19,8 @@ pub struct SealMany {
 /// Grants that one call gives at most.
 pub const GRANTS_AT_ONCE: usize = 64;
 
-/// `POST /v1/packages/wait`: waits for all of these; answers a list of [`Waited`] for those that are known, when each is
-/// where [`Waited::settled`] or the time is over.
+/// `POST /v1/packages/wait`: waits for all of these; answers a list of [`Waited`] for those that are known, when each
+/// is where [`Waited::settled`] or the time is over.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WaitMany {
@@ -41,7 +42,7 @@ pub struct Waited {
     pub state: String,
     /// Whether nothing more is to be waited for.
     pub settled: bool,
-    /// What holds it up, or what it failed of.
+    /// The reason why it is held up or failed.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub fault: Option<FaultView>,
 }

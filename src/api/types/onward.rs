@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::base::{AuthorityId, Date, Timestamp, Xid};
 use crate::policy::{Purpose, Restriction, Terms};
 
-/// `POST /v1/packages/{id}/forward`: to whom, and what becomes stricter on the way; passing on once more is always prohibited.
+/// `POST /v1/packages/{id}/forward`: to whom, and what becomes stricter on the way; passing on once more is always
+/// prohibited.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Forward {

@@ -28,12 +28,12 @@ pub struct OpenRequest {
     pub export: bool,
 }
 
-/// `POST /v1/openings/{opening}/mismatch`: what was read is not what was signed. The daemon examines the package for itself, and
-/// answers with an [`Examination`] as of some seconds later; the same call again asks how far it is.
+/// `POST /v1/openings/{opening}/mismatch`: what was read is not what was signed. The daemon examines the package for
+/// itself, and answers with an [`Examination`] as of some seconds later; the same call again asks how far it is.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mismatch {
-    /// What does not match, in one word.
+    /// The part that does not match, in one word.
     pub code: String,
 }
 
@@ -66,8 +66,8 @@ pub enum Examination {
     },
 }
 
-/// The permitted opening; its plaintext is read at `GET /v1/openings/{opening}/plaintext`, with `Range` or whole, or its age file at
-/// `GET /v1/openings/{opening}/age`.
+/// The permitted opening; its plaintext is read at `GET /v1/openings/{opening}/plaintext`, with `Range` or whole, or
+/// its age file at `GET /v1/openings/{opening}/age`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Opening {
     /// Names the opening; ends with the permission, within a day, or with `DELETE`.

@@ -38,7 +38,8 @@ pub struct PeerView {
     /// Its revocation lists, one of each CA.
     #[serde(default)]
     pub lists: Vec<ListView>,
-    /// Lists that were brought and not taken, for a newer one of their CA is held; only in the answer to `POST /v1/peers`.
+    /// Lists that were brought and not taken, for a newer one of their CA is held; only in the answer to `POST
+    /// /v1/peers`.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub older_lists: Vec<ListView>,
     /// Why the last attempt to reach it failed.
@@ -100,8 +101,8 @@ pub struct CardView {
 pub struct AddPeer {
     /// The card, a signed note.
     pub card: String,
-    /// The revocation lists of its CAs: a file in DER (one list) or PEM (lists, and certificates of CAs between those that
-    /// signed them and the card's), in padded base64.
+    /// The revocation lists of its CAs: a file in DER (one list) or PEM (lists, and certificates of CAs between those
+    /// that signed them and the card's), in padded base64.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub crl: Option<String>,
 }

@@ -131,7 +131,7 @@ pub struct UseReport {
     pub id: Xid,
     /// Its sender.
     pub to: AuthorityId,
-    /// What was done, oldest first.
+    /// The acts, oldest first.
     pub uses: Vec<Used>,
     /// SHA-256 of each `use-report` receipt's bytes.
     pub receipts: Vec<Digest>,

@@ -109,7 +109,8 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Returns the text after an opening quotation mark as it is written, or nothing where it may not be the only spelling.
+    /// Returns the text after an opening quotation mark as it is written, or nothing where it may not be the only
+    /// spelling.
     fn string(&mut self) -> Option<&'a [u8]> {
         let start = self.at;
         loop {

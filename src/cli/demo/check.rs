@@ -9,7 +9,7 @@ use crate::base::{Digest, Hasher};
 use crate::cli::demo::stage::Stage;
 use crate::cli::failure::Failure;
 
-/// What was compared.
+/// The files that were compared.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Compared {
     pub(super) files: u64,
@@ -72,7 +72,8 @@ fn differs(path: &Path, why: &str) -> Failure {
     Failure::verification("content-differs", format!("{}: {why}", path.display()))
 }
 
-/// Runs every command of `VERIFY.txt` in its folder, as it stands there; gives the number of signatures that openssl found good.
+/// Runs every command of `VERIFY.txt` in its folder, as it stands there; gives the number of signatures that openssl
+/// found good.
 pub(super) fn follow_instructions(stage: &Stage, bundle: &Path) -> Result<u64, Failure> {
     let path = bundle.join("VERIFY.txt");
     let text = fs::read_to_string(&path).map_err(|e| differs(&path, &e.to_string()))?;

@@ -103,7 +103,7 @@ fn interrupted<'a>(
     Ok((id, receiver))
 }
 
-/// What the receiver's daemon says of the package that arrives.
+/// Reads from the receiver's daemon the package that arrives.
 struct Arriving {
     len: u64,
     done: u64,

@@ -23,8 +23,8 @@ pub(super) struct Abroad {
     verified: Option<bool>,
 }
 
-/// Of what was sent, what a third authority has by its receipt: under the terms that it signed, or those that the sender has made
-/// stricter since, which reach it through whoever passed it on.
+/// Of what was sent, what a third authority has by its receipt: under the terms that it signed, or those that the
+/// sender has made stricter since, which reach it through whoever passed it on.
 fn passed_on(sent: &[PackageView], onward: Vec<OnwardView>, now: Timestamp) -> Vec<Abroad> {
     let held = onward
         .into_iter()
@@ -49,8 +49,8 @@ fn passed_on(sent: &[PackageView], onward: Vec<OnwardView>, now: Timestamp) -> V
     held.collect()
 }
 
-/// Of what was sent, what receivers have, readable or not, and whoever they have passed it on to; what must be destroyed first
-/// comes first.
+/// Of what was sent, what receivers have, readable or not, and whoever they have passed it on to; what must be
+/// destroyed first comes first.
 pub(super) fn abroad(
     sent: Vec<PackageView>,
     onward: Vec<OnwardView>,

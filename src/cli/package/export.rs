@@ -24,8 +24,8 @@ Examples:
 
 /// Write a package's age file as it was received; it stays encrypted
 ///
-/// Whoever has the age identity can read it then, and what happens to it is not enforced any more: so it is decided and
-/// receipted as an opening is. For a package that was sent from here no purpose is named.
+/// Anybody who has the age identity can read it then, and what happens to it is not enforced any more: so it is decided
+/// and receipted as an opening is. For a package that was sent from here no purpose is named.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ExportArgs {

@@ -16,9 +16,9 @@ Examples:
 
 /// Pass a package that is held here on to a third authority, where its sender has consented (package ask-onward)
 ///
-/// Its key is wrapped again for that authority; the payload stays what it is. The terms become no looser, and prohibit to pass it on
-/// once more. The dispatch of the first sender goes along. That sender gets a copy of the third authority's receipts, and what it
-/// changes in its terms reaches the third authority, by itself.
+/// Its key is wrapped again for that authority; the payload stays what it is. The terms become no looser, and prohibit
+/// to pass it on once more. The dispatch of the first sender goes along. That sender gets a copy of the third
+/// authority's receipts, and what it changes in its terms reaches the third authority, by itself.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ForwardArgs {

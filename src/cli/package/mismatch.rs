@@ -8,8 +8,8 @@ use crate::seal::UnpackError;
 /// The advice for a package that is not what its sender signed.
 const KEPT: &str = "nothing was kept; the sender is told by a signed statement, keep the package as evidence of it";
 
-/// Why this opening has ended. What the sender may be to blame for is reported, and the daemon's own finding counts; a report that
-/// it does not confirm states nothing.
+/// Why this opening has ended. What the sender may be to blame for is reported, and the daemon's own finding counts; a
+/// report that it does not confirm states nothing.
 pub(super) fn settled(call: &Call, opening: &Opening, fault: &UnpackError) -> Failure {
     match code(fault) {
         Some(code) => found(fault, examination(call, opening, code)),

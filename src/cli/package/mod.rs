@@ -106,8 +106,8 @@ pub(crate) struct ListArgs {
     /// Only those in this state, for example held
     #[arg(long, value_name = "STATE")]
     state: Option<String>,
-    /// What other authorities hold of what was sent from here, and until when they may; `overdue` is what they should have
-    /// destroyed by now and have not attested
+    /// List what other authorities hold of what was sent from here, and until when they may; `overdue` is what they
+    /// should have destroyed by now and have not attested
     #[arg(long, conflicts_with_all = ["direction", "state"])]
     abroad: bool,
 }

@@ -1,4 +1,5 @@
-//! `package open`: the daemon decides and decrypts; this process unpacks, with no other right left than to write beneath the target.
+//! `package open`: the daemon decides and decrypts; this process unpacks, with no other right left than to write
+//! beneath the target.
 
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -41,15 +42,15 @@ pub(crate) struct OpenArgs {
     /// Declare that the proceedings are directly related to those of the request, where the instrument permits such use
     #[arg(long)]
     related: bool,
-    /// Declare an exception, exculpatory or threat, where the law permits such use without asking: a second person approves it
-    /// first (rogatory approvals), then this command is given once more, and the sender is told
+    /// Declare an exception, exculpatory or threat, where the law permits such use without asking: a second person
+    /// approves it first (rogatory approvals), then this command is given once more, and the sender is told
     #[arg(long, value_name = "GROUND", value_parser = Ground::parse)]
     exception: Option<Ground>,
     /// The folder to make; it must not exist
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Go on from what an earlier try with this option has left, and leave what is whole if this one ends early: decrypted, in
-    /// DIR.partial. Without it nothing is left
+    /// Go on from what an earlier try with this option has left, and leave what is whole if this one ends early:
+    /// decrypted, in DIR.partial. Without it nothing is left
     #[arg(long)]
     resume: bool,
     /// Only these items, or all in these folders; the rest is not even decrypted
@@ -234,8 +235,8 @@ impl OpenArgs {
     }
 }
 
-/// Ends an opening: what has left is stated now. If that does not succeed in time, the daemon does it by itself, and there is nothing
-/// to be said of it.
+/// Ends an opening: what has left is stated now. If that does not succeed in time, the daemon does it by itself, and
+/// there is nothing to be said of it.
 pub(super) fn close(call: &Call, opening: &Opening) -> Option<Closed> {
     let closing = call.remote.client().close_opening(&opening.opening);
     let limited = async { Ok(tokio::time::timeout(CLOSING, closing).await) };

@@ -55,8 +55,8 @@ pub(crate) struct HoldArgs {
 
 /// Record that somebody looked whether a package is still needed here, and that it is
 ///
-/// Where its terms name a day for that, it is not opened, exported or passed on after that day until this was recorded on it or
-/// later. What is not needed any more is destroyed instead: rogatory package purge.
+/// Where its terms name a day for that, it is not opened, exported or passed on after that day until this was recorded
+/// on it or later. What is not needed any more is destroyed instead: rogatory package purge.
 #[derive(Debug, Args)]
 #[command(after_help = REVIEW_EXAMPLES)]
 pub(crate) struct ReviewArgs {

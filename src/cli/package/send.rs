@@ -31,7 +31,7 @@ pub(crate) struct SendArgs {
     /// The request that it answers
     #[arg(long, value_name = "REF")]
     request: Option<String>,
-    /// What the package is called; only the receiver's officer reads it
+    /// Title of the package; only the receiver's officer reads it
     #[arg(long, value_name = "T")]
     title: Option<String>,
     /// An offence that it is about; may be repeated
@@ -43,8 +43,8 @@ pub(crate) struct SendArgs {
     /// Why sending it is proportionate; the receiver reads it, receipts hold a digest of it alone
     #[arg(long, value_name = "T")]
     proportionality: Option<String>,
-    /// A TOML file that puts items or folders of the package under stricter terms of their own: [[item]] tables with path, and
-    /// purposes, restrictions, sunset, onward, handling or evaluation
+    /// A TOML file that puts items or folders of the package under stricter terms of their own: [[item]] tables with
+    /// path, and purposes, restrictions, sunset, onward, handling or evaluation
     #[arg(long, value_name = "FILE", conflicts_with = "each")]
     item_terms: Option<PathBuf>,
     /// Send it before packages that are not urgent; the receiver does not see this

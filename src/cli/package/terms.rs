@@ -9,14 +9,14 @@ use crate::policy::{
     Evaluation, Handling, Onward, Purpose, Restriction, Source, Terms, instrument,
 };
 
-/// What binds the package; `rogatory policy terms` lists the words.
+/// The terms that bind the package; `rogatory policy terms` lists the words.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Terms")]
 pub(super) struct TermsArgs {
     /// The legal instrument under which it is sent, for example EIO
     #[arg(long, value_name = "NAME", value_parser = instrument_code)]
     instrument: Code,
-    /// What it may be used for, separated by commas
+    /// Purposes that it may be used for, separated by commas
     #[arg(long = "purpose", value_name = "P", value_delimiter = ',', required = true, value_parser = Purpose::parse)]
     purposes: Vec<Purpose>,
     /// The last day on which it may be kept

@@ -163,7 +163,7 @@ fn stricter(package: &Terms, item: &Terms) -> String {
     words.join(", ")
 }
 
-/// What a verification found.
+/// The result of a verification.
 pub(super) fn verification(verification: &Verification) -> Table {
     let verdict = |ok: bool, good: &str, bad: &str| {
         if ok {

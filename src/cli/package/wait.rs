@@ -14,7 +14,7 @@ use crate::cli::text;
 /// One question to the daemon lasts at most so long.
 const ASK_SECONDS_MAX: u64 = 60;
 
-/// What a state means for somebody who waits for handover.
+/// The meaning of a state for somebody who waits for handover.
 enum Outcome {
     HandedOver,
     Pending,
@@ -58,7 +58,7 @@ pub(super) fn for_handover(call: &Call, package: PackageView) -> Result<PackageV
     ended
 }
 
-/// What came of waiting for many.
+/// The results for many packages.
 #[derive(Default)]
 pub(super) struct Handovers {
     /// How many were not handed over.

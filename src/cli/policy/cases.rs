@@ -26,8 +26,9 @@ Examples:
   rogatory policy test decisions.toml
   rogatory policy test decisions.toml --home ./ie --json";
 
-/// Judge the cases of a table by the policy of the configuration (the built-in one where there is none); exit code 1 where one is decided otherwise than expected.
-/// A table is TOML: named terms, and cases with their facts and the decision that is expected; docs/legal-model.md shows one
+/// Judge the cases of a table by the policy of the configuration (the built-in one where there is none); exit code 1
+/// where one is decided otherwise than expected. A table is TOML: named terms, and cases with their facts and the
+/// decision that is expected; docs/legal-model.md shows one
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct TestArgs {

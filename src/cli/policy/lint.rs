@@ -18,8 +18,8 @@ Examples:
   rogatory policy lint config/policies
   rogatory policy lint --home ./ie --json";
 
-/// Judge files of national rules (Cedar) by the function that the daemon calls at its start; exit code 3 if anything is wrong.
-/// docs/policies.md says what a rule must have
+/// Judge files of national rules (Cedar) by the function that the daemon calls at its start; exit code 3 if anything is
+/// wrong. docs/policies.md says what a rule must have
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct LintArgs {

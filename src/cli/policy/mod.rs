@@ -1,4 +1,5 @@
-//! `policy`: what terms can say, what is in force and what is to be, what would be decided, and whether the policy decides as somebody expects.
+//! `policy`: what terms can say, what is in force and what is to be, what would be decided, and whether the policy
+//! decides as somebody expects.
 
 mod adopt;
 mod cases;

@@ -72,7 +72,7 @@ fn table(view: &PolicyView) -> Table {
     table
 }
 
-/// What a policy's text says.
+/// The content of a policy's text.
 pub(crate) fn describe(table: &mut Table, text: &str) {
     // What a newer daemon writes in another way is shown as it stands.
     let Ok(description) = serde_json::from_str::<Description>(text) else {

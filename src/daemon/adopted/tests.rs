@@ -22,7 +22,7 @@ fn plain(ceiling: Handling) -> PolicySet {
     PolicySet::new(Some(ceiling))
 }
 
-/// What takes two persons to be changed.
+/// The acts whose change needs two persons.
 fn bound(ceiling: Handling) -> PolicySet {
     plain(ceiling).under_dual_control([ADOPT])
 }
@@ -40,7 +40,7 @@ fn older(policy: &PolicySet) -> String {
     older
 }
 
-/// What is chosen after a policy with this text (`None`: it is lost), where this one is configured.
+/// The policy chosen after one with this text (`None`: it is lost), where this one is configured.
 fn chosen(last: Option<String>, configured: &PolicySet, approved: bool) -> &'static str {
     let digest = last.as_ref().map(|text| Digest::of(text.as_bytes()));
     let last = Last {

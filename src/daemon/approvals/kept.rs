@@ -1,4 +1,4 @@
-//! What is kept of a request that takes two persons.
+//! The stored form of a request that needs two persons.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -12,7 +12,7 @@ use crate::store::{Ledger, Op, StoreFault};
 /// The bound that the ledger keys of all requests are below.
 const BELOW: &str = "approval0";
 
-/// What is kept of a request.
+/// A stored request.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Kept {
     pub(super) id: String,
@@ -133,7 +133,7 @@ impl Approved {
     }
 }
 
-/// What was asked about letting one policy come into force, and can still be decided on or used.
+/// The requests to adopt one policy that can still be decided on or used.
 pub(crate) struct Adoption(Vec<Kept>);
 
 impl Adoption {

@@ -101,12 +101,13 @@ const REFUSED: &[c_long] = &[
     libc::SYS_setfsgid,
     libc::SYS_setgroups,
     libc::SYS_capset,
-    // Devices, fifos, symbolic links: the state has regular files and folders only. What is passed on is a second name of a payload.
+    // Devices, fifos, symbolic links: the state has regular files and folders only. What is passed on is a second name
+    // of a payload.
     libc::SYS_mknodat,
     libc::SYS_symlinkat,
 ];
 
-/// What this kind of machine has besides.
+/// The calls that only this kind of machine has.
 #[cfg(target_arch = "x86_64")]
 const REFUSED_HERE: &[c_long] = &[
     libc::SYS_fork,

@@ -1,4 +1,4 @@
-//! What waits for a second person.
+//! Calls about requests that wait for a second person.
 
 use axum::Json;
 use axum::extract::{ConnectInfo, Path, Query, State};

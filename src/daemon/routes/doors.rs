@@ -12,7 +12,7 @@ use crate::api::server::{ApiFailure, Caller};
 use crate::daemon::Daemon;
 use crate::policy::{Role, Roles, lacking};
 
-/// Whoever has any role.
+/// Any account that has a role.
 pub(super) const ANY: Roles = Roles::ALL;
 /// Those who work with evidence.
 pub(super) const EVIDENCE: Roles = Roles::EVIDENCE;
@@ -47,7 +47,8 @@ impl Doors {
         }
     }
 
-    /// A call for people of these roles, which has no query: one that it does not know is refused, as in a call that has some.
+    /// A call for people of these roles, which has no query: one that it does not know is refused, as in a call that
+    /// has some.
     pub(super) fn door(self, path: &str, roles: Roles, to: MethodRouter<Arc<Daemon>>) -> Self {
         self.queried(path, roles, to.route_layer(middleware::from_fn(no_query)))
     }
@@ -80,8 +81,8 @@ impl Doors {
     }
 }
 
-/// Carries a call to its end, also when the caller has gone: otherwise it could stop between a commit and what has to follow in
-/// memory.
+/// Carries a call to its end, also when the caller has gone: otherwise it could stop between a commit and what has to
+/// follow in memory.
 async fn to_the_end(request: Request, next: Next) -> Response {
     // Nobody waits for somebody who has gone.
     if request.uri().path().ends_with("/wait") {

@@ -168,7 +168,8 @@ impl Daemon {
         row.ok_or_else(|| no_such_package(&xid.to_string()))
     }
 
-    /// The exchange of a package that is held here; what is `only` done with such a package is said to whoever asks for another.
+    /// The exchange of a package that is held here; what is `only` done with such a package is said to whoever asks for
+    /// another.
     pub(crate) async fn held_here(&self, xid: &Xid, only: &str) -> Result<Exchange, ApiFailure> {
         let row = self.exchange(xid).await?;
         if row.phase == Phase::Held {

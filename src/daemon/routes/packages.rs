@@ -370,7 +370,8 @@ pub(super) fn streamed(pieces: mpsc::Receiver<io::Result<Bytes>>) -> Body {
     }))
 }
 
-/// The age file of a package that was sent from here, as long as its header is here. What was received is exported under a permit.
+/// The age file of a package that was sent from here, as long as its header is here. What was received is exported
+/// under a permit.
 pub(super) async fn age(
     State(daemon): Shared,
     Path(name): Path<String>,

@@ -26,8 +26,8 @@ const WINDOW_MAX: u64 = 64 << 20;
 const SENT_MAX: usize = 16_384;
 /// The shortest round trip is looked for again when nothing near it was seen for this long.
 const MIN_RTT_EXPIRY: Duration = Duration::from_secs(5);
-/// After each probe that found nothing it waits twice as long, so often at most. A probe makes the queue overflow, and flows
-/// that take each loss for congestion need seconds to recover from it.
+/// After each probe that found nothing it waits twice as long, so often at most. A probe makes the queue overflow, and
+/// flows that take each loss for congestion need seconds to recover from it.
 const WAIT_DOUBLED_MAX: u32 = 3;
 /// So much of what was lost at is used between probes, in percent: the rest is for others.
 const HEADROOM: u64 = 80;

@@ -73,7 +73,7 @@ async fn grow(station: &Station, what: &str, count: usize) {
     station.ledger.checkpoint().await.unwrap();
 }
 
-/// What `owner` and `witness` say to each other when they meet; the code of the refusal, if there is one.
+/// Plays a meeting of `owner` and `witness`; returns the code of the refusal, if there is one.
 async fn meet(owner: &Station, witness: &Station) -> Result<(), String> {
     let code = |fault: Fault| fault.code;
     let held = witness.held(&owner.own.id).await.map_err(code)?;

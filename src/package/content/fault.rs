@@ -7,11 +7,12 @@ use crate::package::manifest::ManifestFault;
 use crate::package::path::PathFault;
 use crate::package::tape::{TapeError, TapeFault};
 
-/// A fault in the content of a package. Any such fault is the doing of whoever sealed it: the bytes are authenticated by age
-/// and signed for by the sender, so nothing on the way can have caused it.
+/// A fault in the content of a package. Any such fault is the doing of whoever sealed it: the bytes are authenticated
+/// by age and signed for by the sender, so nothing on the way can have caused it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ContentFault {
-    /// A piece of the payload does not decrypt: altered before it was signed, missing, out of order, or the last one is.
+    /// A piece of the payload does not decrypt: altered before it was signed, missing, out of order, or the last one
+    /// is.
     #[error("the sealed bytes do not decrypt")]
     Undecryptable,
     /// Not the tar of a package, or cut off.

@@ -1,7 +1,7 @@
 //! The manifest of a package as it is read from the tar: one item in memory at a time.
 //!
-//! It is written again while it is read, and hashed: if that digest is the one that the sender has disclosed, the bytes were
-//! spelled in the one way.
+//! It is written again while it is read, and hashed: if that digest is the one that the sender has disclosed, the bytes
+//! were spelled in the one way.
 
 use std::cell::Cell;
 use std::fmt;

@@ -19,7 +19,7 @@ pub(super) enum Value<'a> {
     Flag(bool),
 }
 
-/// What rules can ask of this question, as the schema names it; what is not known is not there.
+/// The attributes of this question that rules can ask for, as the schema names them; what is not known is not there.
 #[derive(Debug)]
 pub(super) struct Attributes<'a>(Vec<(&'static str, Value<'a>)>);
 

@@ -1,9 +1,9 @@
 //! Conditions with which rules begin, looked at without Cedar.
 //!
-//! Most rules concern an instrument, a partner or a purpose, and say so first: `when { context.instrument == "EIO" && … }`. Of many
-//! rules few concern one question, and to have Cedar evaluate a rule takes about a microsecond. A conjunction whose first members
-//! are false is false and cannot fail, whatever follows: so a rule that begins with such members is handed to Cedar only where
-//! they hold. What is not understood here is no guard, and left to Cedar.
+//! Most rules concern an instrument, a partner or a purpose, and say so first: `when { context.instrument == "EIO" && …
+//! }`. Of many rules few concern one question, and to have Cedar evaluate a rule takes about a microsecond. A
+//! conjunction whose first members are false is false and cannot fail, whatever follows: so a rule that begins with
+//! such members is handed to Cedar only where they hold. What is not understood here is no guard, and left to Cedar.
 
 use cedar_policy::Policy;
 use serde_json::Value as Json;
@@ -65,7 +65,8 @@ pub(super) fn guards(policy: &Policy) -> Vec<Guard> {
     found
 }
 
-/// Adds the guards with which this expression begins; says whether it is made of guards alone, so that what follows it may be one.
+/// Adds the guards with which this expression begins; says whether it is made of guards alone, so that what follows it
+/// may be one.
 fn collect(body: &Json, found: &mut Vec<Guard>) -> bool {
     if let Some(both) = body.get("&&") {
         return collect(&both["left"], found) && collect(&both["right"], found);

@@ -14,7 +14,7 @@ use super::rules::{Cited, National};
 use crate::base::{Digest, len_u64, limits};
 use crate::policy::code::Code;
 
-/// What is wrong with a file of rules.
+/// A fault of a file of rules.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RuleFault {
     /// The file.
@@ -24,7 +24,7 @@ pub struct RuleFault {
     pub line: Option<usize>,
     /// A stable name of the fault.
     pub code: &'static str,
-    /// What is wrong, and what to do.
+    /// The fault and the next step.
     pub text: String,
 }
 
@@ -121,8 +121,8 @@ fn read(name: &str, text: &str) -> Result<PolicySet, RuleFault> {
     PolicySet::from_str(text).map_err(|e| fault(name, None, "syntax", e.to_string()))
 }
 
-/// The line at which the text is nested deeper than allowed: brackets, and runs of `!` and `-`, which nest as well. Text in
-/// quotes and comments counts too: what is too deep there can be written otherwise.
+/// The line at which the text is nested deeper than allowed: brackets, and runs of `!` and `-`, which nest as well.
+/// Text in quotes and comments counts too: what is too deep there can be written otherwise.
 fn too_deep(text: &str) -> Option<usize> {
     let (mut depth, mut run) = (0_usize, 0_usize);
     let too_deep = text.bytes().position(|byte| {
@@ -252,7 +252,7 @@ fn doubles(found: &[Found], faults: &mut Vec<RuleFault>) {
     }
 }
 
-/// What the schema does not allow: attributes that there are not, values of another type.
+/// Finds what the schema does not allow: attributes that there are not, values of another type.
 fn validated(found: &[Found]) -> Vec<RuleFault> {
     let policies = found.iter().map(|it| it.policy.clone());
     let set = match PolicySet::from_policies(policies) {

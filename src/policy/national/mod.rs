@@ -1,8 +1,9 @@
 //! National rules: policies in Cedar's language that restrict what the statutory core permits, and can never loosen it.
 //!
-//! Only `forbid` policies are taken. They are asked after the core, and only where it permits: a rule has no way to speak for
-//! anything. They bind sending, admitting, opening, exporting and passing on; never whether a package is kept or destroyed, since a rule that
-//! kept a package from being destroyed would loosen its retention. A rule that cannot be evaluated denies.
+//! Only `forbid` policies are taken. They are asked after the core, and only where it permits: a rule has no way to
+//! speak for anything. They bind sending, admitting, opening, exporting and passing on; never whether a package is kept
+//! or destroyed, since a rule that kept a package from being destroyed would loosen its retention. A rule that cannot
+//! be evaluated denies.
 
 #[cfg(feature = "national")]
 mod attributes;
@@ -37,7 +38,7 @@ pub struct RuleFile {
     pub sha256: Digest,
 }
 
-/// What a decision asks of national rules; where they are not built in, as for the fuzz targets, nothing answers.
+/// The question to the national rules; where they are not built in, as for the fuzz targets, nothing answers.
 pub trait Restrict: Debug + Send + Sync {
     /// The files that they stand in.
     fn files(&self) -> Vec<RuleFile>;
@@ -45,7 +46,7 @@ pub trait Restrict: Debug + Send + Sync {
     /// SHA-256 and text of each file.
     fn texts(&self) -> Vec<(Digest, &str)>;
 
-    /// What each rule that forbids says; the first is the one named.
+    /// The words of each rule that forbids; the first is the one named.
     fn denials(&self, facts: &Facts<'_>) -> Vec<Denial>;
 }
 

@@ -17,7 +17,7 @@ use crate::policy::facts::Facts;
 /// The clause of a denial that comes of a rule that cannot be evaluated.
 const UNEVALUATED: &str = "national rules of this authority";
 
-/// What stands in front of a rule.
+/// The annotations in front of a rule.
 #[derive(Debug, Clone)]
 pub(super) struct Cited {
     pub(super) reason: Code,

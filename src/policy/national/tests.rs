@@ -136,7 +136,8 @@ fn rule(number: u64, of: u64) -> (String, String) {
     (format!("{number}.cedar"), text)
 }
 
-/// Rules never turn a denial into a permit, never change a denial of the core, and say nothing of keeping and destroying.
+/// Rules never turn a denial into a permit, never change a denial of the core, and say nothing of keeping and
+/// destroying.
 #[test]
 fn no_rule_loosens() {
     let table = decisions();
@@ -178,7 +179,7 @@ fn no_rule_loosens() {
     assert!(restricted > 1_000, "{restricted}");
 }
 
-/// What rules are asked is what the schema says.
+/// The attributes that rules are asked with are those of the schema.
 #[test]
 fn questions_keep_to_the_schema() {
     let table = decisions();

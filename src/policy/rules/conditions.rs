@@ -1,5 +1,5 @@
-//! Conditions: where the sender has said that the stated purposes are all, its condition prevails over what the instrument
-//! permits beyond them.
+//! Conditions: where the sender has said that the stated purposes are all, its condition prevails over what the
+//! instrument permits beyond them.
 
 use crate::policy::decide::{Denial, PolicySet, ReasonCode};
 use crate::policy::facts::Facts;
@@ -15,8 +15,8 @@ pub(super) const ID: &str = "conditions";
 const MLA_2000: &str = "MLA-2000";
 const CLAUSE: &str = "MLA Convention 2000 art. 23(4)";
 
-/// Denies what a declaration would permit, related proceedings or an exception: only consent lifts it. What speaks for the
-/// person protected is left to the rule about that.
+/// Denies what a declaration would permit, related proceedings or an exception: only consent lifts it. What speaks for
+/// the person protected is left to the rule about that.
 pub(super) fn judge(_: &PolicySet, facts: &Facts<'_>) -> Verdict {
     let condition = Restriction::StatedPurposesOnly;
     let declared = facts.circumstances.related || facts.circumstances.exception.is_some();

@@ -37,13 +37,13 @@ pub(in crate::policy) fn end(facts: &Facts<'_>) -> Option<Timestamp> {
     }
 }
 
-/// What the consents say about the use that is asked for.
+/// The answer of the consents to the use that is asked for.
 pub(super) fn of_use(facts: &Facts<'_>) -> Standing {
     let wish = facts.purpose.map(|purpose| Consented::Use(*purpose));
     wish.map_or(Standing::None, |wish| look(facts, &wish))
 }
 
-/// What the consents say about passing the package on to the authority that is asked for.
+/// The answer of the consents to passing the package on to the authority that is asked for.
 pub(super) fn of_passing_on(facts: &Facts<'_>) -> Standing {
     let third = facts.circumstances.third.cloned().map(Consented::Onward);
     third.map_or(Standing::None, |wish| look(facts, &wish))

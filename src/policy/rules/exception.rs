@@ -1,4 +1,5 @@
-//! What both declared exceptions need: an instrument that knows them, the use they are for, and two persons.
+//! The conditions that both declared exceptions share: an instrument that knows them, the use they are for, and two
+//! persons.
 
 use crate::policy::decide::{Denial, ReasonCode};
 use crate::policy::exception::Exception;

@@ -1,8 +1,9 @@
 //! Handling: the codes that the configuration allows, and the use in court that H1 forbids.
 //!
-//! H0 restricts no more than the purposes do. H1 is judged here: without permission of the sender there is no disclosure
-//! in judicial proceedings, so terms that name such a purpose contradict it. H2 forbids to pass on without permission,
-//! which the onward rule demands of every package. H3 means restrictions that only people can weigh; a ceiling of H2 keeps such packages out.
+//! H0 restricts no more than the purposes do. H1 is judged here: without permission of the sender there is no
+//! disclosure in judicial proceedings, so terms that name such a purpose contradict it. H2 forbids to pass on without
+//! permission, which the onward rule demands of every package. H3 means restrictions that only people can weigh; a
+//! ceiling of H2 keeps such packages out.
 
 use crate::policy::decide::{Denial, PolicySet, ReasonCode};
 use crate::policy::facts::Facts;

@@ -27,7 +27,7 @@ use crate::policy::decide::PolicySet;
 use crate::policy::facts::Facts;
 use crate::policy::purpose::Purpose;
 
-/// What one rule says.
+/// The answer of one rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// It has nothing to say.
@@ -140,8 +140,8 @@ fn names(facts: &Facts<'_>, purpose: Purpose) -> bool {
     facts.terms.purposes.contains(&purpose)
 }
 
-/// The purpose, where it is one that the terms do not name, that no consent covers, and that does not speak for the person
-/// protected.
+/// The purpose, where it is one that the terms do not name, that no consent covers, and that does not speak for the
+/// person protected.
 fn beyond_terms(facts: &Facts<'_>) -> Option<Purpose> {
     let is_for_the_person = |it: &Purpose| *it == Purpose::ExculpatoryDisclosure;
     let consented = consent::of_use(facts).is_given();

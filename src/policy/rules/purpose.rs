@@ -1,4 +1,5 @@
-//! Purpose: a package is opened and exported for a purpose that its terms name; for another only if a rule speaks for that.
+//! Purpose: a package is opened and exported for a purpose that its terms name; for another only if a rule speaks for
+//! that.
 
 use crate::policy::decide::{Denial, PolicySet, ReasonCode};
 use crate::policy::facts::Facts;
@@ -9,7 +10,8 @@ use crate::policy::rules::{consent, is_lifted};
 
 pub(super) const ID: &str = "purpose";
 
-/// Permits to open and to export for a purpose of the terms; another needs consent, related proceedings or a declared exception.
+/// Permits to open and to export for a purpose of the terms; another needs consent, related proceedings or a declared
+/// exception.
 pub(super) fn judge(set: &PolicySet, facts: &Facts<'_>) -> Verdict {
     let permitted = facts.terms.purposes_text();
     let asking = facts.asking();

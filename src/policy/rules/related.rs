@@ -8,8 +8,8 @@ use crate::policy::rules::names;
 
 pub(super) const ID: &str = "related";
 
-/// Permits to open for a proceeding that is declared to be directly related; denies the declaration where the instrument
-/// knows no such use (MLA Convention 2000 art. 23(1)(b) is the one that does).
+/// Permits to open for a proceeding that is declared to be directly related; denies the declaration where the
+/// instrument knows no such use (MLA Convention 2000 art. 23(1)(b) is the one that does).
 pub(super) fn judge(_: &PolicySet, facts: &Facts<'_>) -> Verdict {
     let purpose = facts.opened_for();
     let Some(purpose) = purpose.filter(|_| facts.circumstances.related) else {

@@ -1,4 +1,5 @@
-//! Role: people send, open and pass on as officers or supervisors. A package is admitted from a peer, where no person acts.
+//! Role: people send, open and pass on as officers or supervisors. A package is admitted from a peer, where no person
+//! acts.
 
 use crate::policy::decide::{Denial, PolicySet, ReasonCode};
 use crate::policy::facts::Facts;

@@ -1,5 +1,5 @@
-//! Sunset: after that day the permission to use is over, and with it the need to keep the package, though its retention may end
-//! later.
+//! Sunset: after that day the permission to use is over, and with it the need to keep the package, though its retention
+//! may end later.
 
 use crate::policy::decide::{Denial, PolicySet, ReasonCode};
 use crate::policy::facts::Facts;
@@ -10,8 +10,8 @@ use crate::policy::rules::hold;
 
 pub(super) const ID: &str = "sunset";
 
-/// Denies use after that day; and to go on keeping what nobody may use, unless the authority keeps it until the end of its
-/// retention, or a hold does.
+/// Denies use after that day; and to go on keeping what nobody may use, unless the authority keeps it until the end of
+/// its retention, or a hold does.
 pub(super) fn judge(set: &PolicySet, facts: &Facts<'_>) -> Verdict {
     let Some(last) = facts.terms.sunset else {
         return Verdict::Silent;

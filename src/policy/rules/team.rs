@@ -8,7 +8,8 @@ use crate::policy::rules::Verdict;
 
 pub(super) const ID: &str = "team";
 
-/// Denies to open and to pass on for whoever is not in the team, a supervisor too, and for everybody while there is none.
+/// Denies to open and to pass on for whoever is not in the team, a supervisor too, and for everybody while there is
+/// none.
 pub(super) fn judge(set: &PolicySet, facts: &Facts<'_>) -> Verdict {
     let Facts { actor, action, .. } = *facts;
     let team = facts.circumstances.team;

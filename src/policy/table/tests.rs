@@ -29,7 +29,8 @@ fn the_decision_table_is_complete() {
     };
     let reasons = shown(|case| case.reason.map(|it| it.to_string()));
     for reason in ReasonCode::ALL {
-        // Terms without a purpose are no terms, some rule always speaks, and national rules are not here: these have tests of their own.
+        // Terms without a purpose are no terms, some rule always speaks, and national rules are not here: these have
+        // tests of their own.
         let elsewhere = [
             ReasonCode::NationalRule,
             ReasonCode::NationalRuleFailed,

@@ -1,5 +1,5 @@
-//! Sealed content that is broken in every way that a sender can break it: each ends as the sender's fault, by its code, at
-//! whoever unpacks and at the daemon that only judges; and what is not the sender's doing never does.
+//! Sealed content that is broken in every way that a sender can break it: each ends as the sender's fault, by its code,
+//! at whoever unpacks and at the daemon that only judges; and what is not the sender's doing never does.
 
 use super::unpack::{entries, entry, forged};
 use super::*;

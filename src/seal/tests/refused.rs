@@ -1,4 +1,4 @@
-//! What is not sealed: inputs, names, plans and outputs that cannot stand.
+//! Refusals of sealing: inputs, names, plans and outputs that cannot stand.
 
 use super::*;
 

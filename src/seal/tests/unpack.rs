@@ -161,7 +161,7 @@ pub(super) fn entries(tar: &[u8]) -> Vec<Vec<u8>> {
 
 type TarChange = fn(&mut Vec<Vec<u8>>);
 
-/// What is done to the entries of a tar, and part of the fault that is found.
+/// The changes to the entries of a tar, and part of the fault that is found.
 ///
 /// 0 bagit.txt, 1 d/a, 2 d/b, 3 bag-info, 4 manifest-sha256, 5 manifest.json, 6 tagmanifest, 7 index, 8 end
 const TAR_CHANGES: &[(&str, TarChange, &str)] = &[

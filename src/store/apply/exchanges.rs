@@ -142,7 +142,7 @@ impl Group<'_> {
         )
     }
 
-    /// What is kept of the newest statement: its number, or its bytes if it is not among the statements.
+    /// The kept form of the newest statement: its number, or its bytes if it is not among the statements.
     fn last<'n>(&mut self, xid: &Xid, note: &'n [u8]) -> Result<(&'n [u8], Option<i64>), Stop> {
         let digest = Digest::of(note);
         let known = self.find(xid)?.ok_or(UNKNOWN)?;
@@ -287,7 +287,7 @@ impl Group<'_> {
         Ok((None, found.is_some()))
     }
 
-    /// What is known of an exchange; none if it is not here.
+    /// The state of an exchange; none if it is not here.
     pub(super) fn find(&mut self, xid: &Xid) -> Result<Option<&mut Known>, Stop> {
         if self.known.get(xid).is_none() {
             let Some(known) = self.look(xid)? else {

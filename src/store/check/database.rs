@@ -22,8 +22,9 @@ const HEADER_BYTES: usize = 100;
 /// Findings of SQLite's own check that are asked for.
 const INTEGRITY_LINES_MAX: usize = 100;
 
-/// What the header of the database file must hold (<https://www.sqlite.org/fileformat2.html#the_database_header>): where,
-/// which bytes, what they are. The rest are counters, page numbers and versions that are checked elsewhere or mean nothing.
+/// The bytes that the header of the database file must hold
+/// (<https://www.sqlite.org/fileformat2.html#the_database_header>): where, which bytes, what they are. The rest are
+/// counters, page numbers and versions that are checked elsewhere or mean nothing.
 const FIXED: &[(usize, &[u8], &str)] = &[
     (0, b"SQLite format 3\0", "the magic"),
     (16, &[0x10, 0x00], "the page size, 4096"),
@@ -184,7 +185,7 @@ pub(super) fn schema(check: &mut Check<'_>) -> Result<(), StoreFault> {
     Ok(())
 }
 
-/// What SQLite says of its own pages, indexes and constraints.
+/// Asks SQLite about its own pages, indexes and constraints.
 pub(super) fn integrity(check: &mut Check<'_>) -> Result<(), StoreFault> {
     let lines: Vec<String> = reader::rows(check.db, sql::INTEGRITY, [], |row| row.get(0))?;
     for line in lines.into_iter().take(INTEGRITY_LINES_MAX) {

@@ -207,8 +207,8 @@ fn arriving(check: &mut Check<'_>, part: &Path, list: &Path, row: &Exchange, wan
     }
 }
 
-/// The segments of a recorded run that are in a payload of so many, and the first that is not: a row that is damaged can name any
-/// number of them.
+/// The segments of a recorded run that are in a payload of so many, and the first that is not: a row that is damaged
+/// can name any number of them.
 fn looked_at(run: Range, count: u64) -> std::ops::Range<u64> {
     let most = run.first.max(count).saturating_add(1);
     run.first..run.end().min(most)

@@ -1,8 +1,8 @@
-//! What is known of logs: heads of others' that were cosigned here or heard of, alarms, cosignatures on the own one, and
+//! The state of logs: heads of others' that were cosigned here or heard of, alarms, cosignatures on the own one, and
 //! when that was last signed.
 //!
-//! Checkpoints and cosignatures are signed, so sizes, roots and the time of a cosignature can be had again from them; for
-//! when something was found or signed only the checksum speaks.
+//! Checkpoints and cosignatures are signed, so sizes, roots and the time of a cosignature can be had again from them;
+//! for when something was found or signed only the checksum speaks.
 
 use std::fmt::Display;
 

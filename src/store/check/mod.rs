@@ -1,9 +1,10 @@
 //! `fsck`: whether what is stored is what was written, and what the statements say.
 //!
 //! Everything is compared with something else: exchanges with the statements they are a projection of, statements with
-//! their digests and signatures, the log with the statements it commits to and with the last checkpoint, payloads with the
-//! digests that were signed, headers with theirs, what is known of logs with the checkpoints and cosignatures it came from,
-//! columns that no statement holds with their checksums, the schema with the one this program makes. Reading changes nothing; the folder's lock is held meanwhile.
+//! their digests and signatures, the log with the statements it commits to and with the last checkpoint, payloads with
+//! the digests that were signed, headers with theirs, what is known of logs with the checkpoints and cosignatures it
+//! came from, columns that no statement holds with their checksums, the schema with the one this program makes. Reading
+//! changes nothing; the folder's lock is held meanwhile.
 
 mod database;
 mod exchanges;
@@ -47,7 +48,7 @@ const FINDINGS_MAX: usize = 10_000;
 pub enum Severity {
     /// Something is not what was written.
     Damage,
-    /// What a process that was killed left behind; the next start of the daemon clears it away.
+    /// Leftovers of a process that was killed; the next start of the daemon clears them away.
     Leftover,
 }
 
@@ -60,15 +61,15 @@ pub struct Finding {
     pub code: &'static str,
     /// Which table and row, or which file.
     pub place: String,
-    /// What should be there.
+    /// The value that should be there.
     pub expected: String,
-    /// What is there.
+    /// The value that is there.
     pub found: String,
     /// Whether [`repair()`] can set it right from the statements.
     pub repairable: bool,
 }
 
-/// What was looked at, and what is wrong.
+/// The result of a check: what was looked at, and the findings.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
     /// The differences, in the order they were found; at most 10,000.
@@ -251,9 +252,8 @@ impl Check<'_> {
     }
 }
 
-/// Compares everything in this state folder of the authority whose card this is, and its journal of destructions, and changes
-/// nothing. The daemon must
-/// not be running.
+/// Compares everything in this state folder of the authority whose card this is, and its journal of destructions, and
+/// changes nothing. The daemon must not be running.
 ///
 /// # Errors
 /// [`StoreFault::Locked`] while another process has the folder; any other if it cannot be read far enough to compare.

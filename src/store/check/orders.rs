@@ -1,4 +1,5 @@
-//! What people ordered here, holds for example: the record of each order is there, and the newest one about something is in force.
+//! Orders of people here, holds for example: the record of each order is there, and the newest one about something is
+//! in force.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +18,7 @@ use crate::store::reader;
 use crate::store::rows;
 use crate::store::sql;
 
-/// What of a record is compared.
+/// The fields of a record that are compared.
 #[derive(Deserialize)]
 struct Record {
     /// The key of the named value that it is about.

@@ -98,7 +98,8 @@ fn one(check: &mut Check<'_>, peer: &PeerRow, sum: Option<i64>) {
     }
 }
 
-/// Every revocation list says what its row says, and is of a CA of a card of its authority, or below one, where that card is here.
+/// Every revocation list says what its row says, and is of a CA of a card of its authority, or below one, where that
+/// card is here.
 pub(super) fn crls(check: &mut Check<'_>) -> Result<(), StoreFault> {
     let db = check.db;
     let mut query = db.prepare(sql::CRLS)?;

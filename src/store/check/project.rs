@@ -11,7 +11,7 @@ use crate::package::segments;
 use crate::receipt::{Kind, Pkg, Signed};
 use crate::store::rows::StatementRow;
 
-/// What the row of an exchange must say.
+/// The row of an exchange as its statements demand it.
 #[derive(Debug)]
 pub(super) struct Projected {
     pub(super) direction: Direction,

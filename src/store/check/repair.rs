@@ -1,5 +1,5 @@
-//! Setting right what the statements determine, and what checkpoints and cosignatures say of themselves. Statements, notes
-//! of logs, peers and named values are never written.
+//! Setting right what the statements determine, and what checkpoints and cosignatures say of themselves. Statements,
+//! notes of logs, peers and named values are never written.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::FileExt;

@@ -1,7 +1,8 @@
-//! The write-ahead log of SQLite, looked at from outside (<https://www.sqlite.org/fileformat2.html#the_write_ahead_log>).
+//! The write-ahead log of SQLite, looked at from outside
+//! (<https://www.sqlite.org/fileformat2.html#the_write_ahead_log>).
 //!
-//! SQLite takes a damaged frame for the end of the log, and everything committed after it is gone without a word. So the
-//! frames are counted here: those that SQLite will read, and those of the same log after them.
+//! SQLite takes a damaged frame for the end of the log, and everything committed after it is gone without a word. So
+//! the frames are counted here: those that SQLite will read, and those of the same log after them.
 
 use std::fs::File;
 use std::io;
@@ -12,7 +13,7 @@ const HEADER_BYTES: usize = 32;
 const FRAME_HEADER_BYTES: usize = 24;
 const PAGE_BYTES_MAX: u32 = 65_536;
 
-/// What a write-ahead log is.
+/// A write-ahead log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tail {
     /// There is none, or it is empty.

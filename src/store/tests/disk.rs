@@ -182,7 +182,7 @@ async fn on_a_full_disk_the_ledger_goes_on_with_its_reserve() {
     );
 }
 
-/// What a process that ended before its flush left is in the kernel's memory, perhaps nowhere else.
+/// Writes that a process left before its flush are in the kernel's memory, perhaps nowhere else.
 #[tokio::test]
 async fn at_the_start_the_write_ahead_log_is_written_to_the_database_anew() {
     let (dir, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());

@@ -1,4 +1,4 @@
-//! What the ledger answers: lists, queues, peers and named values.
+//! The answers of the ledger: lists, queues, peers and named values.
 
 use std::collections::HashSet;
 

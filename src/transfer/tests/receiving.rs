@@ -202,7 +202,8 @@ fn an_exchange_id_is_used_once() {
         let proved = matches!(inputs[2], ReceiverInput::Known(_));
         let (end, outputs) = fed(inputs);
         assert_eq!(end, "xid-taken");
-        // Two dispatches of one exchange by one sender are a proof; those of two exchanges that took one id by chance are not.
+        // Two dispatches of one exchange by one sender are a proof; those of two exchanges that took one id by chance
+        // are not.
         let is_proof = |output: &ReceiverOutput| matches!(output, ReceiverOutput::Close(Outcome::Faulted(fault)) if fault.proof.is_some());
         assert_eq!(outputs.iter().any(is_proof), proved);
     }

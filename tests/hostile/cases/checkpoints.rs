@@ -30,7 +30,8 @@ fn signed(text: &str, name: &KeyName, id: KeyId, signature: &[u8]) -> Vec<u8> {
     format!("{text}\n{}", line.encode()).into_bytes()
 }
 
-/// Checkpoints that are none of the log with this key, whoever shows them: what is wrong, the note, and the word for it.
+/// Checkpoints that are none of the log with this key, whoever shows them: what is wrong, the note, and the word for
+/// it.
 #[expect(clippy::too_many_lines, reason = "one table")]
 pub(crate) fn broken(key: &PublicKey) -> Vec<(&'static str, Vec<u8>, &'static str)> {
     let name = key.name();

@@ -9,7 +9,7 @@ use crate::attack::{Attacker, hello, minutes, raw};
 use crate::broken;
 use crate::script::{Case, Say, Scene};
 
-/// What is said in place of hello.
+/// Messages in place of hello.
 #[expect(clippy::too_many_lines, reason = "one table")]
 pub(crate) fn greetings(attacker: &Attacker) -> Vec<Case> {
     let changed = |change: fn(&mut Hello)| {
@@ -120,7 +120,7 @@ const fn is_of_logs(kind: FrameKind) -> bool {
     )
 }
 
-/// What is said after it.
+/// Messages after it.
 #[expect(clippy::too_many_lines, reason = "one table")]
 pub(crate) fn papers(attacker: &Attacker) -> Vec<Case> {
     let mut cases = Vec::new();

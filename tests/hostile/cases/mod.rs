@@ -29,12 +29,12 @@ use crate::victim::{HOSTILE, Victim, deliver};
 /// Memory may grow by so much over all cases, in KiB, once the heaviest floods have been there. The first of them take
 /// about 35 MiB that stay: the allocator keeps what they freed for the next, and the ledger's caches fill.
 const GROWTH_KIB_MAX: u64 = 16 << 10;
-/// And by so much at any time, from before the first of them: the windows of four connections of one peer, and what else it can
-/// make grow.
+/// And by so much at any time, from before the first of them: the windows of four connections of one peer, and what
+/// else it can make grow.
 const PEAK_KIB_MAX: u64 = (4 * 16 + 32) << 10;
 /// Cases at once on one connection.
 const AT_ONCE: usize = 6;
-/// What the victim is configured with: it gives up sooner than by default, and takes fewer
+/// The victim's configuration: it gives up sooner than by default, and takes fewer
 /// offers than anybody can say on a busy machine.
 const LIMITS: &[(&str, &str)] = &[
     ("ROGATORY__LIMITS__PATIENCE", "15 s"),

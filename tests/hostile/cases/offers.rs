@@ -25,7 +25,7 @@ fn signed<T: serde::Serialize>(body: &T, key: &SecretKey) -> Vec<u8> {
     raw(16, format!("{text}\n{}", line.encode()).as_bytes())
 }
 
-/// What may be answered to a receipt whose fields are not right.
+/// The permitted answers to a receipt whose fields are not right.
 const WRONG_FIELD: &str = "statement-json-content|statement-json-not-canonical|statement-json-malformed|receipt-version|receipt-field-missing|receipt-field-value|receipt-field-not-allowed|receipt-terms";
 
 /// Each field of the dispatch left out, and of every other kind; signed properly.

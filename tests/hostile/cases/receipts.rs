@@ -111,7 +111,7 @@ pub(crate) fn countersignatures() -> Vec<Case> {
 
 type Spoil = fn(&str, &str, &str) -> String;
 
-/// What is wrong with the signatures, made of theirs, ours and one by another key of ours.
+/// False sets of signatures, made of theirs, ours and one by another key of ours.
 const SIGNATURES: &[(&str, &str, Spoil)] = &[
     (
         "not countersigned",

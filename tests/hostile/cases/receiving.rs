@@ -17,7 +17,7 @@ use super::offers::put;
 use crate::attack::{ANSWER, Attacker, hello, minutes, raw, stamp};
 use crate::broken;
 
-/// What an answer is made of: the dispatch, and `consigned` as both have signed it where it has come so far.
+/// The parts of an answer: the dispatch, and `consigned` as both have signed it where it has come so far.
 struct Sent<'a> {
     attacker: &'a Attacker,
     session: Digest,

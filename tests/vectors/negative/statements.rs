@@ -230,7 +230,8 @@ impl Bench<'_> {
     }
 }
 
-/// A signature whose S is larger by the order of the group: equal modulo the order, but not canonical (RFC 8032 §5.1.7).
+/// A signature whose S is larger by the order of the group: equal modulo the order, but not canonical (RFC 8032
+/// §5.1.7).
 fn plus_order(mut signature: [u8; 64]) -> [u8; 64] {
     const ORDER: &str = "edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010";
     let order = hex::decode(ORDER).expect("hex");

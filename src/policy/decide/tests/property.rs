@@ -1,4 +1,4 @@
-//! Whatever is asked: nothing is permitted that the law of this table does not permit.
+//! A property of all questions: nothing is permitted that the law of this table does not permit.
 
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
@@ -186,7 +186,7 @@ impl Asked {
         })
     }
 
-    /// What must hold of anything that is permitted, said without the rules.
+    /// The law that must hold of anything that is permitted, said without the rules.
     fn may(&self) -> bool {
         let [own, from, to] = &self.parties;
         let terms = &self.terms;
