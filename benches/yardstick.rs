@@ -19,7 +19,7 @@ use bytes::Bytes;
 use rogatory::base::{AuthorityId, Timestamp};
 use rogatory::identity::HeldList;
 use rogatory::identity::trust::{Trust, TrustedPeer};
-use rogatory::net::pki;
+use rogatory::keys::pki;
 use rogatory::net::{Endpoint, NetLimits, TlsIdentity};
 use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject as _;

@@ -88,6 +88,8 @@ pub mod config;
 )]
 pub mod daemon;
 #[cfg(feature = "shell")]
+pub mod keys;
+#[cfg(feature = "shell")]
 pub mod net;
 #[cfg(feature = "shell")]
 pub mod seal;

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use tokens::{Token, tokens};
 
+#[path = "tidy/circles.rs"]
+mod circles;
 #[path = "tidy/planted.rs"]
 mod planted;
 #[path = "tidy/tokens.rs"]
@@ -16,7 +18,8 @@ mod tokens;
 const LADDER: &[&str] = &[
     "base", "identity", "tlog", "policy", "request", "package", "receipt", "exchange", "wire",
     "transfer", // pure
-    "seal", "audit", "config", "store", "net", "api", "daemon", "console", "cli", // shell
+    "seal", "audit", "config", "keys", "store", "net", "api", "daemon", "console",
+    "cli", // shell
 ];
 /// So many rungs are pure: time, randomness and input come in as arguments.
 const PURE: usize = 10;
@@ -55,12 +58,14 @@ const IMPURE_ENDS: &[&str] = &[
 const OWNED: &[(&str, &str)] = &[("rusqlite", "store")];
 /// Where `net` may commit past the account of the peer that causes it: there what is kept is replaced, and never more
 /// of it.
-const UNCOUNTED: &[&str] = &["countersign", "intake", "session", "watch"];
+const UNCOUNTED: &[&str] = &["intake", "session", "sessions", "watch"];
 /// Names that say nothing: not for a file, nor as the last word of a type, nor for a function.
 const EMPTY_NAMES: &[&str] = &[
     "manager", "handler", "service", "util", "utils", "common", "helper", "helpers", "info",
     "process",
 ];
+/// The room of the running process is named after it.
+const PROCESS: &str = "process";
 /// Lints of what can panic: denied in the whole crate, because a panic ends the process and others choose what it
 /// reads.
 const PANICS: &[&str] = &[
@@ -335,7 +340,7 @@ impl Source {
         if let Some(name) = self
             .module
             .last()
-            .filter(|name| EMPTY_NAMES.contains(&name.as_str()))
+            .filter(|name| EMPTY_NAMES.contains(&name.as_str()) && *name != PROCESS)
         {
             faults.push(format!(
                 "{file}: `{name}` says nothing about what is in the file"
@@ -349,7 +354,8 @@ impl Source {
                 "struct" | "enum" | "trait" | "type" => {
                     EMPTY_NAMES.contains(&last_word(name).as_str())
                 }
-                "fn" | "mod" => EMPTY_NAMES.contains(&name.as_str()),
+                "fn" => EMPTY_NAMES.contains(&name.as_str()),
+                "mod" => EMPTY_NAMES.contains(&name.as_str()) && name != PROCESS,
                 _ => false,
             };
             if empty {
@@ -362,7 +368,7 @@ impl Source {
 
     /// Growth that a peer causes is counted: `net` commits by `Session::commit`.
     fn check_counted(&self, faults: &mut Vec<String>) {
-        let [first, file, ..] = self.module.as_slice() else {
+        let [first, .., file] = self.module.as_slice() else {
             return;
         };
         if first != "net" || UNCOUNTED.contains(&file.as_str()) {
@@ -413,13 +419,17 @@ impl Source {
     }
 
     fn check_paths(&self, faults: &mut Vec<String>) {
-        let Some(rung) = self
-            .module
-            .first()
-            .and_then(|first| LADDER.iter().position(|module| module == first))
-        else {
+        let rung = LADDER
+            .iter()
+            .position(|rung| self.module.first().is_some_and(|first| first == rung));
+        let Some(rung) = rung else {
             return;
         };
+        self.each_path(|here, path, _| self.check_path(rung, here, path, faults));
+    }
+
+    /// Every path, the module that it stands in, and whether it is handed on (`pub use`).
+    fn each_path(&self, mut to: impl FnMut(&[String], &UsedPath, bool)) {
         let mut inner = Vec::new();
         let mut depth = 0_usize;
         for at in 0..self.tokens.len() {
@@ -445,10 +455,13 @@ impl Source {
                         .chain(inner.iter().map(|(_, name)| name))
                         .cloned()
                         .collect();
+                    let is_import = at > 0 && self.word_at(at - 1) == Some("use");
+                    let is_public = at > 1
+                        && (self.word_at(at - 2) == Some("pub") || self.mark_at(at - 2, ')'));
                     let mut paths = Vec::new();
                     self.path_tree(at, &[], &mut paths);
                     for path in paths {
-                        self.check_path(rung, &here, &path, faults);
+                        to(&here, &path, is_import && is_public);
                     }
                 }
             }

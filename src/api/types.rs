@@ -6,22 +6,20 @@ mod approvals;
 mod cases;
 mod clock;
 mod consents;
-mod explained;
-mod held;
+mod explanation;
 mod log;
 mod onward;
-mod opened;
 mod peers;
 mod retention;
+mod usage;
+mod verification;
 pub use approvals::ApprovalView;
 pub use cases::{AssignTeam, CaseView};
 pub use clock::{CertificateView, ClockView, RenewRequest};
 pub use consents::{AskConsent, ConsentView, GrantConsent, RefuseConsent};
-pub use explained::{AdoptPolicy, Explanation, ItemSays, PolicyView, RuleSays, WaitingPolicy};
-pub use held::HeldBack;
+pub use explanation::{AdoptPolicy, Explanation, ItemSays, PolicyView, RuleSays, WaitingPolicy};
 pub use log::{AlarmView, CosignedView, LogStatus, ProofView, RecoveringView};
 pub use onward::{Forward, OnwardView};
-pub use opened::{Closed, Examination, Mismatch, OpenRequest, Opening};
 pub use peers::{
     AcceptPeer, AddPeer, CardView, DecidePeer, FaultView, ListView, PeerView, Ping, WaitingCard,
 };
@@ -29,6 +27,8 @@ pub use retention::{
     DestroyRequest, Destruction, DueView, HoldRequest, HoldView, Restrict, ReviewRequest,
     ReviewView, UseReport,
 };
+pub use usage::HeldBack;
+pub use verification::{Closed, Examination, Mismatch, OpenRequest, Opening};
 
 use serde::{Deserialize, Serialize};
 

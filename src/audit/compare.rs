@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use crate::audit::anchors::Anchors;
 use crate::audit::folder::Files;
-use crate::audit::included;
-use crate::audit::included::Opened;
+use crate::audit::inclusion;
+use crate::audit::inclusion::Opened;
 use crate::audit::lacking;
 use crate::audit::lacking::Export;
 use crate::audit::steps;
@@ -167,9 +167,9 @@ impl Statements {
             self.note(&path(within), content);
         }
         let own = self.receipts.get(first..).unwrap_or_default();
-        let export = Export::new(name, included::owner(files), own);
+        let export = Export::new(name, inclusion::owner(files), own);
         self.exports.push(export);
-        for (within, note) in included::noted(files) {
+        for (within, note) in inclusion::noted(files) {
             let path = path(within);
             if let Some(note) = note {
                 self.checkpoints.push((path, note));
@@ -289,7 +289,7 @@ fn opened(
 ) -> Vec<(String, Checkpoint)> {
     let mut heads = Vec::new();
     for (path, note) in notes {
-        match included::open(&note, anchors) {
+        match inclusion::open(&note, anchors) {
             Opened::Good(head) => heads.push((path, head)),
             Opened::Missing(key) => {
                 missing.insert(key);

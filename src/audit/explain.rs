@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::audit::anchors::Anchors;
-use crate::audit::included::Leaf;
+use crate::audit::inclusion::Leaf;
 use crate::audit::recipes;
 use crate::identity::note::SignatureLine;
 use crate::identity::statement::Note;

@@ -8,7 +8,7 @@ pub mod anchors;
 mod compare;
 pub mod explain;
 pub mod folder;
-mod included;
+mod inclusion;
 mod lacking;
 mod recipes;
 mod steps;

@@ -158,10 +158,10 @@ const fn is_exclusive(kind: Kind) -> bool {
     )
 }
 
-/// Heads of one log and one size must have one root, wherever its owner has named them: two are the proof of a fork.
-/// What it has not signed proves nothing against it: only receipts that it has signed or countersigned, and checkpoints
-/// that were opened by the log's key, are compared. A forked log is one fault, however often and at however many sizes
-/// its roots are named.
+/// Heads of one log and one size must have one root, wherever its owner has named them: two are the proof of a fork. A
+/// document that it has not signed proves nothing against it: only receipts that it has signed or countersigned, and
+/// checkpoints that were opened by the log's key, are compared. A forked log is one fault, however often and at however
+/// many sizes its roots are named.
 pub(crate) fn heads(
     checkpoints: impl Iterator<Item = (String, Checkpoint)>,
     signed: &[&Read],

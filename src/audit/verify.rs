@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::audit::anchors::Anchors;
 use crate::audit::folder::Files;
-use crate::audit::included;
-use crate::audit::included::Opened;
+use crate::audit::inclusion;
+use crate::audit::inclusion::Opened;
 use crate::audit::steps;
 use crate::audit::steps::Read;
 use crate::audit::verdict::{Fault, Judgement, Outcome, Shown};
@@ -39,11 +39,12 @@ pub fn verify(files: &Files, anchors: &Anchors, quorum: usize) -> Judgement {
     let before = faults.len();
     steps::check(files, &receipts, &mut faults);
     steps::exclusive(&signed, &mut faults);
-    let checkpoints = included::checkpoints(files);
-    let checkpoints = checkpoints.filter_map(|(path, note)| match included::open(&note, anchors) {
-        Opened::Good(head) => Some((path.to_owned(), head)),
-        Opened::Missing(_) | Opened::Bad(_) => None,
-    });
+    let checkpoints = inclusion::checkpoints(files);
+    let checkpoints =
+        checkpoints.filter_map(|(path, note)| match inclusion::open(&note, anchors) {
+            Opened::Good(head) => Some((path.to_owned(), head)),
+            Opened::Missing(_) | Opened::Bad(_) => None,
+        });
     steps::heads(checkpoints, &signed, &mut faults);
     let steps = outcome(&faults, before);
     let steps = if parsed || steps == Outcome::Bad {
@@ -52,7 +53,7 @@ pub fn verify(files: &Files, anchors: &Anchors, quorum: usize) -> Judgement {
         Outcome::Unjudged
     };
     let (included, witnessed, cosigned) = {
-        let log = included::judge(files, &receipts, anchors, quorum);
+        let log = inclusion::judge(files, &receipts, anchors, quorum);
         faults.extend(log.faults);
         missing.extend(log.missing);
         (log.included, log.witnessed, log.cosigned)

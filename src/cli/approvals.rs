@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 
 use crate::api::types::{AdoptPolicy, ApprovalView};
-use crate::cli::Call;
+use crate::cli::call::Call;
 use crate::cli::failure::Failure;
 use crate::cli::policy::show;
 use crate::cli::text::{self, Cell, Table, Tone};

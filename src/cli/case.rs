@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 
 use crate::api::types::{AssignTeam, CaseView};
-use crate::cli::Call;
+use crate::cli::call::Call;
 use crate::cli::failure::Failure;
 use crate::cli::text::{Cell, Table, Tone};
 use crate::config::Holder;

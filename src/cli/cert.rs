@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 
 use crate::api::types::{CertificateView, RenewRequest};
-use crate::cli::Call;
+use crate::cli::call::Call;
 use crate::cli::failure::Failure;
 use crate::cli::text::{self, Table};
 

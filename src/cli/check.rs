@@ -13,8 +13,8 @@ use crate::config::Fault;
 use crate::config::Home;
 use crate::config::files;
 use crate::daemon::early_papers;
+use crate::keys::keyring::Keyring;
 use crate::net::clock::civil;
-use crate::net::keyring::Keyring;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -3,7 +3,7 @@
 use clap::Subcommand;
 
 use crate::api::types::ClockView;
-use crate::cli::Call;
+use crate::cli::call::Call;
 use crate::cli::failure::Failure;
 use crate::cli::hint;
 use crate::cli::text::{self, Table};

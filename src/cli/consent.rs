@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 
 use crate::api::types::{AskConsent, ConsentView, GrantConsent, RefuseConsent};
 use crate::base::{AuthorityId, Date};
-use crate::cli::Call;
+use crate::cli::call::Call;
 use crate::cli::failure::Failure;
 use crate::cli::text::{self, Cell, Table, Tone};
 use crate::policy::{Purpose, Restriction};

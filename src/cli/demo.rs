@@ -1,8 +1,10 @@
 //! `demo`: the main job in one command. Two authorities as real processes on loopback; nothing is pretended.
 
+mod cast;
 mod check;
 mod delivery;
 mod ending;
+mod lines;
 mod stage;
 mod story;
 
@@ -19,7 +21,7 @@ use tokio::sync::oneshot;
 use crate::cli::demo::stage::Stage;
 use crate::cli::failure::Failure;
 use crate::cli::progress::Stopwatch;
-use crate::cli::terminal::{self, Terminal};
+use crate::cli::terminal::Terminal;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -148,49 +150,5 @@ async fn asked_to_end() {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
         _ = hangup.recv() => {}
-    }
-}
-
-/// One line for a step that held.
-#[derive(Debug, Serialize)]
-struct StepLine<'a> {
-    r#type: &'static str,
-    ok: bool,
-    ms: u64,
-    text: &'a str,
-}
-
-fn say_step(terminal: Terminal, ok: bool, ms: u64, text: &str) {
-    let line = StepLine {
-        r#type: "step",
-        ok,
-        ms,
-        text,
-    };
-    terminal.show(&line, |line, color| {
-        use crate::cli::text::{Tone, escape};
-        let (mark, tone) = if line.ok {
-            ("✓", Tone::Good)
-        } else {
-            ("✗", Tone::Bad)
-        };
-        let seconds = format!("{}.{:02} s", line.ms / 1_000, line.ms % 1_000 / 10);
-        format!(
-            "{} {seconds:>8}  {}\n",
-            tone.paint(mark, color),
-            escape(line.text)
-        )
-    });
-}
-
-/// Lines beneath a step.
-fn say_under(terminal: Terminal, lines: &str) {
-    for line in lines.lines() {
-        terminal.line(&format!("             {line}"));
-    }
-    if terminal.json() {
-        terminal::value(
-            &serde_json::json!({ "type": "lines", "lines": lines.lines().collect::<Vec<_>>() }),
-        );
     }
 }

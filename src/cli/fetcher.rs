@@ -15,8 +15,8 @@ use crate::cli::failure::Failure;
 use crate::cli::serve;
 use crate::config::{LogFormat, LogLevel, Telemetry};
 use crate::daemon;
-use crate::daemon::confine::{Rights, confine};
-use crate::net::fetcher::{Allowed, serve as answer};
+use crate::daemon::process::confine::{Rights, confine};
+use crate::net::fetcher::server::{Allowed, serve as answer};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:

@@ -3,9 +3,9 @@
 use clap::Args;
 use serde::Serialize;
 
-use crate::cli::Global;
 use crate::cli::check;
 use crate::cli::failure::Failure;
+use crate::cli::global::Global;
 use crate::cli::remote;
 use crate::cli::terminal::{self, Terminal};
 use crate::cli::text::{self, Tone};

@@ -29,12 +29,12 @@ use crate::identity::Card;
 use crate::identity::CardKeys;
 use crate::identity::card;
 use crate::identity::revocation;
-use crate::net::brought::Brought;
+use crate::keys::keyring;
+use crate::keys::keyring::Keyring;
+use crate::keys::keyring::KeyringFault;
+use crate::keys::pki;
+use crate::keys::pki_folder::Brought;
 use crate::net::clock::civil;
-use crate::net::keyring;
-use crate::net::keyring::Keyring;
-use crate::net::keyring::KeyringFault;
-use crate::net::pki;
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::api::types::{AnchorView, LogStatus, ProofView};
 use crate::base::AuthorityId;
-use crate::cli::Call;
+use crate::cli::call::Call;
 use crate::cli::failure::Failure;
 use crate::cli::text::{self, Cell, Table, Tone};
 

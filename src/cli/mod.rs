@@ -9,6 +9,7 @@ pub mod failure;
 pub mod init;
 
 mod approvals;
+mod call;
 mod case;
 mod cert;
 mod check;
@@ -19,6 +20,7 @@ mod demo;
 mod fetcher;
 mod folder;
 mod fsck;
+mod global;
 mod help;
 mod hint;
 mod input;
@@ -39,15 +41,14 @@ mod text;
 mod transfer;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::error::ErrorKind;
-use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
 
+use crate::cli::call::Call;
 use crate::cli::failure::Failure;
-use crate::cli::remote::Remote;
+use crate::cli::global::Global;
 use crate::cli::terminal::{Reader, Talk, Terminal};
 
 const EXAMPLES: &str = "\
@@ -63,40 +64,6 @@ struct Cli {
     global: Global,
     #[command(subcommand)]
     command: Command,
-}
-
-/// Options of every command.
-#[derive(Debug, Default, Args)]
-#[command(next_help_heading = "Global options")]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "they are independent switches"
-)]
-pub(crate) struct Global {
-    /// The authority's folder: configuration, state and socket [default: /etc, /var/lib and /run/rogatory]
-    #[arg(long, global = true, value_name = "DIR")]
-    home: Option<PathBuf>,
-    /// The configuration file
-    #[arg(long, global = true, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// The daemon's socket [default: as the configuration says]
-    #[arg(long, global = true, value_name = "PATH")]
-    socket: Option<PathBuf>,
-    /// Print JSON: results and progress on standard output, errors on standard error
-    #[arg(long, global = true)]
-    json: bool,
-    /// Only results and errors
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
-    quiet: bool,
-    /// More detail
-    #[arg(short, long, global = true)]
-    verbose: bool,
-    /// No colours (as with the variable `NO_COLOR`)
-    #[arg(long, global = true)]
-    no_color: bool,
-    /// Wait at most so long for the daemon, for example 30s or '5 min'; then exit code 12
-    #[arg(long, global = true, value_name = "TIME", value_parser = timeout)]
-    timeout: Option<Duration>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -235,43 +202,12 @@ fn run(cli: &Cli, terminal: Terminal) -> Result<(), Failure> {
     }
 }
 
-/// The means of a command that talks to the daemon: whom it asks, and where it says the answer.
-#[derive(Debug)]
-pub(crate) struct Call {
-    remote: Remote,
-    terminal: Terminal,
-}
-
-impl Call {
-    fn new(global: &Global, terminal: Terminal) -> Result<Self, Failure> {
-        Self::confined(global, terminal, || Ok(()))
-    }
-
-    /// As [`Call::new`], with `confine` run before the first thread starts.
-    fn confined(
-        global: &Global,
-        terminal: Terminal,
-        confine: impl FnOnce() -> Result<(), Failure>,
-    ) -> Result<Self, Failure> {
-        let remote = Remote::confined(global, confine)?;
-        terminal.detail(&format!("socket {}", remote.client().socket().display()));
-        Ok(Self { remote, terminal })
-    }
-}
-
-/// `30s`, `5 min`, `1h30m`, or a plain number of seconds.
-fn timeout(text: &str) -> Result<Duration, String> {
-    let fault = || format!("{text:?} is not a time like 30s, '5 min' or 1h30m");
-    if let Ok(seconds) = text.parse() {
-        return Ok(Duration::from_secs(seconds));
-    }
-    let span: jiff::SignedDuration = text.parse().map_err(|_| fault())?;
-    Duration::try_from(span).map_err(|_| fault())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::cli::global::timeout;
 
     fn every_command(
         command: &clap::Command,

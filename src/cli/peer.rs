@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 
 use crate::api::types::{AcceptPeer, AddPeer, CardView, DecidePeer, HeldBack, PeerView, Ping};
 use crate::base::{Alias, limits};
-use crate::cli::Call;
+use crate::cli::call::Call;
 use crate::cli::failure::Failure;
 use crate::cli::input::{read_limited, unreadable};
 use crate::cli::status;

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::api::types::{ReceiptDetail, ReceiptView};
 use crate::base::Xid;
-use crate::cli::Call;
+use crate::cli::call::Call;
 use crate::cli::failure::Failure;
 use crate::cli::folder;
 use crate::cli::text::{self, Cell, Table, Tone};

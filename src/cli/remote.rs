@@ -8,8 +8,8 @@ use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::api::client::{CallFault, Client};
 use crate::api::types::{ApiError, DenialView};
-use crate::cli::Global;
 use crate::cli::failure::Failure;
+use crate::cli::global::Global;
 use crate::cli::hint::quoted;
 use crate::config::Home;
 

@@ -17,7 +17,7 @@ use crate::cli::text::{Cell, Table, Tone};
 use crate::config::Config;
 use crate::config::Home;
 use crate::daemon;
-use crate::daemon::confine::Applied;
+use crate::daemon::process::confine::Applied;
 
 /// The restrictions that were applied, and the findings when they were tried.
 #[derive(Debug, Serialize)]

@@ -2,13 +2,13 @@
 
 use tokio::runtime::Builder;
 
-use crate::cli::Global;
 use crate::cli::check;
 use crate::cli::failure::Failure;
+use crate::cli::global::Global;
 use crate::cli::remote;
 use crate::config::Config;
 use crate::daemon::{self, Given, Stop};
-use crate::net::handed::Handed;
+use crate::net::quic::sockets::Handed;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:

@@ -1,7 +1,7 @@
 //! `status`: problems first.
 
 use crate::api::types::{PeerView, Problem, Status};
-use crate::cli::Call;
+use crate::cli::call::Call;
 use crate::cli::clock;
 use crate::cli::failure::Failure;
 use crate::cli::hint;

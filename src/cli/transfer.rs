@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 
 use crate::api::types::TransferView;
-use crate::cli::Call;
+use crate::cli::call::Call;
 use crate::cli::failure::Failure;
 use crate::cli::text::{self, Cell, Table, Tone};
 

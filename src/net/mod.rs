@@ -1,45 +1,12 @@
-//! QUIC between two authorities: endpoint, trust at the handshake, driver. The built-in PKI and the keyring.
+//! QUIC between two authorities, in rooms; each uses only those above it in this list.
 
-mod after;
-pub mod brought;
 pub mod clock;
-mod congestion;
-mod contradiction;
-pub mod control;
-mod countersign;
-mod datastream;
-pub mod endpoint;
-pub mod fault;
+pub mod connection;
+mod delivery;
 pub mod fetcher;
-pub mod frames;
-pub mod growth;
-pub mod handed;
-mod headercheck;
-mod inbound;
-mod inbox;
-mod incoming;
-mod intake;
-pub mod keyring;
-mod noise;
-mod onward;
-pub mod outbound;
-pub mod pace;
-mod part;
-pub mod pki;
-mod quota;
-mod reader;
-pub mod resolve;
-mod seats;
+mod letters;
+pub mod quic;
 pub mod session;
-pub mod share;
-pub mod station;
-mod tls;
-pub mod transport;
-mod verify;
-pub mod watch;
-mod watching;
-mod windows;
+pub mod witness;
 
-pub use endpoint::{Endpoint, Incoming, Link, TlsIdentity};
-pub use fault::{DialFault, Refused};
-pub use transport::NetLimits;
+pub use quic::{DialFault, Endpoint, Incoming, Link, NetLimits, Refused, TlsIdentity};

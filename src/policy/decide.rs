@@ -5,111 +5,16 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::base::Digest;
-use crate::policy::code::{Code, vocabulary};
+use crate::policy::denial::{Denial, ReasonCode};
 use crate::policy::description::{self, Configured, RuleDescription};
 use crate::policy::facts::Facts;
 use crate::policy::instrument;
-use crate::policy::national::Restrict;
+use crate::policy::parameters::Parameters;
 use crate::policy::permit::Permit;
-use crate::policy::rules::{self, Rule, Verdict};
+use crate::policy::restrict::Restrict;
+use crate::policy::rules;
 use crate::policy::terms::{Handling, Terms};
-
-vocabulary! {
-    /// Why something is denied.
-    ReasonCode: "reason of a denial" {
-        /// The case has no team, and somebody must need to know.
-        CaseWithoutTeam = "case-without-team",
-        /// The condition of the sender prevails over what the instrument permits beyond the stated purposes.
-        ConditionsPrevail = "conditions-prevail",
-        /// The consent to it is no longer valid.
-        ConsentExpired = "consent-expired",
-        /// The consent to it is for another package.
-        ConsentOtherPackage = "consent-other-package",
-        /// The instrument knows no such exception.
-        ExceptionNotProvided = "exception-not-provided",
-        /// The exception is for another use than the one asked for.
-        ExceptionOtherUse = "exception-other-use",
-        /// The terms carry a higher handling code than this authority takes or gives.
-        HandlingAboveCeiling = "handling-above-ceiling",
-        /// The handling code forbids this use, or contradicts the purposes.
-        HandlingForbidsUse = "handling-forbids-use",
-        /// A national rule forbids it; which, and why, is said beside this.
-        NationalRule = "national-rule",
-        /// A national rule cannot be evaluated.
-        NationalRuleFailed = "national-rule-failed",
-        /// No rule speaks for it.
-        NoRulePermits = "no-rule-permits",
-        /// Another team needs to know.
-        NotInTeam = "not-in-team",
-        /// This authority is not the one that the package is for.
-        NotTheReceiver = "not-the-receiver",
-        /// This authority is not the one that the package is from.
-        NotTheSender = "not-the-sender",
-        /// Its sender wants to be told before.
-        NoticeMissing = "notice-missing",
-        /// A hold keeps it from being destroyed.
-        OnHold = "on-hold",
-        /// To pass it on needs the consent of its sender.
-        OnwardNeedsConsent = "onward-needs-consent",
-        /// The terms prohibit to pass it on.
-        OnwardProhibited = "onward-prohibited",
-        /// To open, a purpose must be named.
-        PurposeMissing = "purpose-missing",
-        /// The terms do not permit this purpose.
-        PurposeNotPermitted = "purpose-not-permitted",
-        /// The terms name no purpose at all.
-        PurposesEmpty = "purposes-empty",
-        /// To pass it on, an authority must be named.
-        RecipientMissing = "recipient-missing",
-        /// The instrument does not permit use in related proceedings, or this use is none.
-        RelatedNotProvided = "related-not-provided",
-        /// The day until which it may be kept is over.
-        RetentionEnded = "retention-ended",
-        /// The day of its review has passed, and no review is on record.
-        ReviewDue = "review-due",
-        /// It takes a role that this person does not have.
-        RoleNotPermitted = "role-not-permitted",
-        /// Sender and receiver are the same authority.
-        SameAuthority = "same-authority",
-        /// An exception needs two persons.
-        SecondPersonMissing = "second-person-missing",
-        /// Speciality: not without consent.
-        Speciality = "speciality",
-        /// The day until which it may be used is over.
-        SunsetPassed = "sunset-passed",
-        /// Privilege or immunity is under review.
-        UnderPrivilegeReview = "under-privilege-review",
-    }
-}
-
-/// Why something may not be done: which rule, which term, which clause, and what to do next.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{text}")]
-pub struct Denial {
-    /// The rule that denies, as [`verdicts`] names it; `silence` if none permits.
-    pub rule: Cow<'static, str>,
-    /// The reason that a national rule gives.
-    pub detail: Option<Box<Code>>,
-    /// The term that it stands on, with its value: `purposes=prosecution,trial`.
-    pub term: String,
-    /// The reason, for machines.
-    pub reason: ReasonCode,
-    /// The clause of law or of the terms; at most 128 printable ASCII characters.
-    pub clause: String,
-    /// The whole of it for people: what was refused, what is permitted, what to do next.
-    pub text: String,
-}
-
-impl Denial {
-    /// The reason for machines, in one word: [`Self::reason`], and after a dot what a national rule adds to it.
-    pub fn code(&self) -> String {
-        let detail = self.detail.as_ref();
-        detail.map_or_else(
-            || self.reason.to_string(),
-            |detail| format!("{}.{detail}", self.reason),
-        )
-    }
-}
+use crate::policy::verdict::{Rule, Verdict};
 
 /// The policy in force: the rules and their parameters, and the national rules.
 #[derive(Debug, Clone)]
@@ -117,9 +22,7 @@ pub struct PolicySet {
     dual_control: BTreeSet<String>,
     national: Option<Arc<dyn Restrict>>,
     rules: &'static [Rule],
-    pub(super) handling_max: Option<Handling>,
-    pub(super) keep_after_sunset: bool,
-    pub(super) need_to_know: bool,
+    parameters: Parameters,
 }
 
 impl PolicySet {
@@ -129,16 +32,18 @@ impl PolicySet {
             dual_control: BTreeSet::new(),
             national: None,
             rules: rules::ALL,
-            handling_max,
-            keep_after_sunset: false,
-            need_to_know: false,
+            parameters: Parameters {
+                handling_max,
+                keep_after_sunset: false,
+                need_to_know: false,
+            },
         }
     }
 
     /// The same policy, in which only the team of its case may use a package.
     #[must_use]
     pub const fn needing_to_know(mut self, need_to_know: bool) -> Self {
-        self.need_to_know = need_to_know;
+        self.parameters.need_to_know = need_to_know;
         self
     }
 
@@ -146,7 +51,7 @@ impl PolicySet {
     /// it is due for destruction when nobody may use it any more (Directive (EU) 2016/680 art. 4(1)(e)).
     #[must_use]
     pub const fn keeping_after_sunset(mut self, keep_after_sunset: bool) -> Self {
-        self.keep_after_sunset = keep_after_sunset;
+        self.parameters.keep_after_sunset = keep_after_sunset;
         self
     }
 
@@ -182,10 +87,14 @@ impl PolicySet {
         keep_after_sunset: Option<bool>,
         need_to_know: Option<bool>,
     ) -> Self {
+        let own = self.parameters;
+        let parameters = Parameters {
+            handling_max: handling_max.or(own.handling_max),
+            keep_after_sunset: keep_after_sunset.unwrap_or(own.keep_after_sunset),
+            need_to_know: need_to_know.unwrap_or(own.need_to_know),
+        };
         Self {
-            handling_max: handling_max.or(self.handling_max),
-            keep_after_sunset: keep_after_sunset.unwrap_or(self.keep_after_sunset),
-            need_to_know: need_to_know.unwrap_or(self.need_to_know),
+            parameters,
             ..self.clone()
         }
     }
@@ -203,13 +112,13 @@ impl PolicySet {
     pub fn configured(&self) -> Configured {
         Configured {
             dual_control: self.dual_control.clone(),
-            handling_max: self.handling_max,
+            handling_max: self.parameters.handling_max,
             national: self
                 .national
                 .as_ref()
                 .map_or_else(Vec::new, |it| it.files()),
-            keep_after_sunset: self.keep_after_sunset,
-            need_to_know: self.need_to_know,
+            keep_after_sunset: self.parameters.keep_after_sunset,
+            need_to_know: self.parameters.need_to_know,
         }
     }
 
@@ -223,7 +132,7 @@ impl PolicySet {
 fn core(set: &PolicySet, facts: &Facts<'_>) -> impl Iterator<Item = (&'static str, Verdict)> {
     set.rules
         .iter()
-        .map(move |rule| (rule.id, (rule.judge)(set, facts)))
+        .map(move |rule| (rule.id, (rule.judge)(set.parameters, facts)))
 }
 
 /// The words of each rule: those of the core, then each national rule that denies. Whether a national rule denies says

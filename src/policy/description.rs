@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::base::json;
-use crate::policy::national::RuleFile;
+use crate::policy::restrict::RuleFile;
 use crate::policy::terms::Handling;
 
 /// The version of the text.

@@ -4,10 +4,10 @@ use crate::base::AuthorityId;
 use crate::base::Date;
 use crate::base::Digest;
 use crate::base::Timestamp;
+use crate::policy::action::Action;
 use crate::policy::code::vocabulary;
 use crate::policy::consent::Consent;
 use crate::policy::exception::Exception;
-use crate::policy::permit::Action;
 use crate::policy::purpose::Purpose;
 use crate::policy::role::Roles;
 use crate::policy::terms::Terms;
@@ -40,6 +40,11 @@ pub struct Facts<'a> {
 }
 
 impl Facts<'_> {
+    /// Whether the terms name this purpose.
+    pub(super) fn terms_name(&self, purpose: Purpose) -> bool {
+        self.terms.purposes.contains(&purpose)
+    }
+
     /// The purpose, where somebody wants to open or to export and names one.
     pub fn opened_for(&self) -> Option<Purpose> {
         self.purpose.copied().filter(|_| self.action.is_use())

@@ -14,7 +14,7 @@ use rustix::fs::FallocateFlags;
 
 use crate::store::durable;
 use crate::store::durable::DiskFault;
-use crate::store::opening::DATABASE;
+use crate::store::layout::DATABASE;
 
 /// Bytes of the index that SQLite maps at once (`WALINDEX_PGSZ`).
 const REGION_BYTES: u64 = 32 << 10;

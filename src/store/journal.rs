@@ -27,9 +27,9 @@ use crate::base::Hasher;
 use crate::base::Timestamp;
 use crate::base::Xid;
 use crate::base::len_u64;
+use crate::store::StoreFault;
 use crate::store::durable;
 use crate::store::durable::DiskFault;
-use crate::store::opening::StoreFault;
 
 const FORM: &str = "rogatory destroyed 1";
 const LABEL: &[u8] = b"rogatory/destroyed/v1\0";

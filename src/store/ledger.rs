@@ -24,25 +24,25 @@ use crate::identity::card::Card;
 use crate::identity::keys::PublicKey;
 use crate::identity::keys::SecretKey;
 use crate::receipt::PartyKeys;
-use crate::store::desk::Desk;
-use crate::store::heads::SubtreeRoots;
-use crate::store::known::Remembered;
+use crate::store::StoreFault;
 use crate::store::op::Commit;
 use crate::store::op::CommitFault;
 use crate::store::op::Op;
 use crate::store::opening;
 use crate::store::opening::Opened;
-use crate::store::opening::StoreFault;
+use crate::store::questions::Desk;
 use crate::store::reader;
 use crate::store::reader::Readers;
-use crate::store::replay::Settled;
+use crate::store::recent::Remembered;
 use crate::store::rows::CardRow;
 use crate::store::rows::CrlRow;
 use crate::store::rows::Exchange;
 use crate::store::rows::PeerRow;
 use crate::store::rows::Reached;
+use crate::store::settled::Settled;
 use crate::store::slots::SlotKeys;
 use crate::store::sql;
+use crate::store::subtrees::SubtreeRoots;
 use crate::store::writer::Batch;
 use crate::store::writer::Shown;
 use crate::store::writer::Signed;
@@ -93,7 +93,7 @@ impl Ledger {
     }
 
     /// The same with a journal of destructions outside the folder, as [`crate::store::journal::prepare`] has made it.
-    /// What it says is destroyed is so when this returns, and it says all that the ledger does.
+    /// Everything that it says is destroyed is so when this returns, and it says all that the ledger does.
     pub fn journaled(
         folder: &Path,
         log_key: SecretKey,
@@ -104,7 +104,10 @@ impl Ledger {
     }
 
     fn begin(opened: Opened, folder: &Path, log_key: SecretKey) -> Result<Self, StoreFault> {
-        let readers = Readers::new(&folder.join(opening::DATABASE), opened.index.handle());
+        let readers = Readers::new(
+            &folder.join(crate::store::layout::DATABASE),
+            opened.index.handle(),
+        );
         let desk = Desk::open(readers.connect()?, opened.index.handle())?;
         let public = log_key.public();
         let (work, queue) = mpsc::channel(2 * limits::COMMIT_GROUP_BATCHES_MAX);

@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::path::Path;
-use std::path::PathBuf;
 
 use rusqlite::Connection;
 use rusqlite::params;
@@ -10,15 +9,17 @@ use rusqlite::params;
 use crate::base::Digest;
 use crate::base::Timestamp;
 use crate::identity::keys::SecretKey;
+use crate::store::StoreFault;
+use crate::store::digests;
 use crate::store::durable;
 use crate::store::durable::DiskFault;
-use crate::store::found;
 use crate::store::index::Index;
 use crate::store::journal::Journal;
+use crate::store::layout::{DATABASE, SLOTS};
 use crate::store::reader;
 use crate::store::replay;
-use crate::store::replay::Settled;
 use crate::store::reserve::Reserve;
+use crate::store::settled::Settled;
 use crate::store::slots::Slots;
 use crate::store::sql;
 use crate::store::sums;
@@ -27,44 +28,7 @@ use crate::store::writer::execute;
 use crate::tlog::Checkpoint;
 use crate::tlog::Frontier;
 
-/// The database within the state folder.
-pub(crate) const DATABASE: &str = "ledger.db";
-pub(crate) const SLOTS: &str = "slots";
 const LOCK: &str = "lock";
-
-/// Why the ledger cannot be opened or read.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreFault {
-    /// Another process has it.
-    #[error("{} is in use by another process; stop that one first", folder.display())]
-    Locked {
-        /// The state folder.
-        folder: PathBuf,
-    },
-    /// It was written by a newer version of this program.
-    #[error("the ledger has schema {found}, this program knows {known}; use the newer program")]
-    Newer {
-        /// The schema it has.
-        found: i64,
-        /// The newest this program knows.
-        known: i64,
-    },
-    /// Its parts contradict each other, or it is of another authority.
-    #[error("the ledger is damaged: {0}; restore it from a backup")]
-    Damaged(String),
-    /// The journal of destructions is not what was written.
-    #[error("the journal of destructions {0}")]
-    Journal(String),
-    /// The database refused.
-    #[error("the ledger cannot be read: {0}")]
-    Sql(#[from] rusqlite::Error),
-    /// The disk refused.
-    #[error(transparent)]
-    Disk(#[from] DiskFault),
-    /// The process is shutting down.
-    #[error("the ledger is closed")]
-    Closed,
-}
 
 /// The findings of opening.
 pub(crate) struct Opened {
@@ -110,7 +74,7 @@ pub(crate) fn open(
     let (tree, signed) = log(&db, key)?;
     let seq = db.query_row(sql::STATEMENT_LAST, [], |row| row.get(0))?;
     let no = db.query_row(sql::EXCHANGE_LAST, [], |row| row.get(0))?;
-    let found = found::until(&db)?;
+    let found = digests::until(&db)?;
     let journal = journal.map(|path| Journal::open(path, key.name().authority()));
     let mut journal = journal.transpose()?;
     let settled = match &mut journal {

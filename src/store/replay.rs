@@ -18,12 +18,12 @@ use crate::base::Xid;
 use crate::base::json;
 use crate::exchange::Phase;
 use crate::receipt::Reason;
-use crate::store::Ledger;
+use crate::store::StoreFault;
 use crate::store::journal::Entry;
 use crate::store::journal::Journal;
-use crate::store::opening::StoreFault;
 use crate::store::reader;
 use crate::store::rows::unreadable_key;
+use crate::store::settled::Settled;
 use crate::store::sql;
 use crate::store::sums;
 use crate::store::writer::execute;
@@ -32,19 +32,6 @@ use crate::store::writer::execute;
 const PAGE: u32 = 200_000;
 /// Entries that are written with one flush.
 const TOGETHER: usize = 1_000;
-
-/// The work and the findings of settling.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Settled {
-    /// The exchanges destroyed before this state was restored, now or at an earlier start.
-    pub(crate) gone: Vec<Entry>,
-    /// How many of them were readable until now.
-    pub(crate) again: usize,
-    /// Entries that the journal lacked.
-    pub(crate) missing: usize,
-    /// Whether it was not there at all, though the ledger is not new.
-    pub(crate) is_rebuilt: bool,
-}
 
 /// An exchange that was received here, as far as it matters.
 struct Received {
@@ -302,58 +289,4 @@ fn marks(db: &Connection) -> Result<Vec<Entry>, StoreFault> {
 }
 
 /// The beginning of every name that [`unreadable_key`] gives, and the first name after them all.
-const UNREADABLE: [&str; 2] = ["unreadable/", "unreadable0"];
-
-impl Ledger {
-    /// When this package was destroyed, if that was before the state that is here was restored from a backup. What the
-    /// ledger says of it otherwise is older than that.
-    pub fn destroyed_before(&self, xid: &Xid) -> Option<Timestamp> {
-        let at = self.settled.gone.binary_search_by_key(xid, |it| it.xid);
-        at.ok()
-            .and_then(|at| self.settled.gone.get(at))
-            .map(|it| it.at)
-    }
-
-    /// The packages of which [`Self::destroyed_before`] knows, by id.
-    pub fn all_destroyed_before(&self) -> impl Iterator<Item = Xid> {
-        self.settled.gone.iter().map(|it| it.xid)
-    }
-
-    /// The packages that are unreadable and not yet stated as destroyed.
-    pub async fn unstated(&self) -> Result<Vec<Unstated>, StoreFault> {
-        self.read(|db| {
-            let marked = reader::rows(db, sql::METAS_BETWEEN, UNREADABLE, |row| {
-                let (key, value): (String, Vec<u8>) = (row.get(0)?, row.get(1)?);
-                let xid = key.strip_prefix(UNREADABLE[0]).map(str::parse);
-                let xid = xid.and_then(Result::ok);
-                Ok(xid.zip(unstated_reason(&value)))
-            })?;
-            let mut unstated = Vec::new();
-            for (xid, reason) in marked.into_iter().flatten() {
-                let xid: Xid = xid;
-                let phase = reader::row(db, sql::EXCHANGE_STATE, [xid.as_bytes()], |row| {
-                    reader::word::<Phase>(row, 1)
-                })?;
-                if matches!(phase, Some(Phase::HandoverSigned | Phase::Held)) {
-                    unstated.push(Unstated { xid, reason });
-                }
-            }
-            Ok(unstated)
-        })
-        .await
-    }
-
-    /// Whether the journal of destructions had been missing when this ledger was opened, and was written anew.
-    pub fn has_new_journal(&self) -> bool {
-        self.settled.is_rebuilt
-    }
-
-    /// How many packages are held by what the ledger says and cannot be read, because they were destroyed before.
-    pub async fn held_in_name(&self) -> Result<u64, StoreFault> {
-        if self.settled.gone.is_empty() {
-            return Ok(0);
-        }
-        let counted = self.read(|db| reader::row(db, sql::HELD_IN_NAME, [], |row| row.get(0)));
-        Ok(counted.await?.unwrap_or_default())
-    }
-}
+pub(crate) const UNREADABLE: [&str; 2] = ["unreadable/", "unreadable0"];

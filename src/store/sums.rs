@@ -17,7 +17,7 @@ use crate::base::Xid;
 use crate::base::json;
 use crate::base::len_u64;
 use crate::exchange::Phase;
-use crate::store::found;
+use crate::store::digests;
 use crate::store::reader;
 use crate::store::rows::AlarmRow;
 use crate::store::rows::CardRow;
@@ -69,7 +69,7 @@ impl Sum {
     }
 
     fn finish(self) -> i64 {
-        found::key(&self.0.finish())
+        digests::key(&self.0.finish())
     }
 }
 

@@ -21,14 +21,14 @@ use crate::base::limits;
 use crate::identity::keys::SecretKey;
 use crate::store::apply::Group;
 use crate::store::apply::Stop;
-use crate::store::found;
+use crate::store::digests;
 use crate::store::index::Index;
 use crate::store::journal::Entry;
 use crate::store::journal::Journal;
-use crate::store::known::Remembered;
 use crate::store::op::Commit;
 use crate::store::op::CommitFault;
 use crate::store::op::Op;
+use crate::store::recent::Remembered;
 use crate::store::reserve::Reserve;
 use crate::store::slots::Slots;
 use crate::store::sql;
@@ -337,11 +337,11 @@ impl Writer {
 
     /// Makes the newest statements easy to find by their digest, many at a time. A full disk postpones it.
     fn find(&mut self) -> Result<(), String> {
-        if self.seq.saturating_sub(self.found) < found::TOGETHER {
+        if self.seq.saturating_sub(self.found) < digests::TOGETHER {
             return Ok(());
         }
         let filled = self.begin().and_then(|()| {
-            found::fill(&self.db, self.found, self.seq)?;
+            digests::fill(&self.db, self.found, self.seq)?;
             execute(&self.db, sql::COMMIT).map_err(Stop::from)
         });
         let Err(stop) = filled else {

@@ -9,9 +9,9 @@
 //! Every step can be repeated: after any cut the sender offers again, the receiver answers with the statement it has
 //! stored, byte for byte, and both go on from there.
 
-pub mod after;
 mod checks;
 pub mod consignment;
+pub mod letters;
 pub mod receiver;
 pub mod reception;
 pub mod sender;

@@ -10,7 +10,7 @@ use rogatory::base::Digest;
 use rogatory::config::KeyFiles;
 use rogatory::identity::note::SignatureLine;
 use rogatory::identity::{Context, Note, SecretKey};
-use rogatory::net::keyring::Keyring;
+use rogatory::keys::keyring::Keyring;
 use serde_json::Value;
 
 use crate::documents::{Document, Mutant, Tally, is_chosen};

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use rogatory::base::Xid;
 use rogatory::identity::trust::Trust;
-use rogatory::net::frames::{FrameFault, read_data_head, read_frame, write_data_head, write_frame};
+use rogatory::net::quic::frames::{
+    FrameFault, read_data_head, read_frame, write_data_head, write_frame,
+};
 use rogatory::net::{DialFault, Endpoint, Link, NetLimits};
 use rogatory::wire::{DataHead, Fault, Frame};
 

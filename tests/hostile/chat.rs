@@ -6,7 +6,7 @@ use quinn::{RecvStream, SendStream};
 use rogatory::base::Digest;
 use rogatory::identity::SecretKey;
 use rogatory::net::Link;
-use rogatory::net::frames::{FrameFault, read_frame};
+use rogatory::net::quic::frames::{FrameFault, read_frame};
 use rogatory::tlog::{AddCheckpoint, Checkpoint, leaf_hash, node_hash, proof};
 use rogatory::wire::Frame;
 use tokio::time::timeout;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use quinn::{RecvStream, SendStream};
 use rogatory::identity::note;
 use rogatory::identity::note::SignatureLine;
-use rogatory::net::frames::read_frame;
+use rogatory::net::quic::frames::read_frame;
 use rogatory::tlog::{self, AddCheckpoint, Checkpoint, Frontier, cosignature, proof};
 use rogatory::wire::Frame;
 use serde_json::Value;

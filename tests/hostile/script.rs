@@ -8,7 +8,7 @@ use quinn::{RecvStream, SendStream};
 use rogatory::base::Xid;
 use rogatory::identity::Note;
 use rogatory::net::Link;
-use rogatory::net::frames::{FrameFault, read_frame};
+use rogatory::net::quic::frames::{FrameFault, read_frame};
 use rogatory::receipt;
 use rogatory::wire::Frame;
 use tokio::time::timeout;

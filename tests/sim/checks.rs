@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rogatory::base::{Digest, Timestamp, Xid};
 use rogatory::exchange::Phase;
 use rogatory::identity::statement::Note;
-use rogatory::policy::permit::Action;
+use rogatory::policy::action::Action;
 use rogatory::receipt::{self, Kind, Receipt};
 use rogatory::transfer::reception::Admission;
 use rogatory::wire::Frame;

@@ -253,10 +253,10 @@ fn pure_modules_stay_pure() {
 #[test]
 fn what_a_peer_makes_grow_is_counted() {
     let body = "async fn f(s: &Session) { s.station.ledger.commit(ops).await; }";
-    let wanted = &["src/net/after.rs:2: commits past the account"][..];
-    planted("src/net/after.rs", body, wanted);
-    planted("src/net/session.rs", body, &[]);
-    planted("src/daemon/orders.rs", body, &[]);
+    let wanted = &["src/net/letters/statements.rs:2: commits past the account"][..];
+    planted("src/net/letters/statements.rs", body, wanted);
+    planted("src/net/session/mod.rs", body, &[]);
+    planted("src/daemon/people/orders.rs", body, &[]);
 }
 
 #[test]

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
+use crate::cli::demo::cast::{PATIENCE, PERMITTED, RECEIVER, SENDER, text_of};
 use crate::cli::demo::delivery;
 use crate::cli::demo::stage::Stage;
-use crate::cli::demo::story::{PATIENCE, PERMITTED, RECEIVER, SENDER, text_of};
 use crate::cli::failure::Failure;
 
 /// Sends one file, takes it back, and waits until the receiver's `destroyed` is signed by both.

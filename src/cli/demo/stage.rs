@@ -18,7 +18,7 @@ use serde_json::Value;
 use tokio::runtime::Handle;
 
 use crate::api::client::{CallFault, Client};
-use crate::cli::demo::say_step;
+use crate::cli::demo::lines::say_step;
 use crate::cli::failure::Failure;
 use crate::cli::progress::Stopwatch;
 use crate::cli::terminal::Terminal;

@@ -1,36 +1,23 @@
 //! The steps, in order; each must hold.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::api::types::ReceiptView;
+use crate::cli::demo::cast::{PATIENCE, PERMITTED, RECEIVER, SENDER, text_of};
 use crate::cli::demo::delivery;
+use crate::cli::demo::lines::say_under;
 use crate::cli::demo::stage::{self, Actor, Authority, Stage};
-use crate::cli::demo::{check, ending, say_under};
+use crate::cli::demo::{check, ending};
 use crate::cli::dossier;
 use crate::cli::failure::Failure;
 use crate::cli::text;
 
-pub(super) const SENDER: Authority = Authority {
-    alias: "ie",
-    id: "mla.example.ie",
-    name: "Department of Justice, Central Authority",
-    country: "IE",
-};
-pub(super) const RECEIVER: Authority = Authority {
-    alias: "de",
-    id: "bfj.example.de",
-    name: "Bundesamt für Justiz",
-    country: "DE",
-};
 const DISK_IMAGE_BYTES: u64 = 64 << 20;
 /// Any seed does; with this one every demo sends the same bytes.
 const DOSSIER_SEED: u64 = 20_261_123;
-pub(super) const PERMITTED: &str = "prosecution";
 const REFUSED: &str = "civil-claim";
-pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The two daemons, up as long as this is held.
 pub(super) struct Daemons<'a> {
@@ -324,10 +311,4 @@ pub(super) fn invite(stage: &Stage, package: &str) {
     ] {
         terminal.line(&format!("  {program} {words}"));
     }
-}
-
-pub(super) fn text_of(value: &Value, field: &str) -> Result<String, Failure> {
-    let text = value.get(field).and_then(Value::as_str);
-    text.map(str::to_owned)
-        .ok_or_else(|| Failure::failed("no-json", format!("the answer has no field {field:?}")))
 }

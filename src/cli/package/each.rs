@@ -8,7 +8,7 @@ use std::thread;
 use serde::Serialize;
 
 use crate::api::types::SealRequest;
-use crate::cli::Call;
+use crate::cli::call::Call;
 use crate::cli::failure::Failure;
 use crate::cli::package::send::{self, SendArgs, Sent};
 use crate::cli::package::small::{self, Grants};

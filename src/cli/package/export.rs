@@ -8,7 +8,7 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::api::types::{OpenRequest, Opening};
-use crate::cli::Call;
+use crate::cli::call::Call;
 use crate::cli::failure::Failure;
 use crate::cli::folder;
 use crate::cli::interrupt::{self, Interrupts};

@@ -4,7 +4,7 @@ use clap::Args;
 
 use crate::api::types::Forward;
 use crate::base::Date;
-use crate::cli::Call;
+use crate::cli::call::Call;
 use crate::cli::failure::Failure;
 use crate::cli::package::views;
 use crate::policy::{Purpose, Restriction};

@@ -1,7 +1,7 @@
 //! How an opening ends whose package could not be unpacked: whose fault that is, the daemon finds out for itself.
 
 use crate::api::types::{Examination, Opening};
-use crate::cli::Call;
+use crate::cli::call::Call;
 use crate::cli::failure::Failure;
 use crate::seal::UnpackError;
 

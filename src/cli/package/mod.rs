@@ -17,10 +17,11 @@ mod wait;
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::api::client::PackageFilter;
+use crate::cli::call::Call;
 use crate::cli::consent;
 use crate::cli::failure::Failure;
+use crate::cli::global::Global;
 use crate::cli::terminal::Terminal;
-use crate::cli::{Call, Global};
 use crate::net::clock::civil;
 
 const EXAMPLES: &str = "\

@@ -7,7 +7,7 @@ use crate::api::types::{
     DestroyRequest, Destruction, HoldRequest, PackageView, Restrict, ReviewRequest,
 };
 use crate::base::Date;
-use crate::cli::Call;
+use crate::cli::call::Call;
 use crate::cli::failure::Failure;
 use crate::cli::package::views;
 use crate::cli::terminal;

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::api::client::{CallFault, UploadWriter, upload};
 use crate::api::types::{ItemWish, PackageView, SealFinish, SealGrant, SealRequest};
 use crate::base::{AuthorityId, Digest, Xid};
-use crate::cli::Call;
+use crate::cli::call::Call;
 use crate::cli::failure::Failure;
 use crate::cli::package::each;
 use crate::cli::package::items;

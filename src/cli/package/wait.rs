@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::api::types::{FaultView, PackageView, WAITED_AT_ONCE, WaitMany, Waited};
-use crate::cli::Call;
+use crate::cli::call::Call;
 use crate::cli::failure::Failure;
 use crate::cli::progress::{Progress, Stopwatch, Unit};
 use crate::cli::remote::timed_out;

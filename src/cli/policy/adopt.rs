@@ -1,7 +1,7 @@
 //! `policy adopt`: the configured policy is to come into force.
 
 use crate::api::types::WaitingPolicy;
-use crate::cli::Call;
+use crate::cli::call::Call;
 use crate::cli::failure::Failure;
 use crate::cli::hint;
 use crate::cli::policy::show;

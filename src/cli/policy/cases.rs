@@ -6,9 +6,9 @@ use std::sync::Arc;
 use clap::Args;
 use serde::Serialize;
 
-use crate::cli::Global;
 use crate::cli::check::invalid;
 use crate::cli::failure::Failure;
+use crate::cli::global::Global;
 use crate::cli::input::read_limited;
 use crate::cli::policy::lint;
 use crate::cli::remote;

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use crate::api::types::Explanation;
-use crate::cli::Call;
+use crate::cli::call::Call;
 use crate::cli::failure::Failure;
 use crate::cli::text::{Cell, Table, Tone};
 use crate::policy::table::Outcome;

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
-use crate::cli::Global;
 use crate::cli::failure::Failure;
+use crate::cli::global::Global;
 use crate::cli::policy::cases::folder_of;
 use crate::cli::terminal::{self, Terminal};
 use crate::cli::text::count;

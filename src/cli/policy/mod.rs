@@ -10,9 +10,10 @@ mod terms;
 
 use clap::Subcommand;
 
+use crate::cli::call::Call;
 use crate::cli::failure::Failure;
+use crate::cli::global::Global;
 use crate::cli::terminal::Terminal;
-use crate::cli::{Call, Global};
 
 const EXAMPLES: &str = "\
 Examples:

@@ -4,7 +4,7 @@ use clap::Args;
 use serde::Deserialize;
 
 use crate::api::types::PolicyView;
-use crate::cli::Call;
+use crate::cli::call::Call;
 use crate::cli::failure::Failure;
 use crate::cli::hint;
 use crate::cli::text::{self, Cell, Table, Tone};

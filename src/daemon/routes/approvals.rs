@@ -7,25 +7,9 @@ use axum::routing::{get, post};
 use crate::api::server::Caller;
 use crate::api::types::ApprovalView;
 use crate::base::Page;
-use crate::config::Verb;
-use crate::daemon::routes::doors::{ANY, Doors, EVIDENCE, OPERATION, SUPERVISION, WORK};
-use crate::daemon::routes::part::Which;
-use crate::daemon::routes::{Answer, Shared};
-use crate::policy::Roles;
-
-/// The roles that decide on this, and that do it; that another policy is adopted, operators may ask too.
-pub(crate) const fn roles_for(verb: Verb) -> Roles {
-    match verb {
-        Verb::PackagePurge | Verb::PackageHold | Verb::PackageRelease | Verb::PolicyAdopt => {
-            SUPERVISION
-        }
-        Verb::PackageForward
-        | Verb::PackageRestrict
-        | Verb::PackageWithdraw
-        | Verb::PackageException => EVIDENCE,
-        Verb::PeerAccept => OPERATION,
-    }
-}
+use crate::daemon::page::Which;
+use crate::daemon::routes::answer::{Answer, Shared};
+use crate::daemon::routes::doors::{ANY, Doors, WORK};
 
 /// The calls of this file. Who may decide depends on what was asked for.
 pub(super) fn doors(doors: Doors) -> Doors {

@@ -7,8 +7,8 @@ use crate::api::server::{ApiFailure, Caller};
 use crate::api::types::{AssignTeam, CaseView};
 use crate::base::Page;
 use crate::config::Holder;
-use crate::daemon::routes::part::Which;
-use crate::daemon::routes::{Answer, Shared};
+use crate::daemon::page::Which;
+use crate::daemon::routes::answer::{Answer, Shared};
 
 pub(super) async fn list(
     State(daemon): Shared,

@@ -9,10 +9,11 @@ use axum::routing::{get, post};
 use crate::api::server::{ApiFailure, Caller};
 use crate::api::types::{CertificateView, ClockView, RenewRequest};
 use crate::daemon::Daemon;
-use crate::daemon::papers::{self, Which};
+use crate::daemon::process::renewal;
+use crate::daemon::process::renewal::Which;
+use crate::daemon::process::views;
+use crate::daemon::routes::answer::{Answer, Shared};
 use crate::daemon::routes::doors::{ANY, Doors, OPERATION};
-use crate::daemon::routes::{Answer, Shared};
-use crate::daemon::views;
 
 /// The calls of this file.
 pub(super) fn doors(doors: Doors) -> Doors {
@@ -57,7 +58,7 @@ async fn renew(
         return Err(ApiFailure::configuration("no-ca-key", message)
             .next("issue with your CA and replace the files; certs/README.md says how"));
     }
-    let renewed = papers::renew(&daemon, sure, which).await;
+    let renewed = renewal::renew(&daemon, sure, which).await;
     renewed.map_err(|e| ApiFailure::failed("not-renewed", e))?;
     Ok(Json(view(&daemon)))
 }

@@ -7,10 +7,10 @@ use axum::routing::{get, post};
 use crate::api::server::Caller;
 use crate::api::types::{AskConsent, ConsentView, GrantConsent, RefuseConsent};
 use crate::base::Page;
-use crate::daemon::consents::Answer as Answered;
+use crate::daemon::packages::consents::Answer as Answered;
+use crate::daemon::page::Which;
+use crate::daemon::routes::answer::{Answer, Shared};
 use crate::daemon::routes::doors::{Doors, EVIDENCE, RECORDS};
-use crate::daemon::routes::part::Which;
-use crate::daemon::routes::{Answer, Shared};
 
 /// The calls of this file.
 pub(super) fn doors(doors: Doors) -> Doors {

@@ -10,22 +10,10 @@ use axum::routing::MethodRouter;
 
 use crate::api::server::{ApiFailure, Caller};
 use crate::daemon::Daemon;
-use crate::policy::{Role, Roles, lacking};
-
-/// Any account that has a role.
-pub(super) const ANY: Roles = Roles::ALL;
-/// Those who work with evidence.
-pub(super) const EVIDENCE: Roles = Roles::EVIDENCE;
-/// Those who may see what was exchanged, without its content.
-pub(super) const RECORDS: Roles = Roles::of(&[Role::Officer, Role::Supervisor, Role::Auditor]);
-/// Those who say who works on what.
-pub(super) const SUPERVISION: Roles = Roles::of(&[Role::Supervisor]);
-/// Those who may ask that another policy is adopted.
-pub(super) const POLICY: Roles = Roles::of(&[Role::Supervisor, Role::Operator]);
-/// Those who keep the daemon running.
-pub(super) const OPERATION: Roles = Roles::of(&[Role::Operator]);
-/// Those who change something.
-pub(super) const WORK: Roles = Roles::of(&[Role::Officer, Role::Supervisor, Role::Operator]);
+pub(super) use crate::daemon::people::roles::{
+    ANY, EVIDENCE, OPERATION, POLICY, RECORDS, SUPERVISION, WORK,
+};
+use crate::policy::{Roles, lacking};
 
 /// The calls of the API. Each is added with the roles that it takes, or as one that policy itself decides on.
 pub(super) struct Doors {

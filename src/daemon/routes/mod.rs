@@ -1,5 +1,6 @@
 //! The calls of the local API.
 
+mod answer;
 mod approvals;
 mod cases;
 mod clock;
@@ -7,7 +8,6 @@ mod consents;
 mod doors;
 mod onward;
 mod packages;
-mod part;
 pub(crate) mod peers;
 mod policies;
 mod receipts;
@@ -24,25 +24,16 @@ use axum::routing::{delete, get, post, put};
 
 use crate::api::server::ApiFailure;
 use crate::api::types::Status;
-use crate::base::Xid;
 use crate::daemon::Daemon;
+use crate::daemon::packages::age_file;
+use crate::daemon::routes::answer::{Answer, Shared};
 use crate::daemon::routes::doors::{
     ANY, Doors, EVIDENCE, OPERATION, POLICY, RECORDS, SUPERVISION, WORK,
 };
-use crate::daemon::sealed;
-use crate::exchange::Phase;
-use crate::store::Exchange;
-use crate::store::StoreFault;
-
-pub(crate) use approvals::roles_for;
-pub(crate) use part::Part;
-
-type Shared = State<Arc<Daemon>>;
-type Answer<T> = Result<Json<T>, ApiFailure>;
 
 /// All calls. What belongs to an opening or a seal is for whoever was granted it.
 pub(crate) fn routes(daemon: Arc<Daemon>) -> Router {
-    let whole = DefaultBodyLimit::max(sealed::WHOLE_BYTES_MAX);
+    let whole = DefaultBodyLimit::max(age_file::WHOLE_BYTES_MAX);
     let doors = Doors::new(&daemon)
         .door("/v1/status", ANY, get(status))
         .door("/v1/card", ANY, get(peers::card))
@@ -118,69 +109,5 @@ async fn unknown() -> ApiFailure {
 }
 
 async fn status(State(daemon): Shared) -> Answer<Status> {
-    daemon.status().await.map(Json).map_err(|e| stored(&e))
-}
-
-/// A failure to read the ledger.
-pub(crate) fn stored(e: &StoreFault) -> ApiFailure {
-    ApiFailure::storage("store", e.to_string()).next("rogatory status")
-}
-
-impl Daemon {
-    /// The package with this id, or with the only id that starts so.
-    pub(crate) async fn find(&self, name: &str) -> Result<Xid, ApiFailure> {
-        if let Ok(xid) = name.parse() {
-            return Ok(xid);
-        }
-        if name.len() < 8
-            || !name
-                .bytes()
-                .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
-        {
-            let message =
-                "a package is named by its id, or by at least 8 hex digits that it starts with";
-            return Err(ApiFailure::usage("bad-id", message));
-        }
-        let found = self
-            .station
-            .ledger
-            .find(name)
-            .await
-            .map_err(|e| stored(&e))?;
-        match found.as_slice() {
-            [only] => Ok(*only),
-            [] => Err(no_such_package(name)),
-            [_, _, ..] => Err(ApiFailure::usage(
-                "ambiguous-id",
-                format!("more than one package starts with {name}: name more of its digits"),
-            )),
-        }
-    }
-
-    /// The row of a package.
-    pub(crate) async fn exchange(&self, xid: &Xid) -> Result<Exchange, ApiFailure> {
-        let row = self
-            .station
-            .ledger
-            .exchange(xid)
-            .await
-            .map_err(|e| stored(&e))?;
-        row.ok_or_else(|| no_such_package(&xid.to_string()))
-    }
-
-    /// The exchange of a package that is held here; what is `only` done with such a package is said to whoever asks for
-    /// another.
-    pub(crate) async fn held_here(&self, xid: &Xid, only: &str) -> Result<Exchange, ApiFailure> {
-        let row = self.exchange(xid).await?;
-        if row.phase == Phase::Held {
-            return Ok(row);
-        }
-        let message = format!("{only}; this one is {}", row.phase);
-        Err(ApiFailure::usage("not-held", message))
-    }
-}
-
-fn no_such_package(name: &str) -> ApiFailure {
-    ApiFailure::missing("no-such-package", format!("no package is called {name}"))
-        .next("rogatory package list")
+    daemon.status().await.map(Json).map_err(ApiFailure::from)
 }

@@ -8,9 +8,9 @@ use crate::api::server::Caller;
 use crate::api::types::{Forward, OnwardView, PackageView};
 use crate::base::Page;
 use crate::config::Verb;
+use crate::daemon::page::Which;
+use crate::daemon::routes::answer::{Answer, Shared};
 use crate::daemon::routes::doors::{Doors, RECORDS};
-use crate::daemon::routes::part::Which;
-use crate::daemon::routes::{Answer, Shared};
 
 /// The calls of this file. Who may pass a package on, policy decides.
 pub(super) fn doors(doors: Doors) -> Doors {

@@ -24,12 +24,13 @@ use crate::base::Digest;
 use crate::base::Page;
 use crate::base::Xid;
 use crate::daemon::Daemon;
-use crate::daemon::content;
-use crate::daemon::decisions::Question;
-use crate::daemon::grounds::{grounds_of, item_terms_of};
-use crate::daemon::pieces::Pieces;
-use crate::daemon::routes::part::Which;
-use crate::daemon::routes::{Answer, Part, Shared, stored};
+use crate::daemon::packages::content;
+use crate::daemon::packages::decisions::Question;
+use crate::daemon::packages::disclosures::{grounds_of, item_terms_of};
+use crate::daemon::packages::pieces::Pieces;
+use crate::daemon::page::Part;
+use crate::daemon::page::Which;
+use crate::daemon::routes::answer::{Answer, Shared};
 use crate::exchange::{Direction, Phase};
 use crate::package::segments;
 use crate::policy::{Purpose, Role, Roles};
@@ -56,7 +57,7 @@ pub(super) async fn list(
 ) -> Answer<Page<PackageView>> {
     let (rows, more) = rows(&daemon, filter).await?.into_parts();
     let views: Result<Vec<_>, _> = rows.iter().map(|row| daemon.package_view(row)).collect();
-    let views = views.map_err(|e| stored(&e))?;
+    let views = views?;
     Ok(Json(Page::new(views, more)))
 }
 
@@ -74,7 +75,7 @@ async fn rows(daemon: &Daemon, filter: Filter) -> Result<Page<Exchange>, ApiFail
     let part = Part::new(filter.limit, filter.after);
     let ledger = &daemon.station.ledger;
     let page = ledger.exchanges(direction, phase, part.limit, part.after);
-    let (mut rows, more) = page.await.map_err(|e| stored(&e))?.into_parts();
+    let (mut rows, more) = page.await?.into_parts();
     match phase {
         Some(Phase::Held) => rows.retain(|row| daemon.check_there(&row.xid).is_ok()),
         Some(Phase::Destroyed) if direction != Some(Direction::Out) && more.is_none() => {
@@ -97,14 +98,9 @@ pub(super) async fn show(
     Path(name): Path<String>,
 ) -> Answer<PackageDetail> {
     let row = named(&daemon, &name).await?;
-    let header = daemon
-        .station
-        .ledger
-        .header(&row.xid)
-        .await
-        .map_err(|e| stored(&e))?;
+    let header = daemon.station.ledger.header(&row.xid).await?;
     Ok(Json(PackageDetail {
-        package: daemon.package_view(&row).map_err(|e| stored(&e))?,
+        package: daemon.package_view(&row)?,
         body: row.body,
         hdr: row.hdr,
         segments: row.segments,
@@ -139,7 +135,10 @@ pub(super) async fn wait(
     loop {
         let row = daemon.exchange(&xid).await?;
         if row.phase.is_settled() || tokio::time::Instant::now() >= until {
-            return daemon.package_view(&row).map(Json).map_err(|e| stored(&e));
+            return daemon
+                .package_view(&row)
+                .map(Json)
+                .map_err(ApiFailure::from);
         }
         settlement_of(&mut settlements, xid, until).await;
     }
@@ -170,12 +169,7 @@ pub(super) async fn verify(
     let row = named(&daemon, &name).await?;
     let mut faults = Vec::new();
     let (segments_ok, segments_wrong) = verify_payload(&daemon, &row, &mut faults).await?;
-    let header = daemon
-        .station
-        .ledger
-        .header(&row.xid)
-        .await
-        .map_err(|e| stored(&e))?;
+    let header = daemon.station.ledger.header(&row.xid).await?;
     let header_ok = header.map(|header| Digest::of(&header) == row.hdr);
     if header_ok == Some(false) {
         faults.push("the age header is not the one that the dispatch names".to_owned());
@@ -412,7 +406,7 @@ pub(super) async fn transfers(
 ) -> Answer<Page<TransferView>> {
     let part = Part::from(which);
     let page = daemon.station.ledger.under_way(part.limit, part.after);
-    let (rows, more) = page.await.map_err(|e| stored(&e))?.into_parts();
+    let (rows, more) = page.await?.into_parts();
     let views = rows.iter().map(|row| daemon.transfer_view(row)).collect();
     Ok(Json(Page::new(views, more)))
 }

@@ -1,7 +1,5 @@
 //! Peers: add, compare, accept, look, ping.
 
-use std::sync::Arc;
-
 use axum::Extension;
 use axum::Json;
 use axum::extract::{ConnectInfo, Path, State};
@@ -14,12 +12,12 @@ use crate::api::types::{AcceptPeer, AddPeer, CardView, DecidePeer, PeerView, Pin
 use crate::base::limits;
 use crate::config::Verb;
 use crate::daemon::Daemon;
-use crate::daemon::cards::CardNote;
-use crate::daemon::peers::Decision;
+use crate::daemon::packages::seals::unblock;
+use crate::daemon::peers::card_note::CardNote;
+use crate::daemon::peers::lifecycle::Decision;
+use crate::daemon::process::views;
+use crate::daemon::routes::answer::{Answer, Shared};
 use crate::daemon::routes::doors::{Doors, OPERATION};
-use crate::daemon::routes::{Answer, Shared, stored};
-use crate::daemon::seals::unblock;
-use crate::daemon::views;
 use crate::identity::card::Card;
 use crate::identity::revocation::RevocationList;
 use crate::identity::statement::Note;
@@ -52,7 +50,7 @@ pub(super) async fn list(State(daemon): Shared) -> Answer<Vec<PeerView>> {
 pub(super) async fn show(State(daemon): Shared, Path(name): Path<String>) -> Answer<PeerView> {
     let known = daemon.peer(&name)?;
     let unopened = daemon.station.ledger.unopened(&known.row.id).await;
-    let (packages, bytes) = unopened.map_err(|e| stored(&e))?;
+    let (packages, bytes) = unopened?;
     let mut view = views::peer_with_cards(&daemon, &known);
     view.held_back.unopened_packages = Some(packages);
     view.held_back.unopened_bytes = Some(bytes);
@@ -109,17 +107,8 @@ pub(super) async fn accept(
         let id = known.row.id.as_str();
         daemon.alone(&caller, Verb::PeerAccept, id, &wish).await?;
     }
-    accept_peer(&daemon, &name, &wish).await.map(Json)
-}
-
-/// Trusts a peer whose six words were compared.
-pub(crate) async fn accept_peer(
-    daemon: &Arc<Daemon>,
-    name: &str,
-    wish: &AcceptPeer,
-) -> Result<PeerView, ApiFailure> {
-    daemon.accept_card(name, &wish.fingerprint).await?;
-    Ok(views::peer(daemon, &*daemon.peer(name)?))
+    let known = daemon.accept_card(&name, &wish.fingerprint).await?;
+    Ok(Json(views::peer(&daemon, &known)))
 }
 
 /// The calls that decide about a peer.

@@ -6,7 +6,7 @@ use axum::extract::{ConnectInfo, Path, State};
 use crate::api::server::{ApiFailure, Caller};
 use crate::api::types::{PolicyView, WaitingPolicy};
 use crate::base::Digest;
-use crate::daemon::routes::{Answer, Shared};
+use crate::daemon::routes::answer::{Answer, Shared};
 
 pub(super) async fn current(State(daemon): Shared) -> Answer<PolicyView> {
     daemon.policy_view(None).await.map(Json)

@@ -9,11 +9,11 @@ use serde::Deserialize;
 use crate::api::server::ApiFailure;
 use crate::api::types::{AnchorView, LogStatus, ProofView, ReceiptDetail, ReceiptView};
 use crate::base::{Cursor, Page};
+use crate::daemon::page::Part;
+use crate::daemon::page::Which;
+use crate::daemon::process::views;
+use crate::daemon::routes::answer::{Answer, Shared};
 use crate::daemon::routes::packages::streamed;
-use crate::daemon::routes::part::Which;
-use crate::daemon::routes::{Answer, Part, Shared, stored};
-use crate::daemon::statements::commit_failure;
-use crate::daemon::views;
 use crate::identity::card::Card;
 use crate::identity::keys::PublicKey;
 use crate::store::PeerState;
@@ -40,7 +40,7 @@ pub(super) async fn list(
         }
         None => ledger.statement_list(part.limit, part.after).await,
     };
-    let (rows, more) = page.map_err(|e| stored(&e))?.into_parts();
+    let (rows, more) = page?.into_parts();
     let views = rows.iter().map(views::receipt_view).collect();
     Ok(Json(Page::new(views, more)))
 }
@@ -54,7 +54,7 @@ pub(super) async fn show(State(daemon): Shared, Path(seq): Path<i64>) -> Answer<
         )
         .next("rogatory receipt list")
     };
-    let row = row.map_err(|e| stored(&e))?.ok_or_else(missing)?;
+    let row = row?.ok_or_else(missing)?;
     Ok(Json(ReceiptDetail {
         receipt: views::receipt_view(&row),
         note: String::from_utf8_lossy(&row.note).into_owned(),
@@ -73,7 +73,11 @@ pub(super) async fn bundle(
 }
 
 pub(super) async fn log(State(daemon): Shared) -> Answer<LogStatus> {
-    daemon.log_status().await.map(Json).map_err(|e| stored(&e))
+    daemon
+        .log_status()
+        .await
+        .map(Json)
+        .map_err(ApiFailure::from)
 }
 
 pub(super) async fn proofs(
@@ -85,14 +89,9 @@ pub(super) async fn proofs(
 }
 
 pub(super) async fn checkpoint(State(daemon): Shared) -> Answer<serde_json::Value> {
-    daemon
-        .station
-        .ledger
-        .checkpoint()
-        .await
-        .map_err(commit_failure)?;
+    daemon.station.ledger.checkpoint().await?;
     let note = daemon.station.ledger.cosigned_checkpoint().await;
-    let note = note.map_err(|e| stored(&e))?.unwrap_or_default();
+    let note = note?.unwrap_or_default();
     Ok(Json(
         serde_json::json!({ "note": String::from_utf8_lossy(&note) }),
     ))

@@ -10,10 +10,10 @@ use crate::api::types::{
     ReviewRequest, ReviewView, UseReport,
 };
 use crate::config::Verb;
-use crate::daemon::retention::Cause;
+use crate::daemon::packages::retention::Cause;
+use crate::daemon::packages::wish::check_justification;
+use crate::daemon::routes::answer::{Answer, Shared};
 use crate::daemon::routes::doors::{Doors, EVIDENCE, RECORDS, SUPERVISION};
-use crate::daemon::routes::{Answer, Shared};
-use crate::daemon::statements::check_justification;
 
 /// The calls of this file.
 pub(super) fn doors(doors: Doors) -> Doors {

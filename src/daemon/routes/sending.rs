@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::api::server::{ApiFailure, Caller};
 use crate::api::types::{PackageView, SealFinish, SealGrant, SealMany, SealRequest, Spooled};
-use crate::daemon::routes::{Answer, Shared, stored};
+use crate::daemon::routes::answer::{Answer, Shared};
 
 pub(super) async fn grant(
     State(daemon): Shared,
@@ -35,7 +35,10 @@ pub(super) async fn whole(
 ) -> Answer<PackageView> {
     daemon.take_whole(&caller, &name, &age_file)?;
     let row = daemon.dispatch(&caller, &name, finish).await?;
-    daemon.package_view(&row).map(Json).map_err(|e| stored(&e))
+    daemon
+        .package_view(&row)
+        .map(Json)
+        .map_err(ApiFailure::from)
 }
 
 pub(super) async fn give_up(
@@ -63,5 +66,8 @@ pub(super) async fn finish(
     Json(finish): Json<SealFinish>,
 ) -> Answer<PackageView> {
     let row = daemon.dispatch(&caller, &name, finish).await?;
-    daemon.package_view(&row).map(Json).map_err(|e| stored(&e))
+    daemon
+        .package_view(&row)
+        .map(Json)
+        .map_err(ApiFailure::from)
 }

@@ -9,9 +9,9 @@ use tokio::time::sleep_until;
 
 use crate::api::server::ApiFailure;
 use crate::api::types::{WAITED_AT_ONCE, WaitMany, Waited};
+use crate::daemon::process::views;
+use crate::daemon::routes::answer::{Answer, Shared};
 use crate::daemon::routes::packages::{WAIT_MAX, settlement_of};
-use crate::daemon::routes::{Answer, Shared, stored};
-use crate::daemon::views;
 use crate::store::Reached;
 
 /// The ledger is not asked more often than this.
@@ -33,7 +33,7 @@ pub(super) async fn wait_all(
     loop {
         let next_look = Instant::now() + LOOK_EVERY;
         let standings = ledger.standings(pending.clone()).await;
-        let standings = standings.map_err(|e| stored(&e))?;
+        let standings = standings?;
         let is_over = Instant::now() >= until;
         pending.clear();
         for reached in &standings {

@@ -8,11 +8,11 @@ use cedar_policy::{
 };
 use serde::Serialize;
 
-use super::RuleFile;
 use super::question::{ASKED, action, schema};
 use super::rules::{Cited, National};
 use crate::base::{Digest, len_u64, limits};
 use crate::policy::code::Code;
+use crate::policy::restrict::RuleFile;
 
 /// A fault of a file of rules.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -7,8 +7,8 @@ use cedar_policy::{
 };
 
 use super::attributes::{Attributes, Value};
+use crate::policy::action::Action;
 use crate::policy::facts::Facts;
-use crate::policy::permit::Action;
 
 /// The text of the schema: every attribute, with its meaning.
 pub(super) const SCHEMA: &str = include_str!("schema.cedarschema");

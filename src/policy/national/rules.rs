@@ -8,11 +8,11 @@ use cedar_policy::{Authorizer, Entities, Policy, PolicySet, Response};
 use super::attributes::Attributes;
 use super::guard::{self, Guard};
 use super::question::{ASKED, place, question};
-use super::{Restrict, RuleFile};
 use crate::base::Digest;
 use crate::policy::code::Code;
-use crate::policy::decide::{Denial, ReasonCode};
+use crate::policy::denial::{Denial, ReasonCode};
 use crate::policy::facts::Facts;
+use crate::policy::restrict::{Restrict, RuleFile};
 
 /// The clause of a denial that comes of a rule that cannot be evaluated.
 const UNEVALUATED: &str = "national rules of this authority";

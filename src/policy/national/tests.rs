@@ -1,7 +1,9 @@
 //! Sets of rules, well and badly written, and what they do to decisions.
 
-use crate::policy::decide::{PolicySet, ReasonCode};
-use crate::policy::permit::Action;
+use crate::base::Digest;
+use crate::policy::action::Action;
+use crate::policy::decide::PolicySet;
+use crate::policy::denial::ReasonCode;
 use crate::policy::table::{Case, Judged, Outcome, Table};
 
 use super::question::{SCHEMA, schema};

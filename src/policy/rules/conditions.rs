@@ -1,13 +1,15 @@
 //! Conditions: where the sender has said that the stated purposes are all, its condition prevails over what the
 //! instrument permits beyond them.
 
-use crate::policy::decide::{Denial, PolicySet, ReasonCode};
+use crate::policy::action::Action;
+use crate::policy::denial::{Denial, ReasonCode};
 use crate::policy::facts::Facts;
 use crate::policy::instrument;
-use crate::policy::permit::Action;
-use crate::policy::rules::Verdict;
-use crate::policy::rules::{beyond_terms, consent};
+use crate::policy::parameters::Parameters;
+use crate::policy::rules::beyond::beyond_terms;
+use crate::policy::rules::consent;
 use crate::policy::terms::Restriction;
+use crate::policy::verdict::Verdict;
 
 pub(super) const ID: &str = "conditions";
 
@@ -17,7 +19,7 @@ const CLAUSE: &str = "MLA Convention 2000 art. 23(4)";
 
 /// Denies what a declaration would permit, related proceedings or an exception: only consent lifts it. What speaks for
 /// the person protected is left to the rule about that.
-pub(super) fn judge(_: &PolicySet, facts: &Facts<'_>) -> Verdict {
+pub(super) fn judge(_: Parameters, facts: &Facts<'_>) -> Verdict {
     let condition = Restriction::StatedPurposesOnly;
     let declared = facts.circumstances.related || facts.circumstances.exception.is_some();
     let is_beyond = match facts.action {

@@ -1,16 +1,17 @@
 //! Consent: the sender has permitted a use that its terms do not name.
 
 use crate::base::Timestamp;
+use crate::policy::action::Action;
 use crate::policy::consent::{Consented, Standing, standing};
-use crate::policy::decide::{PolicySet, ReasonCode};
+use crate::policy::denial::ReasonCode;
 use crate::policy::facts::Facts;
-use crate::policy::permit::Action;
-use crate::policy::rules::Verdict;
+use crate::policy::parameters::Parameters;
+use crate::policy::verdict::Verdict;
 
 pub(in crate::policy) const ID: &str = "consent";
 
 /// Permits what was consented to; that there is no consent is for the rule that needs one to say.
-pub(super) fn judge(_: &PolicySet, facts: &Facts<'_>) -> Verdict {
+pub(super) fn judge(_: Parameters, facts: &Facts<'_>) -> Verdict {
     match facts.action {
         Action::Open | Action::Export if of_use(facts).is_given() => Verdict::Permits,
         Action::Forward if of_passing_on(facts).is_given() => Verdict::Permits,

@@ -1,15 +1,16 @@
 //! Direction: an authority sends what is its own to give, and admits and opens what is addressed to it.
 
-use crate::policy::decide::{Denial, PolicySet, ReasonCode};
+use crate::policy::action::Action;
+use crate::policy::denial::{Denial, ReasonCode};
 use crate::policy::facts::Facts;
 use crate::policy::instrument;
-use crate::policy::permit::Action;
-use crate::policy::rules::Verdict;
+use crate::policy::parameters::Parameters;
+use crate::policy::verdict::Verdict;
 
 pub(super) const ID: &str = "direction";
 
 /// Permits to send and to admit; anything else needs another rule to speak for it.
-pub(super) fn judge(_: &PolicySet, facts: &Facts<'_>) -> Verdict {
+pub(super) fn judge(_: Parameters, facts: &Facts<'_>) -> Verdict {
     let Facts { own, from, to, .. } = *facts;
     if from == to {
         let text = format!(

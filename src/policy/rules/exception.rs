@@ -1,11 +1,11 @@
 //! The conditions that both declared exceptions share: an instrument that knows them, the use they are for, and two
 //! persons.
 
-use crate::policy::decide::{Denial, ReasonCode};
+use crate::policy::denial::{Denial, ReasonCode};
 use crate::policy::exception::Exception;
 use crate::policy::facts::Facts;
 use crate::policy::instrument;
-use crate::policy::rules::Verdict;
+use crate::policy::verdict::Verdict;
 
 /// Judges a declared exception, given whether it fits what is wanted and the clause that provides for it.
 pub(super) fn judge(

@@ -5,17 +5,18 @@
 //! permission, which the onward rule demands of every package. H3 means restrictions that only people can weigh; a
 //! ceiling of H2 keeps such packages out.
 
-use crate::policy::decide::{Denial, PolicySet, ReasonCode};
+use crate::policy::action::Action;
+use crate::policy::denial::{Denial, ReasonCode};
 use crate::policy::facts::Facts;
-use crate::policy::permit::Action;
+use crate::policy::parameters::Parameters;
 use crate::policy::purpose::{self, Purpose};
-use crate::policy::rules::Verdict;
 use crate::policy::rules::consent;
 use crate::policy::terms::Handling;
+use crate::policy::verdict::Verdict;
 
 pub(super) const ID: &str = "handling";
 
-pub(super) fn judge(set: &PolicySet, facts: &Facts<'_>) -> Verdict {
+pub(super) fn judge(set: Parameters, facts: &Facts<'_>) -> Verdict {
     let Some(handling) = facts.terms.handling else {
         return Verdict::Silent;
     };

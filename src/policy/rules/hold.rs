@@ -1,14 +1,15 @@
 //! Hold: what is held for a proceeding is not destroyed, even if its term has ended.
 
-use crate::policy::decide::{Denial, PolicySet, ReasonCode};
+use crate::policy::action::Action;
+use crate::policy::denial::{Denial, ReasonCode};
 use crate::policy::facts::Facts;
-use crate::policy::permit::Action;
-use crate::policy::rules::Verdict;
+use crate::policy::parameters::Parameters;
+use crate::policy::verdict::Verdict;
 
 pub(super) const ID: &str = "hold";
 
 /// Permits to keep within the term or under a hold, and to destroy without one.
-pub(super) fn judge(_: &PolicySet, facts: &Facts<'_>) -> Verdict {
+pub(super) fn judge(_: Parameters, facts: &Facts<'_>) -> Verdict {
     match (facts.action, in_force(facts)) {
         (Action::Keep, _) | (Action::Erase, None) => Verdict::Permits,
         (Action::Erase, Some(last)) => Verdict::Denies(Denial {

@@ -1,5 +1,6 @@
 //! The rules, one a file. Each looks at the facts alone and permits, denies or is silent.
 
+mod beyond;
 mod conditions;
 pub(super) mod consent;
 mod direction;
@@ -22,29 +23,7 @@ mod threat;
 #[cfg(feature = "shell")]
 pub(crate) use role::lacking;
 
-use crate::policy::decide::Denial;
-use crate::policy::decide::PolicySet;
-use crate::policy::facts::Facts;
-use crate::policy::purpose::Purpose;
-
-/// The answer of one rule.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
-    /// It has nothing to say.
-    Silent,
-    /// It speaks for it.
-    Permits,
-    /// It forbids it, whatever the others say.
-    Denies(Denial),
-}
-
-/// A rule: a name, a version that changes with its meaning, and its judgement.
-#[derive(Debug)]
-pub(super) struct Rule {
-    pub(super) id: &'static str,
-    pub(super) version: u32,
-    pub(super) judge: fn(&PolicySet, &Facts<'_>) -> Verdict,
-}
+use crate::policy::verdict::Rule;
 
 /// Every rule, in the order in which they are asked: where several deny, the first is the one named.
 pub(super) const ALL: &[Rule] = &[
@@ -134,29 +113,3 @@ pub(super) const ALL: &[Rule] = &[
         judge: onward::judge,
     },
 ];
-
-/// Whether the terms name this purpose.
-fn names(facts: &Facts<'_>, purpose: Purpose) -> bool {
-    facts.terms.purposes.contains(&purpose)
-}
-
-/// The purpose, where it is one that the terms do not name, that no consent covers, and that does not speak for the
-/// person protected.
-fn beyond_terms(facts: &Facts<'_>) -> Option<Purpose> {
-    let is_for_the_person = |it: &Purpose| *it == Purpose::ExculpatoryDisclosure;
-    let consented = consent::of_use(facts).is_given();
-    let purpose = facts.opened_for().filter(|it| !is_for_the_person(it));
-    purpose.filter(|it| !consented && !names(facts, *it))
-}
-
-/// Whether something beyond the terms speaks for it: consent, related proceedings or a declared exception.
-fn is_lifted(set: &PolicySet, facts: &Facts<'_>) -> bool {
-    [
-        consent::judge,
-        related::judge,
-        exculpatory::judge,
-        threat::judge,
-    ]
-    .iter()
-    .any(|judge| matches!(judge(set, facts), Verdict::Permits))
-}

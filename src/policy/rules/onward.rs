@@ -1,18 +1,20 @@
 //! Onward: a package is passed on with the consent of its sender, to the authority that was named, and never where the
 //! terms prohibit it.
 
-use crate::policy::decide::{Denial, PolicySet, ReasonCode};
+use crate::policy::action::Action;
+use crate::policy::denial::{Denial, ReasonCode};
 use crate::policy::facts::Facts;
 use crate::policy::instrument;
-use crate::policy::permit::Action;
-use crate::policy::rules::Verdict;
-use crate::policy::rules::{consent, is_lifted};
+use crate::policy::parameters::Parameters;
+use crate::policy::rules::beyond::is_lifted;
+use crate::policy::rules::consent;
 use crate::policy::terms::Onward;
+use crate::policy::verdict::Verdict;
 
 pub(super) const ID: &str = "onward";
 
 /// Denies what has no consent; the consent rule or a declared threat speaks for the rest.
-pub(super) fn judge(set: &PolicySet, facts: &Facts<'_>) -> Verdict {
+pub(super) fn judge(set: Parameters, facts: &Facts<'_>) -> Verdict {
     if facts.action != Action::Forward {
         return Verdict::Silent;
     }

@@ -1,16 +1,17 @@
 //! Privilege: what a court has still to look at is read by nobody.
 
-use crate::policy::decide::{Denial, PolicySet, ReasonCode};
+use crate::policy::action::Action;
+use crate::policy::denial::{Denial, ReasonCode};
 use crate::policy::facts::Facts;
 use crate::policy::instrument;
-use crate::policy::permit::Action;
-use crate::policy::rules::Verdict;
+use crate::policy::parameters::Parameters;
 use crate::policy::terms::Restriction;
+use crate::policy::verdict::Verdict;
 
 pub(super) const ID: &str = "privilege";
 
 /// Denies to open and to pass on while privilege or immunity is under review.
-pub(super) fn judge(_: &PolicySet, facts: &Facts<'_>) -> Verdict {
+pub(super) fn judge(_: Parameters, facts: &Facts<'_>) -> Verdict {
     let restriction = Restriction::UnderPrivilegeReview;
     match facts.action {
         Action::Open | Action::Export | Action::Forward

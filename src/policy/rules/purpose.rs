@@ -1,18 +1,20 @@
 //! Purpose: a package is opened and exported for a purpose that its terms name; for another only if a rule speaks for
 //! that.
 
-use crate::policy::decide::{Denial, PolicySet, ReasonCode};
+use crate::policy::action::Action;
+use crate::policy::denial::{Denial, ReasonCode};
 use crate::policy::facts::Facts;
 use crate::policy::instrument;
-use crate::policy::permit::Action;
-use crate::policy::rules::Verdict;
-use crate::policy::rules::{consent, is_lifted};
+use crate::policy::parameters::Parameters;
+use crate::policy::rules::beyond::is_lifted;
+use crate::policy::rules::consent;
+use crate::policy::verdict::Verdict;
 
 pub(super) const ID: &str = "purpose";
 
 /// Permits to open and to export for a purpose of the terms; another needs consent, related proceedings or a declared
 /// exception.
-pub(super) fn judge(set: &PolicySet, facts: &Facts<'_>) -> Verdict {
+pub(super) fn judge(set: Parameters, facts: &Facts<'_>) -> Verdict {
     let permitted = facts.terms.purposes_text();
     let asking = facts.asking();
     if permitted.is_empty() && facts.action != Action::Erase {

@@ -1,21 +1,21 @@
 //! Related: proceedings directly related to those of the request, where the instrument provides for them.
 
-use crate::policy::decide::{Denial, PolicySet, ReasonCode};
+use crate::policy::denial::{Denial, ReasonCode};
 use crate::policy::facts::Facts;
 use crate::policy::instrument;
-use crate::policy::rules::Verdict;
-use crate::policy::rules::names;
+use crate::policy::parameters::Parameters;
+use crate::policy::verdict::Verdict;
 
 pub(super) const ID: &str = "related";
 
 /// Permits to open for a proceeding that is declared to be directly related; denies the declaration where the
 /// instrument knows no such use (MLA Convention 2000 art. 23(1)(b) is the one that does).
-pub(super) fn judge(_: &PolicySet, facts: &Facts<'_>) -> Verdict {
+pub(super) fn judge(_: Parameters, facts: &Facts<'_>) -> Verdict {
     let purpose = facts.opened_for();
     let Some(purpose) = purpose.filter(|_| facts.circumstances.related) else {
         return Verdict::Silent;
     };
-    if names(facts, purpose) {
+    if facts.terms_name(purpose) {
         return Verdict::Silent;
     }
     let code = &facts.terms.instrument;

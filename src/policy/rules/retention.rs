@@ -1,15 +1,16 @@
 //! Retention: what may no longer be kept is neither sent, nor taken in, nor opened.
 
-use crate::policy::decide::{Denial, PolicySet, ReasonCode};
+use crate::policy::action::Action;
+use crate::policy::denial::{Denial, ReasonCode};
 use crate::policy::facts::Facts;
 use crate::policy::instrument;
-use crate::policy::permit::Action;
-use crate::policy::rules::Verdict;
+use crate::policy::parameters::Parameters;
 use crate::policy::rules::hold;
+use crate::policy::verdict::Verdict;
 
 pub(super) const ID: &str = "retention";
 
-pub(super) fn judge(_: &PolicySet, facts: &Facts<'_>) -> Verdict {
+pub(super) fn judge(_: Parameters, facts: &Facts<'_>) -> Verdict {
     let last = facts.terms.retain_until;
     let is_held = facts.action == Action::Keep && hold::in_force(facts).is_some();
     if facts.now <= last.end_of_day() || facts.action == Action::Erase || is_held {

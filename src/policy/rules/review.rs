@@ -1,17 +1,18 @@
 //! Review: once the day has passed on which somebody had to look whether a package is still needed, it is used again
 //! only after somebody has looked.
 
-use crate::policy::decide::{Denial, PolicySet, ReasonCode};
+use crate::policy::action::Action;
+use crate::policy::denial::{Denial, ReasonCode};
 use crate::policy::facts::Facts;
 use crate::policy::instrument;
-use crate::policy::permit::Action;
-use crate::policy::rules::Verdict;
+use crate::policy::parameters::Parameters;
+use crate::policy::verdict::Verdict;
 
 pub(super) const ID: &str = "review";
 
 /// Denies use after the day of the terms, unless a review on that day or later is on record. Keeping is not denied:
 /// nothing is destroyed for want of a review.
-pub(super) fn judge(_: &PolicySet, facts: &Facts<'_>) -> Verdict {
+pub(super) fn judge(_: Parameters, facts: &Facts<'_>) -> Verdict {
     let Some(day) = facts.terms.review else {
         return Verdict::Silent;
     };

@@ -1,16 +1,17 @@
 //! Role: people send, open and pass on as officers or supervisors. A package is admitted from a peer, where no person
 //! acts.
 
-use crate::policy::decide::{Denial, PolicySet, ReasonCode};
+use crate::policy::action::Action;
+use crate::policy::denial::{Denial, ReasonCode};
 use crate::policy::facts::Facts;
 use crate::policy::instrument;
-use crate::policy::permit::Action;
+use crate::policy::parameters::Parameters;
 use crate::policy::role::Roles;
-use crate::policy::rules::Verdict;
+use crate::policy::verdict::Verdict;
 
 pub(super) const ID: &str = "role";
 
-pub(super) fn judge(_: &PolicySet, facts: &Facts<'_>) -> Verdict {
+pub(super) fn judge(_: Parameters, facts: &Facts<'_>) -> Verdict {
     let Facts { actor, roles, .. } = *facts;
     match facts.action {
         // A peer sends, and this authority itself keeps and destroys: who may order that is asked where it is ordered.

@@ -1,17 +1,18 @@
 //! Speciality: evidence for a surrender or an extradition is used for the offences of that alone.
 
-use crate::policy::decide::{Denial, PolicySet, ReasonCode};
+use crate::policy::denial::{Denial, ReasonCode};
 use crate::policy::facts::Facts;
-use crate::policy::rules::Verdict;
-use crate::policy::rules::beyond_terms;
+use crate::policy::parameters::Parameters;
+use crate::policy::rules::beyond::beyond_terms;
 use crate::policy::terms::Restriction;
+use crate::policy::verdict::Verdict;
 
 pub(super) const ID: &str = "speciality";
 const CLAUSE: &str = "ETS 24 art. 14";
 
 /// Denies what the terms do not name, whatever is declared: only consent lifts it. What speaks for the person protected
 /// is left to the rule about that.
-pub(super) fn judge(_: &PolicySet, facts: &Facts<'_>) -> Verdict {
+pub(super) fn judge(_: Parameters, facts: &Facts<'_>) -> Verdict {
     let bound = facts.terms.restrictions.contains(&Restriction::Speciality)
         || facts.terms.instrument.as_str() == "Extradition-1957";
     let Some(purpose) = beyond_terms(facts).filter(|_| bound) else {

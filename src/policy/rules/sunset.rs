@@ -1,18 +1,19 @@
 //! Sunset: after that day the permission to use is over, and with it the need to keep the package, though its retention
 //! may end later.
 
-use crate::policy::decide::{Denial, PolicySet, ReasonCode};
+use crate::policy::action::Action;
+use crate::policy::denial::{Denial, ReasonCode};
 use crate::policy::facts::Facts;
 use crate::policy::instrument;
-use crate::policy::permit::Action;
-use crate::policy::rules::Verdict;
+use crate::policy::parameters::Parameters;
 use crate::policy::rules::hold;
+use crate::policy::verdict::Verdict;
 
 pub(super) const ID: &str = "sunset";
 
 /// Denies use after that day; and to go on keeping what nobody may use, unless the authority keeps it until the end of
 /// its retention, or a hold does.
-pub(super) fn judge(set: &PolicySet, facts: &Facts<'_>) -> Verdict {
+pub(super) fn judge(set: Parameters, facts: &Facts<'_>) -> Verdict {
     let Some(last) = facts.terms.sunset else {
         return Verdict::Silent;
     };

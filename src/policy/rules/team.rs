@@ -1,16 +1,17 @@
 //! Team: where this authority has decided on need to know, a package is for the team of its case.
 
-use crate::policy::decide::{Denial, PolicySet, ReasonCode};
+use crate::policy::action::Action;
+use crate::policy::denial::{Denial, ReasonCode};
 use crate::policy::facts::{Facts, Team};
 use crate::policy::instrument;
-use crate::policy::permit::Action;
-use crate::policy::rules::Verdict;
+use crate::policy::parameters::Parameters;
+use crate::policy::verdict::Verdict;
 
 pub(super) const ID: &str = "team";
 
 /// Denies to open and to pass on for whoever is not in the team, a supervisor too, and for everybody while there is
 /// none.
-pub(super) fn judge(set: &PolicySet, facts: &Facts<'_>) -> Verdict {
+pub(super) fn judge(set: Parameters, facts: &Facts<'_>) -> Verdict {
     let Facts { actor, action, .. } = *facts;
     let team = facts.circumstances.team;
     let is_use = match action {

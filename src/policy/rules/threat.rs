@@ -1,19 +1,19 @@
 //! Threat: an immediate and serious threat to public security, where there is no time to ask.
 
-use crate::policy::decide::PolicySet;
+use crate::policy::action::Action;
 use crate::policy::exception::Ground;
 use crate::policy::facts::Facts;
 use crate::policy::instrument;
-use crate::policy::permit::Action;
+use crate::policy::parameters::Parameters;
 use crate::policy::purpose::Purpose;
-use crate::policy::rules::Verdict;
 use crate::policy::rules::exception;
+use crate::policy::verdict::Verdict;
 
 pub(super) const ID: &str = "threat";
 
 /// Permits the declared exception: to open for public security (MLA Convention 2000 art. 23(1)(c)), to pass on
 /// (Directive (EU) 2016/680 art. 35(2)).
-pub(super) fn judge(_: &PolicySet, facts: &Facts<'_>) -> Verdict {
+pub(super) fn judge(_: Parameters, facts: &Facts<'_>) -> Verdict {
     let declared = facts.circumstances.exception.as_ref();
     let Some(declared) = declared.filter(|it| it.ground == Ground::Threat) else {
         return Verdict::Silent;

@@ -7,14 +7,14 @@ use std::path::Path;
 use rusqlite::Connection;
 use rusqlite::OpenFlags;
 
-use super::Check;
-use super::Fix;
-use super::Report;
+use super::report::Check;
+use super::report::Fix;
+use super::report::Report;
 use super::wal;
 use super::wal::Tail;
+use crate::store::StoreFault;
 use crate::store::durable::DiskFault;
 use crate::store::opening;
-use crate::store::opening::StoreFault;
 use crate::store::reader;
 use crate::store::sql;
 
@@ -43,8 +43,8 @@ const FIXED: &[(usize, &[u8], &str)] = &[
 /// Looks at the first bytes of the database and at its write-ahead log.
 pub(super) fn header(folder: &Path, report: &mut Report) -> Result<Tail, StoreFault> {
     let mut check = Facts(report);
-    let path = folder.join(opening::DATABASE);
-    let log = folder.join(format!("{}-wal", opening::DATABASE));
+    let path = folder.join(crate::store::layout::DATABASE);
+    let log = folder.join(format!("{}-wal", crate::store::layout::DATABASE));
     let tail = wal::examine(&log).map_err(|e| DiskFault::of("read", &log, &e))?;
     match tail {
         Tail::None | Tail::Whole => {}
@@ -83,8 +83,8 @@ struct Facts<'a>(&'a mut Report);
 
 impl Facts<'_> {
     fn damage(&mut self, code: &'static str, place: &Path, expected: &str, found: &str) {
-        self.0.add(super::Finding {
-            severity: super::Severity::Damage,
+        self.0.add(super::report::Finding {
+            severity: super::report::Severity::Damage,
             code,
             place: place.display().to_string(),
             expected: expected.to_owned(),
@@ -96,7 +96,7 @@ impl Facts<'_> {
 
 /// Opens the database for reading. Without a write-ahead log it is not even locked, so that nothing is made beside it.
 pub(super) fn open(folder: &Path, tail: Tail) -> Result<Connection, StoreFault> {
-    let path = folder.join(opening::DATABASE);
+    let path = folder.join(crate::store::layout::DATABASE);
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let db = if tail == Tail::None {
         let uri = format!("file:{}?immutable=1", escaped(&path));

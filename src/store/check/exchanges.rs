@@ -2,20 +2,20 @@
 
 use rusqlite::Row;
 
-use super::Check;
-use super::Fix;
 use super::files;
 use super::project;
 use super::project::Projected;
+use super::report::Check;
+use super::report::Fix;
 use crate::base::Digest;
 use crate::base::Xid;
 use crate::base::len_u64;
 use crate::exchange::{Direction, Phase};
 use crate::receipt::Disclosure;
 use crate::receipt::disclosure;
+use crate::store::StoreFault;
 use crate::store::due::due_after;
 use crate::store::due::due_first;
-use crate::store::opening::StoreFault;
 use crate::store::reader;
 use crate::store::replay;
 use crate::store::rows::Exchange;
@@ -63,11 +63,11 @@ pub(super) fn wanted_due(row: &Exchange) -> i64 {
 /// Every exchange is what its statements say, and holds what it must hold.
 pub(super) fn exchanges(check: &mut Check<'_>) -> Result<(), StoreFault> {
     let db = check.db;
-    let keys = SlotKeys::open(&check.folder.join(super::opening::SLOTS)).ok();
+    let keys = SlotKeys::open(&check.folder.join(crate::store::layout::SLOTS)).ok();
     let mut query = db.prepare(sql::EXCHANGES_CHECK)?;
     let mut rows = query.query([])?;
     while let Some(row) = rows.next()? {
-        super::tally(&mut check.report.exchanges, 1);
+        super::report::tally(&mut check.report.exchanges, 1);
         let no: i64 = row.get(25)?;
         match kept(row) {
             Ok(kept) => one(check, keys.as_ref(), &kept)?,
@@ -149,11 +149,11 @@ fn one(check: &mut Check<'_>, keys: Option<&SlotKeys>, kept: &Kept) -> Result<()
     let unreadable = reader::row(check.db, sql::META, [key], |row| row.get::<_, Vec<u8>>(0))?;
     let may_be = matches!(row.phase, Phase::HandoverSigned | Phase::Held);
     if let Some(mark) = unreadable.filter(|_| may_be) {
-        super::tally(
+        super::report::tally(
             &mut check.report.unstated,
             replay::marked(row.xid, &mark).is_some().into(),
         );
-        super::tally(
+        super::report::tally(
             &mut check.report.unreadable,
             u64::from(replay::unstated_reason(&mark).is_some()),
         );
@@ -277,7 +277,7 @@ fn header(
     }
     match keys.map(|keys| keys.unwrap(slot, &row.xid, &wrapped)) {
         Some(Ok(Some(header))) => {
-            super::tally(&mut check.report.headers, 1);
+            super::report::tally(&mut check.report.headers, 1);
             let digest = Digest::of(&header);
             if digest != wanted.pkg.hdr {
                 check.damage("header-digest", place(), wanted.pkg.hdr, digest);
@@ -321,8 +321,8 @@ fn payload(
         }
         return Ok(());
     };
-    super::tally(&mut check.report.payloads, 1);
-    super::tally(&mut check.report.payload_bytes, len_u64(bytes.len()));
+    super::report::tally(&mut check.report.payloads, 1);
+    super::report::tally(&mut check.report.payload_bytes, len_u64(bytes.len()));
     let root = files::root_of(&bytes);
     if (root, len_u64(bytes.len())) != (wanted.pkg.body, wanted.pkg.len) {
         let expected = format!("{} bytes, root {}", wanted.pkg.len, wanted.pkg.body);

@@ -8,9 +8,9 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::path::PathBuf;
 
-use super::Check;
-use super::Fix;
 use super::project::Projected;
+use super::report::Check;
+use super::report::Fix;
 use crate::base::Digest;
 use crate::base::Range;
 use crate::base::Xid;
@@ -18,9 +18,8 @@ use crate::base::len_u64;
 use crate::base::limits;
 use crate::exchange::{Direction, Phase};
 use crate::package::segments;
+use crate::store::StoreFault;
 use crate::store::durable::DiskFault;
-use crate::store::opening;
-use crate::store::opening::StoreFault;
 use crate::store::reader;
 use crate::store::rows::Exchange;
 use crate::store::slots;
@@ -71,8 +70,8 @@ fn whole(check: &mut Check<'_>, path: &Path, list: &Path, wanted: &Projected) {
         Ok(hashes) => hashes,
         Err(e) => return check.damage("payload-unreadable", place, "bytes", e),
     };
-    super::tally(&mut check.report.payloads, 1);
-    super::tally(&mut check.report.payload_bytes, hashes.len);
+    super::report::tally(&mut check.report.payloads, 1);
+    super::report::tally(&mut check.report.payload_bytes, hashes.len);
     let root = segments::root_of(hashes.segments.iter().copied());
     let is_whole = (root, hashes.len) == (wanted.pkg.body, wanted.pkg.len);
     if !is_whole {
@@ -182,7 +181,7 @@ fn arriving(check: &mut Check<'_>, part: &Path, list: &Path, row: &Exchange, wan
             );
         }
     };
-    super::tally(&mut check.report.payloads, 1);
+    super::report::tally(&mut check.report.payloads, 1);
     for run in row.have.runs() {
         for segment in looked_at(*run, wanted.segments()) {
             let length = segments::length_of(segment, wanted.pkg.len);
@@ -191,7 +190,7 @@ fn arriving(check: &mut Check<'_>, part: &Path, list: &Path, row: &Exchange, wan
                 file.read_exact_at(&mut bytes, segment.saturating_mul(limits::SEGMENT_BYTES));
             let wanted = usize::try_from(segment).ok().and_then(|at| hashes.get(at));
             let found = segments::segment_hash(&bytes);
-            super::tally(&mut check.report.payload_bytes, length);
+            super::report::tally(&mut check.report.payload_bytes, length);
             if read.is_err() || wanted != Some(&found) {
                 let expected =
                     wanted.map_or_else(|| "no such segment".to_owned(), Digest::to_string);
@@ -216,7 +215,7 @@ fn looked_at(run: Range, count: u64) -> std::ops::Range<u64> {
 
 /// Cells in use end in zeros; cells not in use are zeros.
 pub(super) fn slots(check: &mut Check<'_>) -> Result<(), StoreFault> {
-    let path = check.folder.join(opening::SLOTS);
+    let path = check.folder.join(crate::store::layout::SLOTS);
     let used: Vec<u32> = reader::rows(check.db, sql::HEADER_SLOTS, [], |row| row.get(0))?;
     let used: HashSet<_> = used.into_iter().collect();
     let mut file = match File::open(&path) {

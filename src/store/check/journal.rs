@@ -3,12 +3,12 @@
 use std::fs::File;
 use std::io;
 
-use super::Check;
+use super::report::Check;
+use crate::store::StoreFault;
 use crate::store::durable::DiskFault;
 use crate::store::journal;
 use crate::store::journal::JournalFault;
 use crate::store::journal::Sound;
-use crate::store::opening::StoreFault;
 use crate::store::replay;
 
 /// Every line is what was written; every destruction has its entry, and nothing that has one is readable.

@@ -8,14 +8,14 @@ use std::fmt::Display;
 
 use rusqlite::Row;
 
-use super::Check;
-use super::Fix;
+use super::report::Check;
+use super::report::Fix;
 use crate::base::AuthorityId;
 use crate::base::Timestamp;
 use crate::identity::keys::PublicKey;
 use crate::identity::keys::Role;
 use crate::identity::note;
-use crate::store::opening::StoreFault;
+use crate::store::StoreFault;
 use crate::store::reader;
 use crate::store::rows::AlarmKind;
 use crate::store::rows::AlarmRow;
@@ -101,7 +101,7 @@ fn head(
     for key in keys(check, of, Role::Log) {
         match Checkpoint::open(note, &key) {
             Ok(head) => {
-                super::tally(&mut check.report.signatures, 1);
+                super::report::tally(&mut check.report.signatures, 1);
                 return Some(head);
             }
             Err(CheckpointFault::NotSigned(_)) => {}
@@ -112,13 +112,13 @@ fn head(
         let wanted = format!("a checkpoint of the log of {of}, signed by its key");
         check.damage(code, place, wanted, fault);
     } else {
-        super::tally(&mut check.report.unverified, 1);
+        super::report::tally(&mut check.report.unverified, 1);
     }
     None
 }
 
 fn witnessed(check: &mut Check<'_>, row: &WitnessedRow, sum: Option<i64>) {
-    super::tally(&mut check.report.heads, 1);
+    super::report::tally(&mut check.report.heads, 1);
     let place = format!("witnessed head of {}", row.of);
     let told = ("witnessed-note", place.as_str());
     let Some(head) = head(check, &row.of, &row.note, told) else {
@@ -155,7 +155,7 @@ fn heard(
     (of, note, at): &(AuthorityId, Vec<u8>, Timestamp),
     sum: Option<i64>,
 ) {
-    super::tally(&mut check.report.heads, 1);
+    super::report::tally(&mut check.report.heads, 1);
     let place = format!("heard head of {of}");
     head(check, of, note, ("heard-note", &place));
     let wanted = Some(sums::heard(of, note, *at));
@@ -163,7 +163,7 @@ fn heard(
 }
 
 fn alarm(check: &mut Check<'_>, row: &AlarmRow, sum: Option<i64>) {
-    super::tally(&mut check.report.heads, 1);
+    super::report::tally(&mut check.report.heads, 1);
     let place = format!("alarm about {}", row.of);
     let told = ("alarm-note", place.as_str());
     let may_lack = row.kind == AlarmKind::Unproved && row.earlier.is_empty();
@@ -188,7 +188,7 @@ fn alarm(check: &mut Check<'_>, row: &AlarmRow, sum: Option<i64>) {
 }
 
 fn cosigned(check: &mut Check<'_>, row: &CosignedRow, sum: Option<i64>) {
-    super::tally(&mut check.report.heads, 1);
+    super::report::tally(&mut check.report.heads, 1);
     let place = format!("cosignature of {}", row.by);
     let own = check.own.clone();
     let head = head(check, &own, &row.note, ("cosigned-note", &place));
@@ -234,12 +234,12 @@ fn time(check: &mut Check<'_>, head: &Checkpoint, row: &CosignedRow) -> Option<T
         .iter()
         .find(|key| cosignature::cosigner_id(key) == line.id)
     else {
-        super::tally(&mut check.report.unverified, 1);
+        super::report::tally(&mut check.report.unverified, 1);
         return None;
     };
     match cosignature::verify(head, &line, key) {
         Ok(seconds) => {
-            super::tally(&mut check.report.signatures, 1);
+            super::report::tally(&mut check.report.signatures, 1);
             let millis = i64::try_from(seconds.saturating_mul(1_000)).unwrap_or(i64::MAX);
             Some(Timestamp::from_millis(millis))
         }

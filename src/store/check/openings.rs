@@ -1,8 +1,8 @@
 //! Openings that are not stated yet: what a process that was killed left, and the next start states.
 
-use super::Check;
+use super::report::Check;
 use crate::exchange::Phase;
-use crate::store::opening::StoreFault;
+use crate::store::StoreFault;
 use crate::store::reader;
 use crate::store::sql;
 use crate::store::sums;

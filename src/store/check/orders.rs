@@ -7,13 +7,13 @@ use rusqlite::Connection;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::Check;
+use super::report::Check;
 use crate::base::Digest;
 use crate::base::json;
 use crate::identity::statement::Note;
 use crate::receipt;
 use crate::receipt::Kind;
-use crate::store::opening::StoreFault;
+use crate::store::StoreFault;
 use crate::store::reader;
 use crate::store::rows;
 use crate::store::sql;

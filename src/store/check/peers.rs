@@ -1,10 +1,10 @@
 //! Peers, cards and named values.
 
-use super::Check;
+use super::report::Check;
 use crate::identity::card::Card;
 use crate::identity::revocation::RevocationList;
 use crate::receipt::Party;
-use crate::store::opening::StoreFault;
+use crate::store::StoreFault;
 use crate::store::reader;
 use crate::store::rows::CardRow;
 use crate::store::rows::CrlRow;
@@ -57,7 +57,7 @@ pub(super) fn peers(check: &mut Check<'_>) -> Result<(), StoreFault> {
     let mut query = db.prepare(sql::PEERS_CHECK)?;
     let mut rows = query.query([])?;
     while let Some(row) = rows.next()? {
-        super::tally(&mut check.report.peers, 1);
+        super::report::tally(&mut check.report.peers, 1);
         let read = reader::peer(row).and_then(|peer| Ok((peer, row.get(12)?)));
         match read {
             Ok((peer, sum)) => one(check, &peer, sum),

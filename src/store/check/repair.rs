@@ -8,23 +8,22 @@ use std::path::Path;
 use rusqlite::Connection;
 use rusqlite::params;
 
-use super::Check;
-use super::Fix;
-use super::Report;
 use super::exchanges;
 use super::files;
 use super::project;
 use super::project::Projected;
+use super::report::Check;
+use super::report::Fix;
+use super::report::Report;
 use crate::base::Digest;
 use crate::base::Ranges;
 use crate::base::json;
 use crate::exchange::Phase;
 use crate::identity::card::Card;
+use crate::store::StoreFault;
+use crate::store::digests;
 use crate::store::durable;
 use crate::store::durable::DiskFault;
-use crate::store::found;
-use crate::store::opening;
-use crate::store::opening::StoreFault;
 use crate::store::reader;
 use crate::store::rows::Exchange;
 use crate::store::slots;
@@ -43,7 +42,7 @@ pub fn repair(folder: &Path, journal: &Path, card: &Card) -> Result<(Report, Rep
     if fixes.is_empty() {
         return Ok((before.clone(), before));
     }
-    let db = Connection::open(folder.join(opening::DATABASE))?;
+    let db = Connection::open(folder.join(crate::store::layout::DATABASE))?;
     db.execute_batch(sql::WRITER)?;
     execute(&db, sql::BEGIN)?;
     let done =
@@ -79,7 +78,7 @@ fn rows(
     if fixes.iter().any(|fix| matches!(fix, Fix::Found)) {
         db.execute(sql::FOUND_CLEAR, [])?;
         let last = db.query_row(sql::STATEMENT_LAST, [], |row| row.get(0))?;
-        found::fill(db, 0, last)?;
+        digests::fill(db, 0, last)?;
     }
     if fixes.iter().any(|fix| matches!(fix, Fix::Log)) {
         log(db)?;
@@ -304,7 +303,7 @@ fn file(folder: &Path, fix: &Fix) -> Result<(), StoreFault> {
             Ok(durable::write_new(&payload.with_extension("list"), &list)?)
         }
         Fix::Cell(number) => {
-            let path = folder.join(opening::SLOTS);
+            let path = folder.join(crate::store::layout::SLOTS);
             let file = durable::open_or_create(&path)?;
             file.write_all_at(&[0; slots::CELL_BYTES], slots::offset(*number))
                 .map_err(|e| DiskFault::of("overwrite", &path, &e))?;

@@ -2,8 +2,8 @@
 
 use rusqlite::Row;
 
-use super::Check;
-use super::Fix;
+use super::report::Check;
+use super::report::Fix;
 use crate::base::Digest;
 use crate::base::len_u64;
 use crate::identity::keys::Role;
@@ -11,7 +11,7 @@ use crate::identity::statement::Note;
 use crate::receipt;
 use crate::receipt::Party;
 use crate::receipt::Receipt;
-use crate::store::opening::StoreFault;
+use crate::store::StoreFault;
 use crate::store::reader;
 use crate::store::rows::StatementRow;
 use crate::store::sql;
@@ -45,7 +45,7 @@ pub(super) fn statements(check: &mut Check<'_>) -> Result<(), StoreFault> {
     let mut query = db.prepare(sql::STATEMENTS_CHECK)?;
     let mut rows = query.query([])?;
     while let Some(row) = rows.next()? {
-        super::tally(&mut check.report.statements, 1);
+        super::report::tally(&mut check.report.statements, 1);
         match kept(row) {
             Ok(kept) => one(check, &kept),
             Err(e) => check.damage(
@@ -156,19 +156,19 @@ fn signatures(check: &mut Check<'_>, row: &StatementRow, note: &Note, receipt: &
     let from = keys(receipt.from.as_ref());
     let verified = if receipt.kind.is_exchange() {
         let (Some(from), Some(to)) = (from, keys(receipt.to.as_ref())) else {
-            super::tally(&mut check.report.unverified, count);
+            super::report::tally(&mut check.report.unverified, count);
             return;
         };
         receipt::verify(note, receipt, from, to, count > 1)
     } else {
         let Some(from) = from else {
-            super::tally(&mut check.report.unverified, count);
+            super::report::tally(&mut check.report.unverified, count);
             return;
         };
         receipt::verify_own(note, receipt, from)
     };
     match verified {
-        Ok(()) => super::tally(&mut check.report.signatures, count),
+        Ok(()) => super::report::tally(&mut check.report.signatures, count),
         Err(e) => check.damage(
             "statement-signature",
             format!("statement {}", row.seq),

@@ -183,7 +183,7 @@ pub(crate) const MIGRATIONS: &[(&str, &str)] = &[
 
 /// Nothing that grows at its end alone is indexed by what is random, and no note is kept twice: each page that a
 /// package touches is written twice, to the log and to the database. `found` is filled in large parts, see
-/// [`crate::store::found`]. Where `last` is not NULL, it is the statement that `last_note` would repeat. `WITHOUT
+/// [`crate::store::digests`]. Where `last` is not NULL, it is the statement that `last_note` would repeat. `WITHOUT
 /// ROWID` is SQLite's alone.
 const NUMBERED: &str = "
     ALTER TABLE exchange ADD COLUMN last INTEGER;

@@ -3,7 +3,7 @@
 use super::*;
 use crate::policy::Purpose;
 use crate::receipt::{Disclosure, disclosure};
-use crate::transfer::after::{After, MARKED, check_words, completed, is_marked, judge};
+use crate::transfer::letters::{After, MARKED, check_words, completed, is_marked, judge};
 
 /// The notes that both sides hold once a package was handed over.
 fn handed_over() -> Vec<Note> {

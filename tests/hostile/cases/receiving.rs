@@ -7,7 +7,7 @@ use quinn::{RecvStream, SendStream};
 use rogatory::base::Digest;
 use rogatory::identity::{Context, Note};
 use rogatory::net::Link;
-use rogatory::net::frames::read_frame;
+use rogatory::net::quic::frames::read_frame;
 use rogatory::receipt::{self, Kind, Reason, Receipt};
 use rogatory::wire::{DataHead, Fault, Frame, Later};
 use serde_json::{Value, json};

@@ -22,7 +22,7 @@ fn silence_denies() {
 pub(super) struct Nothing;
 
 impl Restrict for Nothing {
-    fn files(&self) -> Vec<crate::policy::national::RuleFile> {
+    fn files(&self) -> Vec<crate::policy::restrict::RuleFile> {
         Vec::new()
     }
 

@@ -1,0 +1,32 @@
+//! Packages: sealing, opening, restricting, consents, passing on, reports, destroying.
+
+pub(crate) mod age_file;
+pub(crate) mod chain;
+pub(crate) mod consents;
+pub(crate) mod content;
+pub(crate) mod decisions;
+pub(crate) mod destruction;
+pub(crate) mod disclosures;
+pub(crate) mod examination;
+pub(crate) mod examinations;
+pub(crate) mod grants;
+pub(crate) mod holds;
+pub(crate) mod names;
+pub(crate) mod notices;
+pub(crate) mod onward;
+pub(crate) mod onward_duties;
+pub(crate) mod opening;
+pub(crate) mod openings;
+pub(crate) mod pieces;
+pub(crate) mod redaction;
+pub(crate) mod release;
+pub(crate) mod releases;
+pub(crate) mod reports;
+pub(crate) mod restoration;
+pub(crate) mod restrictions;
+pub(crate) mod retention;
+pub(crate) mod reviews;
+pub(crate) mod seals;
+pub(crate) mod soundness;
+pub(crate) mod statements;
+pub(crate) mod wish;

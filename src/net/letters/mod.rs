@@ -1,0 +1,3 @@
+//! Statements outside deliveries, on streams of their own.
+
+pub(crate) mod statements;
