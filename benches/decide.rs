@@ -14,16 +14,16 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rogatory::policy::table::{Case, Outcome, Table};
+use rogatory::policy::table::{Case, DecisionTable, Outcome};
 use rogatory::policy::{Action, PolicySet, national};
 
 const ROUNDS: usize = 5;
 const ROUND: Duration = Duration::from_secs(1);
 
 fn main() {
-    let table: Table = toml::from_str(include_str!("../tests/policy/decisions.toml"))
+    let table: DecisionTable = toml::from_str(include_str!("../tests/policy/decisions.toml"))
         .expect("the decision table is TOML");
-    let only = |is_asked: &dyn Fn(&Case) -> bool| Table {
+    let only = |is_asked: &dyn Fn(&Case) -> bool| DecisionTable {
         terms: table.terms.clone(),
         cases: table
             .cases
@@ -111,13 +111,13 @@ fn restricted(condition: impl Fn(u32) -> String) -> PolicySet {
 }
 
 /// Decisions a second: the median of the rounds, and the slowest and the fastest of them.
-fn median(table: &Table, set: &PolicySet) -> (f64, f64, f64) {
+fn median(table: &DecisionTable, set: &PolicySet) -> (f64, f64, f64) {
     let mut rates: Vec<f64> = (0..ROUNDS).map(|_| round(table, set)).collect();
     rates.sort_by(f64::total_cmp);
     (rates[ROUNDS / 2], rates[0], rates[ROUNDS - 1])
 }
 
-fn measure(what: &str, table: &Table, set: &PolicySet) {
+fn measure(what: &str, table: &DecisionTable, set: &PolicySet) {
     let (median, slowest, fastest) = median(table, set);
     println!(
         "{what}: {} cases, {ROUNDS} rounds: median {median:.0} decisions/s ({:.0} to {:.0}), {:.2} µs each",
@@ -129,7 +129,7 @@ fn measure(what: &str, table: &Table, set: &PolicySet) {
 }
 
 /// Decisions a second in one round.
-fn round(table: &Table, set: &PolicySet) -> f64 {
+fn round(table: &DecisionTable, set: &PolicySet) -> f64 {
     let began = Instant::now();
     let mut decisions = 0_u32;
     while began.elapsed() < ROUND {

@@ -180,12 +180,12 @@ pub fn tape(bytes: &[u8]) {
     let mut rest = bytes;
     loop {
         let before = rest;
-        let Ok(Some(entry)) = tape::Entry::read(&mut rest) else {
+        let Ok(Some(entry)) = tape::TapeEntry::read(&mut rest) else {
             return;
         };
         let head = entry.head();
         assert_eq!(before.len() - rest.len(), head.len(), "one length");
-        let again = tape::Entry::read(&mut &head[..]).expect("ours is read");
+        let again = tape::TapeEntry::read(&mut &head[..]).expect("ours is read");
         assert_eq!(again, Some(entry.clone()), "one meaning");
         let content = usize::try_from(entry.size).unwrap_or(usize::MAX);
         let Some(after) = rest.get(content..) else {
@@ -231,7 +231,7 @@ pub fn content(bytes: &[u8]) {
         let size = text.len() as u64;
         let path = path.to_owned();
         tar.extend(
-            tape::Entry {
+            tape::TapeEntry {
                 path,
                 size,
                 mtime: 0,
@@ -271,7 +271,8 @@ pub fn json(bytes: &[u8]) {
     let canonical = json::canonical(&value);
     let again: Result<_, _> = json::parse_strict(&canonical, canonical.len());
     assert_eq!(again.as_ref(), Ok(&value), "the same value");
-    let same = json::parse_canonical::<rogatory::wire::Fault>(bytes, limits::FRAME_BYTES_MAX);
+    let same =
+        json::parse_canonical::<rogatory::wire::FaultMessage>(bytes, limits::FRAME_BYTES_MAX);
     if same.is_ok() {
         assert_eq!(canonical, bytes, "one spelling");
     }

@@ -9,7 +9,7 @@ use rogatory::api::types::{
 use rogatory::audit::{self, Anchors, Files, explain};
 use rogatory::base::limits;
 use rogatory::identity::card;
-use rogatory::wire::fetch::{Answer, Question};
+use rogatory::wire::fetch::{FetchAnswer, FetchQuestion};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -42,10 +42,10 @@ pub fn call(bytes: &[u8]) {
 /// Questions to the fetcher, and its answers.
 pub fn fetch(bytes: &[u8]) {
     let endpoint = "bfj.example.de:7443";
-    if let Ok(asked) = Question::read(bytes) {
+    if let Ok(asked) = FetchQuestion::read(bytes) {
         let _fault: Option<&str> = card::endpoint_fault(&asked);
     }
-    if let Ok(addresses) = Answer::read(bytes, endpoint) {
+    if let Ok(addresses) = FetchAnswer::read(bytes, endpoint) {
         assert!((1..=limits::FETCH_ADDRESSES_MAX).contains(&addresses.len()));
         let right = addresses.iter().all(|address| address.port() == 7443);
         assert!(right, "the port is the card's");
@@ -75,7 +75,7 @@ pub fn bundle(bytes: &[u8]) {
     }
     if anchors.all().is_empty() {
         assert!(
-            judged.signatures != audit::Outcome::Good,
+            judged.signatures != audit::Answered::Good,
             "without keys nothing is proved"
         );
     }

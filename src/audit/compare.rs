@@ -8,12 +8,12 @@ use serde::Serialize;
 use crate::audit::anchors::Anchors;
 use crate::audit::folder::Files;
 use crate::audit::inclusion;
-use crate::audit::inclusion::Opened;
+use crate::audit::inclusion::OpenedCheckpoint;
 use crate::audit::lacking;
 use crate::audit::lacking::Export;
 use crate::audit::steps;
 use crate::audit::steps::Read;
-use crate::audit::verdict::Fault;
+use crate::audit::verdict::AuditFault;
 use crate::audit::verify;
 use crate::identity::card::{Card, CardFault};
 use crate::identity::statement::{Note, StatementFault};
@@ -35,7 +35,7 @@ const NAMED_MAX: usize = 5;
 
 /// A part of the comparison.
 #[derive(Debug)]
-pub enum Source {
+pub enum ComparedPart {
     /// An exported bundle.
     Bundle(Files),
     /// One receipt, checkpoint or card.
@@ -56,9 +56,9 @@ pub struct Comparison {
     /// Cards among them.
     pub cards: usize,
     /// Those that exclude each other, what is not well signed, and what cannot be read.
-    pub faults: Vec<Fault>,
+    pub faults: Vec<AuditFault>,
     /// Receipts that one export lacks and another holds, and files that were not read: no proof of anything.
-    pub remarks: Vec<Fault>,
+    pub remarks: Vec<AuditFault>,
     /// Keys that would be needed to compare the rest.
     pub missing: Vec<String>,
 }
@@ -82,7 +82,7 @@ impl Comparison {
     /// The gravest of what was found.
     pub fn finding(&self) -> Finding {
         let count = |rules: &[&str]| {
-            let is_one = |fault: &&Fault| rules.contains(&fault.rule.as_str());
+            let is_one = |fault: &&AuditFault| rules.contains(&fault.rule.as_str());
             self.faults.iter().filter(is_one).count()
         };
         let (excluding, unreadable) = (count(EXCLUDING), count(UNREAD));
@@ -118,17 +118,17 @@ struct Statements {
     checkpoints: Vec<(String, Vec<u8>)>,
     cards: Vec<(String, Card, Note)>,
     exports: Vec<Export>,
-    faults: Vec<Fault>,
-    remarks: Vec<Fault>,
+    faults: Vec<AuditFault>,
+    remarks: Vec<AuditFault>,
 }
 
 /// Compares all statements in these sources, each with the name that it is called by, by the given keys.
-pub fn compare(sources: &[(String, Source)], anchors: &Anchors) -> Comparison {
+pub fn compare(sources: &[(String, ComparedPart)], anchors: &Anchors) -> Comparison {
     let mut all = Statements::default();
     for (name, source) in sources {
         match source {
-            Source::Bundle(files) => all.bundle(name, files),
-            Source::Note(content) => all.note(name, content),
+            ComparedPart::Bundle(files) => all.bundle(name, files),
+            ComparedPart::Note(content) => all.note(name, content),
         }
     }
     let (mut faults, mut missing) = (all.faults, BTreeSet::new());
@@ -175,12 +175,13 @@ impl Statements {
                 self.checkpoints.push((path, note));
             } else {
                 let meaning = "it is no proof that ends in a checkpoint";
-                self.faults.push(Fault::new(&path, UNREADABLE, meaning));
+                self.faults
+                    .push(AuditFault::new(&path, UNREADABLE, meaning));
             }
         }
         if self.found() == found {
             let meaning = "there is no receipt, checkpoint or card in its receipts/ or log/; a file beside these is to be named itself";
-            self.faults.push(Fault::new(name, NONE_HERE, meaning));
+            self.faults.push(AuditFault::new(name, NONE_HERE, meaning));
         }
         self.not_read(name, files);
         // What travelled along: the first sender's dispatch, or what a third authority has signed.
@@ -227,7 +228,7 @@ impl Statements {
             named.join(", ")
         );
         self.remarks
-            .push(Fault::new(name, "file-not-read", meaning));
+            .push(AuditFault::new(name, "file-not-read", meaning));
     }
 
     fn note(&mut self, path: &str, content: &[u8]) {
@@ -246,19 +247,19 @@ impl Statements {
     }
 }
 
-fn unreadable(path: &str, why: &str) -> Fault {
+fn unreadable(path: &str, why: &str) -> AuditFault {
     let meaning = format!("it is no receipt, checkpoint or card: {why}");
-    Fault::new(path, UNREADABLE, meaning)
+    AuditFault::new(path, UNREADABLE, meaning)
 }
 
 /// A card is read together with its signature, which may be all that is wrong with it.
-fn card_fault(path: &str, fault: &CardFault) -> Fault {
+fn card_fault(path: &str, fault: &CardFault) -> AuditFault {
     match fault {
         CardFault::Statement(
             StatementFault::BadSignature(_)
             | StatementFault::WrongSigner { .. }
             | StatementFault::SignatureCount { .. },
-        ) => Fault::new(path, fault.code(), fault.to_string()),
+        ) => AuditFault::new(path, fault.code(), fault.to_string()),
         CardFault::Statement(_)
         | CardFault::Version(_)
         | CardFault::Field { .. }
@@ -268,7 +269,7 @@ fn card_fault(path: &str, fault: &CardFault) -> Fault {
     }
 }
 
-fn read(path: &str, content: &[u8]) -> Result<Read, Fault> {
+fn read(path: &str, content: &[u8]) -> Result<Read, AuditFault> {
     let note = Note::parse(content).map_err(|e| unreadable(path, &e.to_string()))?;
     let receipt = receipt::open(&note).map_err(|e| unreadable(path, &e.to_string()))?;
     let (path, base) = (path.to_owned(), String::new());
@@ -284,20 +285,20 @@ fn read(path: &str, content: &[u8]) -> Result<Read, Fault> {
 fn opened(
     notes: Vec<(String, Vec<u8>)>,
     anchors: &Anchors,
-    faults: &mut Vec<Fault>,
+    faults: &mut Vec<AuditFault>,
     missing: &mut BTreeSet<String>,
 ) -> Vec<(String, Checkpoint)> {
     let mut heads = Vec::new();
     for (path, note) in notes {
         match inclusion::open(&note, anchors) {
-            Opened::Good(head) => heads.push((path, head)),
-            Opened::Missing(key) => {
+            OpenedCheckpoint::Good(head) => heads.push((path, head)),
+            OpenedCheckpoint::Missing(key) => {
                 missing.insert(key);
             }
-            Opened::Bad(
+            OpenedCheckpoint::Bad(
                 fault @ (CheckpointFault::NotSigned(_) | CheckpointFault::BadSignature(_)),
-            ) => faults.push(Fault::new(&path, fault.code(), fault.to_string())),
-            Opened::Bad(fault) => faults.push(unreadable(&path, &fault.to_string())),
+            ) => faults.push(AuditFault::new(&path, fault.code(), fault.to_string())),
+            OpenedCheckpoint::Bad(fault) => faults.push(unreadable(&path, &fault.to_string())),
         }
     }
     heads
@@ -323,7 +324,7 @@ fn trusted<'a>(
 }
 
 /// Two cards of one number by one card key.
-fn twins(cards: &[&(String, Card, Note)], faults: &mut Vec<Fault>) {
+fn twins(cards: &[&(String, Card, Note)], faults: &mut Vec<AuditFault>) {
     let mut seen = BTreeMap::new();
     let mut told = BTreeSet::new();
     for (path, card, note) in cards {
@@ -336,7 +337,7 @@ fn twins(cards: &[&(String, Card, Note)], faults: &mut Vec<Fault>) {
                 "{} has signed this and {} as its card number {}: they exclude each other, and both notes prove it",
                 card.id, before.0, card.number
             );
-            faults.push(Fault::new(path, "cards-exclude", meaning));
+            faults.push(AuditFault::new(path, "cards-exclude", meaning));
         }
     }
 }

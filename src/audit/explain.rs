@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::audit::anchors::Anchors;
-use crate::audit::inclusion::Leaf;
+use crate::audit::inclusion::LeafTie;
 use crate::audit::recipes;
 use crate::identity::note::SignatureLine;
 use crate::identity::statement::Note;
@@ -38,7 +38,7 @@ pub fn explain(path: &Path, content: &[u8], keys: &Anchors) -> Result<Explained,
         return Ok(proof(&path, &file, &head, &lines, keys));
     }
     if content.starts_with(b"{") {
-        let leaf = Leaf::parse(content).map_err(Unknown)?;
+        let leaf = LeafTie::parse(content).map_err(Unknown)?;
         return Ok(self::leaf(&path, &leaf));
     }
     if content.starts_with(b"rogatory/") {
@@ -252,7 +252,7 @@ fn proof(
     }
 }
 
-fn leaf(path: &str, leaf: &Leaf) -> Explained {
+fn leaf(path: &str, leaf: &LeafTie) -> Explained {
     let words = vec![
         format!("What ties a receipt to leaf {} of the log.", leaf.index),
         format!("The receipt's note has the SHA-256 {}.", leaf.note_sha256),

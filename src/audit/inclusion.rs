@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::audit::anchors::Anchors;
 use crate::audit::folder::Files;
 use crate::audit::steps::Read;
-use crate::audit::verdict::{Cosigned, Fault, Outcome};
+use crate::audit::verdict::{Answered, AuditFault, Cosigned};
 use crate::base::json;
 use crate::base::{AuthorityId, Digest};
 use crate::identity::keys::{KeyName, PublicKey};
@@ -26,7 +26,7 @@ const LEAF_BYTES_MAX: usize = 4_096;
 /// The tie between a note and its leaf.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Leaf {
+pub(crate) struct LeafTie {
     /// The leaf entry, base64.
     pub(crate) entry: String,
     /// Its index in the log.
@@ -40,7 +40,7 @@ pub(crate) struct Leaf {
     pub(crate) r: Digest,
 }
 
-impl Leaf {
+impl LeafTie {
     /// Reads one in its one spelling, and checks that commitment, entry and hash follow from the note's digest and `r`.
     pub(crate) fn parse(content: &[u8]) -> Result<Self, String> {
         let leaf: Self =
@@ -56,10 +56,10 @@ impl Leaf {
 
 /// The judgement of the log.
 pub(crate) struct Log {
-    pub(crate) included: Outcome,
-    pub(crate) witnessed: Outcome,
+    pub(crate) included: Answered,
+    pub(crate) witnessed: Answered,
     pub(crate) cosigned: Cosigned,
-    pub(crate) faults: Vec<Fault>,
+    pub(crate) faults: Vec<AuditFault>,
     pub(crate) missing: BTreeSet<String>,
 }
 
@@ -91,7 +91,7 @@ pub(crate) fn owner(files: &Files) -> Option<AuthorityId> {
 }
 
 /// A checkpoint as the keys that are trusted judge it.
-pub(crate) enum Opened {
+pub(crate) enum OpenedCheckpoint {
     /// Signed by the key of its log.
     Good(Checkpoint),
     /// No key of its log is trusted that has signed it; this one is missing.
@@ -101,18 +101,22 @@ pub(crate) enum Opened {
 }
 
 /// Opens a checkpoint by the key of its log.
-pub(crate) fn open(note: &[u8], anchors: &Anchors) -> Opened {
+pub(crate) fn open(note: &[u8], anchors: &Anchors) -> OpenedCheckpoint {
     let (head, lines) = match Checkpoint::parse(note) {
         Ok(read) => read,
-        Err(fault) => return Opened::Bad(fault),
+        Err(fault) => return OpenedCheckpoint::Bad(fault),
     };
     let own = lines.iter().find(|line| line.name == head.origin);
     match (signer(&head, &lines, anchors), own) {
-        (Some(key), _) => Checkpoint::open(note, key).map_or_else(Opened::Bad, Opened::Good),
-        (None, Some(line)) => Opened::Missing(format!("the key {}+{}", line.name, line.id)),
+        (Some(key), _) => {
+            Checkpoint::open(note, key).map_or_else(OpenedCheckpoint::Bad, OpenedCheckpoint::Good)
+        }
+        (None, Some(line)) => {
+            OpenedCheckpoint::Missing(format!("the key {}+{}", line.name, line.id))
+        }
         (None, None) => match head.origin.parse() {
-            Ok(name) => Opened::Bad(CheckpointFault::NotSigned(name)),
-            Err(_) => Opened::Bad(CheckpointFault::Origin(head.origin)),
+            Ok(name) => OpenedCheckpoint::Bad(CheckpointFault::NotSigned(name)),
+            Err(_) => OpenedCheckpoint::Bad(CheckpointFault::Origin(head.origin)),
         },
     }
 }
@@ -133,8 +137,8 @@ fn signer<'a>(
 /// Judges leaves, proofs, checkpoints and cosignatures.
 pub(crate) fn judge(files: &Files, receipts: &[Read], anchors: &Anchors, quorum: usize) -> Log {
     let mut log = Log {
-        included: Outcome::Unjudged,
-        witnessed: Outcome::Unjudged,
+        included: Answered::Unjudged,
+        witnessed: Answered::Unjudged,
         cosigned: Cosigned { k: 0, n: 0, quorum },
         faults: Vec::new(),
         missing: BTreeSet::new(),
@@ -159,7 +163,7 @@ pub(crate) fn judge(files: &Files, receipts: &[Read], anchors: &Anchors, quorum:
             (true, Ok(None)) => {
                 let meaning = format!("{origin} should hold it, and its leaf is not here");
                 log.faults
-                    .push(Fault::new(&read.path, "leaf-missing", meaning));
+                    .push(AuditFault::new(&read.path, "leaf-missing", meaning));
             }
             (false, Ok(Some(_))) => {
                 let meaning = format!(
@@ -167,7 +171,7 @@ pub(crate) fn judge(files: &Files, receipts: &[Read], anchors: &Anchors, quorum:
                     origin.authority()
                 );
                 log.faults
-                    .push(Fault::new(&read.path, "leaf-foreign", meaning));
+                    .push(AuditFault::new(&read.path, "leaf-foreign", meaning));
             }
             (_, Err(fault)) => log.faults.push(fault),
         }
@@ -179,13 +183,13 @@ pub(crate) fn judge(files: &Files, receipts: &[Read], anchors: &Anchors, quorum:
             }
             Err(e) => log
                 .faults
-                .push(Fault::new(CHECKPOINT, e.code(), e.to_string())),
+                .push(AuditFault::new(CHECKPOINT, e.code(), e.to_string())),
         }
     }
     log.included = match (log.faults.is_empty(), proved) {
-        (false, _) => Outcome::Bad,
-        (true, 0) => Outcome::Unjudged,
-        (true, _) => Outcome::Good,
+        (false, _) => Answered::Bad,
+        (true, 0) => Answered::Unjudged,
+        (true, _) => Answered::Good,
     };
     log.witnesses(&origin, anchors, &notes);
     log
@@ -205,11 +209,11 @@ impl Log {
                 }
                 Err(e) => self
                     .faults
-                    .push(Fault::new(CHECKPOINT, e.code(), e.to_string())),
+                    .push(AuditFault::new(CHECKPOINT, e.code(), e.to_string())),
             }
         }
         if !self.faults.is_empty() {
-            self.included = Outcome::Bad;
+            self.included = Answered::Bad;
         } else if origins.is_empty() {
             self.missing.insert("a checkpoint and proofs of the log: nothing here says that the receipts are in one".to_owned());
         }
@@ -241,7 +245,7 @@ impl Log {
                         bad = true;
                         everywhere = false;
                         self.faults
-                            .push(Fault::new(CHECKPOINT, e.code(), e.to_string()));
+                            .push(AuditFault::new(CHECKPOINT, e.code(), e.to_string()));
                     }
                 }
             }
@@ -254,28 +258,29 @@ impl Log {
             quorum,
         };
         self.witnessed = if bad {
-            Outcome::Bad
+            Answered::Bad
         } else if quorum > witnesses.len() {
             self.missing.insert(format!(
                 "the keys of {quorum} witnesses (given: {})",
                 witnesses.len()
             ));
-            Outcome::Unjudged
+            Answered::Unjudged
         } else if counted < quorum {
             let meaning = format!(
                 "{counted} of {} witnesses cosigned, {quorum} are demanded",
                 witnesses.len()
             );
-            self.faults.push(Fault::new(CHECKPOINT, "quorum", meaning));
-            Outcome::Bad
+            self.faults
+                .push(AuditFault::new(CHECKPOINT, "quorum", meaning));
+            Answered::Bad
         } else {
-            Outcome::Good
+            Answered::Good
         };
     }
 }
 
 /// Follows a receipt into the log: the checkpoint that its proof ends in; none if it has neither leaf nor proof.
-fn proof(files: &Files, read: &Read, key: &PublicKey) -> Result<Option<Vec<u8>>, Fault> {
+fn proof(files: &Files, read: &Read, key: &PublicKey) -> Result<Option<Vec<u8>>, AuditFault> {
     let (leaf_path, proof_path) = (
         format!("log/{}.leaf.json", read.base),
         format!("log/{}.tlog-proof", read.base),
@@ -285,27 +290,28 @@ fn proof(files: &Files, read: &Read, key: &PublicKey) -> Result<Option<Vec<u8>>,
         (Some(leaf), Some(proof)) => (leaf, proof),
         (Some(_), None) => {
             let meaning = "nothing proves that this leaf is in the log";
-            return Err(Fault::new(&leaf_path, "proof-missing", meaning));
+            return Err(AuditFault::new(&leaf_path, "proof-missing", meaning));
         }
         (None, Some(_)) => {
             let meaning = "nothing says which leaf of the log is the receipt's";
-            return Err(Fault::new(&proof_path, "leaf-missing", meaning));
+            return Err(AuditFault::new(&proof_path, "leaf-missing", meaning));
         }
     };
-    let leaf = Leaf::parse(leaf).map_err(|e| Fault::new(&leaf_path, "leaf-malformed", e))?;
+    let leaf =
+        LeafTie::parse(leaf).map_err(|e| AuditFault::new(&leaf_path, "leaf-malformed", e))?;
     if leaf.note_sha256 != read.note.digest() {
         let meaning = "it is the leaf of another note";
-        return Err(Fault::new(&leaf_path, "leaf-of-another", meaning));
+        return Err(AuditFault::new(&leaf_path, "leaf-of-another", meaning));
     }
-    let fault = |e: tlog::ProofFileFault| Fault::new(&proof_path, e.code(), e.to_string());
+    let fault = |e: tlog::ProofFileFault| AuditFault::new(&proof_path, e.code(), e.to_string());
     let file = ProofFile::parse(proof).map_err(fault)?;
     if file.index != leaf.index {
         let meaning = "it is the proof of another leaf";
-        return Err(Fault::new(&proof_path, "proof-of-another", meaning));
+        return Err(AuditFault::new(&proof_path, "proof-of-another", meaning));
     }
     if file.encode() != *proof {
         let meaning = "it is not written in the one way that a proof is";
-        return Err(Fault::new(&proof_path, "proof-spelling", meaning));
+        return Err(AuditFault::new(&proof_path, "proof-spelling", meaning));
     }
     file.verify(&leaf.hash, key).map_err(fault)?;
     Ok(Some(file.checkpoint))

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::audit::steps::Read;
-use crate::audit::verdict::Fault;
+use crate::audit::verdict::AuditFault;
 use crate::base::{AuthorityId, Digest, Xid};
 use crate::receipt::Kind;
 
@@ -93,7 +93,7 @@ const fn is_local(kind: Kind) -> bool {
 
 /// One remark for each export, exchange and kind of receipt in it, on what this export lacks of the receipts with good
 /// signatures.
-pub(crate) fn remarks(exports: &[Export], signed: &[&Read], remarks: &mut Vec<Fault>) {
+pub(crate) fn remarks(exports: &[Export], signed: &[&Read], remarks: &mut Vec<AuditFault>) {
     let mut holders = BTreeMap::new();
     for export in exports {
         holders.extend(export.paths.iter().map(|path| (path.as_str(), export)));
@@ -125,7 +125,7 @@ pub(crate) fn remarks(exports: &[Export], signed: &[&Read], remarks: &mut Vec<Fa
     }
 }
 
-fn remark(export: &Export, holder: &str, why: Why, all: &[Held<'_>]) -> Option<Fault> {
+fn remark(export: &Export, holder: &str, why: Why, all: &[Held<'_>]) -> Option<AuditFault> {
     let first = all.iter().min_by_key(|it| it.read.receipt.t)?.read;
     let (kind, t, xid) = (first.receipt.kind, first.receipt.t, first.receipt.xid?);
     let what = match all.len() {
@@ -150,5 +150,5 @@ fn remark(export: &Export, holder: &str, why: Why, all: &[Held<'_>]) -> Option<F
         "{} lacks {what} of exchange {xid} that {holder} holds{place}, {signed}",
         export.name
     );
-    Some(Fault::new(&export.name, "receipt-lacking", meaning))
+    Some(AuditFault::new(&export.name, "receipt-lacking", meaning))
 }

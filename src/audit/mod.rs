@@ -16,7 +16,7 @@ mod verdict;
 mod verify;
 
 pub use anchors::{Anchors, AnchorsFault};
-pub use compare::{Comparison, Finding, Source, compare};
+pub use compare::{ComparedPart, Comparison, Finding, compare};
 pub use folder::{Files, FolderFault};
-pub use verdict::{Cosigned, Fault, Judgement, Outcome, Shown};
+pub use verdict::{Answered, AuditFault, BundleReceipt, Cosigned, Judgement};
 pub use verify::{intact, verify};

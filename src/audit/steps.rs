@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::audit::folder::Files;
-use crate::audit::verdict::Fault;
+use crate::audit::verdict::AuditFault;
 use crate::base::AuthorityId;
 use crate::base::{Digest, Xid};
 use crate::identity::statement::Note;
@@ -30,10 +30,11 @@ pub(crate) struct Read {
 
 impl Read {
     /// Reads one by all byte rules, in a file whose name says what it is.
-    pub(crate) fn new(path: &str, base: &str, content: &[u8]) -> Result<Self, Fault> {
-        let note = Note::parse(content).map_err(|e| Fault::new(path, e.code(), e.to_string()))?;
+    pub(crate) fn new(path: &str, base: &str, content: &[u8]) -> Result<Self, AuditFault> {
+        let note =
+            Note::parse(content).map_err(|e| AuditFault::new(path, e.code(), e.to_string()))?;
         let receipt =
-            receipt::open(&note).map_err(|e| Fault::new(path, e.code(), e.to_string()))?;
+            receipt::open(&note).map_err(|e| AuditFault::new(path, e.code(), e.to_string()))?;
         let named = base
             .split_once('-')
             .filter(|(number, _)| number.len() >= 2 && number.bytes().all(|b| b.is_ascii_digit()))
@@ -41,7 +42,7 @@ impl Read {
         let wanted = format!("{}-{}", receipt.kind, note.signatures().len());
         if named != Some(wanted.as_str()) {
             let meaning = format!("its name should end in {wanted}.note");
-            return Err(Fault::new(path, "receipt-name", meaning));
+            return Err(AuditFault::new(path, "receipt-name", meaning));
         }
         Ok(Self {
             path: path.to_owned(),
@@ -53,7 +54,7 @@ impl Read {
 }
 
 /// Each receipt but the dispatch follows one that is there; disclosures are those that were signed.
-pub(crate) fn check(files: &Files, receipts: &[Read], faults: &mut Vec<Fault>) {
+pub(crate) fn check(files: &Files, receipts: &[Read], faults: &mut Vec<AuditFault>) {
     let by_text: BTreeMap<Digest, &Read> = receipts
         .iter()
         .map(|read| (read.note.text_digest(), read))
@@ -66,25 +67,25 @@ pub(crate) fn check(files: &Files, receipts: &[Read], faults: &mut Vec<Fault>) {
             "dispatches of {} exchanges; a bundle is about one",
             exchanges.len()
         );
-        faults.push(Fault::new("receipts", "dispatch-count", meaning));
+        faults.push(AuditFault::new("receipts", "dispatch-count", meaning));
     }
     for read in receipts {
         let Some(prev) = &read.receipt.prev else {
             if !read.receipt.kind.is_exchange() {
                 let meaning = "it is about no exchange";
-                faults.push(Fault::new(&read.path, "receipt-foreign", meaning));
+                faults.push(AuditFault::new(&read.path, "receipt-foreign", meaning));
             }
             continue;
         };
         match by_text.get(prev) {
             None => {
                 let meaning = "the receipt that it follows is not here, or was changed";
-                faults.push(Fault::new(&read.path, "receipt-prev", meaning));
+                faults.push(AuditFault::new(&read.path, "receipt-prev", meaning));
             }
             Some(before) => {
                 let follows = receipt::continues(&before.receipt, &before.note, &read.receipt);
                 if let Err(e) = follows {
-                    faults.push(Fault::new(&read.path, e.code(), e.to_string()));
+                    faults.push(AuditFault::new(&read.path, e.code(), e.to_string()));
                 }
             }
         }
@@ -94,9 +95,9 @@ pub(crate) fn check(files: &Files, receipts: &[Read], faults: &mut Vec<Fault>) {
     }
 }
 
-fn disclosures(files: &Files, sd: &[Digest], faults: &mut Vec<Fault>) {
+fn disclosures(files: &Files, sd: &[Digest], faults: &mut Vec<AuditFault>) {
     let mut fault = |rule: &str, meaning: String| {
-        faults.push(Fault::new(DISCLOSURES, rule, meaning));
+        faults.push(AuditFault::new(DISCLOSURES, rule, meaning));
     };
     // Whoever passes the bundle on may leave the values out; the manifest then says that the file is missing.
     let Some(content) = files.get(DISCLOSURES) else {
@@ -117,7 +118,7 @@ fn disclosures(files: &Files, sd: &[Digest], faults: &mut Vec<Fault>) {
 
 /// An exchange has one dispatch; after one receipt its issuer signs one answer, one end, one change of terms: two prove
 /// that it has signed what excludes each other. Only receipts with good signatures are compared.
-pub(crate) fn exclusive(signed: &[&Read], faults: &mut Vec<Fault>) {
+pub(crate) fn exclusive(signed: &[&Read], faults: &mut Vec<AuditFault>) {
     let mut seen: BTreeMap<(Option<Xid>, Option<Digest>, &AuthorityId), &Read> = BTreeMap::new();
     // One statement stands in several exports, and in one with one signature and with two.
     let mut told = BTreeSet::new();
@@ -135,7 +136,7 @@ pub(crate) fn exclusive(signed: &[&Read], faults: &mut Vec<Fault>) {
                 "{issuer} has signed this and {} {place}: they exclude each other, and both notes prove it",
                 before.path
             );
-            faults.push(Fault::new(&read.path, "receipts-exclude", meaning));
+            faults.push(AuditFault::new(&read.path, "receipts-exclude", meaning));
         }
     }
 }
@@ -165,7 +166,7 @@ const fn is_exclusive(kind: Kind) -> bool {
 pub(crate) fn heads(
     checkpoints: impl Iterator<Item = (String, Checkpoint)>,
     signed: &[&Read],
-    faults: &mut Vec<Fault>,
+    faults: &mut Vec<AuditFault>,
 ) {
     let mut logs: BTreeMap<String, BTreeMap<u64, Vec<(Digest, String)>>> = BTreeMap::new();
     let mut add = |origin: &str, size: u64, root: Digest, path: &str| {
@@ -202,7 +203,7 @@ pub(crate) fn heads(
 }
 
 /// The fork of a log, told of the smallest size that shows it.
-fn fork(origin: &str, sizes: &BTreeMap<u64, Vec<(Digest, String)>>) -> Option<Fault> {
+fn fork(origin: &str, sizes: &BTreeMap<u64, Vec<(Digest, String)>>) -> Option<AuditFault> {
     let mut forked = sizes
         .iter()
         .filter_map(|(size, roots)| match roots.as_slice() {
@@ -217,5 +218,5 @@ fn fork(origin: &str, sizes: &BTreeMap<u64, Vec<(Digest, String)>>) -> Option<Fa
     let meaning = format!(
         "it names another root of {origin} at {size} leaves than {first}{more}: that log was forked"
     );
-    Some(Fault::new(second, "log-forked", meaning))
+    Some(AuditFault::new(second, "log-forked", meaning))
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 /// How one question was answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Outcome {
+pub enum Answered {
     /// Everything that was asked holds.
     Good,
     /// Something does not hold.
@@ -14,7 +14,7 @@ pub enum Outcome {
     Unjudged,
 }
 
-impl Outcome {
+impl Answered {
     /// The word it is shown as.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -27,7 +27,7 @@ impl Outcome {
 
 /// Something that does not hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Fault {
+pub struct AuditFault {
     /// Which file of the bundle.
     pub file: String,
     /// Which rule, a stable kebab-case word.
@@ -36,7 +36,7 @@ pub struct Fault {
     pub meaning: String,
 }
 
-impl Fault {
+impl AuditFault {
     /// A fault of this file.
     pub fn new(file: &str, rule: &str, meaning: impl Into<String>) -> Self {
         Self {
@@ -60,7 +60,7 @@ pub struct Cosigned {
 
 /// A receipt of the bundle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Shown {
+pub struct BundleReceipt {
     /// Which file.
     pub file: String,
     /// Its kind.
@@ -77,21 +77,21 @@ pub struct Judgement {
     /// The exchange that it is about.
     pub xid: Option<String>,
     /// Every file is the one that was exported, none is missing, none is added.
-    pub files: Outcome,
+    pub files: Answered,
     /// Every receipt is signed by whom it has to be signed by.
-    pub signatures: Outcome,
+    pub signatures: Answered,
     /// The receipts follow each other, about the same package and terms; disclosures are those that were signed.
-    pub steps: Outcome,
+    pub steps: Answered,
     /// Every receipt that the exporting authority signed is in its log.
-    pub included: Outcome,
+    pub included: Answered,
     /// So many witnesses cosigned as were demanded.
-    pub witnessed: Outcome,
+    pub witnessed: Answered,
     /// How many did.
     pub cosigned: Cosigned,
     /// The receipts, in their order.
-    pub receipts: Vec<Shown>,
+    pub receipts: Vec<BundleReceipt>,
     /// The rules that do not hold.
-    pub faults: Vec<Fault>,
+    pub faults: Vec<AuditFault>,
     /// The keys and files that would be needed to judge the rest.
     pub missing: Vec<String>,
 }

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::audit::anchors::Anchors;
 use crate::audit::folder::Files;
 use crate::audit::inclusion;
-use crate::audit::inclusion::Opened;
+use crate::audit::inclusion::OpenedCheckpoint;
 use crate::audit::steps;
 use crate::audit::steps::Read;
-use crate::audit::verdict::{Fault, Judgement, Outcome, Shown};
+use crate::audit::verdict::{Answered, AuditFault, BundleReceipt, Judgement};
 use crate::base::Digest;
 use crate::identity::keys::{KeyName, PublicKey, Role};
 use crate::receipt;
@@ -32,9 +32,9 @@ pub fn verify(files: &Files, anchors: &Anchors, quorum: usize) -> Judgement {
     let signed = signatures(&receipts, anchors, &mut faults, &mut missing);
     let judged = !receipts.is_empty() && missing.is_empty();
     let signatures = match (parsed && faults.len() == before, judged) {
-        (false, _) => Outcome::Bad,
-        (true, false) => Outcome::Unjudged,
-        (true, true) => Outcome::Good,
+        (false, _) => Answered::Bad,
+        (true, false) => Answered::Unjudged,
+        (true, true) => Answered::Good,
     };
     let before = faults.len();
     steps::check(files, &receipts, &mut faults);
@@ -42,15 +42,15 @@ pub fn verify(files: &Files, anchors: &Anchors, quorum: usize) -> Judgement {
     let checkpoints = inclusion::checkpoints(files);
     let checkpoints =
         checkpoints.filter_map(|(path, note)| match inclusion::open(&note, anchors) {
-            Opened::Good(head) => Some((path.to_owned(), head)),
-            Opened::Missing(_) | Opened::Bad(_) => None,
+            OpenedCheckpoint::Good(head) => Some((path.to_owned(), head)),
+            OpenedCheckpoint::Missing(_) | OpenedCheckpoint::Bad(_) => None,
         });
     steps::heads(checkpoints, &signed, &mut faults);
     let steps = outcome(&faults, before);
-    let steps = if parsed || steps == Outcome::Bad {
+    let steps = if parsed || steps == Answered::Bad {
         steps
     } else {
-        Outcome::Unjudged
+        Answered::Unjudged
     };
     let (included, witnessed, cosigned) = {
         let log = inclusion::judge(files, &receipts, anchors, quorum);
@@ -75,17 +75,17 @@ pub fn verify(files: &Files, anchors: &Anchors, quorum: usize) -> Judgement {
     }
 }
 
-fn outcome(faults: &[Fault], before: usize) -> Outcome {
+fn outcome(faults: &[AuditFault], before: usize) -> Answered {
     if faults.len() == before {
-        Outcome::Good
+        Answered::Good
     } else {
-        Outcome::Bad
+        Answered::Bad
     }
 }
 
-fn shown(read: &Read) -> Shown {
+fn shown(read: &Read) -> BundleReceipt {
     let names = read.note.signatures().iter();
-    Shown {
+    BundleReceipt {
         file: read.path.clone(),
         kind: read.receipt.kind.to_string(),
         t: read.receipt.t.to_string(),
@@ -97,9 +97,9 @@ fn shown(read: &Read) -> Shown {
 
 /// Whether the files are those that the manifest lists, no more and no fewer, each with its digest; the manifest itself
 /// is written in one way only, so that no byte of it can change either.
-pub fn intact(files: &Files) -> Vec<Fault> {
+pub fn intact(files: &Files) -> Vec<AuditFault> {
     let Some(manifest) = files.get(MANIFEST) else {
-        return vec![Fault::new(
+        return vec![AuditFault::new(
             MANIFEST,
             "manifest-missing",
             "nothing says which files were exported",
@@ -107,7 +107,11 @@ pub fn intact(files: &Files) -> Vec<Fault> {
     };
     let mut faults = Vec::new();
     let Ok(text) = std::str::from_utf8(manifest) else {
-        return vec![Fault::new(MANIFEST, "manifest-changed", "it is not text")];
+        return vec![AuditFault::new(
+            MANIFEST,
+            "manifest-changed",
+            "it is not text",
+        )];
     };
     let listed: Vec<_> = text.split_inclusive('\n').map(line).collect();
     let mut last = "";
@@ -115,23 +119,23 @@ pub fn intact(files: &Files) -> Vec<Fault> {
         let Some((digest, path)) = *entry else {
             let meaning =
                 format!("line {number} is not a digest, two spaces, a path and a line end");
-            faults.push(Fault::new(MANIFEST, "manifest-changed", meaning));
+            faults.push(AuditFault::new(MANIFEST, "manifest-changed", meaning));
             continue;
         };
         if path <= last {
             let meaning = format!("line {number} is out of order: paths ascend, each once");
-            faults.push(Fault::new(MANIFEST, "manifest-changed", meaning));
+            faults.push(AuditFault::new(MANIFEST, "manifest-changed", meaning));
         }
         last = path;
         match files.get(path) {
-            None => faults.push(Fault::new(
+            None => faults.push(AuditFault::new(
                 path,
                 "file-missing",
                 "it is in the manifest and not in the folder",
             )),
             Some(content) if Digest::of(content) != digest => {
                 let meaning = "its SHA-256 is not the one in the manifest: this file or the manifest was changed";
-                faults.push(Fault::new(path, "file-changed", meaning));
+                faults.push(AuditFault::new(path, "file-changed", meaning));
             }
             Some(_) => {}
         }
@@ -141,7 +145,7 @@ pub fn intact(files: &Files) -> Vec<Fault> {
         .keys()
         .filter(|path| *path != MANIFEST && !known.contains(path.as_str()))
     {
-        faults.push(Fault::new(
+        faults.push(AuditFault::new(
             path,
             "file-added",
             "it is in the folder and not in the manifest",
@@ -165,14 +169,14 @@ fn line(line: &str) -> Option<(Digest, &str)> {
     (path != MANIFEST && !path.is_empty()).then_some((Digest::parse(digest)?, path))
 }
 
-fn receipts(files: &Files, faults: &mut Vec<Fault>) -> Vec<Read> {
+fn receipts(files: &Files, faults: &mut Vec<AuditFault>) -> Vec<Read> {
     let mut read = Vec::new();
     for (path, content) in files {
         let Some(base) = path.strip_prefix("receipts/") else {
             continue;
         };
         let Some(base) = base.strip_suffix(".note") else {
-            faults.push(Fault::new(
+            faults.push(AuditFault::new(
                 path,
                 "file-foreign",
                 "only .note files are in receipts/",
@@ -185,7 +189,7 @@ fn receipts(files: &Files, faults: &mut Vec<Fault>) -> Vec<Read> {
         }
     }
     if read.is_empty() {
-        faults.push(Fault::new(
+        faults.push(AuditFault::new(
             "receipts",
             "receipts-missing",
             "there is no receipt that can be read",
@@ -195,7 +199,7 @@ fn receipts(files: &Files, faults: &mut Vec<Fault>) -> Vec<Read> {
 }
 
 /// Texts and signatures are those of the notes they were taken from, and every file belongs to something.
-fn derived(files: &Files, receipts: &[Read], faults: &mut Vec<Fault>) {
+fn derived(files: &Files, receipts: &[Read], faults: &mut Vec<AuditFault>) {
     let named: BTreeMap<&str, &Read> = receipts
         .iter()
         .map(|read| (read.base.as_str(), read))
@@ -206,7 +210,7 @@ fn derived(files: &Files, receipts: &[Read], faults: &mut Vec<Fault>) {
             let read = name.strip_suffix(".txt").and_then(find);
             if read.is_none_or(|read| read.note.text().as_bytes() != content) {
                 let meaning = "it is not the signed text of the receipt of the same name";
-                faults.push(Fault::new(path, "text-differs", meaning));
+                faults.push(AuditFault::new(path, "text-differs", meaning));
             }
         } else if let Some(name) = path.strip_prefix("signatures/") {
             // The name of a receipt has no full stop, that of an authority has.
@@ -216,14 +220,18 @@ fn derived(files: &Files, receipts: &[Read], faults: &mut Vec<Fault>) {
             });
             if !is_one {
                 let meaning = "it is not a signature of the receipt of the same name";
-                faults.push(Fault::new(path, "signature-differs", meaning));
+                faults.push(AuditFault::new(path, "signature-differs", meaning));
             }
         } else if let Some(name) = path.strip_prefix("log/") {
             let base = name
                 .strip_suffix(".leaf.json")
                 .or_else(|| name.strip_suffix(".tlog-proof"));
             if name != "checkpoint" && base.and_then(find).is_none() {
-                faults.push(Fault::new(path, "file-foreign", "it belongs to no receipt"));
+                faults.push(AuditFault::new(
+                    path,
+                    "file-foreign",
+                    "it belongs to no receipt",
+                ));
             }
         }
     }
@@ -236,12 +244,12 @@ fn is_signature(key: &str, content: &[u8], read: &Read) -> bool {
 }
 
 /// The copies of keys agree with each other. They are not trusted for that.
-fn keys(files: &Files, faults: &mut Vec<Fault>) {
+fn keys(files: &Files, faults: &mut Vec<AuditFault>) {
     let text = files
         .get(VKEYS)
         .and_then(|bytes| std::str::from_utf8(bytes).ok());
     let Some(text) = text else {
-        faults.push(Fault::new(
+        faults.push(AuditFault::new(
             VKEYS,
             "keys-missing",
             "there is no list of the keys",
@@ -254,7 +262,7 @@ fn keys(files: &Files, faults: &mut Vec<Fault>) {
             Ok(key) => {
                 known.insert((pem_path(&key), key.to_spki_pem()));
             }
-            Err(e) => faults.push(Fault::new(VKEYS, e.code(), e.to_string())),
+            Err(e) => faults.push(AuditFault::new(VKEYS, e.code(), e.to_string())),
         }
     }
     let pem = |path: &&String| path.starts_with("keys/") && path.as_str() != VKEYS;
@@ -264,11 +272,15 @@ fn keys(files: &Files, faults: &mut Vec<Fault>) {
             .map(|bytes| String::from_utf8_lossy(bytes).into_owned());
         if !known.contains(&(path.clone(), content.unwrap_or_default())) {
             let meaning = "it is not the key of that name in vkeys.txt";
-            faults.push(Fault::new(path, "key-differs", meaning));
+            faults.push(AuditFault::new(path, "key-differs", meaning));
         }
     }
     for (path, _) in known.iter().filter(|(path, _)| !files.contains_key(path)) {
-        faults.push(Fault::new(path, "file-missing", "its key is in vkeys.txt"));
+        faults.push(AuditFault::new(
+            path,
+            "file-missing",
+            "its key is in vkeys.txt",
+        ));
     }
 }
 
@@ -280,7 +292,7 @@ fn pem_path(key: &PublicKey) -> String {
 pub(crate) fn signatures<'a>(
     receipts: &'a [Read],
     anchors: &Anchors,
-    faults: &mut Vec<Fault>,
+    faults: &mut Vec<AuditFault>,
     missing: &mut BTreeSet<String>,
 ) -> Vec<&'a Read> {
     let mut signed = Vec::new();
@@ -310,7 +322,7 @@ pub(crate) fn signatures<'a>(
         };
         match verified {
             Ok(()) => signed.push(read),
-            Err(e) => faults.push(Fault::new(&read.path, e.code(), e.to_string())),
+            Err(e) => faults.push(AuditFault::new(&read.path, e.code(), e.to_string())),
         }
     }
     signed

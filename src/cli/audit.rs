@@ -10,7 +10,9 @@ use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand
 use serde::Serialize;
 
 use crate::audit::folder;
-use crate::audit::{Anchors, Comparison, Fault, Finding, FolderFault, Judgement, Outcome, Source};
+use crate::audit::{
+    Anchors, Answered, AuditFault, ComparedPart, Comparison, Finding, FolderFault, Judgement,
+};
 use crate::base::limits;
 use crate::cli::failure::Failure;
 use crate::cli::terminal::{self, Reader, Talk, Terminal};
@@ -175,7 +177,7 @@ impl VerifyArgs {
                 return Err(Failure::configuration("bundle-unreadable", e.to_string()));
             }
             Err(FolderFault::Foreign(file, why) | FolderFault::TooMuch(file, why)) => {
-                let fault = Fault::new(&file, "file-foreign", why);
+                let fault = AuditFault::new(&file, "file-foreign", why);
                 told(&[fault], terminal);
                 let text = format!("{} is not as it was exported", self.dir.display());
                 return Err(Failure::verification("bundle-changed", text));
@@ -212,7 +214,7 @@ impl VerifyArgs {
     }
 }
 
-fn told(faults: &[Fault], terminal: Terminal) {
+fn told(faults: &[AuditFault], terminal: Terminal) {
     for fault in faults {
         if terminal.json() {
             terminal::value(&serde_json::json!({
@@ -261,9 +263,9 @@ fn verdicts(judgement: &Judgement) -> String {
         ),
     ] {
         let answer = match outcome {
-            Outcome::Good => format!("good  {claim}"),
-            Outcome::Bad => format!("bad  it does not hold that {claim}"),
-            Outcome::Unjudged => format!("unjudged  whether {claim}"),
+            Answered::Good => format!("good  {claim}"),
+            Answered::Bad => format!("bad  it does not hold that {claim}"),
+            Answered::Unjudged => format!("unjudged  whether {claim}"),
         };
         table.field(question, answer);
     }
@@ -272,7 +274,7 @@ fn verdicts(judgement: &Judgement) -> String {
         cosigned.k, cosigned.n, cosigned.quorum
     );
     // Nobody was demanded and nobody cosigned: that is not wrong, but "good" would say too much.
-    let nobody = judgement.witnessed == Outcome::Good && cosigned.k == 0;
+    let nobody = judgement.witnessed == Answered::Good && cosigned.k == 0;
     let word = if nobody {
         "none"
     } else {
@@ -387,17 +389,17 @@ fn not_one_story(comparison: &Comparison) -> Result<(), Failure> {
 }
 
 /// A bundle, or a file with one statement, by the name it was given.
-fn source(path: &Path) -> Result<(String, Source), Failure> {
+fn source(path: &Path) -> Result<(String, ComparedPart), Failure> {
     let name = path.display().to_string();
     let unreadable =
         |why: String| Failure::configuration("source-unreadable", format!("{name}: {why}"));
     if path.is_dir() {
         let files = folder::read(path).map_err(|e| unreadable(e.to_string()))?;
-        return Ok((name, Source::Bundle(files)));
+        return Ok((name, ComparedPart::Bundle(files)));
     }
     let content = folder::read_file(path, limits::STATEMENT_BYTES_MAX as u64);
     let content = content.map_err(|e| unreadable(e.to_string()))?;
-    Ok((name, Source::Note(content)))
+    Ok((name, ComparedPart::Note(content)))
 }
 
 impl ExplainArgs {

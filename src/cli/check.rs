@@ -9,7 +9,7 @@ use crate::cli::storage;
 use crate::cli::terminal::Terminal;
 use crate::cli::terminal::value;
 use crate::config::Config;
-use crate::config::Fault;
+use crate::config::ConfigFault;
 use crate::config::Home;
 use crate::config::files;
 use crate::daemon::early_papers;
@@ -105,16 +105,16 @@ fn config(
 pub(crate) fn judge(
     home: &Home,
     env: impl Iterator<Item = (String, String)>,
-) -> Result<Config, Vec<Fault>> {
+) -> Result<Config, Vec<ConfigFault>> {
     let config = Config::load(&home.config, env)?;
     config.check_files()?;
     match Keyring::load(&config.identity, &config.authority.id) {
         Ok(_) => Ok(config),
-        Err(e) => Err(vec![Fault::of("identity", e.to_string())]),
+        Err(e) => Err(vec![ConfigFault::of("identity", e.to_string())]),
     }
 }
 
-fn tell(fault: &Fault) {
+fn tell(fault: &ConfigFault) {
     value(&json!({
         "type": "fault",
         "line": fault.line,
@@ -125,7 +125,7 @@ fn tell(fault: &Fault) {
 }
 
 /// Every fault of a configuration as one failure, exit code 3.
-pub(crate) fn invalid(home: &Home, faults: &[Fault]) -> Failure {
+pub(crate) fn invalid(home: &Home, faults: &[ConfigFault]) -> Failure {
     let file = home.config.display();
     let count = faults.len();
     let noun = if count == 1 { "fault" } else { "faults" };

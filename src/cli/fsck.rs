@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::config::files;
 use crate::identity::card::Card;
 use crate::store::StoreFault;
-use crate::store::check::{Finding, Report, Severity};
+use crate::store::check::{Difference, Report, Severity};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -33,7 +33,7 @@ pub(crate) struct FsckArgs {
 struct Line<'a> {
     r#type: &'static str,
     #[serde(flatten)]
-    finding: &'a Finding,
+    finding: &'a Difference,
 }
 
 #[derive(Debug, Serialize)]
@@ -88,7 +88,7 @@ fn told(report: &Report, terminal: Terminal, verb: &str) {
             Severity::Damage => "damaged",
             Severity::Leftover => "left over",
         };
-        let Finding {
+        let Difference {
             code,
             place,
             expected,

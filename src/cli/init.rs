@@ -24,7 +24,7 @@ use crate::config::Config;
 use crate::config::Country;
 use crate::config::Home;
 use crate::config::sample;
-use crate::config::sample::Particulars;
+use crate::config::sample::SampleValues;
 use crate::identity::Card;
 use crate::identity::CardKeys;
 use crate::identity::card;
@@ -146,7 +146,7 @@ impl<'a> Plan<'a> {
                 path.display().to_string()
             }
         };
-        let config = sample::fill(&Particulars {
+        let config = sample::fill(&SampleValues {
             id: &args.authority,
             name: &args.name,
             country: args.country,

@@ -80,7 +80,7 @@ enum Mode {
 }
 
 /// The progress of one phase of a command.
-pub(crate) struct Progress {
+pub(crate) struct ProgressLine {
     mode: Mode,
     phase: &'static str,
     unit: Unit,
@@ -89,7 +89,7 @@ pub(crate) struct Progress {
     watch: Stopwatch,
 }
 
-impl Progress {
+impl ProgressLine {
     /// Starts a phase: a word, and how much there is to do.
     pub(crate) fn start(terminal: Terminal, phase: &'static str, unit: Unit, total: u64) -> Self {
         let mode = if terminal.draws_progress() {

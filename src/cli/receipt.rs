@@ -35,30 +35,30 @@ Examples:
 pub(crate) enum ReceiptCommand {
     /// List the receipts, of one package or all
     #[command(after_help = LIST_EXAMPLES)]
-    List(ListArgs),
+    List(ReceiptListArgs),
     /// Show one receipt: the signed note as it is
     #[command(after_help = SHOW_EXAMPLES)]
-    Show(ShowArgs),
+    Show(ReceiptShowArgs),
     /// Write a package's receipts, keys and VERIFY.txt into a new folder: all that openssl needs to check them
     #[command(after_help = EXPORT_EXAMPLES)]
-    Export(ExportArgs),
+    Export(ReceiptExportArgs),
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct ListArgs {
+pub(crate) struct ReceiptListArgs {
     /// The package: its id, or at least 8 digits of it
     #[arg(long, value_name = "ID")]
     package: Option<String>,
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct ShowArgs {
+pub(crate) struct ReceiptShowArgs {
     /// The receipt's number in this ledger
     number: i64,
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct ExportArgs {
+pub(crate) struct ReceiptExportArgs {
     /// The package: its id, or at least 8 digits of it
     id: String,
     /// The folder to make; it must not exist
@@ -93,7 +93,7 @@ impl ReceiptCommand {
     }
 }
 
-impl ExportArgs {
+impl ReceiptExportArgs {
     fn run(&self, call: &Call) -> Result<(), Failure> {
         folder::must_not_exist(&self.out)?;
         let package = call.remote.call(call.remote.client().package(&self.id))?;

@@ -29,11 +29,11 @@ pub(crate) enum TransferCommand {
     List,
     /// Show one transfer
     #[command(after_help = SHOW_EXAMPLES)]
-    Show(ShowArgs),
+    Show(TransferShowArgs),
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct ShowArgs {
+pub(crate) struct TransferShowArgs {
     /// The package: its id, or at least 8 digits of it
     id: String,
 }

@@ -8,7 +8,7 @@ use crate::base::spelling::edits;
 
 /// One fault of a configuration. A load reports all of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Fault {
+pub struct ConfigFault {
     /// The line in the configuration file, from 1; absent for the environment and for files that the configuration
     /// names.
     pub line: Option<u32>,
@@ -20,7 +20,7 @@ pub struct Fault {
     pub suggestion: Option<String>,
 }
 
-impl Fault {
+impl ConfigFault {
     /// A fault without a place in the file and without a suggestion.
     pub fn of(key: impl Into<String>, text: impl Into<String>) -> Self {
         Self {
@@ -32,7 +32,7 @@ impl Fault {
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for ConfigFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(line) = self.line {
             write!(f, "line {line}: ")?;

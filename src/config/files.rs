@@ -21,7 +21,7 @@ use crate::base::AuthorityId;
 use crate::base::len_u64;
 use crate::base::limits;
 use crate::config::crls;
-use crate::config::fault::Fault;
+use crate::config::fault::ConfigFault;
 use crate::config::typed::Config;
 use crate::config::values::KeyFiles;
 use crate::identity::ca::{foreign_key_kind, is_issued_by};
@@ -255,7 +255,7 @@ impl Config {
     /// Judges every file that the configuration names: secrets exist, have the right form and are closed to others;
     /// certificate, key, CA, card and id belong together; nobody else may write the configuration. Reports every fault
     /// at once.
-    pub fn check_files(&self) -> Result<(), Vec<Fault>> {
+    pub fn check_files(&self) -> Result<(), Vec<ConfigFault>> {
         let mut found = Findings(Vec::new());
         found.configuration(&self.file);
         found.signing_keys(&self.identity, &self.authority.id);
@@ -269,11 +269,12 @@ impl Config {
     }
 }
 
-struct Findings(Vec<Fault>);
+struct Findings(Vec<ConfigFault>);
 
 impl Findings {
     fn fault(&mut self, key: &str, text: impl Into<String>) {
-        self.0.push(Fault::of(format!("identity.{key}"), text));
+        self.0
+            .push(ConfigFault::of(format!("identity.{key}"), text));
     }
 
     fn take<T>(&mut self, key: &str, read: Result<T, SecretFault>) -> Option<T> {
@@ -291,19 +292,20 @@ impl Findings {
             Ok(metadata) if metadata.mode() & 0o002 != 0 => {
                 let shown = path.display();
                 let text = format!("everybody may write it; run: chmod o-w {shown}");
-                self.0.push(Fault::of(shown.to_string(), text));
+                self.0.push(ConfigFault::of(shown.to_string(), text));
             }
             Ok(_) => {}
             Err(e) => {
                 let text = format!("cannot be examined: {e}");
-                self.0.push(Fault::of(path.display().to_string(), text));
+                self.0
+                    .push(ConfigFault::of(path.display().to_string(), text));
             }
         }
     }
 
     /// It is a file, if it is there, and not in the folder of the state by another name.
     fn journal(&mut self, path: &Path, state: &Path) {
-        let mut fault = |text: &str| self.0.push(Fault::of("retention.journal", text));
+        let mut fault = |text: &str| self.0.push(ConfigFault::of("retention.journal", text));
         if std::fs::metadata(path).is_ok_and(|about| !about.is_file()) {
             fault("is not a regular file");
         }

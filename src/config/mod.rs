@@ -16,11 +16,11 @@ pub mod typed;
 pub mod units;
 pub mod values;
 
-pub use fault::Fault;
+pub use fault::ConfigFault;
 pub use files::SecretFault;
 pub use holders::Holder;
 pub use home::Home;
-pub use raw::Source;
+pub use raw::ValueSource;
 pub use typed::{Config, Origin, rules};
 pub use values::{
     Authority, Congestion, Country, Destroy, KeyFiles, Limits, Listen, LogFormat, LogLevel,

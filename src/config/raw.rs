@@ -8,7 +8,7 @@ use serde::Serialize;
 use toml::de::DeTable;
 use toml::de::DeValue;
 
-use crate::config::fault::Fault;
+use crate::config::fault::ConfigFault;
 use crate::config::fault::nearest;
 use crate::config::keys;
 use crate::config::keys::Default as KeyDefault;
@@ -18,7 +18,7 @@ use crate::config::keys::Kind;
 /// Where a value comes from; the later in this list wins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
-pub enum Source {
+pub enum ValueSource {
     /// Nobody wrote it.
     Default,
     /// A line of the configuration file, from 1.
@@ -33,7 +33,7 @@ pub enum Source {
     },
 }
 
-impl fmt::Display for Source {
+impl fmt::Display for ValueSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),
@@ -45,11 +45,11 @@ impl fmt::Display for Source {
 
 /// A value as text, and where it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct WrittenEntry {
     /// The value.
     pub value: String,
     /// Where it comes from.
-    pub source: Source,
+    pub source: ValueSource,
 }
 
 /// One `[[peer]]` as written.
@@ -58,14 +58,14 @@ pub struct PeerEntry {
     /// The line of the section.
     pub line: u32,
     /// Key → value and line.
-    pub values: BTreeMap<String, Entry>,
+    pub values: BTreeMap<String, WrittenEntry>,
 }
 
 /// Everything written under known keys with a value of the right kind.
 #[derive(Debug, Default)]
 pub struct Written {
     layers: ::config::Config,
-    sources: BTreeMap<String, Source>,
+    sources: BTreeMap<String, ValueSource>,
     /// The `[[peer]]` sections.
     pub peers: Vec<PeerEntry>,
 }
@@ -74,15 +74,18 @@ pub struct Written {
 struct Reading<'a> {
     text: &'a str,
     kept: BTreeMap<String, String>,
-    sources: BTreeMap<String, Source>,
+    sources: BTreeMap<String, ValueSource>,
     peers: Vec<PeerEntry>,
-    faults: Vec<Fault>,
+    faults: Vec<ConfigFault>,
 }
 
 impl Written {
     /// Layers the file's text over the defaults and `env` over both. Unknown keys and values of a wrong kind are
     /// faults and left out, so that the rest can still be judged.
-    pub fn read(text: &str, env: impl Iterator<Item = (String, String)>) -> (Self, Vec<Fault>) {
+    pub fn read(
+        text: &str,
+        env: impl Iterator<Item = (String, String)>,
+    ) -> (Self, Vec<ConfigFault>) {
         let mut reading = Reading {
             text,
             kept: BTreeMap::new(),
@@ -95,7 +98,7 @@ impl Written {
         let layers = match layer(&reading.kept, env) {
             Ok(layers) => layers,
             Err(fault) => {
-                reading.faults.push(Fault::of("", fault.to_string()));
+                reading.faults.push(ConfigFault::of("", fault.to_string()));
                 ::config::Config::default()
             }
         };
@@ -108,10 +111,14 @@ impl Written {
     }
 
     /// The value at this path, if it is written or has a fixed default.
-    pub fn text(&self, path: &str) -> Option<Entry> {
+    pub fn text(&self, path: &str) -> Option<WrittenEntry> {
         let value = self.layers.get_string(path).ok()?;
-        let source = self.sources.get(path).cloned().unwrap_or(Source::Default);
-        Some(Entry { value, source })
+        let source = self
+            .sources
+            .get(path)
+            .cloned()
+            .unwrap_or(ValueSource::Default);
+        Some(WrittenEntry { value, source })
     }
 }
 
@@ -149,7 +156,7 @@ impl Reading<'_> {
 
     fn fault(&mut self, at: usize, key: &str, text: impl Into<String>, suggestion: Option<String>) {
         let line = Some(self.line(at));
-        self.faults.push(Fault {
+        self.faults.push(ConfigFault {
             line,
             key: key.to_owned(),
             text: text.into(),
@@ -197,7 +204,7 @@ impl Reading<'_> {
                 let line = self.line(at);
                 self.kept.insert(key.path.to_owned(), value);
                 self.sources
-                    .insert(key.path.to_owned(), Source::File { line });
+                    .insert(key.path.to_owned(), ValueSource::File { line });
             }
             Err(text) => self.fault(at, key.path, text, None),
         }
@@ -233,10 +240,11 @@ impl Reading<'_> {
             };
             match scalar(key.kind, value.get_ref()) {
                 Ok(value) => {
-                    let source = Source::File {
+                    let source = ValueSource::File {
                         line: self.line(at),
                     };
-                    peer.values.insert(name.to_owned(), Entry { value, source });
+                    peer.values
+                        .insert(name.to_owned(), WrittenEntry { value, source });
                 }
                 Err(text) => self.fault(at, &path, text, None),
             }
@@ -264,18 +272,18 @@ impl Reading<'_> {
             let Some(key) = keys::KEYS.iter().find(|key| key.env() == name) else {
                 let known: Vec<_> = keys::KEYS.iter().map(Key::env).collect();
                 let near = nearest_env(&name, &known);
-                let mut fault = Fault::of(name, "unknown environment variable");
+                let mut fault = ConfigFault::of(name, "unknown environment variable");
                 fault.suggestion = near;
                 self.faults.push(fault);
                 continue;
             };
             if let Err(text) = scalar_text(key.kind, &value) {
-                self.faults.push(Fault::of(name, text));
+                self.faults.push(ConfigFault::of(name, text));
                 continue;
             }
             let path = key.path.to_owned();
             self.sources
-                .insert(path, Source::Environment { name: name.clone() });
+                .insert(path, ValueSource::Environment { name: name.clone() });
             taken.insert(name, value);
         }
         taken

@@ -11,7 +11,7 @@ pub const SAMPLE: &str = include_str!("../../config/rogatory.toml");
 
 /// The values that distinguish one authority's new configuration from another's.
 #[derive(Debug, Clone)]
-pub struct Particulars<'a> {
+pub struct SampleValues<'a> {
     /// `authority.id`
     pub id: &'a AuthorityId,
     /// `authority.name`
@@ -29,7 +29,7 @@ pub struct Particulars<'a> {
 }
 
 /// The sample with these values in place of the example's.
-pub fn fill(it: &Particulars<'_>) -> String {
+pub fn fill(it: &SampleValues<'_>) -> String {
     let fields = [
         ("id", it.id.as_str()),
         ("name", it.name),

@@ -10,7 +10,7 @@ use crate::config::keys::Default as KeyDefault;
 use crate::config::keys::KEYS;
 use crate::config::keys::PEER_KEYS;
 use crate::config::sample;
-use crate::config::sample::Particulars;
+use crate::config::sample::SampleValues;
 use crate::config::*;
 use crate::policy::Handling;
 
@@ -23,11 +23,11 @@ country = "IE"
 quic = "127.0.0.1:7443"
 "#;
 
-fn load(text: &str, env: &[(&str, &str)]) -> Result<Config, Vec<Fault>> {
+fn load(text: &str, env: &[(&str, &str)]) -> Result<Config, Vec<ConfigFault>> {
     load_at("/home/ie/rogatory.toml", text, env)
 }
 
-fn load_at(path: &str, text: &str, env: &[(&str, &str)]) -> Result<Config, Vec<Fault>> {
+fn load_at(path: &str, text: &str, env: &[(&str, &str)]) -> Result<Config, Vec<ConfigFault>> {
     let env = env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
     Config::parse(Path::new(path), text, env)
 }

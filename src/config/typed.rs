@@ -16,13 +16,13 @@ use crate::base::Alias;
 use crate::base::AuthorityId;
 use crate::base::len_u64;
 use crate::base::limits;
-use crate::config::fault::Fault;
+use crate::config::fault::ConfigFault;
 use crate::config::holders::Holder;
 use crate::config::home::Home;
 use crate::config::keys;
-use crate::config::raw::Entry;
-use crate::config::raw::Source;
+use crate::config::raw::ValueSource;
 use crate::config::raw::Written;
+use crate::config::raw::WrittenEntry;
 use crate::config::units;
 use crate::config::values::Authority;
 use crate::config::values::Country;
@@ -95,7 +95,7 @@ pub struct Origin {
     /// The value in force.
     pub value: String,
     /// Where it comes from.
-    pub source: Source,
+    pub source: ValueSource,
 }
 
 impl Config {
@@ -104,7 +104,7 @@ impl Config {
     pub fn load(
         path: &Path,
         env: impl Iterator<Item = (String, String)>,
-    ) -> Result<Self, Vec<Fault>> {
+    ) -> Result<Self, Vec<ConfigFault>> {
         let text = read(path).map_err(|fault| vec![fault])?;
         Self::parse(path, &text, env)
     }
@@ -114,7 +114,7 @@ impl Config {
         path: &Path,
         text: &str,
         env: impl Iterator<Item = (String, String)>,
-    ) -> Result<Self, Vec<Fault>> {
+    ) -> Result<Self, Vec<ConfigFault>> {
         let (written, faults) = Written::read(text, env);
         let mut meaning = Meaning {
             home: Home::of_config(path),
@@ -141,9 +141,9 @@ impl Config {
     }
 }
 
-fn read(path: &Path) -> Result<String, Fault> {
+fn read(path: &Path) -> Result<String, ConfigFault> {
     let key = path.display().to_string();
-    let cannot = |e: std::io::Error| Fault::of(key.clone(), format!("cannot be read: {e}"));
+    let cannot = |e: std::io::Error| ConfigFault::of(key.clone(), format!("cannot be read: {e}"));
     let file = std::fs::File::open(path).map_err(cannot)?;
     let mut text = String::new();
     let limit = limits::CONFIG_BYTES_MAX;
@@ -151,7 +151,7 @@ fn read(path: &Path) -> Result<String, Fault> {
         .read_to_string(&mut text)
         .map_err(cannot)?;
     if len_u64(text.len()) > limit {
-        return Err(Fault::of(key, format!("longer than {limit} bytes")));
+        return Err(ConfigFault::of(key, format!("longer than {limit} bytes")));
     }
     Ok(text)
 }
@@ -160,7 +160,7 @@ fn read(path: &Path) -> Result<String, Fault> {
 struct Meaning {
     home: Home,
     written: Written,
-    faults: Vec<Fault>,
+    faults: Vec<ConfigFault>,
     origins: Vec<Origin>,
 }
 
@@ -319,9 +319,9 @@ impl Meaning {
         default: &str,
         parse: impl FnOnce(&str) -> Result<T, String>,
     ) -> Option<T> {
-        let entry = self.written.text(path).unwrap_or_else(|| Entry {
+        let entry = self.written.text(path).unwrap_or_else(|| WrittenEntry {
             value: default.to_owned(),
-            source: Source::Default,
+            source: ValueSource::Default,
         });
         self.judge(path, entry, parse)
     }
@@ -330,12 +330,12 @@ impl Meaning {
     fn path(&mut self, path: &str, default: PathBuf) -> Option<PathBuf> {
         let folder = self.home.folder().to_owned();
         let entry = self.written.text(path);
-        let written = entry.filter(|entry| entry.source != Source::Default);
+        let written = entry.filter(|entry| entry.source != ValueSource::Default);
         let Some(entry) = written else {
             self.origins.push(Origin {
                 key: path.to_owned(),
                 value: default.display().to_string(),
-                source: Source::Default,
+                source: ValueSource::Default,
             });
             return Some(default);
         };
@@ -365,7 +365,7 @@ impl Meaning {
     fn judge<T>(
         &mut self,
         path: &str,
-        entry: Entry,
+        entry: WrittenEntry,
         parse: impl FnOnce(&str) -> Result<T, String>,
     ) -> Option<T> {
         match parse(&entry.value) {
@@ -379,8 +379,8 @@ impl Meaning {
             }
             Err(text) => {
                 let key = match &entry.source {
-                    Source::Environment { name } => name,
-                    Source::Default | Source::File { .. } => path,
+                    ValueSource::Environment { name } => name,
+                    ValueSource::Default | ValueSource::File { .. } => path,
                 };
                 self.fault_at(line_of(&entry.source), key, text);
                 None
@@ -396,7 +396,7 @@ impl Meaning {
         let (section, name) = path.split_once('.').unwrap_or(("", path));
         let env = keys::find(path).map_or_else(String::new, keys::Key::env);
         let text = format!("is missing: write {name} = … in [{section}], or set {env}");
-        self.faults.push(Fault::of(path, text));
+        self.faults.push(ConfigFault::of(path, text));
     }
 
     fn line(&self, path: &str) -> Option<u32> {
@@ -406,7 +406,7 @@ impl Meaning {
     }
 
     fn fault_at(&mut self, line: Option<u32>, key: &str, text: impl Into<String>) {
-        let mut fault = Fault::of(key, text);
+        let mut fault = ConfigFault::of(key, text);
         fault.line = line;
         self.faults.push(fault);
     }
@@ -416,10 +416,10 @@ impl Meaning {
 const SOCKET_PATH_BYTES_MAX: usize = 107;
 const GRACE_MAX: Duration = Duration::from_mins(10);
 
-fn line_of(source: &Source) -> Option<u32> {
+fn line_of(source: &ValueSource) -> Option<u32> {
     match source {
-        Source::File { line } => Some(*line),
-        Source::Default | Source::Environment { .. } => None,
+        ValueSource::File { line } => Some(*line),
+        ValueSource::Default | ValueSource::Environment { .. } => None,
     }
 }
 

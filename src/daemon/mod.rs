@@ -34,7 +34,7 @@ use crate::daemon::peers::mailbox::Mailbox;
 use crate::daemon::peers::roster::Roster;
 use crate::daemon::process::clock_memory::ClockMemory;
 use crate::daemon::process::confine::Applied;
-use crate::daemon::process::credentials::Papers;
+use crate::daemon::process::credentials::OwnPapers;
 use crate::daemon::process::run_state::RunState;
 use crate::identity::card::Card;
 use crate::net::Endpoint;
@@ -47,7 +47,7 @@ pub use process::confine;
 pub(crate) use process::credentials::early_papers;
 pub use process::start::{Given, confined, run};
 pub use process::stop::Stop;
-pub use process::supervisor::{Judge, say_ready, say_stopping};
+pub use process::supervisor::{ReadConfig, say_ready, say_stopping};
 pub use process::telemetry::start as start_telemetry;
 
 /// The state that all tasks share.
@@ -59,7 +59,7 @@ pub(crate) struct Daemon {
     pub(crate) endpoint: Endpoint,
     pub(crate) resolver: Resolver,
     pub(crate) sandbox: Applied,
-    pub(crate) papers: Papers,
+    pub(crate) papers: OwnPapers,
     pub(crate) seals: Seals,
     pub(crate) openings: Openings,
     pub(crate) examinations: Examinations,
@@ -77,7 +77,7 @@ pub(crate) struct Daemon {
     pub(crate) approvals: tokio::sync::Mutex<()>,
     /// The text of the policy that is configured, as it was last read; another one may be in force.
     pub(crate) configured: Mutex<String>,
-    pub(crate) judge: Judge,
+    pub(crate) judge: ReadConfig,
     pub(crate) phase: watch::Sender<RunState>,
     pub(crate) broken: mpsc::Sender<String>,
     pub(crate) bells: Mutex<HashMap<AuthorityId, Arc<Mailbox>>>,

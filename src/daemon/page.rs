@@ -15,7 +15,7 @@ pub(crate) struct Part {
 /// The question for a list that has no filters.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Which {
+pub(crate) struct ListQuery {
     limit: Option<u32>,
     after: Option<Cursor>,
 }
@@ -29,8 +29,8 @@ impl Part {
     }
 }
 
-impl From<Which> for Part {
-    fn from(which: Which) -> Self {
+impl From<ListQuery> for Part {
+    fn from(which: ListQuery) -> Self {
         Self::new(which.limit, which.after)
     }
 }

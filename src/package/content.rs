@@ -19,7 +19,7 @@ use crate::package::bag::{self, Tags};
 use crate::package::item_terms::{self, ItemTerms};
 use crate::package::manifest::{Item, Manifest};
 use crate::package::path::{ItemPath, PathSet};
-use crate::package::tape::{self, Entry, TapeFault};
+use crate::package::tape::{self, TapeEntry, TapeFault};
 use crate::policy::Terms;
 
 mod fault;
@@ -223,7 +223,7 @@ pub fn read_passing<R: Read, S: Sink>(
 }
 
 /// The entry of a tag file of this name and at most so many bytes.
-pub fn check_tag(entry: &Entry, name: &'static str, most: u64) -> Result<(), ContentFault> {
+pub fn check_tag(entry: &TapeEntry, name: &'static str, most: u64) -> Result<(), ContentFault> {
     if entry.path != name {
         return Err(ContentFault::order(name, &format!("{:?}", entry.path)));
     }
@@ -272,14 +272,14 @@ struct Reading<'a, R, S> {
 
 impl<R: Read, S: Sink> Reading<'_, R, S> {
     /// Reads the items; also returns the first entry that is none.
-    fn items(&mut self, withheld: &[Range<u64>]) -> Result<(Items, Entry), Halt<S::Error>> {
+    fn items(&mut self, withheld: &[Range<u64>]) -> Result<(Items, TapeEntry), Halt<S::Error>> {
         let (mut paths, mut items) = (PathSet::new(), Items::default());
         let mut withheld = withheld.iter().peekable();
         loop {
             while let Some(range) = withheld.next_if(|range| range.start == self.from.at) {
                 self.pass_over(range.end.saturating_sub(range.start))?;
             }
-            let entry = Entry::read(&mut self.from)?
+            let entry = TapeEntry::read(&mut self.from)?
                 .ok_or_else(|| ContentFault::order(bag::INFO, "the end"))?;
             let Some(path) = entry.path.strip_prefix(bag::PAYLOAD) else {
                 return Ok((items, entry));
@@ -310,7 +310,7 @@ impl<R: Read, S: Sink> Reading<'_, R, S> {
 
     fn tag_of(
         &mut self,
-        entry: &Entry,
+        entry: &TapeEntry,
         name: &'static str,
         most: u64,
     ) -> Result<Digest, Halt<S::Error>> {
@@ -318,12 +318,12 @@ impl<R: Read, S: Sink> Reading<'_, R, S> {
         self.copy(entry)
     }
 
-    fn entry(&mut self, wanted: &'static str) -> Result<Entry, Halt<S::Error>> {
-        let entry = Entry::read(&mut self.from)?;
+    fn entry(&mut self, wanted: &'static str) -> Result<TapeEntry, Halt<S::Error>> {
+        let entry = TapeEntry::read(&mut self.from)?;
         entry.ok_or_else(|| ContentFault::order(wanted, "the end").into())
     }
 
-    fn copy(&mut self, entry: &Entry) -> Result<Digest, Halt<S::Error>> {
+    fn copy(&mut self, entry: &TapeEntry) -> Result<Digest, Halt<S::Error>> {
         if let Some(digest) = self.sink.has(&entry.path) {
             self.pass_over(entry.size)?;
             tape::read_padding(&mut self.from, entry.size)?;
@@ -394,7 +394,7 @@ impl<R: Read, S: Sink> Reading<'_, R, S> {
 
     /// The end blocks, and nothing after them.
     fn end(&mut self) -> Result<(), Halt<S::Error>> {
-        if let Some(entry) = Entry::read(&mut self.from)? {
+        if let Some(entry) = TapeEntry::read(&mut self.from)? {
             return Err(ContentFault::order("the end", &format!("{:?}", entry.path)).into());
         }
         let more = (&mut self.from).take(1).read_to_end(&mut Vec::new());
@@ -408,7 +408,7 @@ impl<R: Read, S: Sink> Reading<'_, R, S> {
 /// Hands the content of an entry to the sink, as a file of this path, and returns its digest.
 pub fn copy<S: Sink>(
     from: &mut impl Read,
-    entry: &Entry,
+    entry: &TapeEntry,
     path: &str,
     sink: &mut S,
 ) -> Result<Digest, Halt<S::Error>> {

@@ -3,8 +3,8 @@
 //!
 //! Tar readers disagree about odd archives, and the disagreement has been used to show one file to a checker and
 //! another to a user. So an entry is read, encoded again, and compared: name, kind, length and place of each file have
-//! one spelling. Left free is only what no reader takes any of these from (see [`Entry::read`]), so that archives of
-//! other writers pass.
+//! one spelling. Left free is only what no reader takes any of these from (see [`TapeEntry::read`]), so that archives
+//! of other writers pass.
 
 use std::io::{self, Read};
 
@@ -62,7 +62,7 @@ pub enum TapeError {
 
 /// One regular file of a tar.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct TapeEntry {
     /// Its path in the archive.
     pub path: String,
     /// Bytes.
@@ -84,7 +84,7 @@ pub fn clamped_mtime(seconds: i64) -> u64 {
     u64::try_from(seconds).unwrap_or(0).min(OCTAL_11_MAX)
 }
 
-/// How long [`Entry::head`] is for this path and size, in bytes: 512, or 1,024 and the pax records in whole blocks.
+/// How long [`TapeEntry::head`] is for this path and size, in bytes: 512, or 1,024 and the pax records in whole blocks.
 pub fn head_length(path: &str, size: u64) -> u64 {
     match pax_records(path, size).len() {
         0 => BLOCK,
@@ -92,7 +92,7 @@ pub fn head_length(path: &str, size: u64) -> u64 {
     }
 }
 
-impl Entry {
+impl TapeEntry {
     /// The blocks before the content.
     pub fn head(&self) -> Vec<u8> {
         let pax = pax_records(&self.path, self.size);
@@ -356,19 +356,19 @@ mod tests {
 
     use super::*;
 
-    fn entry(path: &str, size: u64, mtime: u64) -> Entry {
-        Entry {
+    fn entry(path: &str, size: u64, mtime: u64) -> TapeEntry {
+        TapeEntry {
             path: path.to_owned(),
             size,
             mtime,
         }
     }
 
-    fn read_back(head: &[u8]) -> Result<Option<Entry>, String> {
-        Entry::read(&mut &head[..]).map_err(|e| e.to_string())
+    fn read_back(head: &[u8]) -> Result<Option<TapeEntry>, String> {
+        TapeEntry::read(&mut &head[..]).map_err(|e| e.to_string())
     }
 
-    fn entries() -> Vec<Entry> {
+    fn entries() -> Vec<TapeEntry> {
         let deep = vec!["folder"; 30].join("/");
         vec![
             entry("bagit.txt", 55, 1_700_000_000),

@@ -11,7 +11,7 @@ use crate::policy::facts::Facts;
 use crate::policy::instrument;
 use crate::policy::parameters::Parameters;
 use crate::policy::permit::Permit;
-use crate::policy::restrict::Restrict;
+use crate::policy::restrict::NationalRules;
 use crate::policy::rules;
 use crate::policy::terms::{Handling, Terms};
 use crate::policy::verdict::{Rule, Verdict};
@@ -20,7 +20,7 @@ use crate::policy::verdict::{Rule, Verdict};
 #[derive(Debug, Clone)]
 pub struct PolicySet {
     dual_control: BTreeSet<String>,
-    national: Option<Arc<dyn Restrict>>,
+    national: Option<Arc<dyn NationalRules>>,
     rules: &'static [Rule],
     parameters: Parameters,
 }
@@ -57,8 +57,8 @@ impl PolicySet {
 
     /// The same policy, with these national rules.
     #[must_use]
-    pub fn restricted_by(mut self, national: Option<Arc<impl Restrict + 'static>>) -> Self {
-        self.national = national.map(|rules| -> Arc<dyn Restrict> { rules });
+    pub fn restricted_by(mut self, national: Option<Arc<impl NationalRules + 'static>>) -> Self {
+        self.national = national.map(|rules| -> Arc<dyn NationalRules> { rules });
         self
     }
 

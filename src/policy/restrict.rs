@@ -18,7 +18,7 @@ pub struct RuleFile {
 }
 
 /// The question to the national rules; where they are not built in, as for the fuzz targets, nothing answers.
-pub trait Restrict: Debug + Send + Sync {
+pub trait NationalRules: Debug + Send + Sync {
     /// The files that they stand in.
     fn files(&self) -> Vec<RuleFile>;
 

@@ -38,7 +38,7 @@ vocabulary! {
 /// A table: named terms, and cases about packages that are bound by them.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Table {
+pub struct DecisionTable {
     /// Terms by the name that cases use.
     pub terms: BTreeMap<String, Terms>,
     /// The cases.
@@ -194,7 +194,7 @@ impl Case {
     }
 
     /// Asks the policy.
-    pub fn judge(&self, table: &Table, set: &PolicySet) -> Result<Judged, CaseFault> {
+    pub fn judge(&self, table: &DecisionTable, set: &PolicySet) -> Result<Judged, CaseFault> {
         let terms = table.terms.get(&self.terms);
         let terms = terms.ok_or_else(|| CaseFault::NoTerms(self.terms.clone()))?;
         terms

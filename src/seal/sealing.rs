@@ -145,7 +145,7 @@ impl<W: Write> Tape<W> {
 
     fn head(&mut self, path: &str, size: u64, mtime: u64) -> io::Result<()> {
         let path = path.to_owned();
-        self.write(&tape::Entry { path, size, mtime }.head())
+        self.write(&tape::TapeEntry { path, size, mtime }.head())
     }
 
     fn advance(&mut self, bytes: u64) {

@@ -8,7 +8,7 @@ use crate::base::{len_u64, limits};
 use crate::package::bag::{self, Tags};
 use crate::package::content::{self, ContentFault, Contents, Expect, Sink};
 use crate::package::manifest::{Item, Manifest};
-use crate::package::tape::{self, Entry, TapeFault};
+use crate::package::tape::{self, TapeEntry, TapeFault};
 use crate::seal::fault::UnpackError;
 use crate::seal::names::Search;
 use crate::seal::tree::{self, Target};
@@ -87,7 +87,7 @@ pub fn unpack_items(
         let head = tape::head_length(&name, item.size);
         let head = item.offset.checked_sub(head).ok_or_else(mismatch)?;
         seek(plaintext, SeekFrom::Start(head))?;
-        let entry = Entry::read(plaintext)?;
+        let entry = TapeEntry::read(plaintext)?;
         let entry = entry.filter(|entry| entry.path == name && entry.size == item.size);
         let entry = entry.ok_or_else(mismatch)?;
         let digest = match files.has(item.path.as_str()) {
@@ -150,8 +150,8 @@ fn seek(plaintext: &mut impl Seek, to: SeekFrom) -> Result<u64, UnpackError> {
     plaintext.seek(to).map_err(UnpackError::Read)
 }
 
-fn entry(plaintext: &mut impl Read, wanted: &'static str) -> Result<Entry, UnpackError> {
-    let entry = Entry::read(plaintext)?;
+fn entry(plaintext: &mut impl Read, wanted: &'static str) -> Result<TapeEntry, UnpackError> {
+    let entry = TapeEntry::read(plaintext)?;
     Ok(entry.ok_or_else(|| ContentFault::order(wanted, "the end"))?)
 }
 

@@ -14,19 +14,19 @@ use crate::base::Timestamp;
 use crate::base::json;
 use crate::store::apply::exchanges::Opening;
 use crate::store::durable::DiskFault;
-use crate::store::journal::Entry;
+use crate::store::journal::JournalEntry;
 use crate::store::op::Commit;
 use crate::store::op::CommitFault;
 use crate::store::op::Op;
-use crate::store::recent::Remembered;
-use crate::store::rows::Fault;
+use crate::store::recent::RecentExchanges;
+use crate::store::rows::StoredFault;
 use crate::store::slots::Slots;
 use crate::store::sql;
 use crate::store::sums;
 use crate::tlog;
 
 /// Why a change was not made, and whom it concerns.
-pub(crate) enum Stop {
+pub(crate) enum GroupStop {
     /// The one batch it was in.
     Batch(CommitFault),
     /// The whole group: the disk is full.
@@ -35,7 +35,7 @@ pub(crate) enum Stop {
     Broken(String),
 }
 
-impl From<rusqlite::Error> for Stop {
+impl From<rusqlite::Error> for GroupStop {
     fn from(error: rusqlite::Error) -> Self {
         /// The shared-memory index could not grow: nothing of it is durable, so this is a full disk and no more.
         const INDEX_FULL: i32 = ffi::SQLITE_IOERR_SHMSIZE;
@@ -70,7 +70,7 @@ const fn could_not(extended_code: i32) -> &'static str {
     }
 }
 
-impl From<DiskFault> for Stop {
+impl From<DiskFault> for GroupStop {
     fn from(fault: DiskFault) -> Self {
         match fault {
             DiskFault::Full { .. } => Self::Full,
@@ -79,7 +79,7 @@ impl From<DiskFault> for Stop {
     }
 }
 
-impl From<CommitFault> for Stop {
+impl From<CommitFault> for GroupStop {
     fn from(fault: CommitFault) -> Self {
         Self::Batch(fault)
     }
@@ -88,13 +88,13 @@ impl From<CommitFault> for Stop {
 const UNKNOWN: CommitFault = CommitFault::Conflict { current: None };
 
 /// One group on its way to the disk.
-pub(crate) struct Group<'a> {
+pub(crate) struct CommitGroup<'a> {
     /// The connection, within a transaction.
     pub(crate) db: &'a Connection,
     /// Where the keys of headers go.
     pub(crate) slots: &'a mut Slots,
     /// The exchanges that need not be read.
-    pub(crate) known: &'a mut Remembered,
+    pub(crate) known: &'a mut RecentExchanges,
     /// The log with the leaves of this group.
     pub(crate) tree: tlog::Frontier,
     /// The last statement number given.
@@ -106,12 +106,12 @@ pub(crate) struct Group<'a> {
     /// Cells to shred once the group is committed.
     pub(crate) spent: Vec<u32>,
     /// The entries that the journal needs then.
-    pub(crate) destroyed: Vec<Entry>,
+    pub(crate) destroyed: Vec<JournalEntry>,
 }
 
-impl Group<'_> {
+impl CommitGroup<'_> {
     /// Makes all changes of a batch. After a fault the transaction must be rolled back.
-    pub(crate) fn batch(&mut self, ops: &[Op]) -> Result<Commit, Stop> {
+    pub(crate) fn batch(&mut self, ops: &[Op]) -> Result<Commit, GroupStop> {
         for op in ops {
             op.check()?;
         }
@@ -125,7 +125,7 @@ impl Group<'_> {
     }
 
     /// Makes all changes of a batch or none. Costs a copy of every page that is changed.
-    pub(crate) fn batch_or_none(&mut self, ops: &[Op]) -> Result<Commit, Stop> {
+    pub(crate) fn batch_or_none(&mut self, ops: &[Op]) -> Result<Commit, GroupStop> {
         let (tree, seq, no) = (self.tree.clone(), self.seq, self.no);
         let (fresh, spent) = (self.fresh.len(), self.spent.len());
         let destroyed = self.destroyed.len();
@@ -135,7 +135,7 @@ impl Group<'_> {
                 self.run(sql::SAVE_KEEP, [])?;
                 Ok(commit)
             }
-            Err(Stop::Batch(fault)) => {
+            Err(GroupStop::Batch(fault)) => {
                 self.run(sql::SAVE_UNDO, [])?;
                 self.run(sql::SAVE_KEEP, [])?;
                 self.known.clear();
@@ -143,13 +143,17 @@ impl Group<'_> {
                 self.spent.truncate(spent);
                 self.destroyed.truncate(destroyed);
                 self.slots.doom(self.fresh.drain(fresh..));
-                Err(Stop::Batch(fault))
+                Err(GroupStop::Batch(fault))
             }
             Err(stop) => Err(stop),
         }
     }
 
-    fn apply<'o>(&mut self, op: &'o Op, opening: &mut Option<Opening<'o>>) -> Result<(), Stop> {
+    fn apply<'o>(
+        &mut self,
+        op: &'o Op,
+        opening: &mut Option<Opening<'o>>,
+    ) -> Result<(), GroupStop> {
         match op {
             Op::Statement { .. } => self.statement(op),
             Op::Open(exchange) => {
@@ -198,7 +202,7 @@ impl Group<'_> {
     }
 
     /// A change of an exchange's row that is no step.
-    fn of_row(&mut self, op: &Op) -> Result<(), Stop> {
+    fn of_row(&mut self, op: &Op) -> Result<(), GroupStop> {
         match op {
             Op::Have { xid, have } => {
                 let sum = sums::had(xid, have);
@@ -246,12 +250,12 @@ impl Group<'_> {
         }
     }
 
-    fn run(&self, statement: &'static str, values: impl Params) -> Result<usize, Stop> {
+    fn run(&self, statement: &'static str, values: impl Params) -> Result<usize, GroupStop> {
         Ok(self.db.prepare_cached(statement)?.execute(values)?)
     }
 
     /// Changes exactly one row; none means that whom it is about is not known.
-    fn one(&self, statement: &'static str, values: impl Params) -> Result<(), Stop> {
+    fn one(&self, statement: &'static str, values: impl Params) -> Result<(), GroupStop> {
         match self.run(statement, values)? {
             0 => Err(UNKNOWN.into()),
             _ => Ok(()),
@@ -259,16 +263,16 @@ impl Group<'_> {
     }
 }
 
-fn parts(fault: Option<&Fault>) -> (Option<&str>, Option<&str>) {
+fn parts(fault: Option<&StoredFault>) -> (Option<&str>, Option<&str>) {
     fault.map_or((None, None), |fault| {
         (Some(fault.code.as_str()), Some(fault.text.as_str()))
     })
 }
 
-fn random() -> Result<[u8; 32], Stop> {
+fn random() -> Result<[u8; 32], GroupStop> {
     let mut bytes = [0; 32];
     aws_lc_rs::rand::fill(&mut bytes)
-        .map_err(|_| Stop::Broken("the system's random generator failed".to_owned()))?;
+        .map_err(|_| GroupStop::Broken("the system's random generator failed".to_owned()))?;
     Ok(bytes)
 }
 
@@ -289,10 +293,10 @@ mod tests {
             (ffi::SQLITE_READONLY, false, "cannot be used"),
         ] {
             let error = rusqlite::Error::SqliteFailure(ffi::Error::new(code), None);
-            match Stop::from(error) {
-                Stop::Full => assert!(is_full, "{code}"),
-                Stop::Broken(why) => assert!(!is_full && why.contains(says), "{code}: {why}"),
-                Stop::Batch(fault) => panic!("{code}: {fault}"),
+            match GroupStop::from(error) {
+                GroupStop::Full => assert!(is_full, "{code}"),
+                GroupStop::Broken(why) => assert!(!is_full && why.contains(says), "{code}: {why}"),
+                GroupStop::Batch(fault) => panic!("{code}: {fault}"),
             }
         }
     }

@@ -22,7 +22,7 @@ use crate::base::Xid;
 use crate::store::direct::LongFile;
 use crate::store::durable;
 use crate::store::durable::DiskFault;
-use crate::store::incoming::Incoming;
+use crate::store::incoming::IncomingPayload;
 use crate::store::spool::Spool;
 
 /// Bytes after which the kernel is asked to begin writing: the flush at the end then finds little left to do.
@@ -115,8 +115,8 @@ impl Blobs {
 
     /// The payload of an exchange whose segments are arriving, new or as an earlier process left it. One at a time for
     /// each exchange, and only before it is consigned.
-    pub fn incoming(&self, xid: &Xid, len: u64) -> Result<Incoming, DiskFault> {
-        Incoming::open(self.clone(), xid, len)
+    pub fn incoming(&self, xid: &Xid, len: u64) -> Result<IncomingPayload, DiskFault> {
+        IncomingPayload::open(self.clone(), xid, len)
     }
 
     /// A complete payload, for reading in long runs.

@@ -82,7 +82,7 @@ pub enum ListFault {
 }
 
 /// A payload with segments missing. Segments may be written from several threads.
-pub struct Incoming {
+pub struct IncomingPayload {
     blobs: Blobs,
     xid: Xid,
     len: u64,
@@ -106,7 +106,7 @@ pub struct ListPart {
     odd: Vec<u8>,
 }
 
-impl Incoming {
+impl IncomingPayload {
     pub(crate) fn open(blobs: Blobs, xid: &Xid, len: u64) -> Result<Self, DiskFault> {
         blobs.check()?;
         let path = blobs.path("incoming", xid, "");
@@ -381,9 +381,9 @@ fn set_aside(blobs: &Blobs, file: &File, len: u64) -> Result<Option<Reservation>
     }
 }
 
-impl fmt::Debug for Incoming {
+impl fmt::Debug for IncomingPayload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Incoming({}, {} bytes)", self.xid, self.len)
+        write!(f, "IncomingPayload({}, {} bytes)", self.xid, self.len)
     }
 }
 
@@ -421,7 +421,7 @@ mod tests {
         Payload { bytes, list, body }
     }
 
-    fn opened() -> (tempfile::TempDir, Blobs, Incoming) {
+    fn opened() -> (tempfile::TempDir, Blobs, IncomingPayload) {
         let dir = tempfile::tempdir().unwrap();
         let blobs = Blobs::open(dir.path(), 0).unwrap();
         let incoming = blobs.incoming(&XID, LEN as u64).unwrap();
@@ -467,7 +467,12 @@ mod tests {
 
     #[test]
     fn a_segment_that_is_not_in_the_list_is_not_written() {
-        fn check(incoming: &Incoming, number: u64, bytes: &[u8], is_it: fn(&SegmentFault) -> bool) {
+        fn check(
+            incoming: &IncomingPayload,
+            number: u64,
+            bytes: &[u8],
+            is_it: fn(&SegmentFault) -> bool,
+        ) {
             let fault = incoming.write_segment(number, bytes).unwrap_err();
             assert!(is_it(&fault), "{fault}");
         }

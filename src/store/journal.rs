@@ -44,7 +44,7 @@ type Check = [u8; CHECK_BYTES];
 
 /// One destruction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Entry {
+pub struct JournalEntry {
     /// The exchange whose package was destroyed.
     pub xid: Xid,
     /// SHA-256 of the statement, as its receiver alone signed it.
@@ -123,7 +123,7 @@ pub fn prepare(path: &Path) -> Result<(), DiskFault> {
 pub fn read(
     from: impl Read,
     authority: &AuthorityId,
-    mut each: impl FnMut(&Entry),
+    mut each: impl FnMut(&JournalEntry),
 ) -> Result<Sound, JournalFault> {
     let mut from = BufReader::with_capacity(64 << 10, from);
     let first = first_line(authority);
@@ -205,7 +205,7 @@ impl Journal {
     }
 
     /// Reads every entry again, in order.
-    pub(crate) fn each(&self, each: impl FnMut(&Entry)) -> Result<(), StoreFault> {
+    pub(crate) fn each(&self, each: impl FnMut(&JournalEntry)) -> Result<(), StoreFault> {
         let from = Positioned {
             file: &self.file,
             at: 0,
@@ -238,7 +238,7 @@ impl Journal {
     }
 
     /// Writes entries, all with one flush; then they are on the disk. After an error the process must end.
-    pub(crate) fn append(&mut self, entries: &[Entry]) -> Result<(), DiskFault> {
+    pub(crate) fn append(&mut self, entries: &[JournalEntry]) -> Result<(), DiskFault> {
         if entries.is_empty() {
             return Ok(());
         }
@@ -296,7 +296,7 @@ fn beginning(first: &str) -> Check {
 }
 
 /// An entry up to its check, with the space before that.
-fn text(entry: &Entry) -> String {
+fn text(entry: &JournalEntry) -> String {
     format!("{} {} {} ", entry.xid, entry.statement, entry.at)
 }
 
@@ -311,10 +311,10 @@ fn checked(before: &Check, text: &[u8]) -> Check {
 }
 
 /// The entry of a line, if the line is exactly what would be written for it here.
-fn parsed(line: &[u8], before: &Check) -> Option<(Entry, Check)> {
+fn parsed(line: &[u8], before: &Check) -> Option<(JournalEntry, Check)> {
     let line = std::str::from_utf8(line).ok()?.strip_suffix('\n')?;
     let mut parts = line.split(' ');
-    let entry = Entry {
+    let entry = JournalEntry {
         xid: parts.next()?.parse().ok()?,
         statement: Digest::parse(parts.next()?)?,
         at: parts.next()?.parse().ok()?,

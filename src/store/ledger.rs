@@ -33,7 +33,7 @@ use crate::store::opening::Opened;
 use crate::store::questions::Desk;
 use crate::store::reader;
 use crate::store::reader::Readers;
-use crate::store::recent::Remembered;
+use crate::store::recent::RecentExchanges;
 use crate::store::rows::CardRow;
 use crate::store::rows::CrlRow;
 use crate::store::rows::Exchange;
@@ -44,8 +44,8 @@ use crate::store::slots::SlotKeys;
 use crate::store::sql;
 use crate::store::subtrees::SubtreeRoots;
 use crate::store::writer::Batch;
-use crate::store::writer::Shown;
-use crate::store::writer::Signed;
+use crate::store::writer::LogState;
+use crate::store::writer::SignedHead;
 use crate::store::writer::Work;
 use crate::store::writer::Writer;
 use crate::tlog::Checkpoint;
@@ -61,7 +61,7 @@ pub struct Ledger {
     readers: Arc<Readers>,
     pub(super) desk: Desk,
     pub(super) keys: SlotKeys,
-    signed: watch::Receiver<Option<Signed>>,
+    signed: watch::Receiver<Option<SignedHead>>,
     broken: watch::Receiver<Option<String>>,
     size: Arc<AtomicU64>,
     settlements: broadcast::Sender<Xid>,
@@ -127,8 +127,8 @@ impl Ledger {
             seq: opened.seq,
             no: opened.no,
             found: opened.found,
-            known: Remembered::default(),
-            shown: Shown {
+            known: RecentExchanges::default(),
+            shown: LogState {
                 signed: signed_to,
                 broken: broken_to,
                 size: Arc::clone(&size),

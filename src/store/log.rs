@@ -117,12 +117,12 @@ impl Subtrees for Source<'_> {
 }
 
 /// The same, each computed once: the paths of neighbours share most of theirs.
-struct Known<'a> {
+struct KnownRoots<'a> {
     source: &'a Source<'a>,
     hashes: RefCell<HashMap<(u8, u64), Digest>>,
 }
 
-impl Subtrees for Known<'_> {
+impl Subtrees for KnownRoots<'_> {
     fn hash(&self, level: u8, index: u64) -> Option<Digest> {
         if let Some(known) = self.hashes.borrow().get(&(level, index)) {
             return Some(*known);
@@ -214,7 +214,7 @@ impl Ledger {
     /// The paths from these leaves to the root over the first `size` leaves.
     pub async fn paths(&self, size: u64, leaves: Vec<u64>) -> Result<Vec<Vec<Digest>>, StoreFault> {
         let paths = self.with_tree(move |tree| {
-            let known = Known {
+            let known = KnownRoots {
                 source: tree,
                 hashes: RefCell::default(),
             };

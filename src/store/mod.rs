@@ -50,7 +50,7 @@ pub use destructions::{DueMark, DuePage};
 pub use direct::{Block, LongFile};
 pub use durable::DiskFault;
 pub use fault::StoreFault;
-pub use incoming::{Incoming, ListFault, ListPart, SegmentFault};
+pub use incoming::{IncomingPayload, ListFault, ListPart, SegmentFault};
 pub use ledger::{Ledger, Waiting};
 pub use lists::{CaseRow, Extent};
 pub use log::{Logged, PublishFault};
@@ -59,7 +59,7 @@ pub use outgoing::{AHEAD_BYTES_MAX, Ahead, OUTBOX_PAGE, Outgoing};
 pub use replay::{Unstated, unstated};
 pub use rows::{AlarmKind, AlarmRow, CosignedRow, OpeningRow, WitnessedRow};
 pub use rows::{
-    CardRow, CrlRow, DUE, Exchange, Fault, PeerRow, PeerState, Reached, StatementRow, TOLD,
+    CardRow, CrlRow, DUE, Exchange, PeerRow, PeerState, Reached, StatementRow, StoredFault, TOLD,
     disclosures_key, fork_key, fork_keys, growth_key, order_key, tell_key, unreadable_key,
 };
-pub use spool::{Spool, SpoolFault, Spooled};
+pub use spool::{Spool, SpoolFault, SpooledPayload};

@@ -14,10 +14,10 @@ use crate::store::rows::CardRow;
 use crate::store::rows::CosignedRow;
 use crate::store::rows::CrlRow;
 use crate::store::rows::Exchange;
-use crate::store::rows::Fault;
 use crate::store::rows::OpeningRow;
 use crate::store::rows::PeerRow;
 use crate::store::rows::PeerState;
+use crate::store::rows::StoredFault;
 use crate::store::rows::WitnessedRow;
 
 /// One change. The changes of one [`crate::store::Ledger::commit`] happen together or not at all.
@@ -95,7 +95,7 @@ pub enum Op {
         /// Not before this time.
         next_try: Option<Timestamp>,
         /// The reason why the last one failed.
-        fault: Option<Fault>,
+        fault: Option<StoredFault>,
     },
     /// Forgets what was disclosed beside the dispatch of an exchange, and a payload that lives in the ledger.
     DropDisclosed {
@@ -156,7 +156,7 @@ pub enum Op {
         /// Which peer.
         id: AuthorityId,
         /// The fault, or none.
-        fault: Option<Fault>,
+        fault: Option<StoredFault>,
     },
     /// Records the newest checkpoint of another authority's log that is cosigned; a smaller one than is kept changes
     /// nothing. Ends an alarm that it was not proved, if no other head waits for a proof.

@@ -23,7 +23,7 @@ use crate::store::settled::Settled;
 use crate::store::slots::Slots;
 use crate::store::sql;
 use crate::store::sums;
-use crate::store::writer::Signed;
+use crate::store::writer::SignedHead;
 use crate::store::writer::execute;
 use crate::tlog::Checkpoint;
 use crate::tlog::Frontier;
@@ -41,7 +41,7 @@ pub(crate) struct Opened {
     pub(crate) seq: i64,
     pub(crate) no: i64,
     pub(crate) found: i64,
-    pub(crate) signed: Option<Signed>,
+    pub(crate) signed: Option<SignedHead>,
     pub(crate) journal: Option<Journal>,
     pub(crate) settled: Settled,
 }
@@ -161,7 +161,7 @@ pub(crate) fn migrate(db: &Connection) -> Result<(), StoreFault> {
 }
 
 /// The log's frontier and last checkpoint, if they agree with the leaves and with each other.
-fn log(db: &Connection, key: &SecretKey) -> Result<(Frontier, Option<Signed>), StoreFault> {
+fn log(db: &Connection, key: &SecretKey) -> Result<(Frontier, Option<SignedHead>), StoreFault> {
     let damaged = |what: &str| StoreFault::Damaged(what.to_owned());
     let ((size, peaks, note), signed_at) = db.query_row(sql::LOG, [], |row| {
         let parts: (u64, Vec<u8>, Option<Vec<u8>>) = (row.get(0)?, row.get(1)?, row.get(2)?);
@@ -191,7 +191,7 @@ fn log(db: &Connection, key: &SecretKey) -> Result<(Frontier, Option<Signed>), S
             "the last checkpoint has another root than the leaves",
         ));
     }
-    let signed = Signed {
+    let signed = SignedHead {
         checkpoint,
         note: note.into(),
         at: signed_at.map(Timestamp::from_millis),

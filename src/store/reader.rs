@@ -24,11 +24,11 @@ use crate::store::rows::CardRow;
 use crate::store::rows::CosignedRow;
 use crate::store::rows::CrlRow;
 use crate::store::rows::Exchange;
-use crate::store::rows::Fault;
 use crate::store::rows::OpeningRow;
 use crate::store::rows::PeerRow;
 use crate::store::rows::Reached;
 use crate::store::rows::StatementRow;
+use crate::store::rows::StoredFault;
 use crate::store::rows::WitnessedRow;
 use crate::store::slots::SlotFault;
 use crate::store::slots::SlotKeys;
@@ -334,10 +334,10 @@ fn maybe_time(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Timestamp
     Ok(millis.map(Timestamp::from_millis))
 }
 
-fn fault(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Fault>> {
+fn fault(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<StoredFault>> {
     let code: Option<String> = row.get(column)?;
     let text: Option<String> = row.get(column.saturating_add(1))?;
-    Ok(code.map(|code| Fault {
+    Ok(code.map(|code| StoredFault {
         code,
         text: text.unwrap_or_default(),
     }))

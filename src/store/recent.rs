@@ -13,7 +13,7 @@ const STATEMENTS_MAX: usize = 1 << 16;
 
 /// The cell of the slot file that holds the key of an exchange's header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Cell {
+pub(crate) enum KeyCell {
     /// Not looked for.
     Unread,
     /// There is no header.
@@ -24,33 +24,33 @@ pub(crate) enum Cell {
 
 /// An exchange as it is in the ledger, with what the current group has changed.
 #[derive(Debug)]
-pub(crate) struct Known {
+pub(crate) struct RecentExchange {
     pub(crate) no: i64,
     pub(crate) phase: Phase,
     pub(crate) direction: Direction,
     /// Its statements, by digest and number.
     pub(crate) statements: Vec<(Digest, i64)>,
-    pub(crate) cell: Cell,
+    pub(crate) cell: KeyCell,
 }
 
 /// Exchanges by id. Emptied whenever a group or a batch of it did not become what was remembered.
 #[derive(Debug, Default)]
-pub(crate) struct Remembered {
-    new: HashMap<Xid, Known>,
-    old: HashMap<Xid, Known>,
+pub(crate) struct RecentExchanges {
+    new: HashMap<Xid, RecentExchange>,
+    old: HashMap<Xid, RecentExchange>,
     /// Statements of those in `new`.
     statements: usize,
 }
 
-impl Remembered {
-    pub(crate) fn get(&mut self, xid: &Xid) -> Option<&mut Known> {
+impl RecentExchanges {
+    pub(crate) fn get(&mut self, xid: &Xid) -> Option<&mut RecentExchange> {
         if let Some(known) = self.old.remove(xid) {
             self.put(*xid, known);
         }
         self.new.get_mut(xid)
     }
 
-    pub(crate) fn put(&mut self, xid: Xid, known: Known) {
+    pub(crate) fn put(&mut self, xid: Xid, known: RecentExchange) {
         if self.new.len() >= EXCHANGES_MAX || self.statements >= STATEMENTS_MAX {
             self.old = std::mem::take(&mut self.new);
             self.statements = 0;

@@ -19,8 +19,8 @@ use crate::base::json;
 use crate::exchange::Phase;
 use crate::receipt::Reason;
 use crate::store::StoreFault;
-use crate::store::journal::Entry;
 use crate::store::journal::Journal;
+use crate::store::journal::JournalEntry;
 use crate::store::reader;
 use crate::store::rows::unreadable_key;
 use crate::store::settled::Settled;
@@ -107,7 +107,7 @@ pub(crate) struct Owed {
 /// Compares without changing anything; `read` gives every entry of the journal.
 pub(crate) fn owed(
     db: &Connection,
-    read: impl Fn(&mut dyn FnMut(&Entry)) -> Result<(), StoreFault>,
+    read: impl Fn(&mut dyn FnMut(&JournalEntry)) -> Result<(), StoreFault>,
 ) -> Result<Owed, StoreFault> {
     let marks = marks(db)?;
     let is_marked = |xid: &Xid| marks.binary_search_by_key(xid, |it| it.xid).is_ok();
@@ -137,8 +137,8 @@ fn page(db: &Connection, after: &mut i64) -> Result<Vec<Received>, StoreFault> {
 /// Of these exchanges, by id: the entries of those that are held, and those that the journal does not name.
 fn compared(
     page: &[Received],
-    read: impl FnOnce(&mut dyn FnMut(&Entry)) -> Result<(), StoreFault>,
-) -> Result<(Vec<Entry>, Vec<&Received>), StoreFault> {
+    read: impl FnOnce(&mut dyn FnMut(&JournalEntry)) -> Result<(), StoreFault>,
+) -> Result<(Vec<JournalEntry>, Vec<&Received>), StoreFault> {
     let mut named = vec![false; page.len()];
     let mut back = Vec::new();
     read(&mut |entry| {
@@ -159,11 +159,12 @@ fn compared(
 /// Drops keys and payloads of packages that have come back, and marks them; says how many were not marked before.
 fn destroy_again(
     db: &Connection,
-    marks: &mut Vec<Entry>,
-    back: &[Entry],
+    marks: &mut Vec<JournalEntry>,
+    back: &[JournalEntry],
 ) -> Result<usize, StoreFault> {
-    let is_new = |entry: &&Entry| marks.binary_search_by_key(&entry.xid, |it| it.xid).is_err();
-    let new: Vec<Entry> = back.iter().filter(is_new).copied().collect();
+    let is_new =
+        |entry: &&JournalEntry| marks.binary_search_by_key(&entry.xid, |it| it.xid).is_err();
+    let new: Vec<JournalEntry> = back.iter().filter(is_new).copied().collect();
     if new.is_empty() {
         return Ok(0);
     }
@@ -184,7 +185,7 @@ fn destroy_again(
 }
 
 /// The cell of the key is overwritten when the slot file is opened: no header has it any more.
-fn destroy(db: &Connection, entry: &Entry) -> rusqlite::Result<()> {
+fn destroy(db: &Connection, entry: &JournalEntry) -> rusqlite::Result<()> {
     let xid = [entry.xid.as_bytes()];
     db.prepare_cached(sql::HEADER_OF_DROP)?.execute(xid)?;
     db.prepare_cached(sql::PAYLOAD_OF_DROP)?.execute(xid)?;
@@ -198,7 +199,7 @@ fn destroy(db: &Connection, entry: &Entry) -> rusqlite::Result<()> {
 fn complete(
     db: &Connection,
     journal: &mut Journal,
-    marks: &[Entry],
+    marks: &[JournalEntry],
     unnamed: &[&Received],
 ) -> Result<usize, StoreFault> {
     let mut count = 0_usize;
@@ -218,7 +219,7 @@ fn complete(
     Ok(count)
 }
 
-fn stated(db: &Connection, it: &Received) -> Result<Entry, StoreFault> {
+fn stated(db: &Connection, it: &Received) -> Result<JournalEntry, StoreFault> {
     let stated = reader::row(db, sql::DESTROYED_FIRST, [it.no], |row| {
         Ok((reader::digest(row, 0)?, Timestamp::from_millis(row.get(1)?)))
     })?;
@@ -226,7 +227,7 @@ fn stated(db: &Connection, it: &Received) -> Result<Entry, StoreFault> {
         let what = format!("{} is destroyed, and no statement of it says so", it.xid);
         StoreFault::Damaged(what)
     })?;
-    Ok(Entry {
+    Ok(JournalEntry {
         xid: it.xid,
         statement,
         at,
@@ -234,18 +235,18 @@ fn stated(db: &Connection, it: &Received) -> Result<Entry, StoreFault> {
 }
 
 /// The value under [`unreadable_key`] of a package that was destroyed before this state was restored.
-fn mark(entry: &Entry) -> Vec<u8> {
+fn mark(entry: &JournalEntry) -> Vec<u8> {
     format!("{DESTROYED} {} {}", entry.statement, entry.at).into_bytes()
 }
 
 const DESTROYED: &str = "destroyed";
 
 /// Reads such a value; none of one that only says that the destruction is still to be stated.
-pub(crate) fn marked(xid: Xid, value: &[u8]) -> Option<Entry> {
+pub(crate) fn marked(xid: Xid, value: &[u8]) -> Option<JournalEntry> {
     let text = std::str::from_utf8(value).ok()?;
     let (word, rest) = text.split_once(' ')?;
     let (statement, at) = rest.split_once(' ')?;
-    (word == DESTROYED).then_some(Entry {
+    (word == DESTROYED).then_some(JournalEntry {
         xid,
         statement: Digest::parse(statement)?,
         at: at.parse().ok()?,
@@ -277,7 +278,7 @@ pub(crate) fn unstated_reason(value: &[u8]) -> Option<Reason> {
 }
 
 /// Every package with such a mark, by exchange.
-fn marks(db: &Connection) -> Result<Vec<Entry>, StoreFault> {
+fn marks(db: &Connection) -> Result<Vec<JournalEntry>, StoreFault> {
     let found = reader::rows(db, sql::METAS_BETWEEN, UNREADABLE, |row| {
         let (key, value): (String, Vec<u8>) = (row.get(0)?, row.get(1)?);
         let xid = key.strip_prefix(UNREADABLE[0]).map(str::parse);

@@ -130,7 +130,7 @@ pub struct CosignedRow {
 
 /// The last thing that went wrong, kept for the operator.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Fault {
+pub struct StoredFault {
     /// A stable kebab-case code.
     pub code: String,
     /// The event and the next step, for a person.
@@ -181,7 +181,7 @@ pub struct Exchange {
     /// Not to be tried before this time.
     pub next_try: Option<Timestamp>,
     /// The reason why the last attempt failed.
-    pub fault: Option<Fault>,
+    pub fault: Option<StoredFault>,
     /// The newest statement of the exchange's chain, verbatim.
     pub last_note: Vec<u8>,
     /// How many statements the chain has had.
@@ -213,7 +213,7 @@ pub struct Reached {
     /// Its phase.
     pub phase: Phase,
     /// The reason why it is held up or failed.
-    pub fault: Option<Fault>,
+    pub fault: Option<StoredFault>,
     /// The note that has ended it, where one of its sender or receiver has.
     pub ended_by: Option<Vec<u8>>,
 }
@@ -314,7 +314,7 @@ pub struct PeerRow {
     /// The newest head of its log that was seen, as given with [`crate::store::Op::PeerHead`].
     pub head: Option<Vec<u8>>,
     /// The reason why the last connection failed.
-    pub fault: Option<Fault>,
+    pub fault: Option<StoredFault>,
 }
 
 #[cfg(test)]

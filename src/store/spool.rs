@@ -65,7 +65,7 @@ struct Files {
 
 /// A payload that is durable or, if it is small, in hand.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Spooled {
+pub struct SpooledPayload {
     /// RFC 6962 root over the segments.
     pub body: Digest,
     /// Length in bytes.
@@ -171,11 +171,11 @@ impl Spool {
     }
 
     /// The end has come. A small payload is handed back; another is flushed and gets its final name, its list first.
-    pub fn finish(mut self, xid: &Xid) -> Result<Spooled, SpoolFault> {
+    pub fn finish(mut self, xid: &Xid) -> Result<SpooledPayload, SpoolFault> {
         if self.in_segment > 0 {
             self.end_segment();
         }
-        let mut spooled = Spooled {
+        let mut spooled = SpooledPayload {
             body: self.tree.root(),
             len: self.len,
             segments: self.tree.size(),
@@ -282,7 +282,7 @@ mod tests {
 
     const XID: Xid = Xid::from_bytes([7; 16]);
 
-    fn written(bytes: &[u8], piece: usize) -> (tempfile::TempDir, Blobs, Spooled) {
+    fn written(bytes: &[u8], piece: usize) -> (tempfile::TempDir, Blobs, SpooledPayload) {
         let dir = tempfile::tempdir().unwrap();
         let blobs = Blobs::open(dir.path(), 0).unwrap();
         let mut spool = blobs.spool();

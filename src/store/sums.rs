@@ -24,9 +24,9 @@ use crate::store::rows::CardRow;
 use crate::store::rows::CosignedRow;
 use crate::store::rows::CrlRow;
 use crate::store::rows::Exchange;
-use crate::store::rows::Fault;
 use crate::store::rows::OpeningRow;
 use crate::store::rows::PeerRow;
+use crate::store::rows::StoredFault;
 use crate::store::rows::WitnessedRow;
 use crate::store::sql;
 
@@ -61,7 +61,7 @@ impl Sum {
         }
     }
 
-    fn fault(self, fault: Option<&Fault>) -> Self {
+    fn fault(self, fault: Option<&StoredFault>) -> Self {
         self.maybe(fault, |sum, fault| {
             sum.bytes(fault.code.as_bytes())
                 .bytes(fault.text.as_bytes())
@@ -120,7 +120,7 @@ pub(crate) fn tried(
     xid: &Xid,
     attempts: u32,
     next_try: Option<Timestamp>,
-    fault: Option<&Fault>,
+    fault: Option<&StoredFault>,
 ) -> i64 {
     Sum::of("exchange try")
         .bytes(xid.as_bytes())

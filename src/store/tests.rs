@@ -39,7 +39,6 @@ use crate::identity::keys::SecretKey;
 use crate::receipt::Kind;
 use crate::store::CommitFault;
 use crate::store::Exchange;
-use crate::store::Fault;
 use crate::store::Ledger;
 use crate::store::Op;
 use crate::store::OpeningRow;
@@ -47,6 +46,7 @@ use crate::store::PeerRow;
 use crate::store::PeerState;
 use crate::store::StatementRow;
 use crate::store::StoreFault;
+use crate::store::StoredFault;
 use crate::store::durable;
 use crate::tlog;
 use crate::tlog::Checkpoint;
@@ -164,7 +164,7 @@ async fn what_is_committed_is_read_back_whole() {
     let ledger = open(dir.path());
     let mut whole = exchange(1, Direction::In, Phase::Receiving);
     whole.next_try = Some(at(9_000));
-    whole.fault = Some(Fault {
+    whole.fault = Some(StoredFault {
         code: "unreachable".to_owned(),
         text: "no answer".to_owned(),
     });

@@ -19,16 +19,16 @@ use crate::base::Timestamp;
 use crate::base::Xid;
 use crate::base::limits;
 use crate::identity::keys::SecretKey;
-use crate::store::apply::Group;
-use crate::store::apply::Stop;
+use crate::store::apply::CommitGroup;
+use crate::store::apply::GroupStop;
 use crate::store::digests;
 use crate::store::index::Index;
-use crate::store::journal::Entry;
 use crate::store::journal::Journal;
+use crate::store::journal::JournalEntry;
 use crate::store::op::Commit;
 use crate::store::op::CommitFault;
 use crate::store::op::Op;
-use crate::store::recent::Remembered;
+use crate::store::recent::RecentExchanges;
 use crate::store::reserve::Reserve;
 use crate::store::slots::Slots;
 use crate::store::sql;
@@ -49,21 +49,21 @@ const GATHER_MAX: Duration = Duration::from_millis(2);
 
 /// A signed head and its note.
 #[derive(Clone)]
-pub(crate) struct Signed {
+pub(crate) struct SignedHead {
     pub(crate) checkpoint: Checkpoint,
     pub(crate) note: Arc<[u8]>,
     /// When it was signed; not known of one that an earlier version signed.
     pub(crate) at: Option<Timestamp>,
 }
 
-pub(crate) type Answer<T> = oneshot::Sender<Result<T, CommitFault>>;
+pub(crate) type Reply<T> = oneshot::Sender<Result<T, CommitFault>>;
 
 /// A request to the thread.
 pub(crate) enum Work {
     /// One caller's changes.
     Batch(Batch),
     /// A checkpoint for the committed head.
-    Checkpoint(Answer<Checkpoint>),
+    Checkpoint(Reply<Checkpoint>),
     /// The end, once all that was queued before is answered.
     Close(oneshot::Sender<()>),
 }
@@ -72,13 +72,13 @@ pub(crate) enum Work {
 pub(crate) struct Batch {
     pub(crate) ops: Vec<Op>,
     pub(crate) room: OwnedSemaphorePermit,
-    pub(crate) answer: Answer<Commit>,
+    pub(crate) answer: Reply<Commit>,
     pub(crate) held: Box<dyn Send>,
 }
 
 /// The state that the thread shows to others.
-pub(crate) struct Shown {
-    pub(crate) signed: watch::Sender<Option<Signed>>,
+pub(crate) struct LogState {
+    pub(crate) signed: watch::Sender<Option<SignedHead>>,
     pub(crate) broken: watch::Sender<Option<String>>,
     pub(crate) size: Arc<AtomicU64>,
     pub(crate) settlements: broadcast::Sender<Xid>,
@@ -97,8 +97,8 @@ pub(crate) struct Writer {
     pub(crate) no: i64,
     /// The last statement that can be found by its digest without looking through the newest.
     pub(crate) found: i64,
-    pub(crate) known: Remembered,
-    pub(crate) shown: Shown,
+    pub(crate) known: RecentExchanges,
+    pub(crate) shown: LogState,
     pub(crate) pages: usize,
     /// Keeps other processes away from the folder.
     pub(crate) lock: File,
@@ -108,7 +108,7 @@ pub(crate) struct Writer {
 #[derive(Default)]
 struct Taken {
     batches: Vec<Batch>,
-    checkpoints: Vec<Answer<Checkpoint>>,
+    checkpoints: Vec<Reply<Checkpoint>>,
     close: Option<oneshot::Sender<()>>,
 }
 
@@ -238,21 +238,21 @@ impl Writer {
     /// Writes; on a full disk once more, with the space that was set aside for that.
     fn with_reserve<T>(
         &mut self,
-        mut write: impl FnMut(&mut Self) -> Result<T, Stop>,
-    ) -> Result<T, Stop> {
+        mut write: impl FnMut(&mut Self) -> Result<T, GroupStop>,
+    ) -> Result<T, GroupStop> {
         match write(self) {
-            Err(Stop::Full) if self.reserve.give()? => write(self),
+            Err(GroupStop::Full) if self.reserve.give()? => write(self),
             written => written,
         }
     }
 
     /// Decides the answer when a whole group failed. That nothing will be written any more is known before the answer
     /// is.
-    fn failed(&self, stop: Stop) -> CommitFault {
+    fn failed(&self, stop: GroupStop) -> CommitFault {
         let why = match stop {
-            Stop::Full => return CommitFault::Full,
-            Stop::Batch(fault) => fault.to_string(),
-            Stop::Broken(why) => why,
+            GroupStop::Full => return CommitFault::Full,
+            GroupStop::Batch(fault) => fault.to_string(),
+            GroupStop::Broken(why) => why,
         };
         self.shown.broken.send_replace(Some(why.clone()));
         CommitFault::Broken(why)
@@ -271,15 +271,15 @@ impl Writer {
 
     /// One transaction: rows, keys flushed, commit, shredding, journal. Only if a batch is at fault are they kept
     /// apart.
-    fn commit(&mut self, todo: &[Vec<Op>]) -> Result<Vec<Result<Commit, CommitFault>>, Stop> {
+    fn commit(&mut self, todo: &[Vec<Op>]) -> Result<Vec<Result<Commit, CommitFault>>, GroupStop> {
         match self.transact(todo, false) {
-            Err(Stop::Batch(_)) => self.transact(todo, true),
+            Err(GroupStop::Batch(_)) => self.transact(todo, true),
             done => done,
         }
     }
 
     /// Begins a transaction whose pages the index of the write-ahead log has space for.
-    fn begin(&mut self) -> Result<(), Stop> {
+    fn begin(&mut self) -> Result<(), GroupStop> {
         self.index.cover()?;
         Ok(execute(&self.db, sql::BEGIN)?)
     }
@@ -288,9 +288,9 @@ impl Writer {
         &mut self,
         todo: &[Vec<Op>],
         apart: bool,
-    ) -> Result<Vec<Result<Commit, CommitFault>>, Stop> {
+    ) -> Result<Vec<Result<Commit, CommitFault>>, GroupStop> {
         self.begin()?;
-        let mut group = Group {
+        let mut group = CommitGroup {
             db: &self.db,
             slots: &mut self.slots,
             known: &mut self.known,
@@ -302,7 +302,7 @@ impl Writer {
             destroyed: Vec::new(),
         };
         let done = carry_out(&mut group, todo, apart, self.journal.as_mut());
-        let Group {
+        let CommitGroup {
             tree,
             seq,
             no,
@@ -342,7 +342,7 @@ impl Writer {
         }
         let filled = self.begin().and_then(|()| {
             digests::fill(&self.db, self.found, self.seq)?;
-            execute(&self.db, sql::COMMIT).map_err(Stop::from)
+            execute(&self.db, sql::COMMIT).map_err(GroupStop::from)
         });
         let Err(stop) = filled else {
             self.found = self.seq;
@@ -352,28 +352,28 @@ impl Writer {
             execute(&self.db, sql::ROLLBACK).map_err(|e| e.to_string())?;
         }
         match stop {
-            Stop::Full => Ok(()),
-            Stop::Batch(fault) => Err(fault.to_string()),
-            Stop::Broken(why) => Err(why),
+            GroupStop::Full => Ok(()),
+            GroupStop::Batch(fault) => Err(fault.to_string()),
+            GroupStop::Broken(why) => Err(why),
         }
     }
 
     /// Keeps the promise of a committed [`Op::Shred`]; a disk too full even to overwrite (copy on write) breaks it.
-    fn shred(&mut self) -> Result<(), Stop> {
+    fn shred(&mut self) -> Result<(), GroupStop> {
         self.slots
             .shred()
-            .map_err(|fault| Stop::Broken(fault.to_string()))
+            .map_err(|fault| GroupStop::Broken(fault.to_string()))
     }
 
     /// Writes committed destructions into their journal. Its space was there before the commit, so no disk is too full.
-    fn record(&mut self, destroyed: &[Entry]) -> Result<(), Stop> {
+    fn record(&mut self, destroyed: &[JournalEntry]) -> Result<(), GroupStop> {
         let recorded = self.journal.as_mut().map(|it| it.append(destroyed));
         let recorded = recorded.transpose().map(drop);
-        recorded.map_err(|fault| Stop::Broken(fault.to_string()))
+        recorded.map_err(|fault| GroupStop::Broken(fault.to_string()))
     }
 
     /// Signs the committed head, unless that is done, keeps the checkpoint and answers.
-    fn checkpoint(&mut self, answers: Vec<Answer<Checkpoint>>) -> Result<(), String> {
+    fn checkpoint(&mut self, answers: Vec<Reply<Checkpoint>>) -> Result<(), String> {
         let signed = self.with_reserve(Self::sign);
         let result = signed.map_err(|stop| self.failed(stop));
         for answer in answers {
@@ -382,7 +382,7 @@ impl Writer {
         result.map_or_else(|fault| self.after(fault), |_| Ok(()))
     }
 
-    fn sign(&mut self) -> Result<Checkpoint, Stop> {
+    fn sign(&mut self) -> Result<Checkpoint, GroupStop> {
         let checkpoint = Checkpoint {
             origin: self.key.name().to_string(),
             size: self.tree.size(),
@@ -408,7 +408,7 @@ impl Writer {
             return Err(error.into());
         }
         self.pages = self.pages.saturating_add(2);
-        self.shown.signed.send_replace(Some(Signed {
+        self.shown.signed.send_replace(Some(SignedHead {
             checkpoint: checkpoint.clone(),
             note: note.into(),
             at: Some(at),
@@ -420,16 +420,16 @@ impl Writer {
     fn fold(&mut self, how: &'static str) -> Result<(), String> {
         self.pages = 0;
         let folded = self.db.query_row(how, [], |_| Ok(()));
-        match folded.map_err(Stop::from) {
+        match folded.map_err(GroupStop::from) {
             Ok(()) => Ok(()),
-            Err(Stop::Full) => {
+            Err(GroupStop::Full) => {
                 tracing::warn!(
                     "no space to fold the ledger's log into its database; tried again later"
                 );
                 Ok(())
             }
-            Err(Stop::Batch(fault)) => Err(fault.to_string()),
-            Err(Stop::Broken(why)) => Err(why),
+            Err(GroupStop::Batch(fault)) => Err(fault.to_string()),
+            Err(GroupStop::Broken(why)) => Err(why),
         }
     }
 }
@@ -437,11 +437,11 @@ impl Writer {
 /// Everything between BEGIN and the end of COMMIT: after an error nothing of it has happened. That a batch is at fault
 /// is an error unless they are kept apart.
 fn carry_out(
-    group: &mut Group<'_>,
+    group: &mut CommitGroup<'_>,
     todo: &[Vec<Op>],
     apart: bool,
     journal: Option<&mut Journal>,
-) -> Result<Vec<Result<Commit, CommitFault>>, Stop> {
+) -> Result<Vec<Result<Commit, CommitFault>>, GroupStop> {
     let before = group.tree.size();
     let mut results = Vec::with_capacity(todo.len());
     for ops in todo {
@@ -452,7 +452,7 @@ fn carry_out(
         };
         results.push(match done {
             Ok(commit) => Ok(commit),
-            Err(Stop::Batch(fault)) if apart => Err(fault),
+            Err(GroupStop::Batch(fault)) if apart => Err(fault),
             Err(stop) => return Err(stop),
         });
     }

@@ -20,7 +20,7 @@ mod stage;
 pub use checks::Fault;
 pub use consignment::{Progress, SenderCommit, SenderInput, SenderOutput};
 pub use receiver::Receiver;
-pub use reception::{Known, ReceiverCommit, ReceiverInput, ReceiverOutput, Standing};
+pub use reception::{KnownOffer, ReceiverCommit, ReceiverInput, ReceiverOutput, Standing};
 pub use sender::Sender;
 
 use std::fmt;

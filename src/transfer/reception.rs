@@ -26,7 +26,7 @@ pub enum Standing {
 
 /// An exchange as the ledger knows it.
 #[derive(Debug, Clone)]
-pub struct Known {
+pub struct KnownOffer {
     /// The dispatch that came first.
     pub dispatch: Note,
     /// How far it has come.
@@ -56,7 +56,7 @@ pub enum ReceiverInput {
     /// A frame came.
     Frame(Frame),
     /// The ledger's answer to [`ReceiverOutput::Lookup`].
-    Known(Option<Box<Known>>),
+    Known(Option<Box<KnownOffer>>),
     /// The exchange id belongs to an exchange with somebody else, or to one of ours.
     Foreign,
     /// The answer to [`ReceiverOutput::Admit`]: recorded, space promised.

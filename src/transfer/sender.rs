@@ -96,7 +96,7 @@ impl Sender {
     }
 
     fn fault(&mut self, fault: Fault) -> State {
-        let frame = Frame::Fault(crate::wire::Fault::new(&fault.code, &fault.text));
+        let frame = Frame::Fault(crate::wire::FaultMessage::new(&fault.code, &fault.text));
         self.send(frame);
         self.close(Outcome::Faulted(fault))
     }

@@ -202,7 +202,7 @@ fn frame(kind: FrameKind) -> Frame {
             after_s: 7,
         }),
         FrameKind::Done => Frame::Done,
-        FrameKind::Fault => Frame::Fault(crate::wire::Fault::new("broken", "a test")),
+        FrameKind::Fault => Frame::Fault(crate::wire::FaultMessage::new("broken", "a test")),
     }
 }
 

@@ -15,7 +15,7 @@ const TEXT_MAX: usize = 512;
 /// A request to the fetcher.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Question {
+pub struct FetchQuestion {
     v: u8,
     resolve: String,
 }
@@ -23,7 +23,7 @@ pub struct Question {
 /// Its answer: addresses, or a code and a sentence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Answer {
+pub struct FetchAnswer {
     v: u8,
     /// None where there is a code.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
@@ -44,7 +44,7 @@ pub enum Unanswered {
     Refused(String),
 }
 
-impl Question {
+impl FetchQuestion {
     /// Asks for the addresses of this endpoint, `host:port`.
     pub fn new(endpoint: &str) -> Self {
         Self {
@@ -65,7 +65,7 @@ impl Question {
     }
 }
 
-impl Answer {
+impl FetchAnswer {
     /// These addresses.
     pub const fn found(addresses: Vec<SocketAddr>) -> Self {
         Self {

@@ -9,7 +9,7 @@ use crate::base::Ranges;
 use crate::base::json;
 use crate::base::limits;
 use crate::wire::fault::WireFault;
-use crate::wire::message::{Ack, Fault, Hello, Later};
+use crate::wire::message::{Ack, FaultMessage, Hello, Later};
 
 /// The head of a frame: its kind and the length of its body, in bytes.
 pub const HEAD_BYTES: usize = 5;
@@ -55,7 +55,7 @@ pub enum Frame {
     /// The sender has nothing more to say on this stream.
     Done,
     /// The sender gives this stream up.
-    Fault(Fault),
+    Fault(FaultMessage),
 }
 
 macro_rules! kinds {
@@ -259,7 +259,7 @@ impl Frame {
             }
             FrameKind::Done => Ok(Self::Done),
             FrameKind::Fault => {
-                let fault: Fault = parse(kind, body)?;
+                let fault: FaultMessage = parse(kind, body)?;
                 held(fault.rule_broken())?;
                 Ok(Self::Fault(fault))
             }
@@ -371,7 +371,7 @@ mod tests {
             ),
             (Frame::Done, 22, ""),
             (
-                Frame::Fault(Fault::new("broken", "a\nb")),
+                Frame::Fault(FaultMessage::new("broken", "a\nb")),
                 23,
                 r#"{"code":"broken","text":"a b"}"#,
             ),
@@ -525,7 +525,7 @@ mod tests {
 
     #[test]
     fn a_fault_is_always_fit_to_be_sent() {
-        let fault = Fault::new("broken", &"\u{1b}é".repeat(4096));
+        let fault = FaultMessage::new("broken", &"\u{1b}é".repeat(4096));
         assert_eq!(
             Frame::decode(FrameKind::Fault, &Frame::Fault(fault.clone()).body()),
             Ok(Frame::Fault(fault))

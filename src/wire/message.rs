@@ -70,7 +70,7 @@ pub struct Later {
 /// The last frame on a stream whose sender gives it up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Fault {
+pub struct FaultMessage {
     /// Why, as a kebab-case word of at most 64 bytes.
     pub code: String,
     /// The same for people: at most 4,096 bytes, no control characters.
@@ -142,7 +142,7 @@ impl Later {
     }
 }
 
-impl Fault {
+impl FaultMessage {
     /// A fault whose text is fit to be sent: control characters become spaces, what is too long is cut.
     pub fn new(code: &str, text: &str) -> Self {
         let mut clean = String::new();

@@ -13,4 +13,4 @@ pub mod message;
 pub use data::DataHead;
 pub use fault::WireFault;
 pub use frame::{Frame, FrameHead, FrameKind, HEAD_BYTES};
-pub use message::{Ack, Announced, Fault, Hello, Later, ListNumber};
+pub use message::{Ack, Announced, FaultMessage, Hello, Later, ListNumber};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use rogatory::config::keys::{self, Key};
-use rogatory::config::{Config, Fault};
+use rogatory::config::{Config, ConfigFault};
 use serde_json::Value;
 
 use crate::documents::{Mutant, Tally, is_chosen};
@@ -122,7 +122,11 @@ impl Written {
     }
 }
 
-fn load(path: &Path, text: &str, env: Option<(String, String)>) -> Result<Config, Vec<Fault>> {
+fn load(
+    path: &Path,
+    text: &str,
+    env: Option<(String, String)>,
+) -> Result<Config, Vec<ConfigFault>> {
     let config = Config::parse(path, text, env.into_iter())?;
     config.check_files().map(|()| config)
 }

@@ -10,7 +10,7 @@ use rogatory::net::quic::frames::{
     FrameFault, read_data_head, read_frame, write_data_head, write_frame,
 };
 use rogatory::net::{DialFault, Endpoint, Link, NetLimits};
-use rogatory::wire::{DataHead, Fault, Frame};
+use rogatory::wire::{DataHead, FaultMessage, Frame};
 
 use crate::authority::{Bare, Ca, DE, FR, IE, Leaf, endpoint, endpoint_on, id, quick, socket};
 
@@ -371,7 +371,7 @@ async fn frames_cross_and_what_is_none_does_not() {
     let sent = [
         Frame::Receipt(vec![7; 16 << 10]),
         Frame::Done,
-        Frame::Fault(Fault::new("x", "y")),
+        Frame::Fault(FaultMessage::new("x", "y")),
     ];
     for frame in &sent {
         write_frame(&mut to, frame).await.unwrap();

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use rogatory::audit::{self, Anchors, Files, Judgement, Outcome};
+use rogatory::audit::{self, Anchors, Answered, Files, Judgement};
 use rogatory::base::Digest;
 
 use crate::stage::{self, Stage};
@@ -87,7 +87,7 @@ fn a_bundle_proves_what_it_proves_and_no_byte_more() {
         good.included,
         good.witnessed,
     ] {
-        assert_eq!(outcome, Outcome::Good);
+        assert_eq!(outcome, Answered::Good);
     }
     assert!(good.receipts.len() >= 7, "{good:#?}");
     println!("{}", every_byte(&bundle));
@@ -213,7 +213,7 @@ fn repaired_manifest(bundle: &Bundle) -> String {
             }
             let judgement = bundle.judge(&rewritten(files));
             assert_eq!(judgement.exit_code(), 7, "{path}, byte {at}");
-            assert_eq!(judgement.files, Outcome::Good, "{path}, byte {at}");
+            assert_eq!(judgement.files, Answered::Good, "{path}, byte {at}");
             changed += 1;
         }
     }
@@ -242,7 +242,7 @@ fn repaired_manifest(bundle: &Bundle) -> String {
         .collect();
     assert_eq!(
         bundle.judge(&rewritten(files)).steps,
-        Outcome::Bad,
+        Answered::Bad,
         "without its first receipt"
     );
     format!("rogatory-audit: {changed} changes under a manifest written anew: all refused")
@@ -255,9 +255,17 @@ fn keys(bundle: &Bundle) {
         Anchors::parse(lines.collect::<Vec<_>>().join("\n").as_bytes()).expect("keys")
     };
     for (part, signatures, included) in [
-        ("mla.example.ie/receipts", Outcome::Unjudged, Outcome::Good),
-        ("bfj.example.de/receipts", Outcome::Unjudged, Outcome::Good),
-        ("bfj.example.de/log", Outcome::Good, Outcome::Unjudged),
+        (
+            "mla.example.ie/receipts",
+            Answered::Unjudged,
+            Answered::Good,
+        ),
+        (
+            "bfj.example.de/receipts",
+            Answered::Unjudged,
+            Answered::Good,
+        ),
+        ("bfj.example.de/log", Answered::Good, Answered::Unjudged),
     ] {
         let judgement = audit::verify(&bundle.files, &without(part), 0);
         let got = (
@@ -397,7 +405,7 @@ proptest::proptest! {
             ];
             let files: Files = paths.iter().map(|path| ((*path).to_owned(), content.clone())).collect();
             proptest::prop_assert_eq!(audit::verify(&files, &keys, 1).exit_code(), 7);
-            let sources = [("x".to_owned(), audit::Source::Bundle(files)), ("y".to_owned(), audit::Source::Note(content))];
+            let sources = [("x".to_owned(), audit::ComparedPart::Bundle(files)), ("y".to_owned(), audit::ComparedPart::Note(content))];
             drop(audit::compare(&sources, &keys));
         }
     }

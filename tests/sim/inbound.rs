@@ -8,7 +8,7 @@ use rogatory::identity::statement::Note;
 use rogatory::receipt::{self, Kind};
 use rogatory::transfer::reception::Admission;
 use rogatory::transfer::{
-    Fault, Known, Machine, Receiver, ReceiverCommit, ReceiverInput, ReceiverOutput, Standing,
+    Fault, KnownOffer, Machine, Receiver, ReceiverCommit, ReceiverInput, ReceiverOutput, Standing,
 };
 use rogatory::wire::DataHead;
 
@@ -341,7 +341,7 @@ impl World {
         None
     }
 
-    fn known(&mut self, node: usize, row: &Row) -> Option<Known> {
+    fn known(&mut self, node: usize, row: &Row) -> Option<KnownOffer> {
         let ledger = &self.nodes[node].ledger;
         let note = |kind| ledger.note(&row.xid, kind, 1).cloned();
         let standing = match row.phase {
@@ -368,7 +368,7 @@ impl World {
             | Phase::Withdrawn => Standing::Settled,
         };
         let dispatch = note(Kind::Dispatch)?;
-        Some(Known { dispatch, standing })
+        Some(KnownOffer { dispatch, standing })
     }
 
     fn row(

@@ -2,7 +2,7 @@
 
 use rogatory::base::{Range, Ranges};
 use rogatory::identity::ca_id;
-use rogatory::wire::{Ack, Fault, Frame, FrameKind, HEAD_BYTES, Hello, Later, ListNumber};
+use rogatory::wire::{Ack, FaultMessage, Frame, FrameKind, HEAD_BYTES, Hello, Later, ListNumber};
 use serde_json::{Value, json};
 
 use crate::exchange::Story;
@@ -76,7 +76,7 @@ fn all(
         (Frame::Later(later), None),
         (Frame::Done, None),
         (
-            Frame::Fault(Fault::new(
+            Frame::Fault(FaultMessage::new(
                 "list-root",
                 "the segment hashes are of another payload",
             )),

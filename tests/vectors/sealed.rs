@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use rogatory::base::{Digest, Xid};
 use rogatory::package::manifest::{Acquisition, CustodyEvent, Salt};
-use rogatory::package::tape::Entry;
+use rogatory::package::tape::TapeEntry;
 use rogatory::package::{Item, ItemPath, Manifest, bag, header, segments, tape};
 use rogatory::policy::{Evaluation, Handling, Onward, Purpose, Restriction, Source, Terms};
 use rogatory::receipt::Pkg;
@@ -91,7 +91,7 @@ fn item(number: usize, from: u64) -> Item {
 }
 
 fn add(tar: &mut Vec<u8>, path: &str, mtime: i64, content: &[u8]) {
-    let entry = Entry {
+    let entry = TapeEntry {
         path: path.to_owned(),
         size: content.len() as u64,
         mtime: tape::clamped_mtime(mtime),
@@ -290,7 +290,7 @@ fn the_package_is_one() {
     assert!(plain == package.tar, "age finds another tar");
     let mut rest = &plain[..];
     let mut paths = Vec::new();
-    while let Some(entry) = Entry::read(&mut rest).expect("an entry") {
+    while let Some(entry) = TapeEntry::read(&mut rest).expect("an entry") {
         let size = usize::try_from(entry.size).expect("it is small");
         rest = &rest[size..];
         tape::read_padding(&mut rest, entry.size).expect("zeros");

@@ -2,7 +2,7 @@
 
 use rogatory::base::{Digest, Xid};
 use rogatory::package::segments;
-use rogatory::package::tape::Entry;
+use rogatory::package::tape::TapeEntry;
 use rogatory::wire::DataHead;
 use serde_json::{Value, json};
 
@@ -74,7 +74,7 @@ pub(crate) fn tar_heads() -> Value {
         ),
     ];
     let heads = cases.map(|(what, path, size)| {
-        let entry = Entry {
+        let entry = TapeEntry {
             path: path.to_owned(),
             size,
             mtime: 1_795_424_400,

@@ -87,25 +87,25 @@ fn next(before: &Note, kind: Kind, complete: bool) -> Note {
 }
 
 /// An export by this authority of these receipts.
-fn export(name: &str, owner: &str, notes: &[&Note]) -> (String, Source) {
+fn export(name: &str, owner: &str, notes: &[&Note]) -> (String, ComparedPart) {
     let receipts = (1..).zip(notes).map(|(number, note)| {
         let path = format!("receipts/{number:02}.note");
         (path, note.bytes().to_vec())
     });
     let log = ("log/checkpoint".to_owned(), checkpoint(owner, 9, "root"));
     let files = receipts.chain([log]).collect();
-    (name.to_owned(), Source::Bundle(files))
+    (name.to_owned(), ComparedPart::Bundle(files))
 }
 
-fn single(name: &str, content: &[u8]) -> (String, Source) {
-    (name.to_owned(), Source::Note(content.to_vec()))
+fn single(name: &str, content: &[u8]) -> (String, ComparedPart) {
+    (name.to_owned(), ComparedPart::Note(content.to_vec()))
 }
 
-fn rules(faults: &[Fault]) -> Vec<&str> {
+fn rules(faults: &[AuditFault]) -> Vec<&str> {
     faults.iter().map(|fault| fault.rule.as_str()).collect()
 }
 
-fn meanings(faults: &[Fault]) -> Vec<&str> {
+fn meanings(faults: &[AuditFault]) -> Vec<&str> {
     faults.iter().map(|fault| fault.meaning.as_str()).collect()
 }
 
@@ -167,7 +167,7 @@ fn one_fork_is_one_line_wherever_it_is_named() {
         }
         let note = dispatch(named(root));
         files.insert("receipts/01.note".to_owned(), note.bytes().to_vec());
-        (root.to_owned(), Source::Bundle(files))
+        (root.to_owned(), ComparedPart::Bundle(files))
     };
     let compared = compare(&[folder("one"), folder("two")], &anchors(&[]));
     let forks: Vec<_> = compared
@@ -263,7 +263,7 @@ fn the_receivers_own_record_is_expected_of_the_receiver_alone() {
     let mismatch = next(&handover, Kind::ContentMismatch, false);
     let shared = [&first, &consigned, &handover];
     let more = [&first, &consigned, &handover, &denied, &mismatch];
-    let said = |sources: &[(String, Source)]| -> Vec<String> {
+    let said = |sources: &[(String, ComparedPart)]| -> Vec<String> {
         let compared = compare(sources, &anchors(&[]));
         assert_eq!(compared.exit_code(), 0, "{compared:#?}");
         let remarks = meanings(&compared.remarks);
@@ -304,7 +304,7 @@ fn a_source_in_which_nothing_is_cannot_be_compared() {
     let stray: Files = ["a.cp", "log/b.cp", "VERIFY.txt", "keys/x.pem"]
         .map(|path| (path.to_owned(), checkpoint(IE, 5, "one")))
         .into();
-    let sources = [good, ("stray".to_owned(), Source::Bundle(stray))];
+    let sources = [good, ("stray".to_owned(), ComparedPart::Bundle(stray))];
     let compared = compare(&sources, &anchors(&[]));
     assert_eq!(rules(&compared.faults), ["statement-missing"]);
     assert_eq!(
@@ -323,7 +323,7 @@ fn a_source_in_which_nothing_is_cannot_be_compared() {
     let sources = [
         single("x", b"nothing"),
         single("y", b"rogatory/receipt/v1\n{}\n"),
-        ("broken".to_owned(), Source::Bundle(broken)),
+        ("broken".to_owned(), ComparedPart::Bundle(broken)),
     ];
     let compared = compare(&sources, &anchors(&[]));
     assert_eq!(rules(&compared.faults), ["statement-unreadable"; 4]);

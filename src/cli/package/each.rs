@@ -13,7 +13,7 @@ use crate::cli::failure::Failure;
 use crate::cli::package::send::{self, SendArgs, Sent};
 use crate::cli::package::small::{self, Grants};
 use crate::cli::package::wait;
-use crate::cli::progress::{Progress, Stopwatch, Unit};
+use crate::cli::progress::{ProgressLine, Stopwatch, Unit};
 use crate::cli::terminal;
 use crate::cli::text;
 
@@ -42,7 +42,7 @@ type Outcome = Result<Sent, Failure>;
 pub(super) fn send(args: &SendArgs, call: &Call, request: &SealRequest) -> Result<(), Failure> {
     let watch = Stopwatch::start();
     let total = args.paths.len() as u64;
-    let mut progress = Progress::start(call.terminal, "sealing", Unit::Packages, total);
+    let mut progress = ProgressLine::start(call.terminal, "sealing", Unit::Packages, total);
     let next = AtomicUsize::new(0);
     let grants = Grants::new(request, args.paths.len());
     let (to, results) = mpsc::sync_channel::<(&PathBuf, Outcome)>(usize::from(args.jobs));
@@ -72,7 +72,7 @@ pub(super) fn send(args: &SendArgs, call: &Call, request: &SealRequest) -> Resul
     let (sent, mut failed) = (waiting.len() as u64, total - waiting.len() as u64);
     let mut first_failure = first_failure;
     if args.wait {
-        let mut progress = Progress::start(call.terminal, "handover", Unit::Packages, sent);
+        let mut progress = ProgressLine::start(call.terminal, "handover", Unit::Packages, sent);
         let packages = waiting.into_iter().map(|sent| sent.package).collect();
         let waited = wait::for_handovers(call, packages, &mut progress);
         failed += waited.failed;
@@ -98,7 +98,7 @@ pub(super) fn send(args: &SendArgs, call: &Call, request: &SealRequest) -> Resul
 fn collect(
     call: &Call,
     results: mpsc::Receiver<(&PathBuf, Outcome)>,
-    progress: &mut Progress,
+    progress: &mut ProgressLine,
 ) -> (Vec<Sent>, Option<Failure>) {
     let mut sent = Vec::new();
     let mut first_failure = None;

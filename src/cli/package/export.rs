@@ -13,7 +13,7 @@ use crate::cli::failure::Failure;
 use crate::cli::folder;
 use crate::cli::interrupt::{self, Interrupts};
 use crate::cli::package::open;
-use crate::cli::progress::{Progress, Unit};
+use crate::cli::progress::{ProgressLine, Unit};
 use crate::cli::text;
 use crate::policy::Purpose;
 
@@ -28,7 +28,7 @@ Examples:
 /// and receipted as an opening is. For a package that was sent from here no purpose is named.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
-pub(crate) struct ExportArgs {
+pub(crate) struct PackageExportArgs {
     /// The package: its id, or at least 8 digits of it
     id: String,
     /// The file to make; it must not exist
@@ -53,7 +53,7 @@ struct Exported<'a> {
     bytes: u64,
 }
 
-impl ExportArgs {
+impl PackageExportArgs {
     pub(super) fn run(&self, call: &Call) -> Result<(), Failure> {
         let interrupts = Interrupts::hear(&call.remote, interrupt::ignored())?;
         // Made before anything is asked for: what cannot be written need not be exported.
@@ -101,7 +101,7 @@ impl ExportArgs {
             None => interrupts.call(&call.remote, client.age_file(&self.id))?,
         };
         let total = download.remaining().unwrap_or(0);
-        let mut progress = Progress::start(call.terminal, "exporting", Unit::Bytes, total);
+        let mut progress = ProgressLine::start(call.terminal, "exporting", Unit::Bytes, total);
         let mut done = 0;
         while let Some(piece) = interrupts.call(&call.remote, download.next())? {
             file.write_all(&piece)

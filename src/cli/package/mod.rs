@@ -66,7 +66,7 @@ pub(crate) enum PackageCommand {
     Send(Box<send::SendArgs>),
     /// List the packages
     #[command(after_help = LIST_EXAMPLES)]
-    List(ListArgs),
+    List(PackageListArgs),
     /// Show one package and its receipts
     #[command(after_help = SHOW_EXAMPLES)]
     Show(IdArgs),
@@ -76,7 +76,7 @@ pub(crate) enum PackageCommand {
     /// Open a package, or single items of it, for one purpose; the opening is receipted
     #[command(after_help = OPEN_EXAMPLES)]
     Open(open::OpenArgs),
-    Export(export::ExportArgs),
+    Export(export::PackageExportArgs),
     Hold(retention::HoldArgs),
     Review(retention::ReviewArgs),
     /// End the hold on a package
@@ -100,7 +100,7 @@ enum Direction {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct ListArgs {
+pub(crate) struct PackageListArgs {
     /// Only those that came in, or went out
     #[arg(long, value_enum)]
     direction: Option<Direction>,
@@ -143,7 +143,7 @@ impl PackageCommand {
     }
 }
 
-impl ListArgs {
+impl PackageListArgs {
     fn run(&self, call: &Call) -> Result<(), Failure> {
         if self.abroad {
             return abroad(call);

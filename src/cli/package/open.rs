@@ -18,7 +18,7 @@ use crate::cli::folder;
 use crate::cli::global::Global;
 use crate::cli::interrupt::{self, Interrupts};
 use crate::cli::package::mismatch;
-use crate::cli::progress::{Progress, Unit};
+use crate::cli::progress::{ProgressLine, Unit};
 use crate::cli::terminal::Terminal;
 use crate::cli::text;
 use crate::policy::{Ground, Purpose};
@@ -197,7 +197,8 @@ impl OpenArgs {
             let path = self.out.display().to_string();
             return Err(UnpackError::NoSpace { path }.into());
         }
-        let progress = Progress::start(call.terminal, "opening", Unit::Bytes, opening.opened_bytes);
+        let progress =
+            ProgressLine::start(call.terminal, "opening", Unit::Bytes, opening.opened_bytes);
         let (client, runtime) = (call.remote.client().clone(), call.remote.runtime().clone());
         let mut ranged = RemotePlaintext::new(client, runtime, opening, interrupts.stop());
         if self.items.is_empty() && !resumes {
@@ -310,7 +311,7 @@ struct Counted<R> {
     done: u64,
     /// Whether what is passed over is here already, and counts as read.
     skips: bool,
-    progress: Progress,
+    progress: ProgressLine,
 }
 
 impl<R: Read> Read for Counted<R> {

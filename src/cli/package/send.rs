@@ -15,7 +15,7 @@ use crate::cli::package::each;
 use crate::cli::package::items;
 use crate::cli::package::terms::TermsArgs;
 use crate::cli::package::wait;
-use crate::cli::progress::{Progress, Stopwatch, Unit};
+use crate::cli::progress::{ProgressLine, Stopwatch, Unit};
 use crate::cli::text;
 use crate::policy::{Restriction, Terms};
 use crate::seal::{self, SealError, SealPlan, Sealed};
@@ -118,7 +118,7 @@ impl SendArgs {
         }
         let survey = seal::survey(&self.paths, request.item_terms.iter().map(|it| &it.path))
             .map_err(|e| seal_failure(&e))?;
-        let mut progress = Progress::start(call.terminal, "sealing", Unit::Bytes, survey.bytes);
+        let mut progress = ProgressLine::start(call.terminal, "sealing", Unit::Bytes, survey.bytes);
         let sent = send(call, &request, &self.paths, &mut |done| progress.at(done));
         progress.finish();
         let mut sent = sent?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::api::types::{FaultView, PackageView, WAITED_AT_ONCE, WaitMany, Waited};
 use crate::cli::call::Call;
 use crate::cli::failure::Failure;
-use crate::cli::progress::{Progress, Stopwatch, Unit};
+use crate::cli::progress::{ProgressLine, Stopwatch, Unit};
 use crate::cli::remote::timed_out;
 use crate::cli::text;
 
@@ -15,7 +15,7 @@ use crate::cli::text;
 const ASK_SECONDS_MAX: u64 = 60;
 
 /// The meaning of a state for somebody who waits for handover.
-enum Outcome {
+enum WaitOutcome {
     HandedOver,
     Pending,
     Ended(Failure),
@@ -25,14 +25,14 @@ enum Outcome {
 pub(super) fn for_handover(call: &Call, package: PackageView) -> Result<PackageView, Failure> {
     let watch = Stopwatch::start();
     let id = package.id.to_string();
-    let mut progress = Progress::start(call.terminal, "sending", Unit::Bytes, package.len);
+    let mut progress = ProgressLine::start(call.terminal, "sending", Unit::Bytes, package.len);
     let mut package = package;
     let mut said = None;
     let ended = loop {
         match outcome(&package) {
-            Outcome::HandedOver => break Ok(package),
-            Outcome::Ended(failure) => break Err(failure),
-            Outcome::Pending => {}
+            WaitOutcome::HandedOver => break Ok(package),
+            WaitOutcome::Ended(failure) => break Err(failure),
+            WaitOutcome::Pending => {}
         }
         say_once(call, &mut said, package.fault.as_ref());
         let Some(seconds) = ask_seconds(call, watch.elapsed()) else {
@@ -74,7 +74,7 @@ pub(super) struct Handovers {
 pub(super) fn for_handovers(
     call: &Call,
     packages: Vec<PackageView>,
-    progress: &mut Progress,
+    progress: &mut ProgressLine,
 ) -> Handovers {
     let watch = Stopwatch::start();
     let mut handovers = Handovers {
@@ -125,9 +125,9 @@ impl Handovers {
             };
             (package.state, package.fault) = (now.state, now.fault);
             match outcome(&package) {
-                Outcome::HandedOver => self.done += 1,
-                Outcome::Ended(failure) => self.fail(1, failure),
-                Outcome::Pending => {
+                WaitOutcome::HandedOver => self.done += 1,
+                WaitOutcome::Ended(failure) => self.fail(1, failure),
+                WaitOutcome::Pending => {
                     say_once(call, &mut self.said, package.fault.as_ref());
                     self.pending.push_back(package);
                 }
@@ -164,16 +164,16 @@ fn say_once(call: &Call, said: &mut Option<FaultView>, fault: Option<&FaultView>
     }
 }
 
-fn outcome(package: &PackageView) -> Outcome {
+fn outcome(package: &PackageView) -> WaitOutcome {
     let id = package.id;
     let (code, text) = match &package.fault {
         Some(FaultView { code, text }) => (code.clone(), text.clone()),
         None => (package.state.clone(), "without a reason".to_owned()),
     };
     let next = format!("rogatory package show {id}");
-    let ended = |failure: Failure| Outcome::Ended(failure.next(next));
+    let ended = |failure: Failure| WaitOutcome::Ended(failure.next(next));
     match package.state.as_str() {
-        "delivered" | "closed" | "held" => Outcome::HandedOver,
+        "delivered" | "closed" | "held" => WaitOutcome::HandedOver,
         "rejected" => ended(Failure::refused(
             code,
             format!("package {id} was rejected by {}: {text}", package.peer),
@@ -186,7 +186,7 @@ fn outcome(package: &PackageView) -> Outcome {
             code,
             format!("package {id} is {}: {text}", package.state),
         )),
-        _ => Outcome::Pending,
+        _ => WaitOutcome::Pending,
     }
 }
 
@@ -205,8 +205,8 @@ mod tests {
         }))
         .unwrap();
         match (outcome(&package), code) {
-            (Outcome::HandedOver, Some(0)) | (Outcome::Pending, None) => {}
-            (Outcome::Ended(failure), Some(code)) => {
+            (WaitOutcome::HandedOver, Some(0)) | (WaitOutcome::Pending, None) => {}
+            (WaitOutcome::Ended(failure), Some(code)) => {
                 assert_eq!(failure.code, code, "{state}");
                 assert_eq!(failure.error, fault.unwrap_or(state));
                 assert!(failure.message.contains(&package.id.to_string()));

@@ -15,7 +15,7 @@ use crate::cli::remote;
 use crate::cli::terminal::{self, Terminal};
 use crate::cli::text::count;
 use crate::config::{Config, rules};
-use crate::policy::table::{Case, Judged, Outcome, Table};
+use crate::policy::table::{Case, DecisionTable, Judged, Outcome};
 use crate::policy::{PolicySet, ReasonCode};
 
 /// Bytes of a table.
@@ -101,10 +101,11 @@ impl TestArgs {
         Err(Failure::failed("decided-otherwise", text).next("correct the table, or the policy"))
     }
 
-    fn read(&self) -> Result<Table, Failure> {
+    fn read(&self) -> Result<DecisionTable, Failure> {
         let bytes = read_limited(&self.file, TABLE_BYTES_MAX)?;
         let text = String::from_utf8(bytes).map_err(|e| self.invalid(&e.to_string()))?;
-        let table: Table = toml::from_str(&text).map_err(|e| self.invalid(&e.to_string()))?;
+        let table: DecisionTable =
+            toml::from_str(&text).map_err(|e| self.invalid(&e.to_string()))?;
         if table.cases.is_empty() {
             return Err(self.invalid("it has no cases"));
         }

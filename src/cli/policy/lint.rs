@@ -29,7 +29,7 @@ pub(crate) struct LintArgs {
 
 /// A line of JSON for each fault.
 #[derive(Debug, Serialize)]
-struct Said<'a> {
+struct LintLine<'a> {
     r#type: &'static str,
     #[serde(flatten)]
     fault: &'a RuleFault,
@@ -68,7 +68,7 @@ impl LintArgs {
                 if terminal.json() {
                     for fault in &faults {
                         let r#type = "fault";
-                        terminal::value(&Said { r#type, fault });
+                        terminal::value(&LintLine { r#type, fault });
                     }
                 }
                 Err(invalid(&folder.display().to_string(), &faults))

@@ -27,7 +27,7 @@ pub(crate) enum PolicyCommand {
     /// List the words that terms are made of, with their meaning and source
     #[command(after_help = terms::EXAMPLES)]
     Terms,
-    Show(show::ShowArgs),
+    Show(show::PolicyShowArgs),
     /// Have the configured policy read again, and ask a second person for it where that takes one (`policy.adopt` in
     /// `policy.dual_control` of the policy in force); it comes into force at the next start of the daemon
     #[command(after_help = adopt::EXAMPLES)]

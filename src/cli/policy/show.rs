@@ -17,7 +17,7 @@ Examples:
 /// Show the policy in force, or the one that a receipt names: its rules with their versions, and its parameters
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
-pub(crate) struct ShowArgs {
+pub(crate) struct PolicyShowArgs {
     /// The digest in `pol` of a receipt [default: the policy in force]
     digest: Option<String>,
 }
@@ -49,7 +49,7 @@ struct Rule {
     version: u32,
 }
 
-impl ShowArgs {
+impl PolicyShowArgs {
     pub(super) fn run(&self, call: &Call) -> Result<(), Failure> {
         let client = call.remote.client();
         let view = call.remote.call(client.policy(self.digest.as_deref()))?;

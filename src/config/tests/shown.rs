@@ -5,7 +5,7 @@ use crate::config::keys::Kind;
 
 #[test]
 fn the_sample_is_what_init_writes_and_shows_every_default() {
-    let example = Particulars {
+    let example = SampleValues {
         id: &"mla.example.ie".parse().unwrap(),
         name: "Department of Justice, Central Authority",
         country: "IE".parse().unwrap(),
@@ -63,7 +63,7 @@ fn is_assignment(text: &str) -> bool {
 #[test]
 fn a_filled_sample_holds_any_name() {
     for name in ["a\"b", "back\\slash", "Ústředí — 中央", "#", "'"] {
-        let filled = sample::fill(&Particulars {
+        let filled = sample::fill(&SampleValues {
             id: &"x.example.cz".parse().unwrap(),
             name,
             country: "CZ".parse().unwrap(),

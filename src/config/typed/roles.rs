@@ -3,7 +3,7 @@
 use super::{Meaning, Origin};
 use crate::base::limits;
 use crate::config::holders::Holder;
-use crate::config::raw::Source;
+use crate::config::raw::ValueSource;
 use crate::policy::Role;
 
 impl Meaning {
@@ -23,7 +23,7 @@ impl Meaning {
                 self.origins.push(Origin {
                     key: path,
                     value: if any { "nobody" } else { "everybody" }.to_owned(),
-                    source: Source::Default,
+                    source: ValueSource::Default,
                 });
             }
         }

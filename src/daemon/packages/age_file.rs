@@ -20,7 +20,7 @@ const _: () = assert!(
 );
 
 /// The bytes of a sealed package, durable.
-pub(crate) struct Sealed {
+pub(crate) struct SpooledAgeFile {
     pub(crate) header: Zeroizing<Vec<u8>>,
     pub(crate) body: Digest,
     pub(crate) len: u64,
@@ -42,7 +42,7 @@ pub(crate) fn whole(
     recipients: usize,
     most: u64,
     age_file: &[u8],
-) -> Result<Sealed, ApiFailure> {
+) -> Result<SpooledAgeFile, ApiFailure> {
     let cut = || ApiFailure::failed("cut", "the sealed bytes stopped coming");
     let split = header::split(age_file).map_err(|e| bad(&e))?;
     let (header, payload) = age_file.split_at(split.ok_or_else(cut)?);
@@ -55,7 +55,7 @@ pub(crate) fn whole(
     let mut spool: Spool = blobs.spool();
     spool.write(payload).map_err(|e| spool_failure(&e))?;
     let done = spool.finish(&xid).map_err(|e| spool_failure(&e))?;
-    Ok(Sealed {
+    Ok(SpooledAgeFile {
         header: Zeroizing::new(header.to_vec()),
         body: done.body,
         len: done.len,
@@ -75,7 +75,7 @@ pub(crate) fn write_sealed(
     recipients: usize,
     most: u64,
     mut from: mpsc::Receiver<Bytes>,
-) -> Result<Sealed, ApiFailure> {
+) -> Result<SpooledAgeFile, ApiFailure> {
     let cut = || ApiFailure::failed("cut", "the sealed bytes stopped coming");
     let mut start = Vec::new();
     let split = loop {
@@ -108,7 +108,7 @@ pub(crate) fn write_sealed(
         spool.write(&piece).map_err(|e| spool_failure(&e))?;
     }
     let done = spool.finish(&xid).map_err(|e| spool_failure(&e))?;
-    Ok(Sealed {
+    Ok(SpooledAgeFile {
         header: Zeroizing::new(start),
         body: done.body,
         len: done.len,

@@ -38,7 +38,7 @@ struct Wished {
 }
 
 /// The sender's answer.
-pub(crate) enum Answer {
+pub(crate) enum ConsentAnswer {
     Given(GrantConsent),
     Refused { justification: String },
 }
@@ -70,7 +70,7 @@ fn name(asked: &Signed) -> String {
     name
 }
 
-impl Answer {
+impl ConsentAnswer {
     const fn justification(&self) -> &String {
         match self {
             Self::Given(grant) => &grant.justification,
@@ -171,7 +171,7 @@ impl Daemon {
         &self,
         actor: &str,
         name: &str,
-        answer: &Answer,
+        answer: &ConsentAnswer,
     ) -> Result<ConsentView, ApiFailure> {
         check_justification(answer.justification())?;
         let _one_at_a_time = self.access.lock().await;
@@ -196,7 +196,7 @@ impl Daemon {
                 .next("rogatory package show ID tells its state"));
         }
         let chain = self.chain_of(row).await?;
-        if chain.is_passed_on && matches!(answer, Answer::Given(_)) {
+        if chain.is_passed_on && matches!(answer, ConsentAnswer::Given(_)) {
             let message = format!(
                 "the package is from {}, which alone can consent to more",
                 chain.manifest.from

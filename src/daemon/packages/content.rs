@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use crate::api::server::{ApiFailure, Caller};
 use crate::base::{Digest, Xid};
 use crate::daemon::Daemon;
-use crate::daemon::packages::openings::Held;
+use crate::daemon::packages::openings::PermittedOpening;
 use crate::daemon::packages::pieces::Pieces;
 use crate::daemon::packages::redaction::Blanked;
 use crate::net::session::station::Station;
@@ -25,16 +25,16 @@ const PIECE_BYTES: usize = 256 << 10;
 const ITEMS_STEP_BYTES: u64 = 1 << 20;
 
 /// A readable and seekable source of payload bytes.
-pub(crate) trait Source: Read + Seek + Send {}
+pub(crate) trait PackageSource: Read + Seek + Send {}
 
-impl<T: Read + Seek + Send> Source for T {}
+impl<T: Read + Seek + Send> PackageSource for T {}
 
 impl Daemon {
     /// Whether an opening can be done at all: header and payload are here and, for plaintext, the first chunk decrypts
     /// and the items that are named are there. Returns the bytes that it is for, at most; nothing leaves.
     pub(crate) async fn feasible(
         &self,
-        held: &Held,
+        held: &PermittedOpening,
         exchange: &Exchange,
         manifest: &Digest,
     ) -> Result<u64, ApiFailure> {
@@ -162,7 +162,7 @@ impl Daemon {
         caller: &Caller,
         name: &str,
         action: Action,
-    ) -> Result<(Held, Exchange), ApiFailure> {
+    ) -> Result<(PermittedOpening, Exchange), ApiFailure> {
         let held = self.openings.find(name, caller, self.station.clock())?;
         let exchange = self.held(held.xid).await?;
         if held
@@ -194,7 +194,10 @@ impl Daemon {
     }
 
     /// The payload's bytes, from the ledger or from its file.
-    pub(crate) async fn payload(&self, exchange: &Exchange) -> Result<Box<dyn Source>, ApiFailure> {
+    pub(crate) async fn payload(
+        &self,
+        exchange: &Exchange,
+    ) -> Result<Box<dyn PackageSource>, ApiFailure> {
         if exchange.inline {
             let bytes = self
                 .station
@@ -224,7 +227,7 @@ fn undecryptable(e: &dyn std::fmt::Display) -> ApiFailure {
     )
 }
 
-fn decrypted<S: Source>(
+fn decrypted<S: PackageSource>(
     station: &Station,
     permit: &Permit,
     header: Vec<u8>,

@@ -23,7 +23,7 @@ use crate::api::types::Examination;
 use crate::base::Digest;
 use crate::daemon::Daemon;
 use crate::daemon::packages::notices::Notice;
-use crate::daemon::packages::openings::Held;
+use crate::daemon::packages::openings::PermittedOpening;
 use crate::daemon::packages::redaction::Blanked;
 use crate::package::content::{self, ContentFault, Expect, Halt, Nowhere};
 use crate::package::segments;
@@ -53,7 +53,7 @@ enum Verdict {
 
 /// The package under examination.
 struct Stored {
-    held: Held,
+    held: PermittedOpening,
     row: Exchange,
     expect: Expect,
     header: Zeroizing<Vec<u8>>,
@@ -120,7 +120,7 @@ impl Daemon {
     }
 
     /// Examines a package and states what was found.
-    async fn examined(self: &Arc<Self>, held: Held, row: Exchange) -> Examination {
+    async fn examined(self: &Arc<Self>, held: PermittedOpening, row: Exchange) -> Examination {
         let xid = row.xid;
         let Ok(_turn) = self.examinations.turn.acquire().await else {
             return unreadable("the daemon is about to end".to_owned());
@@ -164,7 +164,11 @@ impl Daemon {
         }
     }
 
-    async fn judge(self: &Arc<Self>, held: Held, row: &Exchange) -> Result<Verdict, ApiFailure> {
+    async fn judge(
+        self: &Arc<Self>,
+        held: PermittedOpening,
+        row: &Exchange,
+    ) -> Result<Verdict, ApiFailure> {
         let stored = Stored {
             held,
             row: row.clone(),

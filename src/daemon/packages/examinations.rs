@@ -9,7 +9,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::api::server::Caller;
 use crate::api::types::Examination;
 use crate::base::Xid;
-use crate::daemon::packages::openings::Held;
+use crate::daemon::packages::openings::PermittedOpening;
 
 /// Examinations whose end is remembered.
 const REMEMBERED_MAX: usize = 64;
@@ -47,7 +47,7 @@ impl Examinations {
     /// The examination that answers this report; if none does, one to be made.
     pub(crate) fn join(
         &self,
-        held: &Held,
+        held: &PermittedOpening,
         (opening, caller): (&str, &Caller),
     ) -> Result<watch::Receiver<Examination>, watch::Sender<Examination>> {
         let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);

@@ -9,8 +9,8 @@ use crate::api::server::{ApiFailure, Caller};
 use crate::api::types::SealRequest;
 use crate::base::Timestamp;
 use crate::base::Xid;
-use crate::daemon::packages::age_file::Sealed;
-use crate::daemon::peers::roster::Known;
+use crate::daemon::packages::age_file::SpooledAgeFile;
+use crate::daemon::peers::roster::KnownPeer;
 use crate::policy::Permit;
 
 /// Grants that may wait for their bytes at once.
@@ -24,9 +24,9 @@ pub(crate) struct Grant {
     pub(crate) caller: Caller,
     pub(crate) request: SealRequest,
     pub(crate) xid: Xid,
-    pub(crate) peer: Arc<Known>,
+    pub(crate) peer: Arc<KnownPeer>,
     pub(crate) made: Timestamp,
-    pub(crate) spooled: Option<Sealed>,
+    pub(crate) spooled: Option<SpooledAgeFile>,
 }
 
 /// The grants that are out.

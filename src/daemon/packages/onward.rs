@@ -24,7 +24,7 @@ use crate::daemon::packages::restrictions::narrowed;
 use crate::daemon::packages::seals::accepted;
 use crate::daemon::packages::statements::Stated;
 use crate::daemon::packages::wish::{check_justification, who_and_why};
-use crate::daemon::peers::roster::Known;
+use crate::daemon::peers::roster::KnownPeer;
 use crate::exchange::{Direction, Phase};
 use crate::identity::statement::Note;
 use crate::policy::{self, Action, Circumstances, Consented, Denial, Facts, Onward, Permit, Terms};
@@ -46,7 +46,7 @@ pub(crate) struct Pair {
 struct Ready {
     row: Exchange,
     origin: Signed,
-    third: Arc<Known>,
+    third: Arc<KnownPeer>,
     terms: Terms,
     permit: Permit,
 }

@@ -12,7 +12,9 @@ use crate::daemon::Daemon;
 use crate::daemon::failure::not_recipient;
 use crate::daemon::packages::chain::Chain;
 use crate::daemon::packages::decisions::{Use, of_item};
-use crate::daemon::packages::openings::{Held, OPENINGS_MAX, OPENINGS_OF_ONE_MAX, no_such_opening};
+use crate::daemon::packages::openings::{
+    OPENINGS_MAX, OPENINGS_OF_ONE_MAX, PermittedOpening, no_such_opening,
+};
 use crate::daemon::packages::release::{Record, Release};
 use crate::daemon::packages::wish::{Wish, check_justification};
 use crate::daemon::people::approvals::record::Approved;
@@ -40,7 +42,7 @@ struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    fn held(self, permit: Permit, caller: &Caller, request: &OpenRequest) -> Held {
+    fn held(self, permit: Permit, caller: &Caller, request: &OpenRequest) -> PermittedOpening {
         let items = self.chain.items.iter();
         let withheld = items.filter(|item| !item.is_opened_by(&request.items));
         let reason = reason(&permit, self.chain.terms(), request.exception);
@@ -66,7 +68,7 @@ impl Asked<'_> {
         } else {
             segments::plaintext_bytes(self.exchange.len)
         };
-        Held {
+        PermittedOpening {
             permit: Arc::new(permit),
             caller: caller.clone(),
             xid: self.exchange.xid,
@@ -178,7 +180,7 @@ impl Daemon {
 
     /// Ends every opening of a package under other terms than these; all of them, where none are given.
     pub(crate) async fn end_others(&self, xid: &Xid, terms: Option<&Terms>) {
-        let other = |held: &Held| {
+        let other = |held: &PermittedOpening| {
             held.xid == *xid && terms.is_none_or(|terms| held.release.record.terms != *terms)
         };
         self.end_where(other).await;
@@ -192,7 +194,7 @@ impl Daemon {
     /// Ends openings whose time is over, and states what could not be stated before.
     pub(crate) async fn sweep_openings(&self) {
         let now = self.station.clock();
-        let is_due = |held: &Held| {
+        let is_due = |held: &PermittedOpening| {
             held.permit.until() < now || held.release.is_idle() || held.release.is_over()
         };
         self.end_where(is_due).await;
@@ -209,7 +211,7 @@ impl Daemon {
         self.settle_left_over(xid).await
     }
 
-    async fn end_where(&self, which: impl Fn(&Held) -> bool) {
+    async fn end_where(&self, which: impl Fn(&PermittedOpening) -> bool) {
         for held in self.openings.select(which) {
             match self.end(&held).await {
                 Ok(_) => self.openings.forget(&held),
@@ -272,10 +274,10 @@ impl Daemon {
         }))
     }
 
-    fn keep(&self, opening: Held) -> Result<String, ApiFailure> {
+    fn keep(&self, opening: PermittedOpening) -> Result<String, ApiFailure> {
         let name = opening.release.name();
         let mut held = self.openings.held();
-        let is_own = |it: &&Held| it.caller.uid == opening.caller.uid;
+        let is_own = |it: &&PermittedOpening| it.caller.uid == opening.caller.uid;
         let too_many = |count, whose| {
             let message = format!("{count} openings{whose} are under way already");
             Err(ApiFailure::temporary("too-many-openings", message)

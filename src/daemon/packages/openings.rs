@@ -18,7 +18,7 @@ pub(crate) const OPENINGS_OF_ONE_MAX: usize = 16;
 
 /// A permitted opening.
 #[derive(Clone)]
-pub(crate) struct Held {
+pub(crate) struct PermittedOpening {
     pub(crate) permit: Arc<Permit>,
     pub(crate) caller: Caller,
     pub(crate) xid: Xid,
@@ -31,13 +31,13 @@ pub(crate) struct Held {
 /// The openings under way.
 #[derive(Default)]
 pub(crate) struct Openings {
-    pub(crate) held: Mutex<HashMap<String, Held>>,
+    pub(crate) held: Mutex<HashMap<String, PermittedOpening>>,
     /// Names of items are looked up in one manifest at a time.
     pub(crate) look: tokio::sync::Mutex<()>,
 }
 
 impl Openings {
-    pub(crate) fn held(&self) -> MutexGuard<'_, HashMap<String, Held>> {
+    pub(crate) fn held(&self) -> MutexGuard<'_, HashMap<String, PermittedOpening>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -46,14 +46,14 @@ impl Openings {
         name: &str,
         caller: &Caller,
         now: Timestamp,
-    ) -> Result<Held, ApiFailure> {
+    ) -> Result<PermittedOpening, ApiFailure> {
         let held = self.own(name, caller);
         let held = held.filter(|it| it.permit.until() >= now && !it.release.is_over());
         held.ok_or_else(no_such_opening)
     }
 
     /// The opening of this name and caller, over or not.
-    pub(crate) fn own(&self, name: &str, caller: &Caller) -> Option<Held> {
+    pub(crate) fn own(&self, name: &str, caller: &Caller) -> Option<PermittedOpening> {
         let held = self.held().get(name).cloned();
         held.filter(|held| held.caller == *caller)
     }
@@ -64,11 +64,14 @@ impl Openings {
     }
 
     /// Drops an opening of which nothing is left to be stated.
-    pub(crate) fn forget(&self, held: &Held) {
+    pub(crate) fn forget(&self, held: &PermittedOpening) {
         self.held().remove(&held.release.name());
     }
 
-    pub(crate) fn select(&self, which: impl Fn(&Held) -> bool) -> Vec<Held> {
+    pub(crate) fn select(
+        &self,
+        which: impl Fn(&PermittedOpening) -> bool,
+    ) -> Vec<PermittedOpening> {
         let held = self.held();
         held.values().filter(|it| which(it)).cloned().collect()
     }

@@ -9,13 +9,13 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use crate::daemon::Daemon;
-use crate::daemon::packages::openings::Held;
+use crate::daemon::packages::openings::PermittedOpening;
 
 /// The bytes that an opening gives, on their way out.
 pub(crate) struct Pieces {
     from: mpsc::Receiver<io::Result<Bytes>>,
     daemon: Arc<Daemon>,
-    held: Held,
+    held: PermittedOpening,
     /// Where the next piece begins.
     at: u64,
     end: u64,
@@ -25,7 +25,7 @@ impl Pieces {
     /// Of this part of what the opening gives.
     pub(crate) fn new(
         daemon: &Arc<Daemon>,
-        held: Held,
+        held: PermittedOpening,
         range: Range<u64>,
         from: mpsc::Receiver<io::Result<Bytes>>,
     ) -> Self {

@@ -17,7 +17,7 @@ use crate::daemon::Daemon;
 use crate::daemon::failure::altered;
 use crate::daemon::packages::chain::{last_shared, read};
 use crate::daemon::packages::notices::tell;
-use crate::daemon::packages::openings::{Held, no_such_opening};
+use crate::daemon::packages::openings::{PermittedOpening, no_such_opening};
 use crate::daemon::packages::release::{Record, Release, Stage};
 use crate::daemon::packages::retention::terms_now;
 use crate::daemon::packages::statements::Stated;
@@ -62,7 +62,7 @@ fn without(ranges: &Ranges, withheld: &[Range<u64>]) -> Ranges {
 
 impl Daemon {
     /// Makes durable that bytes leave under this opening, which uses its approval up; done once.
-    pub(crate) async fn begin(&self, held: &Held) -> Result<(), ApiFailure> {
+    pub(crate) async fn begin(&self, held: &PermittedOpening) -> Result<(), ApiFailure> {
         let release = &held.release;
         release.touch();
         let turn = match &release.record.approval {
@@ -128,7 +128,7 @@ impl Daemon {
     }
 
     /// Counts these bytes as released, once it is durable that they may be.
-    pub(crate) async fn count(&self, held: &Held, range: Range<u64>) -> io::Result<()> {
+    pub(crate) async fn count(&self, held: &PermittedOpening, range: Range<u64>) -> io::Result<()> {
         let ended = || io::Error::other("the opening has ended");
         let release = &held.release;
         let mut left = release.left.lock().await;
@@ -158,13 +158,13 @@ impl Daemon {
     }
 
     /// Ends an opening and states what has left under it, once: it answers the same as long as it is remembered.
-    pub(crate) async fn end(&self, held: &Held) -> Result<Closed, ApiFailure> {
+    pub(crate) async fn end(&self, held: &PermittedOpening) -> Result<Closed, ApiFailure> {
         let _one_at_a_time = self.access.lock().await;
         self.settle(held).await
     }
 
     /// The same where the caller has the turn to state something about access.
-    pub(crate) async fn settle(&self, held: &Held) -> Result<Closed, ApiFailure> {
+    pub(crate) async fn settle(&self, held: &PermittedOpening) -> Result<Closed, ApiFailure> {
         let release = &held.release;
         release.is_over.store(true, Ordering::Release);
         let mut left = release.left.lock().await;

@@ -16,12 +16,12 @@ use crate::base::Timestamp;
 use crate::base::Xid;
 use crate::base::json;
 use crate::daemon::Daemon;
-use crate::daemon::packages::age_file::{Sealed, whole, write_sealed};
+use crate::daemon::packages::age_file::{SpooledAgeFile, whole, write_sealed};
 use crate::daemon::packages::decisions::of_item;
 use crate::daemon::packages::disclosures::{check_finish, check_request, disclosures, sent};
 use crate::daemon::packages::grants::{GRANTS_MAX, Grant};
 use crate::daemon::peers::lifecycle;
-use crate::daemon::peers::roster::Known;
+use crate::daemon::peers::roster::KnownPeer;
 use crate::exchange::{Direction, Phase};
 use crate::identity::statement::Note;
 use crate::package::segments;
@@ -191,7 +191,7 @@ impl Daemon {
         Ok(())
     }
 
-    async fn take_bytes(&self, grant: &Grant, body: Body) -> Result<Sealed, ApiFailure> {
+    async fn take_bytes(&self, grant: &Grant, body: Body) -> Result<SpooledAgeFile, ApiFailure> {
         let (xid, recipients) = (grant.xid, grant.peer.card.age.len());
         let (to, from) = mpsc::channel::<Bytes>(8);
         let (blobs, most) = (self.station.blobs.clone(), self.config.limits.package_max);
@@ -312,7 +312,7 @@ fn no_bytes() -> ApiFailure {
 fn outgoing(
     grant: &Grant,
     finish: &SealFinish,
-    sealed: &Sealed,
+    sealed: &SpooledAgeFile,
     note: &Note,
     now: Timestamp,
 ) -> Exchange {
@@ -346,7 +346,7 @@ fn outgoing(
 }
 
 /// Hands the courier what it need not read again, where that is little.
-fn ahead(sealed: &Sealed) -> Option<Ahead> {
+fn ahead(sealed: &SpooledAgeFile) -> Option<Ahead> {
     let payload = sealed.inline.as_ref()?;
     (payload.len() as u64 <= AHEAD_BYTES_MAX).then(|| Ahead {
         header: sealed.header.clone(),
@@ -355,7 +355,10 @@ fn ahead(sealed: &Sealed) -> Option<Ahead> {
 }
 
 /// The peer that was found under this name, if something may be sent to it.
-pub(crate) fn accepted(found: Option<Arc<Known>>, name: &str) -> Result<Arc<Known>, ApiFailure> {
+pub(crate) fn accepted(
+    found: Option<Arc<KnownPeer>>,
+    name: &str,
+) -> Result<Arc<KnownPeer>, ApiFailure> {
     let peer = found.ok_or_else(|| lifecycle::unknown(name))?;
     if peer.row.state == PeerState::Accepted {
         return Ok(peer);
@@ -366,7 +369,7 @@ pub(crate) fn accepted(found: Option<Arc<Known>>, name: &str) -> Result<Arc<Know
 }
 
 /// The next step for somebody who wants to reach a peer that is not accepted now.
-pub(crate) fn unblock(peer: &Known) -> String {
+pub(crate) fn unblock(peer: &KnownPeer) -> String {
     let alias = &peer.row.alias;
     match peer.row.state {
         PeerState::Paused => format!("rogatory peer resume {alias} --justification TEXT"),

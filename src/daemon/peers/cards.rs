@@ -11,7 +11,7 @@ use crate::base::{Timestamp, limits};
 use crate::daemon::Daemon;
 use crate::daemon::peers::card_note::CardNote;
 use crate::daemon::peers::lists::By;
-use crate::daemon::peers::roster::Known;
+use crate::daemon::peers::roster::KnownPeer;
 use crate::daemon::process::log_rate::DECISION;
 use crate::identity::card::Card;
 use crate::identity::revocation::RevocationList;
@@ -40,7 +40,7 @@ pub(crate) enum Place {
     Other,
 }
 
-impl Known {
+impl KnownPeer {
     /// The row of this peer with this card in use.
     fn with(&self, came: &CardNote) -> PeerRow {
         PeerRow {
@@ -96,7 +96,7 @@ impl Daemon {
     ///
     /// # Errors
     /// A peer may have so many adopted in a day, and no more.
-    pub(crate) fn adopting(&self, known: &Known, came: &CardNote) -> Result<Vec<Op>, Fault> {
+    pub(crate) fn adopting(&self, known: &KnownPeer, came: &CardNote) -> Result<Vec<Op>, Fault> {
         let now = self.station.clock();
         let is_recent = |(at, _): &&(Timestamp, Card)| now.distance_ms(*at) < DAY_MS;
         let recent = known.adopted.iter().filter(is_recent).count();
@@ -114,7 +114,7 @@ impl Daemon {
 
     /// The changes that keep a card which shows a second one of its number: the proof, and no connection until somebody
     /// has asked the peer.
-    pub(crate) fn conflicting(&self, known: &Known, came: &CardNote) -> Vec<Op> {
+    pub(crate) fn conflicting(&self, known: &KnownPeer, came: &CardNote) -> Vec<Op> {
         let now = self.station.clock();
         tracing::error!(
             peer = %known.row.id, number = came.card.number,
@@ -135,7 +135,7 @@ impl Daemon {
     }
 
     /// The changes that keep a card beside the one in use; of those that may be accepted, only the newest stay.
-    fn waiting(&self, known: Option<&Known>, came: &CardNote) -> Vec<Op> {
+    fn waiting(&self, known: Option<&KnownPeer>, came: &CardNote) -> Vec<Op> {
         let mut ops = vec![came.row(self.station.clock(), false)];
         let others = known.into_iter().flat_map(|known| &known.waiting);
         let mut others: Vec<_> = others
@@ -272,7 +272,7 @@ impl Daemon {
         self: &Arc<Self>,
         name: &str,
         fingerprint: &str,
-    ) -> Result<Arc<Known>, ApiFailure> {
+    ) -> Result<Arc<KnownPeer>, ApiFailure> {
         let _one_at_a_time = self.peers.lock().await;
         let known = self.peer(name)?;
         if known.row.state == PeerState::Revoked {
@@ -311,7 +311,7 @@ impl Daemon {
     }
 }
 
-impl Known {
+impl KnownPeer {
     /// Whether accepting this card changes whom this authority trusts.
     pub(crate) fn would_adopt(&self, came: &CardNote) -> bool {
         self.row.state == PeerState::Added || self.card != came.card
@@ -334,7 +334,7 @@ impl Known {
     }
 }
 
-fn conflict(known: &Known, number: u64) -> ApiFailure {
+fn conflict(known: &KnownPeer, number: u64) -> ApiFailure {
     let message = format!(
         "the card key of {} has signed two cards of number {number}: it may be stolen; both are kept, and the peer is paused",
         known.row.id

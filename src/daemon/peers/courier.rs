@@ -17,7 +17,7 @@ use crate::net::connection;
 use crate::net::session::Attempt;
 use crate::net::session::Session;
 use crate::store::durable::STORAGE_FULL;
-use crate::store::{Exchange, Fault, OUTBOX_PAGE, Op, Outgoing, PeerState, StoreFault};
+use crate::store::{Exchange, OUTBOX_PAGE, Op, Outgoing, PeerState, StoreFault, StoredFault};
 use crate::transfer::Outcome;
 
 /// The whole outbox, and not only what is new, is looked at no more often than this: most of it is under way.
@@ -408,7 +408,7 @@ impl Courier {
             xid,
             attempts: exchange.attempts + 1,
             next_try,
-            fault: Some(Fault { code, text }),
+            fault: Some(StoredFault { code, text }),
         })
     }
 

@@ -10,7 +10,7 @@ use crate::daemon::peers::roster::DialProblem;
 use crate::net::DialFault;
 use crate::net::connection;
 use crate::net::session::{self, Session};
-use crate::store::{Exchange, Fault, Op, Outgoing, PeerState, StoreFault};
+use crate::store::{Exchange, Op, Outgoing, PeerState, StoreFault, StoredFault};
 
 impl Daemon {
     /// There may be mail for this peer, or a way to it.
@@ -81,7 +81,7 @@ impl Daemon {
                 at,
             },
             Err(problem) => {
-                let fault = Fault {
+                let fault = StoredFault {
                     code: problem.code.clone(),
                     text: problem.text.clone(),
                 };

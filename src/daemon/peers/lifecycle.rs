@@ -8,13 +8,13 @@ use crate::api::server::ApiFailure;
 use crate::base::Timestamp;
 use crate::daemon::Daemon;
 use crate::daemon::packages::wish::check_justification;
-use crate::daemon::peers::roster::Known;
+use crate::daemon::peers::roster::KnownPeer;
 use crate::daemon::process::log_rate::DECISION;
 use crate::store::{Op, PeerState};
 
 impl Daemon {
     /// The peer with this alias or id.
-    pub(crate) fn peer(&self, name: &str) -> Result<Arc<Known>, ApiFailure> {
+    pub(crate) fn peer(&self, name: &str) -> Result<Arc<KnownPeer>, ApiFailure> {
         self.roster.find(name).ok_or_else(|| unknown(name))
     }
 
@@ -29,7 +29,7 @@ impl Daemon {
         decision: Decision,
         actor: &str,
         justification: &str,
-    ) -> Result<Arc<Known>, ApiFailure> {
+    ) -> Result<Arc<KnownPeer>, ApiFailure> {
         check_justification(justification)?;
         let _one_at_a_time = self.peers.lock().await;
         let known = self.peer(name)?;
@@ -80,7 +80,7 @@ impl Daemon {
 
     /// Nothing of this peer is on its way, and nothing of it is held, here or there: whoever removes it loses no duty
     /// with it. From a peer that was broken with, nothing comes any more: of it, only what is held here counts.
-    async fn check_nothing_left(&self, known: &Known) -> Result<(), ApiFailure> {
+    async fn check_nothing_left(&self, known: &KnownPeer) -> Result<(), ApiFailure> {
         let (id, is_revoked) = (&known.row.id, known.row.state == PeerState::Revoked);
         let left = self.station.ledger.unsettled(id, is_revoked).await;
         let left = left?;

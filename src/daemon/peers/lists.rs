@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::base::{AuthorityId, Digest, Timestamp};
-use crate::daemon::peers::roster::Known;
+use crate::daemon::peers::roster::KnownPeer;
 use crate::identity::RevocationList;
 use crate::store::{Ledger, StoreFault};
 
@@ -29,7 +29,7 @@ impl Lists {
     /// Reads those of all authorities; parses only what is not among those that were read before.
     pub(crate) async fn read(
         ledger: &Ledger,
-        before: &HashMap<AuthorityId, Arc<Known>>,
+        before: &HashMap<AuthorityId, Arc<KnownPeer>>,
         now: Timestamp,
     ) -> Result<Self, StoreFault> {
         let mut lists = Self::default();

@@ -5,13 +5,13 @@ use rustls_pki_types::CertificateDer;
 use crate::base::{AuthorityId, Digest, Timestamp, limits};
 use crate::daemon::Daemon;
 use crate::daemon::peers::lists::By;
-use crate::daemon::peers::roster::Known;
+use crate::daemon::peers::roster::KnownPeer;
 use crate::identity::RevocationList;
 use crate::identity::revocation;
 use crate::store::{CrlRow, Op};
 use crate::transfer::Fault;
 
-impl Known {
+impl KnownPeer {
     /// Whether a list of the same CA is held that this one cannot take the place of, for its number is higher.
     pub(crate) fn has_newer(&self, list: &RevocationList, now: Timestamp) -> bool {
         let mut held = self.lists.iter().filter(|held| held.ca() == list.ca());
@@ -22,7 +22,7 @@ impl Known {
 impl Daemon {
     /// The changes by which what the lists of this authority have revoked stays revoked for the others with
     /// certificates of the same CAs, once it is forgotten.
-    pub(crate) fn bequeathed(&self, leaving: &Known) -> Vec<Op> {
+    pub(crate) fn bequeathed(&self, leaving: &KnownPeer) -> Vec<Op> {
         let others = self.roster.all().into_iter();
         let others = others.filter(|other| other.row.id != leaving.row.id);
         let mut ops = Vec::new();
@@ -53,7 +53,7 @@ impl Daemon {
     /// There is no room, see [`leaving`].
     pub(crate) fn keeping(
         &self,
-        known: Option<&Known>,
+        known: Option<&KnownPeer>,
         id: &AuthorityId,
         lists: &[RevocationList],
         by: By,

@@ -24,11 +24,11 @@ use crate::identity::words;
 use crate::net::session::Session;
 use crate::net::witness::submission::LogKeys;
 use crate::receipt::PartyKeys;
-use crate::store::Fault;
 use crate::store::Ledger;
 use crate::store::PeerRow;
 use crate::store::PeerState;
 use crate::store::StoreFault;
+use crate::store::StoredFault;
 
 /// Why a peer could not be reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub(crate) struct DialProblem {
 
 /// A peer of the ledger, with its card read.
 #[derive(Debug, Clone)]
-pub(crate) struct Known {
+pub(crate) struct KnownPeer {
     pub(crate) row: PeerRow,
     pub(crate) card: Card,
     pub(crate) fingerprint: String,
@@ -57,7 +57,7 @@ pub(crate) struct Known {
     pub(crate) newer_lists: Vec<RevocationList>,
 }
 
-impl Known {
+impl KnownPeer {
     /// It was heard then, unless it was heard later.
     fn seen(&mut self, at: Option<Timestamp>) {
         self.row.last_seen = self.row.last_seen.max(at);
@@ -72,7 +72,7 @@ impl Known {
 
 #[derive(Debug, Default)]
 struct Live {
-    known: HashMap<AuthorityId, Arc<Known>>,
+    known: HashMap<AuthorityId, Arc<KnownPeer>>,
     /// The receipts keys of every authority of which a card was adopted, former peers among them.
     keys: HashMap<AuthorityId, Arc<PartyKeys>>,
     sessions: HashMap<AuthorityId, Vec<Session>>,
@@ -80,7 +80,7 @@ struct Live {
 
 impl Live {
     /// Ends the connections with peers of which another card is in use than before: they go by that one's keys.
-    fn end_changed(&self, before: &HashMap<AuthorityId, Arc<Known>>) {
+    fn end_changed(&self, before: &HashMap<AuthorityId, Arc<KnownPeer>>) {
         for (id, sessions) in &self.sessions {
             let cards = (before.get(id), self.known.get(id));
             let (Some(before), Some(now)) = (cards.0, cards.1) else {
@@ -138,7 +138,7 @@ impl Roster {
                     let keys = keys.get(&row.id).cloned().unwrap_or_else(of_card);
                     let id = row.id.clone();
                     let (lists, newer_lists) = lists.take(&id);
-                    let mut peer = Known {
+                    let mut peer = KnownPeer {
                         row,
                         card,
                         fingerprint,
@@ -177,7 +177,7 @@ impl Roster {
     }
 
     /// The peer with this id.
-    pub(crate) fn by_id(&self, id: &AuthorityId) -> Option<Arc<Known>> {
+    pub(crate) fn by_id(&self, id: &AuthorityId) -> Option<Arc<KnownPeer>> {
         self.live
             .read()
             .unwrap_or_else(PoisonError::into_inner)
@@ -187,7 +187,7 @@ impl Roster {
     }
 
     /// The peer with this alias or id.
-    pub(crate) fn find(&self, name: &str) -> Option<Arc<Known>> {
+    pub(crate) fn find(&self, name: &str) -> Option<Arc<KnownPeer>> {
         let live = self.read();
         live.known
             .values()
@@ -196,7 +196,7 @@ impl Roster {
     }
 
     /// All peers, by alias.
-    pub(crate) fn all(&self) -> Vec<Arc<Known>> {
+    pub(crate) fn all(&self) -> Vec<Arc<KnownPeer>> {
         let mut all: Vec<_> = self.read().known.values().cloned().collect();
         all.sort_by(|a, b| a.row.alias.cmp(&b.row.alias));
         all
@@ -207,7 +207,7 @@ impl Roster {
         let watched = [PeerState::Accepted, PeerState::Paused];
         let all = self.all().into_iter();
         let all = all.filter(|known| watched.contains(&known.row.state));
-        let keys = |known: &Known| LogKeys {
+        let keys = |known: &KnownPeer| LogKeys {
             log: known.card.keys.log.clone(),
             witness: known.card.keys.witness.clone(),
         };
@@ -297,7 +297,7 @@ impl Roster {
         let mut live = self.live.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = live.known.get_mut(id) {
             let known = Arc::make_mut(known);
-            known.row.fault = problem.map(|p| Fault {
+            known.row.fault = problem.map(|p| StoredFault {
                 code: p.code.clone(),
                 text: p.text.clone(),
             });
@@ -350,7 +350,7 @@ impl Cards {
     }
 }
 
-fn trusted_peer(known: &Known, classic: &std::collections::BTreeSet<Alias>) -> TrustedPeer {
+fn trusted_peer(known: &KnownPeer, classic: &std::collections::BTreeSet<Alias>) -> TrustedPeer {
     let held = |lists: &[RevocationList]| lists.iter().map(RevocationList::held).collect();
     let (lists, others) = (held(&known.lists), held(&known.newer_lists));
     let is_classic = known.row.classic || classic.contains(&known.row.alias);

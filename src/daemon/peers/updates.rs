@@ -10,7 +10,7 @@ use crate::daemon::Daemon;
 use crate::daemon::peers::card_note::CardNote;
 use crate::daemon::peers::cards::Place;
 use crate::daemon::peers::lists::By;
-use crate::daemon::peers::roster::Known;
+use crate::daemon::peers::roster::KnownPeer;
 use crate::identity::RevocationList;
 use crate::net::connection::control::News;
 use crate::net::session::share::Share;
@@ -104,7 +104,7 @@ async fn opened(
 /// that nobody has accepted yet is kept for when somebody does.
 fn newer_list(
     daemon: &Daemon,
-    known: &Known,
+    known: &KnownPeer,
     list: RevocationList,
 ) -> Result<(Ack, Vec<Op>), Fault> {
     let now = daemon.station.clock();
@@ -132,7 +132,7 @@ enum Newer {
 }
 
 /// A newer card is taken only if the key that signed the accepted one has signed it too.
-fn newer_card(daemon: &Daemon, known: &Known, bytes: &[u8]) -> Result<Newer, Fault> {
+fn newer_card(daemon: &Daemon, known: &KnownPeer, bytes: &[u8]) -> Result<Newer, Fault> {
     let came = CardNote::open(bytes).map_err(|e| Fault::new("bad-card", e.to_string()))?;
     if came.card.id != known.row.id {
         return Err(Fault::new(

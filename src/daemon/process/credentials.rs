@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::config::files;
 use crate::config::files::SecretFault;
 use crate::daemon::peers::card_note::CardNote;
-use crate::daemon::peers::roster::Known;
+use crate::daemon::peers::roster::KnownPeer;
 use crate::identity::ca_id;
 use crate::identity::card::Card;
 use crate::identity::keys::{Role, SecretKey};
@@ -28,7 +28,7 @@ use crate::wire::ListNumber;
 
 /// Own certificate and revocation list, as they are shown to peers now.
 #[derive(Debug, Clone)]
-pub(crate) struct Shown {
+pub(crate) struct ShownPapers {
     /// The newest list of each CA, by CA.
     pub(crate) lists: Vec<RevocationList>,
     /// The built-in CA, whose list is renewed here; none where every CA is kept elsewhere.
@@ -40,15 +40,15 @@ pub(crate) struct Shown {
 /// The own cards, which stay until the next start, for receipts name them and the log has announced them; and what is
 /// replaced when it is renewed.
 #[derive(Debug)]
-pub(crate) struct Papers {
+pub(crate) struct OwnPapers {
     /// With their numbers, oldest first; the last one is that in use.
     cards: Vec<(u64, Vec<u8>)>,
-    shown: RwLock<Shown>,
+    shown: RwLock<ShownPapers>,
     /// The lists in it, for the connections that are up.
     lists: watch::Sender<OwnLists>,
 }
 
-impl Shown {
+impl ShownPapers {
     /// When the first of the lists ends.
     pub(crate) fn crl_expires(&self) -> Timestamp {
         let ends = self.lists.iter().filter_map(RevocationList::ends).min();
@@ -75,8 +75,8 @@ impl Shown {
     }
 }
 
-impl Papers {
-    pub(crate) fn new(cards: Vec<(u64, Vec<u8>)>, shown: Shown) -> Self {
+impl OwnPapers {
+    pub(crate) fn new(cards: Vec<(u64, Vec<u8>)>, shown: ShownPapers) -> Self {
         Self {
             cards,
             lists: watch::Sender::new(shown.own_lists()),
@@ -89,19 +89,19 @@ impl Papers {
         self.cards.last().map_or(&[], |(_, card)| card)
     }
 
-    pub(crate) fn shown(&self) -> Shown {
+    pub(crate) fn shown(&self) -> ShownPapers {
         let shown = self.shown.read();
         shown.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Shows these from now on; peers that are connected get the lists that are new.
-    pub(crate) fn replace(&self, shown: Shown) {
+    pub(crate) fn replace(&self, shown: ShownPapers) {
         self.lists.send_replace(shown.own_lists());
         *self.shown.write().unwrap_or_else(PoisonError::into_inner) = shown;
     }
 
     /// The papers of both sides that a session with this peer needs.
-    pub(crate) fn for_peer(&self, peer: &Known) -> control::Papers {
+    pub(crate) fn for_peer(&self, peer: &KnownPeer) -> control::Papers {
         control::Papers {
             cards: self.cards.clone(),
             crls: self.lists.subscribe(),
@@ -123,7 +123,7 @@ fn number_of(list: &RevocationList) -> ListNumber {
 pub(crate) fn read_papers(
     config: &Config,
     chain: &[CertificateDer<'static>],
-) -> Result<(CardNote, Shown), String> {
+) -> Result<(CardNote, ShownPapers), String> {
     let card = files::public_bytes(&config.identity.card).map_err(|e| e.to_string())?;
     let card = CardNote::open(&card);
     let card = card.map_err(|e| format!("{}: {e}", config.identity.card.display()))?;
@@ -134,7 +134,7 @@ pub(crate) fn read_papers(
     let validity = leaf.validity();
     let validity = [validity.not_before, validity.not_after];
     let [begins, ends] = validity.map(revocation::timestamp);
-    let shown = Shown {
+    let shown = ShownPapers {
         lists,
         built_in: files::built_in_ca(&config.identity).and_then(|ca| ca_id(&ca)),
         certificate_begins: begins,

@@ -9,7 +9,7 @@ use crate::base::Timestamp;
 use crate::base::clock::SureTime;
 use crate::config::Config;
 use crate::daemon::Daemon;
-use crate::daemon::process::credentials::{Shown, read_papers};
+use crate::daemon::process::credentials::{ShownPapers, read_papers};
 use crate::identity::ca::ca_name;
 use crate::identity::ca_id;
 use crate::identity::revocation::RevocationList;
@@ -31,12 +31,12 @@ const WARN_CA_MS: i64 = 365 * 24 * 60 * 60 * 1_000;
 
 /// Which of the own papers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Which {
+pub(crate) struct WhichPapers {
     leaf: bool,
     crl: bool,
 }
 
-impl Which {
+impl WhichPapers {
     pub(crate) const ALL: Self = Self {
         leaf: true,
         crl: true,
@@ -48,7 +48,7 @@ impl Which {
 
     /// Those of which two thirds of the time are over, and those that are not valid yet: issued by a clock that was
     /// ahead.
-    pub(crate) fn due(shown: &Shown, now: Timestamp) -> Self {
+    pub(crate) fn due(shown: &ShownPapers, now: Timestamp) -> Self {
         let due = |begins: Timestamp, ends: Timestamp, days: i64| {
             begins > now || ends.millis() - now.millis() < days * DAY_MS / 3
         };
@@ -75,15 +75,19 @@ pub(crate) async fn renew_papers(daemon: &Arc<Daemon>) -> Result<(), String> {
     let Ok(sure) = daemon.sure() else {
         return Ok(());
     };
-    let which = Which::due(&daemon.papers.shown(), sure.at());
-    if which == Which::NONE || !daemon.config.identity.tls_ca_key.exists() {
+    let which = WhichPapers::due(&daemon.papers.shown(), sure.at());
+    if which == WhichPapers::NONE || !daemon.config.identity.tls_ca_key.exists() {
         return Ok(());
     }
     renew(daemon, sure, which).await
 }
 
 /// Issues these anew with the built-in CA, and shows them from now on.
-pub(crate) async fn renew(daemon: &Arc<Daemon>, now: SureTime, which: Which) -> Result<(), String> {
+pub(crate) async fn renew(
+    daemon: &Arc<Daemon>,
+    now: SureTime,
+    which: WhichPapers,
+) -> Result<(), String> {
     let (config, shown) = (daemon.config.clone(), daemon.papers.shown());
     let issued = tokio::task::spawn_blocking(move || issue(&config, now, &shown, which)).await;
     let (tls, shown) = issued.map_err(|e| e.to_string())??;
@@ -103,9 +107,9 @@ pub(crate) async fn renew(daemon: &Arc<Daemon>, now: SureTime, which: Which) -> 
 fn issue(
     config: &Config,
     now: SureTime,
-    shown: &Shown,
-    which: Which,
-) -> Result<(TlsIdentity, Shown), String> {
+    shown: &ShownPapers,
+    which: WhichPapers,
+) -> Result<(TlsIdentity, ShownPapers), String> {
     let mut keyring =
         Keyring::load(&config.identity, &config.authority.id).map_err(|e| e.to_string())?;
     let now = now.at();

@@ -27,11 +27,11 @@ use crate::daemon::peers::updates;
 use crate::daemon::people::adoption;
 use crate::daemon::people::roles;
 use crate::daemon::process::confine::{self, Applied, Layer, Rights};
-use crate::daemon::process::credentials::{Papers, own_cards, read_papers};
+use crate::daemon::process::credentials::{OwnPapers, own_cards, read_papers};
 use crate::daemon::process::renewal::renew_papers;
 use crate::daemon::process::stop::Stop;
 use crate::daemon::process::supervisor;
-use crate::daemon::process::supervisor::Judge;
+use crate::daemon::process::supervisor::ReadConfig;
 use crate::daemon::process::sweeper;
 use crate::daemon::process::timekeeping;
 use crate::daemon::routes;
@@ -75,7 +75,7 @@ pub struct Given {
     /// The restrictions that [`confined`] applied.
     pub sandbox: Applied,
     /// Reads and judges the configuration again, for SIGHUP.
-    pub judge: Judge,
+    pub judge: ReadConfig,
 }
 
 impl fmt::Debug for Given {
@@ -221,7 +221,7 @@ async fn assemble(config: Config, given: Given) -> Result<(Arc<Daemon>, Ends), S
         endpoint,
         resolver,
         sandbox: given.sandbox,
-        papers: Papers::new(cards, shown),
+        papers: OwnPapers::new(cards, shown),
         seals: crate::daemon::Seals::default(),
         openings: crate::daemon::Openings::default(),
         examinations: crate::daemon::Examinations::default(),

@@ -1,6 +1,6 @@
 //! Why the daemon ended.
 
-use crate::config::Fault as ConfigFault;
+use crate::config::ConfigFault;
 
 /// Why the daemon ended, other than by being asked to.
 #[derive(Debug, thiserror::Error)]

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use sd_notify::NotifyState;
 
 use crate::config::Config;
-use crate::config::Fault as ConfigFault;
+use crate::config::ConfigFault;
 use crate::daemon::Daemon;
 use crate::daemon::process::credentials;
 use crate::keys::keyring::Keyring;
 use crate::net::TlsIdentity;
 
 /// Reads and judges the configuration again.
-pub type Judge = Box<dyn Fn() -> Result<Config, Vec<ConfigFault>> + Send + Sync>;
+pub type ReadConfig = Box<dyn Fn() -> Result<Config, Vec<ConfigFault>> + Send + Sync>;
 
 /// From now on the daemon serves.
 pub(crate) fn ready(daemon: &Daemon) {

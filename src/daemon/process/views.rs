@@ -11,7 +11,7 @@ use crate::base::limits;
 use crate::daemon::Daemon;
 use crate::daemon::packages::retention::terms_now;
 use crate::daemon::peers::card_note::CardNote;
-use crate::daemon::peers::roster::Known;
+use crate::daemon::peers::roster::KnownPeer;
 use crate::daemon::people::roles;
 use crate::exchange::{Direction, Phase};
 use crate::identity::revocation::RevocationList;
@@ -21,13 +21,13 @@ use crate::net::session::share::Share;
 use crate::policy::terms::Terms;
 use crate::receipt::{self, Reason};
 use crate::store::Exchange;
-use crate::store::Fault;
 use crate::store::PeerState;
 use crate::store::StatementRow;
 use crate::store::StoreFault;
+use crate::store::StoredFault;
 use crate::store::durable::STORAGE_FULL;
 
-pub(crate) fn fault(fault: &Fault) -> FaultView {
+pub(crate) fn fault(fault: &StoredFault) -> FaultView {
     FaultView {
         code: fault.code.clone(),
         text: fault.text.clone(),
@@ -72,7 +72,7 @@ fn held_back(share: &Share) -> HeldBack {
     }
 }
 
-pub(crate) fn peer(daemon: &Daemon, known: &Known) -> PeerView {
+pub(crate) fn peer(daemon: &Daemon, known: &KnownPeer) -> PeerView {
     let cas = known.card.cas();
     let in_use = known.lists.iter().filter(|list| list.is_under(&cas));
     let session = daemon.roster.session(&known.row.id);
@@ -125,7 +125,7 @@ pub(crate) fn list(it: &RevocationList, in_use: bool) -> ListView {
     }
 }
 
-fn waiting_card(known: &Known, came: Timestamp, it: &CardNote) -> WaitingCard {
+fn waiting_card(known: &KnownPeer, came: Timestamp, it: &CardNote) -> WaitingCard {
     WaitingCard {
         number: it.card.number,
         fingerprint: words::words(&it.digest()),
@@ -136,7 +136,7 @@ fn waiting_card(known: &Known, came: Timestamp, it: &CardNote) -> WaitingCard {
 }
 
 /// The view of a peer with its cards as they were signed.
-pub(crate) fn peer_with_cards(daemon: &Daemon, known: &Known) -> PeerView {
+pub(crate) fn peer_with_cards(daemon: &Daemon, known: &KnownPeer) -> PeerView {
     let text = |note: &[u8]| Some(String::from_utf8_lossy(note).into_owned());
     let mut view = peer(daemon, known);
     view.card = text(&known.row.card);

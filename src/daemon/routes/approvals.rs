@@ -7,7 +7,7 @@ use axum::routing::{get, post};
 use crate::api::server::Caller;
 use crate::api::types::ApprovalView;
 use crate::base::Page;
-use crate::daemon::page::Which;
+use crate::daemon::page::ListQuery;
 use crate::daemon::routes::answer::{Answer, Shared};
 use crate::daemon::routes::doors::{ANY, Doors, WORK};
 
@@ -20,7 +20,7 @@ pub(super) fn doors(doors: Doors) -> Doors {
         .door("/v1/approvals/{id}/reject", WORK, post(reject))
 }
 
-async fn list(State(daemon): Shared, Query(which): Query<Which>) -> Answer<Page<ApprovalView>> {
+async fn list(State(daemon): Shared, Query(which): Query<ListQuery>) -> Answer<Page<ApprovalView>> {
     daemon.approval_views(which.into()).await.map(Json)
 }
 

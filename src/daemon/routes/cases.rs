@@ -7,12 +7,12 @@ use crate::api::server::{ApiFailure, Caller};
 use crate::api::types::{AssignTeam, CaseView};
 use crate::base::Page;
 use crate::config::Holder;
-use crate::daemon::page::Which;
+use crate::daemon::page::ListQuery;
 use crate::daemon::routes::answer::{Answer, Shared};
 
 pub(super) async fn list(
     State(daemon): Shared,
-    Query(which): Query<Which>,
+    Query(which): Query<ListQuery>,
 ) -> Answer<Page<CaseView>> {
     daemon.cases(which.into()).await.map(Json)
 }

@@ -10,7 +10,7 @@ use crate::api::server::{ApiFailure, Caller};
 use crate::api::types::{CertificateView, ClockView, RenewRequest};
 use crate::daemon::Daemon;
 use crate::daemon::process::renewal;
-use crate::daemon::process::renewal::Which;
+use crate::daemon::process::renewal::WhichPapers;
 use crate::daemon::process::views;
 use crate::daemon::routes::answer::{Answer, Shared};
 use crate::daemon::routes::doors::{ANY, Doors, OPERATION};
@@ -45,11 +45,11 @@ async fn renew(
 ) -> Answer<CertificateView> {
     let sure = daemon.sure()?;
     let which = if request.if_due {
-        Which::due(&daemon.papers.shown(), sure.at())
+        WhichPapers::due(&daemon.papers.shown(), sure.at())
     } else {
-        Which::ALL
+        WhichPapers::ALL
     };
-    if which == Which::NONE {
+    if which == WhichPapers::NONE {
         let message = "neither the certificate nor the revocation list is due";
         return Err(ApiFailure::nothing("not-due", message));
     }

@@ -7,8 +7,8 @@ use axum::routing::{get, post};
 use crate::api::server::Caller;
 use crate::api::types::{AskConsent, ConsentView, GrantConsent, RefuseConsent};
 use crate::base::Page;
-use crate::daemon::packages::consents::Answer as Answered;
-use crate::daemon::page::Which;
+use crate::daemon::packages::consents::ConsentAnswer as Answered;
+use crate::daemon::page::ListQuery;
 use crate::daemon::routes::answer::{Answer, Shared};
 use crate::daemon::routes::doors::{Doors, EVIDENCE, RECORDS};
 
@@ -33,7 +33,7 @@ async fn ask(
     daemon.ask_consent(&actor, xid, wish).await.map(Json)
 }
 
-async fn list(State(daemon): Shared, Query(which): Query<Which>) -> Answer<Page<ConsentView>> {
+async fn list(State(daemon): Shared, Query(which): Query<ListQuery>) -> Answer<Page<ConsentView>> {
     daemon.consent_views(which.into()).await.map(Json)
 }
 

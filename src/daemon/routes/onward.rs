@@ -8,7 +8,7 @@ use crate::api::server::Caller;
 use crate::api::types::{Forward, OnwardView, PackageView};
 use crate::base::Page;
 use crate::config::Verb;
-use crate::daemon::page::Which;
+use crate::daemon::page::ListQuery;
 use crate::daemon::routes::answer::{Answer, Shared};
 use crate::daemon::routes::doors::{Doors, RECORDS};
 
@@ -19,7 +19,7 @@ pub(super) fn doors(doors: Doors) -> Doors {
         .decided("/v1/packages/{id}/forward", post(forward))
 }
 
-async fn list(State(daemon): Shared, Query(which): Query<Which>) -> Answer<Page<OnwardView>> {
+async fn list(State(daemon): Shared, Query(which): Query<ListQuery>) -> Answer<Page<OnwardView>> {
     daemon.onward_views(which.into()).await.map(Json)
 }
 

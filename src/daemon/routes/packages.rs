@@ -28,8 +28,8 @@ use crate::daemon::packages::content;
 use crate::daemon::packages::decisions::Question;
 use crate::daemon::packages::disclosures::{grounds_of, item_terms_of};
 use crate::daemon::packages::pieces::Pieces;
+use crate::daemon::page::ListQuery;
 use crate::daemon::page::Part;
-use crate::daemon::page::Which;
 use crate::daemon::routes::answer::{Answer, Shared};
 use crate::exchange::{Direction, Phase};
 use crate::package::segments;
@@ -402,7 +402,7 @@ fn age_file(length: u64, body: Body) -> Response {
 
 pub(super) async fn transfers(
     State(daemon): Shared,
-    Query(which): Query<Which>,
+    Query(which): Query<ListQuery>,
 ) -> Answer<Page<TransferView>> {
     let part = Part::from(which);
     let page = daemon.station.ledger.under_way(part.limit, part.after);

@@ -9,8 +9,8 @@ use serde::Deserialize;
 use crate::api::server::ApiFailure;
 use crate::api::types::{AnchorView, LogStatus, ProofView, ReceiptDetail, ReceiptView};
 use crate::base::{Cursor, Page};
+use crate::daemon::page::ListQuery;
 use crate::daemon::page::Part;
-use crate::daemon::page::Which;
 use crate::daemon::process::views;
 use crate::daemon::routes::answer::{Answer, Shared};
 use crate::daemon::routes::packages::streamed;
@@ -83,7 +83,7 @@ pub(super) async fn log(State(daemon): Shared) -> Answer<LogStatus> {
 pub(super) async fn proofs(
     State(daemon): Shared,
     Path(name): Path<String>,
-    Query(which): Query<Which>,
+    Query(which): Query<ListQuery>,
 ) -> Answer<Page<ProofView>> {
     daemon.proofs(&name, which.into()).await.map(Json)
 }

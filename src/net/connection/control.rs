@@ -79,7 +79,7 @@ pub struct Control {
 }
 
 /// A frame of the control stream, by who answers it.
-enum Said {
+enum ControlMessage {
     /// A paper of theirs; for the daemon.
     Paper(Announced, Vec<u8>),
     /// A paper of ours is committed there.
@@ -87,22 +87,22 @@ enum Said {
     /// About logs.
     Logs(AboutLogs),
     /// Something that we said does not go.
-    Fault(crate::wire::Fault),
+    Fault(crate::wire::FaultMessage),
     /// It belongs elsewhere.
     Misplaced(FrameKind),
 }
 
-fn sorted(frame: Frame) -> Said {
+fn sorted(frame: Frame) -> ControlMessage {
     match frame {
-        Frame::Card(bytes) => Said::Paper(Announced::Card, bytes),
-        Frame::Crl(bytes) => Said::Paper(Announced::Crl, bytes),
-        Frame::Ack(ack) => Said::Ack(ack),
-        Frame::Held(note) => Said::Logs(AboutLogs::Held(note)),
-        Frame::AddCheckpoint(bytes) => Said::Logs(AboutLogs::AddCheckpoint(bytes)),
-        Frame::Cosignature(bytes) => Said::Logs(AboutLogs::Cosignature(bytes)),
-        Frame::Knows(tags) => Said::Logs(AboutLogs::Knows(tags)),
-        Frame::Gossip(note) => Said::Logs(AboutLogs::Gossip(note)),
-        Frame::Fault(fault) => Said::Fault(fault),
+        Frame::Card(bytes) => ControlMessage::Paper(Announced::Card, bytes),
+        Frame::Crl(bytes) => ControlMessage::Paper(Announced::Crl, bytes),
+        Frame::Ack(ack) => ControlMessage::Ack(ack),
+        Frame::Held(note) => ControlMessage::Logs(AboutLogs::Held(note)),
+        Frame::AddCheckpoint(bytes) => ControlMessage::Logs(AboutLogs::AddCheckpoint(bytes)),
+        Frame::Cosignature(bytes) => ControlMessage::Logs(AboutLogs::Cosignature(bytes)),
+        Frame::Knows(tags) => ControlMessage::Logs(AboutLogs::Knows(tags)),
+        Frame::Gossip(note) => ControlMessage::Logs(AboutLogs::Gossip(note)),
+        Frame::Fault(fault) => ControlMessage::Fault(fault),
         elsewhere @ (Frame::Hello(_)
         | Frame::Offer(_)
         | Frame::Disclosures(_)
@@ -110,7 +110,7 @@ fn sorted(frame: Frame) -> Said {
         | Frame::Receipt(_)
         | Frame::Header(_)
         | Frame::Later(_)
-        | Frame::Done) => Said::Misplaced(elsewhere.kind()),
+        | Frame::Done) => ControlMessage::Misplaced(elsewhere.kind()),
     }
 }
 
@@ -168,13 +168,13 @@ pub(crate) async fn run(session: Session, mut control: Control, news: mpsc::Send
         session.share.control(|| session.station.micros()).await;
         let said = sorted(frame);
         // By connection: whoever has stolen one certificate does not use up what is read of the lists that revoke it.
-        if let Said::Paper(Announced::Crl, bytes) = &said
+        if let ControlMessage::Paper(Announced::Crl, bytes) = &said
             && lists
                 .take(session.station.micros(), len_u64(bytes.len()))
                 .is_err()
         {
             let text = "revocation lists come too fast: this one is read on a later connection";
-            send = vec![Frame::Fault(crate::wire::Fault::new("rate", text))];
+            send = vec![Frame::Fault(crate::wire::FaultMessage::new("rate", text))];
             continue;
         }
         send = match answers(&session, &news, &mut watching, said).await {
@@ -189,27 +189,27 @@ async fn answers(
     session: &Session,
     news: &mpsc::Sender<News>,
     watching: &mut Watching,
-    said: Said,
+    said: ControlMessage,
 ) -> Result<Vec<Frame>, Fault> {
     let peer = session.peer_id();
     match said {
-        Said::Paper(what, bytes) => Ok(vec![adopt(session, news, what, bytes).await]),
-        Said::Logs(about) => Ok(watching.answers(about, session.station.instant()).await),
-        Said::Ack(ack) => {
+        ControlMessage::Paper(what, bytes) => Ok(vec![adopt(session, news, what, bytes).await]),
+        ControlMessage::Logs(about) => Ok(watching.answers(about, session.station.instant()).await),
+        ControlMessage::Ack(ack) => {
             if ack.what == Announced::Card {
                 session.settle_ours(ack.number);
             }
             tracing::info!(%peer, what = ?ack.what, number = ack.number, "the peer holds our newest");
             Ok(Vec::new())
         }
-        Said::Fault(fault) => {
+        ControlMessage::Fault(fault) => {
             tracing::warn!(%peer, code = %fault.code, "the peer refused what we said: {}", fault.text.escape_debug());
             // Whatever it was, our card will not be adopted on this connection any more.
             session.settle_ours(u64::MAX);
             watching.refused(&fault).await;
             Ok(Vec::new())
         }
-        Said::Misplaced(kind) => Err(Fault::new(
+        ControlMessage::Misplaced(kind) => Err(Fault::new(
             "unexpected-frame",
             format!("{kind} on the control stream"),
         )),
@@ -244,7 +244,7 @@ async fn adopt(
     }
     match adopted {
         Ok(ack) => Frame::Ack(ack),
-        Err(fault) => Frame::Fault(crate::wire::Fault::new(&fault.code, &fault.text)),
+        Err(fault) => Frame::Fault(crate::wire::FaultMessage::new(&fault.code, &fault.text)),
     }
 }
 

@@ -18,7 +18,7 @@ use crate::net::delivery::intake::Taken;
 use crate::net::session::meter::Meter;
 use crate::package::segments;
 use crate::store::Block;
-use crate::store::Incoming;
+use crate::store::IncomingPayload;
 use crate::store::ListFault;
 use crate::store::ListPart;
 use crate::store::SegmentFault;
@@ -292,7 +292,7 @@ async fn fill(
 }
 
 fn write_segments(
-    incoming: &Incoming,
+    incoming: &IncomingPayload,
     mut full: mpsc::Receiver<(u64, Block)>,
     empty: &mpsc::Sender<Block>,
     to: &mpsc::Sender<Taken>,

@@ -16,7 +16,7 @@ use crate::receipt::disclosure;
 use crate::receipt::{Kind, Receipt};
 use crate::store::Exchange;
 use crate::store::Op;
-use crate::transfer::{Fault, Known, ReceiverCommit, Standing};
+use crate::transfer::{Fault, KnownOffer, ReceiverCommit, Standing};
 
 /// The kinds of statement that a delivery leads to.
 pub(crate) const DELIVERY: &[Kind] = &[
@@ -30,7 +30,7 @@ pub(crate) const DELIVERY: &[Kind] = &[
 ];
 
 /// The ledger's state of an incoming exchange.
-pub(crate) async fn known(station: &Station, row: &Exchange) -> Result<Known, Attempt> {
+pub(crate) async fn known(station: &Station, row: &Exchange) -> Result<KnownOffer, Attempt> {
     let rows = station.ledger.statements_of(&row.xid, DELIVERY).await;
     let rows = rows?;
     let note = |kind: Kind| {
@@ -63,7 +63,7 @@ pub(crate) async fn known(station: &Station, row: &Exchange) -> Result<Known, At
         | Phase::Withdrawn => Standing::Settled,
     };
     let dispatch = note(Kind::Dispatch)?;
-    Ok(Known { dispatch, standing })
+    Ok(KnownOffer { dispatch, standing })
 }
 
 fn unreadable(what: &str) -> Attempt {

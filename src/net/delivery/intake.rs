@@ -19,11 +19,11 @@ use crate::net::session::Attempt;
 use crate::net::session::inbox::Arrival;
 use crate::net::session::meter::Meter;
 use crate::net::session::share::Share;
-use crate::net::session::station::Held;
+use crate::net::session::station::Hold;
 use crate::net::session::station::Station;
 use crate::store::DiskFault;
 use crate::store::Exchange;
-use crate::store::Incoming;
+use crate::store::IncomingPayload;
 use crate::store::Op;
 use crate::store::SegmentFault;
 use crate::transfer::Fault;
@@ -86,16 +86,16 @@ enum Place {
 
 /// A part file, kept from the exchange's next attempt for as long as anything works on it.
 pub(crate) struct PartFile {
-    incoming: Incoming,
+    incoming: IncomingPayload,
     /// One list at a time: each is written under the same name until it is whole.
     pub(crate) lists: tokio::sync::Mutex<()>,
-    _held: Held,
+    _held: Hold,
 }
 
 impl std::ops::Deref for PartFile {
-    type Target = Incoming;
+    type Target = IncomingPayload;
 
-    fn deref(&self) -> &Incoming {
+    fn deref(&self) -> &IncomingPayload {
         &self.incoming
     }
 }
@@ -118,7 +118,7 @@ impl Intake {
         station: &Arc<Station>,
         share: &Share,
         exchange: &Exchange,
-        kept: Held,
+        kept: Hold,
     ) -> Result<Self, IntakeFault> {
         let (body, len, xid) = (exchange.body, exchange.len, exchange.xid);
         let reads = usize::try_from(limits::EXCHANGE_READS_MAX).unwrap_or(1);
@@ -279,7 +279,7 @@ impl Intake {
     }
 
     /// The attempt is over: flushes what was written and records it, so that the next goes on from there.
-    pub(crate) async fn abandon(mut self, station: &Arc<Station>, xid: Xid, kept: Held) {
+    pub(crate) async fn abandon(mut self, station: &Arc<Station>, xid: Xid, kept: Hold) {
         self.tasks.shutdown().await;
         if matches!(self.place, Place::Memory { .. }) || self.have.len() == self.recorded {
             return;
@@ -294,7 +294,7 @@ impl Intake {
         mut self,
         station: &Arc<Station>,
         xid: Xid,
-        kept: Held,
+        kept: Hold,
     ) -> Result<(), IntakeFault> {
         self.tasks.shutdown().await;
         discard_payload(station, xid, kept).await
@@ -305,7 +305,7 @@ impl Intake {
 pub(crate) async fn discard_payload(
     station: &Arc<Station>,
     xid: Xid,
-    kept: Held,
+    kept: Hold,
 ) -> Result<(), IntakeFault> {
     let station = Arc::clone(station);
     let removed = tokio::task::spawn_blocking(move || {
@@ -321,7 +321,7 @@ pub(crate) async fn flush(
     sync: impl Future<Output = Result<(), IntakeFault>>,
     station: Arc<Station>,
     (xid, have): (Xid, Ranges),
-    kept: Held,
+    kept: Hold,
 ) -> Result<(), Attempt> {
     sync.await.map_err(|e| intake_fault(&e))?;
     let ops = vec![Op::Have { xid, have }];

@@ -13,7 +13,7 @@ use crate::base::limits;
 use crate::exchange::{Phase, Step};
 use crate::identity::statement::Note;
 use crate::net::delivery::incoming::DELIVERY;
-use crate::net::delivery::payload::{Part, Payload, send_part};
+use crate::net::delivery::payload::{Payload, PayloadPart, send_part};
 use crate::net::quic::frames::write_frame;
 use crate::net::quic::reader::FrameReader;
 use crate::net::quic::reader::peers_fault;
@@ -25,9 +25,9 @@ use crate::net::session::{Attempt, Session};
 use crate::receipt::Kind;
 use crate::store::Ahead;
 use crate::store::Exchange;
-use crate::store::Fault as StoredFault;
 use crate::store::Op;
 use crate::store::StatementRow;
+use crate::store::StoredFault;
 use crate::transfer::consignment::Consignment;
 use crate::transfer::{
     Fault, Machine, Outcome, Progress, Sender, SenderCommit, SenderInput, SenderOutput,
@@ -247,14 +247,14 @@ impl Running<'_> {
                     .await
                     .map_err(|e| Attempt::Cut(e.to_string()))?;
             }
-            SenderOutput::SendList => self.spawn(Part::List),
+            SenderOutput::SendList => self.spawn(PayloadPart::List),
             SenderOutput::SendSegments(ranges) => {
                 let missing = bytes_in(&ranges, self.payload.len);
                 self.payload
                     .meter
                     .set_done(self.payload.len.saturating_sub(missing));
                 for run in ranges.runs() {
-                    self.spawn(Part::Segments(*run));
+                    self.spawn(PayloadPart::Segments(*run));
                 }
             }
             SenderOutput::Commit(commit) => {
@@ -271,7 +271,7 @@ impl Running<'_> {
         Ok(None)
     }
 
-    fn spawn(&mut self, part: Part) {
+    fn spawn(&mut self, part: PayloadPart) {
         let (session, payload, moved) = (
             self.session.clone(),
             Arc::clone(&self.payload),
@@ -300,7 +300,7 @@ impl Running<'_> {
 
     /// Tells the receiver what it did wrong.
     async fn say(&mut self, fault: &Fault) {
-        let frame = Frame::Fault(crate::wire::Fault::new(&fault.code, &fault.text));
+        let frame = Frame::Fault(crate::wire::FaultMessage::new(&fault.code, &fault.text));
         // It may have gone already.
         drop(write_frame(&mut self.send, &frame).await);
     }

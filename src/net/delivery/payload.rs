@@ -28,7 +28,7 @@ pub(crate) struct Payload {
 }
 
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Part {
+pub(crate) enum PayloadPart {
     List,
     Segments(Range),
 }
@@ -36,15 +36,15 @@ pub(crate) enum Part {
 pub(crate) async fn send_part(
     session: &Session,
     payload: &Payload,
-    part: Part,
+    part: PayloadPart,
     moved: &mpsc::Sender<()>,
 ) -> io::Result<()> {
     let reset = |e: String| io::Error::new(io::ErrorKind::ConnectionReset, e);
     // A receiver may ask for a thousand runs and read none of them: what is read ahead is bounded.
     let _place = match part {
         _ if payload.urgent || payload.inline.is_some() => None,
-        Part::List => session.share.list().await,
-        Part::Segments(_) => session.share.reader().await,
+        PayloadPart::List => session.share.list().await,
+        PayloadPart::Segments(_) => session.share.reader().await,
     };
     let mut stream = session
         .link
@@ -53,8 +53,8 @@ pub(crate) async fn send_part(
         .await
         .map_err(|e| reset(e.to_string()))?;
     let (head, urgency) = match part {
-        Part::List => (DataHead::List { xid: payload.xid }, 1),
-        Part::Segments(run) => (
+        PayloadPart::List => (DataHead::List { xid: payload.xid }, 1),
+        PayloadPart::Segments(run) => (
             DataHead::Segments {
                 xid: payload.xid,
                 first: run.first,
@@ -79,7 +79,7 @@ pub(crate) async fn send_part(
             if let Err(e) = stream.write_chunk(slice).await {
                 return unless_stopped(e);
             }
-            if matches!(part, Part::Segments(_)) {
+            if matches!(part, PayloadPart::Segments(_)) {
                 payload.meter.add(length);
             }
             // A full queue already tells the machine that bytes move.
@@ -107,22 +107,22 @@ fn unless_stopped(e: WriteError) -> io::Result<()> {
 fn pieces(
     station: &Station,
     payload: &Payload,
-    part: Part,
+    part: PayloadPart,
 ) -> io::Result<mpsc::Receiver<io::Result<Bytes>>> {
     let (to, from) = mpsc::channel(2);
     if let Some(inline) = &payload.inline {
         let bytes = match part {
-            Part::List => {
+            PayloadPart::List => {
                 Bytes::copy_from_slice(crate::package::segments::segment_hash(inline).as_bytes())
             }
-            Part::Segments(_) => inline.clone(),
+            PayloadPart::Segments(_) => inline.clone(),
         };
         // The channel is empty.
         drop(to.try_send(Ok(bytes)));
         return Ok(from);
     }
     match part {
-        Part::List => {
+        PayloadPart::List => {
             let file = station.blobs.list(&payload.xid)?;
             let length = file.metadata()?.len();
             tokio::task::spawn_blocking(move || {
@@ -133,7 +133,7 @@ fn pieces(
                 });
             });
         }
-        Part::Segments(run) => {
+        PayloadPart::Segments(run) => {
             let start = run
                 .first
                 .saturating_mul(limits::SEGMENT_BYTES)

@@ -14,7 +14,7 @@ use tokio::net::UnixStream;
 use crate::base::len_u64;
 use crate::base::limits;
 use crate::wire::fetch;
-use crate::wire::fetch::{Answer, Question, Unanswered};
+use crate::wire::fetch::{FetchAnswer, FetchQuestion, Unanswered};
 
 /// Who resolves names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,7 +86,7 @@ impl Resolver {
         let asked = tokio::time::timeout(limit, ask(socket, endpoint)).await;
         let late = |_| Err(format!("no answer within {} s", limit.as_secs()));
         let line = asked.unwrap_or_else(late).map_err(Unanswered::Refused);
-        let found = line.and_then(|line| Answer::read(&line, endpoint));
+        let found = line.and_then(|line| FetchAnswer::read(&line, endpoint));
         found.map_err(|fault| fault_of(fault, endpoint, socket))
     }
 }
@@ -124,7 +124,7 @@ async fn ask(socket: &Path, endpoint: &str) -> Result<Vec<u8>, String> {
 /// Puts the question and reads the answer. A fetcher that turns its caller away reads no question, and may be gone when
 /// it is put: its answer is there all the same, and says why.
 async fn put(stream: &mut UnixStream, endpoint: &str) -> Result<Vec<u8>, String> {
-    let sent = send(stream, &Question::new(endpoint)).await;
+    let sent = send(stream, &FetchQuestion::new(endpoint)).await;
     let answer = line(stream, limits::FETCH_ANSWER_BYTES_MAX).await;
     answer.map_err(|unread| sent.err().unwrap_or(unread))
 }

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use crate::base::limits;
 use crate::identity::card;
 use crate::net::fetcher::resolve::{line, look_up, send};
-use crate::wire::fetch::{Answer, Question};
+use crate::wire::fetch::{FetchAnswer, FetchQuestion};
 
 /// Whom it answers, and what.
 #[derive(Debug, Clone, Default)]
@@ -84,15 +84,15 @@ impl Desk {
             tracing::warn!(?uid, "a caller was turned away");
             let who = uid.map_or_else(|| "unknown".to_owned(), |uid| uid.to_string());
             let text = format!("user id {who} may not ask");
-            return said(send(&mut stream, &Answer::refused("caller-refused", &text)).await);
+            return said(send(&mut stream, &FetchAnswer::refused("caller-refused", &text)).await);
         }
         let limit = Duration::from_millis(limits::FETCH_QUESTION_MS_MAX);
         let asked = line(&mut stream, limits::FETCH_QUESTION_BYTES_MAX);
         let Ok(asked) = tokio::time::timeout(limit, asked).await else {
             return tracing::warn!("a caller put no question in time");
         };
-        let answer = match asked.and_then(|line| Question::read(&line)) {
-            Err(why) => Answer::refused("bad-question", &why),
+        let answer = match asked.and_then(|line| FetchQuestion::read(&line)) {
+            Err(why) => FetchAnswer::refused("bad-question", &why),
             Ok(endpoint) => match self.admit(&endpoint, Instant::now()) {
                 Err(refused) => refused,
                 Ok(()) => resolved(&endpoint).await,
@@ -105,15 +105,15 @@ impl Desk {
     }
 
     /// Whether this endpoint may be asked for now.
-    fn admit(&self, endpoint: &str, now: Instant) -> Result<(), Answer> {
+    fn admit(&self, endpoint: &str, now: Instant) -> Result<(), FetchAnswer> {
         if let Some(why) = card::endpoint_fault(endpoint) {
-            return Err(Answer::refused("name-refused", why));
+            return Err(FetchAnswer::refused("name-refused", why));
         }
         let host = endpoint.rsplit_once(':').map_or(endpoint, |(host, _)| host);
         let hosts = &self.allowed.hosts;
         if !hosts.is_empty() && !hosts.contains(host) {
             let text = "the host is not among those that --allow names";
-            return Err(Answer::refused("name-refused", text));
+            return Err(FetchAnswer::refused("name-refused", text));
         }
         let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
         names.refill(now);
@@ -122,7 +122,7 @@ impl Desk {
         }
         let left = names.fresh.checked_sub(1);
         names.fresh = left.ok_or_else(|| {
-            Answer::refused("too-many-names", "too many new names; try again later")
+            FetchAnswer::refused("too-many-names", "too many new names; try again later")
         })?;
         if names.known.len() < limits::FETCH_NAMES_MAX {
             names.known.insert(host.to_owned());
@@ -143,11 +143,11 @@ impl Names {
     }
 }
 
-async fn resolved(endpoint: &str) -> Answer {
+async fn resolved(endpoint: &str) -> FetchAnswer {
     match look_up(endpoint).await {
-        Ok(addresses) if !addresses.is_empty() => Answer::found(addresses),
-        Ok(_) => Answer::refused("unresolved", "the name has no address"),
-        Err(why) => Answer::refused("unresolved", &why),
+        Ok(addresses) if !addresses.is_empty() => FetchAnswer::found(addresses),
+        Ok(_) => FetchAnswer::refused("unresolved", "the name has no address"),
+        Err(why) => FetchAnswer::refused("unresolved", &why),
     }
 }
 
@@ -168,7 +168,7 @@ mod tests {
     }
 
     /// The answers of a fetcher with these rights to each line.
-    async fn answers(allowed: Allowed, lines: &[Vec<u8>]) -> Vec<Answer> {
+    async fn answers(allowed: Allowed, lines: &[Vec<u8>]) -> Vec<FetchAnswer> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("socket");
         let listener = UnixListener::bind(&path).unwrap();

@@ -49,7 +49,7 @@ pub(crate) async fn answer(
     let (xid, frame, outcome) = match heard {
         Ok(Ok((xid, frame))) => (xid, frame, Outcome::Ended),
         Ok(Err(fault)) => {
-            let said = crate::wire::Fault::new(&fault.code, &fault.text);
+            let said = crate::wire::FaultMessage::new(&fault.code, &fault.text);
             (None, Frame::Fault(said), Outcome::Faulted(fault))
         }
         Err(attempt) => return ended(None, attempt),
@@ -62,14 +62,17 @@ pub(crate) async fn answer(
 }
 
 /// The content of a stream: a statement, and the papers that go with it.
-struct Said {
+struct Letter {
     note: Note,
     xid: Xid,
     words: Option<Vec<String>>,
 }
 
 /// Reads what the peer says, in time.
-async fn said(session: &Session, frames: &mut FrameReader) -> Result<Result<Said, Fault>, Attempt> {
+async fn said(
+    session: &Session,
+    frames: &mut FrameReader,
+) -> Result<Result<Letter, Fault>, Attempt> {
     let unexpected = |text: &str| Ok(Err(Fault::new("unexpected-frame", text)));
     let first = next(session, frames).await?;
     let Some(Frame::Receipt(bytes)) = first else {
@@ -81,12 +84,12 @@ async fn said(session: &Session, frames: &mut FrameReader) -> Result<Result<Said
     };
     if letters::goes_along(kind).is_none() {
         let words = None;
-        return Ok(Ok(Said { note, xid, words }));
+        return Ok(Ok(Letter { note, xid, words }));
     }
     let Some(Frame::Disclosures(words)) = next(session, frames).await? else {
         return unexpected("a wish for consent, its answer, and onward go with disclosures");
     };
-    Ok(letters::check_words(&note, &words).map(|()| Said {
+    Ok(letters::check_words(&note, &words).map(|()| Letter {
         note,
         xid,
         words: Some(words),
@@ -94,9 +97,9 @@ async fn said(session: &Session, frames: &mut FrameReader) -> Result<Result<Said
 }
 
 /// Takes a statement of the peer and answers it; whatever is promised is committed before.
-async fn hear(session: &Session, said: Said) -> Result<Heard, Attempt> {
+async fn hear(session: &Session, said: Letter) -> Result<Heard, Attempt> {
     let station = &session.station;
-    let Said { note, xid, words } = said;
+    let Letter { note, xid, words } = said;
     // One at a time: two that follow the same statement must not both be answered.
     let turn = station.take_over(xid).await;
     let exchange = station.ledger.exchange(&xid).await;

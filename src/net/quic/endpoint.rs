@@ -24,7 +24,7 @@ use crate::net::quic::fault::{DialFault, Refused};
 use crate::net::quic::handshakes::{Acquainted, Addresses, Seat};
 use crate::net::quic::tls;
 use crate::net::quic::transport::NetLimits;
-use crate::net::quic::verify::Verdict;
+use crate::net::quic::verify::HandshakeVerdict;
 use crate::net::quic::windows::{WindowShare, Windows};
 use crate::seal;
 
@@ -229,7 +229,7 @@ impl Endpoint {
 
     /// Connects to this peer at this address, and waits until the peer, too, has accepted us.
     pub async fn dial(&self, address: SocketAddr, peer: &AuthorityId) -> Result<Link, DialFault> {
-        let verdict = Verdict::default();
+        let verdict = HandshakeVerdict::default();
         let limit = self.shared.limits.handshake_timeout;
         let trust = self.shared.trust();
         let Some(trusted) = trust.peer(peer) else {
@@ -278,7 +278,7 @@ impl Shared {
         Arc::clone(&self.trust.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn side(&self, verdict: &Verdict) -> tls::Side {
+    fn side(&self, verdict: &HandshakeVerdict) -> tls::Side {
         tls::Side {
             key: Arc::clone(&self.key.read().unwrap_or_else(PoisonError::into_inner)),
             trust: self.trust(),
@@ -291,7 +291,7 @@ impl Shared {
         &self,
         peer: &AuthorityId,
         classic: bool,
-        verdict: &Verdict,
+        verdict: &HandshakeVerdict,
     ) -> Result<quinn::ClientConfig, DialFault> {
         let local = |e: &dyn fmt::Display| DialFault::Local(e.to_string());
         let tls = self
@@ -306,7 +306,7 @@ impl Shared {
         Ok(config)
     }
 
-    fn accepting(&self, verdict: &Verdict) -> Result<ServerConfig, DialFault> {
+    fn accepting(&self, verdict: &HandshakeVerdict) -> Result<ServerConfig, DialFault> {
         let local = |e: &dyn fmt::Display| DialFault::Local(e.to_string());
         let side = self.side(verdict);
         let classic = side.trust.peers().any(|peer| peer.allow_classic);
@@ -342,7 +342,7 @@ impl Incoming {
         let remote = self.remote();
         let refused = |cause| Refused { remote, cause };
         let limit = self.shared.limits.handshake_timeout;
-        let verdict = Verdict::default();
+        let verdict = HandshakeVerdict::default();
         let failed = |e: &quinn::ConnectionError| refused(DialFault::of(e, &verdict, limit));
         let config = self.shared.accepting(&verdict).map_err(refused)?;
         let connecting = self
@@ -380,7 +380,7 @@ pub struct Link {
 impl Link {
     fn new(
         connection: quinn::Connection,
-        verdict: &Verdict,
+        verdict: &HandshakeVerdict,
         post_quantum: Option<bool>,
         shared: &Shared,
     ) -> Result<Self, DialFault> {
@@ -442,7 +442,7 @@ fn base_config(
         key: Arc::clone(key),
         trust: Arc::clone(trust),
         clock: None,
-        verdict: Verdict::default(),
+        verdict: HandshakeVerdict::default(),
     };
     let crypto =
         QuicServerConfig::try_from(side.accepting(false)?).map_err(|_| BindFault::Cipher)?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use quinn::{ConnectionError, TransportErrorCode};
 
 use crate::identity::trust::Refusal;
-use crate::net::quic::verify::Verdict;
+use crate::net::quic::verify::HandshakeVerdict;
 
 /// Why a connection was not established, or why it ended.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -66,10 +66,14 @@ impl DialFault {
 
     /// Why an established connection ended, in the same words.
     pub fn of_lost(error: &ConnectionError, idle: Duration) -> Self {
-        Self::of(error, &Verdict::default(), idle)
+        Self::of(error, &HandshakeVerdict::default(), idle)
     }
 
-    pub(crate) fn of(error: &ConnectionError, verdict: &Verdict, waited: Duration) -> Self {
+    pub(crate) fn of(
+        error: &ConnectionError,
+        verdict: &HandshakeVerdict,
+        waited: Duration,
+    ) -> Self {
         if let Some(refusal) = verdict.refusal() {
             return Self::RefusedByUs(refusal);
         }

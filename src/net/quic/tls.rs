@@ -12,7 +12,7 @@ use rustls::sign::CertifiedKey;
 use crate::base::AuthorityId;
 use crate::identity::trust::Trust;
 use crate::net::clock::Clock;
-use crate::net::quic::verify::{ALPN, OwnCertificate, PeerVerifier, Verdict};
+use crate::net::quic::verify::{ALPN, HandshakeVerdict, OwnCertificate, PeerVerifier};
 
 /// The crypto of one connection; classic X25519 is in it only where somebody may use it.
 pub(crate) fn provider(classic: bool) -> Arc<CryptoProvider> {
@@ -33,7 +33,7 @@ pub(crate) struct Side {
     pub(crate) trust: Arc<Trust>,
     /// None: certificates are judged by the machine's clock.
     pub(crate) clock: Option<Clock>,
-    pub(crate) verdict: Verdict,
+    pub(crate) verdict: HandshakeVerdict,
 }
 
 impl Side {
@@ -143,7 +143,7 @@ mod tests {
             key: Arc::new(key),
             trust: Arc::new(Trust::new("a.example".parse().unwrap(), Vec::new())),
             clock: None,
-            verdict: Verdict::default(),
+            verdict: HandshakeVerdict::default(),
         }
     }
 

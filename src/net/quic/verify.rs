@@ -1,7 +1,7 @@
 //! Trust at the handshake: who the other end is, decided by [`Trust`] alone, and the exact cause when it is refused.
 //!
-//! TLS itself only carries an alert class. So each connection has its own [`Verdict`], in which the checks that run
-//! inside the handshake leave what they found.
+//! TLS itself only carries an alert class. So each connection has its own [`HandshakeVerdict`], in which the checks
+//! that run inside the handshake leave what they found.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -60,7 +60,7 @@ const OFFERED: [SignatureScheme; 10] = [
 
 /// The findings of the checks inside one handshake.
 #[derive(Clone, Default)]
-pub(crate) struct Verdict(Arc<Mutex<Found>>);
+pub(crate) struct HandshakeVerdict(Arc<Mutex<Found>>);
 
 #[derive(Default)]
 struct Found {
@@ -69,7 +69,7 @@ struct Found {
     classic: bool,
 }
 
-impl Verdict {
+impl HandshakeVerdict {
     fn found(&self) -> MutexGuard<'_, Found> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -100,7 +100,7 @@ pub(crate) struct PeerVerifier {
     trust: Arc<Trust>,
     clock: Option<Clock>,
     expected: Option<AuthorityId>,
-    verdict: Verdict,
+    verdict: HandshakeVerdict,
 }
 
 impl PeerVerifier {
@@ -108,7 +108,7 @@ impl PeerVerifier {
     pub(crate) fn new(
         (trust, clock): (Arc<Trust>, Option<Clock>),
         expected: Option<AuthorityId>,
-        verdict: Verdict,
+        verdict: HandshakeVerdict,
     ) -> Self {
         Self {
             trust,
@@ -258,12 +258,16 @@ impl ClientCertVerifier for PeerVerifier {
 pub(crate) struct OwnCertificate {
     key: Arc<CertifiedKey>,
     groups: Vec<NamedGroup>,
-    verdict: Verdict,
+    verdict: HandshakeVerdict,
 }
 
 impl OwnCertificate {
     /// `groups` are the key exchanges that this connection can use.
-    pub(crate) fn new(key: Arc<CertifiedKey>, groups: Vec<NamedGroup>, verdict: Verdict) -> Self {
+    pub(crate) fn new(
+        key: Arc<CertifiedKey>,
+        groups: Vec<NamedGroup>,
+        verdict: HandshakeVerdict,
+    ) -> Self {
         Self {
             key,
             groups,

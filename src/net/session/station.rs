@@ -245,7 +245,7 @@ impl Station {
             Arc::clone(lock)
         };
         let held = lock.lock_owned().await;
-        let held = Held(Arc::new(held));
+        let held = Hold(Arc::new(held));
         Turn { stop, held }
     }
 }
@@ -255,17 +255,17 @@ impl Station {
 pub(crate) struct Turn {
     /// Somebody newer has come.
     pub(crate) stop: CancellationToken,
-    held: Held,
+    held: Hold,
 }
 
 /// Keeps an exchange from the next stream that asks for it. Whatever still works on the exchange has one: a thread goes
 /// on with its files, and the ledger with a commit, after the task that began it was dropped.
 #[derive(Debug, Clone)]
-pub(crate) struct Held(#[expect(dead_code, reason = "held, not used")] Arc<OwnedMutexGuard<()>>);
+pub(crate) struct Hold(#[expect(dead_code, reason = "held, not used")] Arc<OwnedMutexGuard<()>>);
 
 impl Turn {
     /// For the threads that work on the exchange's files, and for its commits.
-    pub(crate) fn held(&self) -> Held {
+    pub(crate) fn held(&self) -> Hold {
         self.held.clone()
     }
 }

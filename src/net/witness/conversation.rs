@@ -15,7 +15,7 @@ use crate::net::witness::submission::Submission;
 use crate::net::witness::watch::Watch;
 use crate::store::AlarmKind;
 use crate::tlog::Checkpoint;
-use crate::wire::Fault;
+use crate::wire::FaultMessage;
 use crate::wire::Frame;
 
 /// How long an answer to a submission is awaited, in milliseconds.
@@ -130,7 +130,7 @@ impl Watching {
         frames
     }
 
-    fn submit(&mut self, made: Result<Submission, Fault>, now: Instant) -> Option<Frame> {
+    fn submit(&mut self, made: Result<Submission, FaultMessage>, now: Instant) -> Option<Frame> {
         match made {
             Ok(submission) => {
                 let frame = submission.frame.clone();
@@ -213,7 +213,7 @@ impl Watching {
         }
         if self.frames.take(now.0.saturating_mul(1_000), 1).is_err() {
             let text = "too many frames about logs in a row";
-            return vec![Frame::Fault(Fault::new("too-fast", text))];
+            return vec![Frame::Fault(FaultMessage::new("too-fast", text))];
         }
         let answer = match said {
             AboutLogs::Held(note) => {
@@ -248,14 +248,14 @@ impl Watching {
     }
 
     /// The peer says that something of the above does not go.
-    pub(crate) async fn refused(&mut self, fault: &Fault) {
+    pub(crate) async fn refused(&mut self, fault: &FaultMessage) {
         if fault.code == "recovering" && self.asks > 0 {
             self.unproved().await;
         }
     }
 
-    async fn cosigned(&mut self, bytes: &[u8]) -> Result<(), Fault> {
-        let nothing = || Fault::new("cosignature-unasked", "nothing was submitted");
+    async fn cosigned(&mut self, bytes: &[u8]) -> Result<(), FaultMessage> {
+        let nothing = || FaultMessage::new("cosignature-unasked", "nothing was submitted");
         let (submission, _) = self.awaited.as_ref().ok_or_else(nothing)?;
         self.watch.cosigned(&self.peer, bytes, submission).await?;
         self.theirs = self.theirs.max(submission.head.size);

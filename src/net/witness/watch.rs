@@ -34,7 +34,7 @@ use crate::tlog::AddCheckpoint;
 use crate::tlog::Checkpoint;
 use crate::tlog::cosignature;
 use crate::tlog::proof;
-use crate::wire::Fault;
+use crate::wire::FaultMessage;
 use crate::wire::Frame;
 
 /// How often a grown log is submitted to a peer that is connected, in milliseconds.
@@ -150,12 +150,12 @@ impl Watch {
     }
 }
 
-fn storage(e: impl fmt::Display) -> Fault {
-    Fault::new("storage", &e.to_string())
+fn storage(e: impl fmt::Display) -> FaultMessage {
+    FaultMessage::new("storage", &e.to_string())
 }
 
-fn unknown(of: &AuthorityId) -> Fault {
-    Fault::new("unknown-log", &format!("the log of {of} is not known here"))
+fn unknown(of: &AuthorityId) -> FaultMessage {
+    FaultMessage::new("unknown-log", &format!("the log of {of} is not known here"))
 }
 
 const RECOVERING: &str =
@@ -179,14 +179,14 @@ impl Watch {
     }
 
     /// The newest checkpoint of this peer's log that was cosigned here.
-    pub(crate) async fn held(&self, of: &AuthorityId) -> Result<Vec<u8>, Fault> {
+    pub(crate) async fn held(&self, of: &AuthorityId) -> Result<Vec<u8>, FaultMessage> {
         let held = self.ledger.witnessed(of).await.map_err(storage)?;
         Ok(held.map(|row| row.note).unwrap_or_default())
     }
 
     /// Somebody holds this checkpoint of our log, or none: the proof from there to the newest. If our log is not the
     /// one that the checkpoint is of, nothing is signed from now on.
-    pub(crate) async fn asked(&self, held: &[u8]) -> Result<Submission, Fault> {
+    pub(crate) async fn asked(&self, held: &[u8]) -> Result<Submission, FaultMessage> {
         let old = if held.is_empty() {
             0
         } else {
@@ -196,9 +196,9 @@ impl Watch {
     }
 
     /// A checkpoint of our own log that came from elsewhere.
-    pub(crate) async fn seen_of_ours(&self, note: &[u8]) -> Result<Checkpoint, Fault> {
+    pub(crate) async fn seen_of_ours(&self, note: &[u8]) -> Result<Checkpoint, FaultMessage> {
         let head = Checkpoint::open(note, self.ledger.log_key())
-            .map_err(|e| Fault::new(e.code(), &e.to_string()))?;
+            .map_err(|e| FaultMessage::new(e.code(), &e.to_string()))?;
         if self.ledger.contains(&head).await.map_err(storage)? {
             return Ok(head);
         }
@@ -211,13 +211,13 @@ impl Watch {
         let kept = self.ledger.recover(head, note).await;
         self.changed.notify_one();
         kept.map_err(storage)?;
-        Err(Fault::new("recovering", RECOVERING))
+        Err(FaultMessage::new("recovering", RECOVERING))
     }
 
     /// The newest checkpoint with the proof that it continues that of `old` leaves.
-    pub(crate) async fn submission(&self, old: u64) -> Result<Submission, Fault> {
+    pub(crate) async fn submission(&self, old: u64) -> Result<Submission, FaultMessage> {
         if self.ledger.recovering().is_some() {
-            return Err(Fault::new("recovering", RECOVERING));
+            return Err(FaultMessage::new("recovering", RECOVERING));
         }
         if self.ledger.head().is_none_or(|head| head.size < old) {
             self.ledger.checkpoint().await.map_err(storage)?;
@@ -244,11 +244,12 @@ impl Watch {
         &self,
         of: &AuthorityId,
         bytes: &[u8],
-    ) -> Result<Option<Frame>, Fault> {
+    ) -> Result<Option<Frame>, FaultMessage> {
         let keys = self.keys(of).ok_or_else(|| unknown(of))?;
-        let add = AddCheckpoint::parse(bytes).map_err(|e| Fault::new(e.code(), &e.to_string()))?;
+        let add =
+            AddCheckpoint::parse(bytes).map_err(|e| FaultMessage::new(e.code(), &e.to_string()))?;
         let head = Checkpoint::open(&add.checkpoint, &keys.log)
-            .map_err(|e| Fault::new(e.code(), &e.to_string()))?;
+            .map_err(|e| FaultMessage::new(e.code(), &e.to_string()))?;
         let _one_at_a_time = self.turn.lock().await;
         self.not_forked(of).await?;
         let held = self.ledger.witnessed(of).await.map_err(storage)?;
@@ -290,7 +291,7 @@ impl Watch {
                 let kind = AlarmKind::Unproved;
                 drop(self.alarm(of, kind, &row.note, &add.checkpoint).await);
             }
-            return Err(Fault::new(e.code(), &e.to_string()));
+            return Err(FaultMessage::new(e.code(), &e.to_string()));
         }
         let line = self.cosign(of, head, add.checkpoint).await?;
         if settles {
@@ -305,7 +306,7 @@ impl Watch {
         of: &AuthorityId,
         head: Checkpoint,
         note: Vec<u8>,
-    ) -> Result<Frame, Fault> {
+    ) -> Result<Frame, FaultMessage> {
         let at = self.now();
         let row = WitnessedRow {
             of: of.clone(),
@@ -317,7 +318,7 @@ impl Watch {
         let ops = vec![Op::Witnessed(Box::new(row))];
         self.ledger.commit(ops).await.map_err(storage)?;
         self.heads.shows(of, (head.size, head.root));
-        let off = || Fault::new("no-witness", "this authority does not cosign");
+        let off = || FaultMessage::new("no-witness", "this authority does not cosign");
         let key = self.key.get().ok_or_else(off)?;
         let seconds = u64::try_from(at.millis() / 1_000).unwrap_or_default();
         let line = cosignature::cosign(&head, seconds, key).encode();
@@ -330,7 +331,7 @@ impl Watch {
         of: &AuthorityId,
         (earlier, note): (&Checkpoint, &[u8]),
         (head, add): (&Checkpoint, &AddCheckpoint),
-    ) -> Result<(), Fault> {
+    ) -> Result<(), FaultMessage> {
         let (old, new) = ((earlier.size, &earlier.root), (head.size, &head.root));
         if proof::verify_consistency(old, new, &add.proof).is_ok() {
             return Ok(());
@@ -341,7 +342,7 @@ impl Watch {
     }
 
     /// A head that was heard of is proved: it needs to be asked for no more.
-    async fn settle(&self, of: &AuthorityId) -> Result<(), Fault> {
+    async fn settle(&self, of: &AuthorityId) -> Result<(), FaultMessage> {
         let heard = Op::Heard {
             of: of.clone(),
             note: None,
@@ -358,12 +359,12 @@ impl Watch {
         &self,
         of: &AuthorityId,
         key: &PublicKey,
-    ) -> Result<Option<(Checkpoint, Vec<u8>)>, Fault> {
+    ) -> Result<Option<(Checkpoint, Vec<u8>)>, FaultMessage> {
         let note = self.ledger.heard(of).await.map_err(storage)?;
         Ok(note.and_then(|note| Some((Checkpoint::open(&note, key).ok()?, note))))
     }
 
-    async fn not_forked(&self, of: &AuthorityId) -> Result<(), Fault> {
+    async fn not_forked(&self, of: &AuthorityId) -> Result<(), FaultMessage> {
         let alarm = self.ledger.alarm(of).await.map_err(storage)?;
         match alarm.map(|row| row.kind) {
             Some(AlarmKind::Fork) => Err(forked(of)),
@@ -378,7 +379,7 @@ impl Watch {
         kind: AlarmKind,
         earlier: &[u8],
         later: &[u8],
-    ) -> Fault {
+    ) -> FaultMessage {
         let row = AlarmRow {
             of: of.clone(),
             kind,
@@ -392,7 +393,7 @@ impl Watch {
         match (kept, kind) {
             (Err(e), _) => storage(e),
             (Ok(_), AlarmKind::Fork) => forked(of),
-            (Ok(_), AlarmKind::Unproved) => Fault::new(
+            (Ok(_), AlarmKind::Unproved) => FaultMessage::new(
                 "log-unproved",
                 &format!("the log of {of} is not proved to continue what was seen of it"),
             ),
@@ -405,20 +406,20 @@ impl Watch {
         by: &AuthorityId,
         bytes: &[u8],
         submitted: &Submission,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), FaultMessage> {
         let keys = self.keys(by).ok_or_else(|| unknown(by))?;
-        let malformed = || Fault::new("cosignature-malformed", "not a signature line");
+        let malformed = || FaultMessage::new("cosignature-malformed", "not a signature line");
         let whole = [b"cosignature\n\n", bytes].concat();
         let (_, lines) = note::split(&whole, 1).map_err(|_| malformed())?;
         let line = lines.into_iter().next().ok_or_else(malformed)?;
         let seconds = cosignature::verify(&submitted.head, &line, &keys.witness)
-            .map_err(|e| Fault::new(e.code(), &e.to_string()))?;
+            .map_err(|e| FaultMessage::new(e.code(), &e.to_string()))?;
         let millis = i64::try_from(seconds.saturating_mul(1_000)).unwrap_or(i64::MAX);
         let at = Timestamp::from_millis(millis);
         let now = self.now();
         if at.distance_ms(now) > limits::CLOCK_SKEW_MS_MAX {
             let text = format!("cosigned at {at}, which is more than 5 minutes from {now}");
-            return Err(Fault::new("cosignature-time", &text));
+            return Err(FaultMessage::new("cosignature-time", &text));
         }
         let row = CosignedRow {
             by: by.clone(),
@@ -438,9 +439,9 @@ impl Watch {
         clippy::similar_names,
         reason = "the head, the one held and the one heard of"
     )]
-    pub(crate) async fn gossiped(&self, bytes: &[u8]) -> Result<(), Fault> {
+    pub(crate) async fn gossiped(&self, bytes: &[u8]) -> Result<(), FaultMessage> {
         let (head, _) =
-            Checkpoint::parse(bytes).map_err(|e| Fault::new(e.code(), &e.to_string()))?;
+            Checkpoint::parse(bytes).map_err(|e| FaultMessage::new(e.code(), &e.to_string()))?;
         let of = head.origin.strip_suffix("/log").map(str::parse);
         let Some(Ok(of)) = of else {
             return Ok(());
@@ -451,8 +452,8 @@ impl Watch {
         let Some(keys) = self.keys(&of) else {
             return Ok(());
         };
-        let head =
-            Checkpoint::open(bytes, &keys.log).map_err(|e| Fault::new(e.code(), &e.to_string()))?;
+        let head = Checkpoint::open(bytes, &keys.log)
+            .map_err(|e| FaultMessage::new(e.code(), &e.to_string()))?;
         let _one_at_a_time = self.turn.lock().await;
         if self.not_forked(&of).await.is_err() {
             return Ok(());
@@ -484,9 +485,9 @@ impl Watch {
     }
 }
 
-fn forked(of: &AuthorityId) -> Fault {
+fn forked(of: &AuthorityId) -> FaultMessage {
     let text = format!("the log of {of} has forked: two of its checkpoints of one size differ");
-    Fault::new("log-forked", &text)
+    FaultMessage::new("log-forked", &text)
 }
 
 #[cfg(test)]

@@ -39,7 +39,7 @@ impl<I: Iterator<Item = (String, u64)>> Read for Heads<I> {
                 };
                 let path = format!("{}{path}", bag::PAYLOAD);
                 let mtime = 5;
-                self.1 = Cursor::new(Entry { path, size, mtime }.head());
+                self.1 = Cursor::new(TapeEntry { path, size, mtime }.head());
                 self.1.read(into)
             }
             read => Ok(read),

@@ -12,7 +12,7 @@ use crate::base::Digest;
 use crate::policy::code::Code;
 use crate::policy::denial::{Denial, ReasonCode};
 use crate::policy::facts::Facts;
-use crate::policy::restrict::{Restrict, RuleFile};
+use crate::policy::restrict::{NationalRules, RuleFile};
 
 /// The clause of a denial that comes of a rule that cannot be evaluated.
 const UNEVALUATED: &str = "national rules of this authority";
@@ -106,7 +106,7 @@ impl National {
     }
 }
 
-impl Restrict for National {
+impl NationalRules for National {
     fn files(&self) -> Vec<RuleFile> {
         self.files.iter().map(|(file, _)| file.clone()).collect()
     }

@@ -4,7 +4,7 @@ use crate::base::Digest;
 use crate::policy::action::Action;
 use crate::policy::decide::PolicySet;
 use crate::policy::denial::ReasonCode;
-use crate::policy::table::{Case, Judged, Outcome, Table};
+use crate::policy::table::{Case, DecisionTable, Judged, Outcome};
 
 use super::question::{SCHEMA, schema};
 use super::*;
@@ -29,11 +29,11 @@ fn set_of(files: &[(String, String)]) -> PolicySet {
     PolicySet::new(None).restricted_by(Some(std::sync::Arc::new(national)))
 }
 
-fn table(text: &str) -> Table {
+fn table(text: &str) -> DecisionTable {
     toml::from_str(text).expect("the table is TOML")
 }
 
-fn decisions() -> Table {
+fn decisions() -> DecisionTable {
     table(include_str!("../../../tests/policy/decisions.toml"))
 }
 

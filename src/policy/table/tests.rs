@@ -6,7 +6,7 @@ const TABLE: &str = include_str!("../../../tests/policy/decisions.toml");
 
 #[test]
 fn the_decision_table() {
-    let table: Table = toml::from_str(TABLE).expect("the table is TOML");
+    let table: DecisionTable = toml::from_str(TABLE).expect("the table is TOML");
     let set = PolicySet::new(None);
     assert!(table.cases.len() >= 150, "{}", table.cases.len());
     for (at, case) in table.cases.iter().enumerate() {
@@ -23,7 +23,7 @@ fn the_decision_table() {
 /// Nothing is left that no case shows: each rule, each reason, each action both ways.
 #[test]
 fn the_decision_table_is_complete() {
-    let table: Table = toml::from_str(TABLE).expect("the table is TOML");
+    let table: DecisionTable = toml::from_str(TABLE).expect("the table is TOML");
     let shown = |of: fn(&Case) -> Option<String>| -> BTreeSet<String> {
         table.cases.iter().filter_map(of).collect()
     };
@@ -73,7 +73,7 @@ retain_until = \"2031-12-31\"
 onward = \"prohibited\"
 use_report = false
 ";
-        let table: Table = toml::from_str(&text.replace(change.0, change.1)).expect("TOML");
+        let table: DecisionTable = toml::from_str(&text.replace(change.0, change.1)).expect("TOML");
         let fault = table.cases[0]
             .judge(&table, &PolicySet::new(None))
             .unwrap_err();
@@ -109,7 +109,7 @@ fn an_expectation_that_is_not_met_is_seen() {
 
 #[test]
 fn a_case_is_met_by_what_it_names_and_nothing_else() {
-    let table: Table = toml::from_str(TABLE).expect("the table is TOML");
+    let table: DecisionTable = toml::from_str(TABLE).expect("the table is TOML");
     let denied = table.cases.iter().find(|case| case.reason.is_some());
     let mut case = denied.expect("some are denied").clone();
     let judged = case.judge(&table, &PolicySet::new(None)).expect("a case");

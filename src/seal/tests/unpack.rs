@@ -134,7 +134,7 @@ fn what_exists_is_not_touched() {
 /// One entry of a tar: head, content and padding.
 pub(super) fn entry(path: &str, content: &[u8], mtime: u64) -> Vec<u8> {
     let size = content.len() as u64;
-    let mut bytes = tape::Entry {
+    let mut bytes = tape::TapeEntry {
         path: path.to_owned(),
         size,
         mtime,
@@ -149,7 +149,7 @@ pub(super) fn entry(path: &str, content: &[u8], mtime: u64) -> Vec<u8> {
 pub(super) fn entries(tar: &[u8]) -> Vec<Vec<u8>> {
     let mut entries = Vec::new();
     let mut rest = tar;
-    while let Some(entry) = tape::Entry::read(&mut &rest[..]).unwrap() {
+    while let Some(entry) = tape::TapeEntry::read(&mut &rest[..]).unwrap() {
         let len = tape::head_length(&entry.path, entry.size) + tape::padded(entry.size);
         let (this, next) = rest.split_at(usize::try_from(len).unwrap());
         entries.push(this.to_vec());
@@ -465,7 +465,7 @@ fn nothing_is_written_through_a_link_planted_in_the_target() {
 
 #[test]
 fn a_file_of_nine_gibibytes_has_a_pax_size() {
-    let entry = tape::Entry {
+    let entry = tape::TapeEntry {
         path: "data/disk.img".to_owned(),
         size: 9 << 30,
         mtime: 0,

@@ -9,18 +9,18 @@ use crate::base::Xid;
 use crate::base::json;
 use crate::exchange::{Direction, Phase, Step};
 use crate::receipt::Kind;
-use crate::store::apply::Group;
-use crate::store::apply::Stop;
+use crate::store::apply::CommitGroup;
+use crate::store::apply::GroupStop;
 use crate::store::apply::UNKNOWN;
 use crate::store::apply::parts;
 use crate::store::apply::random;
 use crate::store::due;
-use crate::store::journal::Entry;
+use crate::store::journal::JournalEntry;
 use crate::store::op::CommitFault;
 use crate::store::op::Op;
 use crate::store::reader;
-use crate::store::recent::Cell;
-use crate::store::recent::Known;
+use crate::store::recent::KeyCell;
+use crate::store::recent::RecentExchange;
 use crate::store::rows::Exchange;
 use crate::store::sql;
 use crate::store::sums;
@@ -37,13 +37,13 @@ pub(super) struct Opening<'o> {
 }
 
 /// The number after this one, which rows that are damaged can have made the last.
-fn following(number: i64) -> Result<i64, Stop> {
+fn following(number: i64) -> Result<i64, GroupStop> {
     let next = number.checked_add(1);
-    next.ok_or_else(|| Stop::Broken("the numbers of its rows have run out".to_owned()))
+    next.ok_or_else(|| GroupStop::Broken("the numbers of its rows have run out".to_owned()))
 }
 
-impl Group<'_> {
-    pub(super) fn open<'o>(&mut self, row: &'o Exchange) -> Result<Opening<'o>, Stop> {
+impl CommitGroup<'_> {
+    pub(super) fn open<'o>(&mut self, row: &'o Exchange) -> Result<Opening<'o>, GroupStop> {
         if let Some(known) = self.find(&row.xid)? {
             let current = Some(known.phase);
             return Err(CommitFault::Conflict { current }.into());
@@ -60,12 +60,12 @@ impl Group<'_> {
             self.run(sql::STATEMENTS_PLACE, params![no, xid])?;
             self.digests(no)?
         };
-        let known = Known {
+        let known = RecentExchange {
             no,
             phase: row.phase,
             direction: row.direction,
             statements,
-            cell: Cell::None,
+            cell: KeyCell::None,
         };
         self.known.put(row.xid, known);
         Ok(Opening {
@@ -83,7 +83,7 @@ impl Group<'_> {
         xid: &Xid,
         bytes: &[u8],
         opening: Option<&Opening<'_>>,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), GroupStop> {
         let no = self.number(xid)?;
         if opening.is_none_or(|opening| opening.no != no) {
             self.run(sql::PAYLOAD_DROP, [no])?;
@@ -92,7 +92,7 @@ impl Group<'_> {
     }
 
     /// Writes the row of an exchange that was begun.
-    pub(super) fn settle(&mut self, opening: Option<Opening<'_>>) -> Result<(), Stop> {
+    pub(super) fn settle(&mut self, opening: Option<Opening<'_>>) -> Result<(), GroupStop> {
         let Some(opening) = opening else {
             return Ok(());
         };
@@ -143,7 +143,11 @@ impl Group<'_> {
     }
 
     /// The kept form of the newest statement: its number, or its bytes if it is not among the statements.
-    fn last<'n>(&mut self, xid: &Xid, note: &'n [u8]) -> Result<(&'n [u8], Option<i64>), Stop> {
+    fn last<'n>(
+        &mut self,
+        xid: &Xid,
+        note: &'n [u8],
+    ) -> Result<(&'n [u8], Option<i64>), GroupStop> {
         let digest = Digest::of(note);
         let known = self.find(xid)?.ok_or(UNKNOWN)?;
         let mut newest_first = known.statements.iter().rev();
@@ -154,7 +158,7 @@ impl Group<'_> {
     }
 
     /// Whether the exchange is as far as it was.
-    pub(super) fn unmoved(&mut self, xid: &Xid, steps: u32) -> Result<(), Stop> {
+    pub(super) fn unmoved(&mut self, xid: &Xid, steps: u32) -> Result<(), GroupStop> {
         let known = self.find(xid)?.ok_or(UNKNOWN)?;
         let current = Some(known.phase);
         let row = reader::row(self.db, sql::EXCHANGE, [xid.as_bytes()], reader::exchange)?;
@@ -169,7 +173,7 @@ impl Group<'_> {
         &mut self,
         op: &'o Op,
         opening: Option<&mut Opening<'o>>,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), GroupStop> {
         let Op::Advance {
             xid,
             step,
@@ -189,7 +193,7 @@ impl Group<'_> {
         let (no, direction) = (known.no, known.direction);
         let destroyed = Step::Signed(Kind::Destroyed);
         if let (Direction::In, true, Some(note)) = (direction, *step == destroyed, last_note) {
-            self.destroyed.push(Entry {
+            self.destroyed.push(JournalEntry {
                 xid: *xid,
                 statement: Digest::of(note),
                 at: *at,
@@ -215,7 +219,7 @@ impl Group<'_> {
         self.one(sql::EXCHANGE_STEP, values)
     }
 
-    pub(super) fn statement(&mut self, op: &Op) -> Result<(), Stop> {
+    pub(super) fn statement(&mut self, op: &Op) -> Result<(), GroupStop> {
         let Op::Statement {
             xid,
             kind,
@@ -268,7 +272,11 @@ impl Group<'_> {
     }
 
     /// The number of the exchange that a statement is of, if that is here, and whether the statement is here already.
-    fn place(&mut self, xid: Option<&Xid>, digest: &Digest) -> Result<(Option<i64>, bool), Stop> {
+    fn place(
+        &mut self,
+        xid: Option<&Xid>,
+        digest: &Digest,
+    ) -> Result<(Option<i64>, bool), GroupStop> {
         let Some(xid) = xid else {
             let values = [digest.as_bytes()];
             let found = reader::row(self.db, sql::STATEMENT_OWN, values, |row| {
@@ -288,7 +296,7 @@ impl Group<'_> {
     }
 
     /// The state of an exchange; none if it is not here.
-    pub(super) fn find(&mut self, xid: &Xid) -> Result<Option<&mut Known>, Stop> {
+    pub(super) fn find(&mut self, xid: &Xid) -> Result<Option<&mut RecentExchange>, GroupStop> {
         if self.known.get(xid).is_none() {
             let Some(known) = self.look(xid)? else {
                 return Ok(None);
@@ -298,7 +306,7 @@ impl Group<'_> {
         Ok(self.known.get(xid))
     }
 
-    fn look(&self, xid: &Xid) -> Result<Option<Known>, Stop> {
+    fn look(&self, xid: &Xid) -> Result<Option<RecentExchange>, GroupStop> {
         let mut find = self.db.prepare_cached(sql::EXCHANGE_STATE)?;
         let found = find.query_row([xid.as_bytes()], |row| {
             let (phase, direction): (String, String) = (row.get(1)?, row.get(2)?);
@@ -308,47 +316,47 @@ impl Group<'_> {
             return Ok(None);
         };
         match (phase.parse(), direction.parse()) {
-            (Ok(phase), Ok(direction)) => Ok(Some(Known {
+            (Ok(phase), Ok(direction)) => Ok(Some(RecentExchange {
                 no,
                 phase,
                 direction,
                 statements: self.digests(no)?,
-                cell: Cell::Unread,
+                cell: KeyCell::Unread,
             })),
-            (Err(fault), _) | (_, Err(fault)) => Err(Stop::Broken(fault.to_string())),
+            (Err(fault), _) | (_, Err(fault)) => Err(GroupStop::Broken(fault.to_string())),
         }
     }
 
-    fn digests(&self, no: i64) -> Result<Vec<(Digest, i64)>, Stop> {
+    fn digests(&self, no: i64) -> Result<Vec<(Digest, i64)>, GroupStop> {
         let read = |row: &rusqlite::Row<'_>| Ok((reader::digest(row, 0)?, row.get(1)?));
         Ok(reader::rows(self.db, sql::STATEMENTS_OF, [no], read)?)
     }
 
-    pub(super) fn number(&mut self, xid: &Xid) -> Result<i64, Stop> {
+    pub(super) fn number(&mut self, xid: &Xid) -> Result<i64, GroupStop> {
         Ok(self.find(xid)?.ok_or(UNKNOWN)?.no)
     }
 
-    pub(super) fn header(&mut self, xid: &Xid, header: &[u8]) -> Result<(), Stop> {
+    pub(super) fn header(&mut self, xid: &Xid, header: &[u8]) -> Result<(), GroupStop> {
         let no = self.number(xid)?;
         self.shred(xid)?;
         let (slot, wrapped) = self.slots.wrap(xid, header)?;
         self.fresh.push(slot);
         self.one(sql::HEADER_PUT, params![no, slot, wrapped])?;
-        self.find(xid)?.ok_or(UNKNOWN)?.cell = Cell::At(slot);
+        self.find(xid)?.ok_or(UNKNOWN)?.cell = KeyCell::At(slot);
         Ok(())
     }
 
     /// Drops the header of an exchange; the cell of its key is overwritten once that is committed.
-    pub(super) fn shred(&mut self, xid: &Xid) -> Result<(), Stop> {
+    pub(super) fn shred(&mut self, xid: &Xid) -> Result<(), GroupStop> {
         let known = self.find(xid)?.ok_or(UNKNOWN)?;
         let no = known.no;
-        match std::mem::replace(&mut known.cell, Cell::None) {
-            Cell::None => {}
-            Cell::At(cell) => {
+        match std::mem::replace(&mut known.cell, KeyCell::None) {
+            KeyCell::None => {}
+            KeyCell::At(cell) => {
                 self.one(sql::HEADER_CLEAR, [no])?;
                 self.spent.push(cell);
             }
-            Cell::Unread => {
+            KeyCell::Unread => {
                 let mut drop = self.db.prepare_cached(sql::HEADER_DROP)?;
                 let slot: Option<u32> = drop.query_row([no], |row| row.get(0)).optional()?;
                 self.spent.extend(slot);
@@ -357,7 +365,7 @@ impl Group<'_> {
         Ok(())
     }
 
-    pub(super) fn drop_disclosed(&mut self, xid: &Xid) -> Result<(), Stop> {
+    pub(super) fn drop_disclosed(&mut self, xid: &Xid) -> Result<(), GroupStop> {
         let row = reader::row(self.db, sql::EXCHANGE, [xid.as_bytes()], reader::exchange)?;
         let mut row = row.ok_or(UNKNOWN)?;
         row.undisclosed();

@@ -2,16 +2,16 @@
 
 use rusqlite::params;
 
-use crate::store::apply::Group;
-use crate::store::apply::Stop;
+use crate::store::apply::CommitGroup;
+use crate::store::apply::GroupStop;
 use crate::store::op::Op;
 use crate::store::rows::WitnessedRow;
 use crate::store::sql;
 use crate::store::sums;
 
-impl Group<'_> {
+impl CommitGroup<'_> {
     /// A change of what is known of others' logs, or of what others have cosigned of ours.
-    pub(super) fn of_logs(&self, op: &Op) -> Result<(), Stop> {
+    pub(super) fn of_logs(&self, op: &Op) -> Result<(), GroupStop> {
         match op {
             Op::Witnessed(row) => self.witnessed(row),
             Op::Heard { of, note, at } => {
@@ -76,7 +76,7 @@ impl Group<'_> {
         }
     }
 
-    fn witnessed(&self, row: &WitnessedRow) -> Result<(), Stop> {
+    fn witnessed(&self, row: &WitnessedRow) -> Result<(), GroupStop> {
         let (of, root) = (row.of.as_str(), row.root.as_bytes());
         let sum = sums::witnessed(row);
         let values = params![of, row.size, root, row.note, row.at.millis(), sum];

@@ -2,16 +2,16 @@
 
 use rusqlite::params;
 
-use crate::store::apply::Group;
-use crate::store::apply::Stop;
+use crate::store::apply::CommitGroup;
+use crate::store::apply::GroupStop;
 use crate::store::apply::UNKNOWN;
 use crate::store::reader;
 use crate::store::rows::OpeningRow;
 use crate::store::sql;
 use crate::store::sums;
 
-impl Group<'_> {
-    pub(super) fn opening_begin(&self, row: &OpeningRow) -> Result<(), Stop> {
+impl CommitGroup<'_> {
+    pub(super) fn opening_begin(&self, row: &OpeningRow) -> Result<(), GroupStop> {
         self.one(
             sql::OPENING_PUT,
             params![
@@ -25,7 +25,7 @@ impl Group<'_> {
         )
     }
 
-    pub(super) fn opening_raise(&self, id: &[u8; 16], bound: u64) -> Result<(), Stop> {
+    pub(super) fn opening_raise(&self, id: &[u8; 16], bound: u64) -> Result<(), GroupStop> {
         let row = reader::row(self.db, sql::OPENING, [id], reader::opening)?;
         let mut row = row.ok_or(UNKNOWN)?;
         row.bound = row.bound.max(bound);

@@ -5,8 +5,8 @@ use rusqlite::params;
 use crate::base::AuthorityId;
 use crate::base::Digest;
 use crate::base::Timestamp;
-use crate::store::apply::Group;
-use crate::store::apply::Stop;
+use crate::store::apply::CommitGroup;
+use crate::store::apply::GroupStop;
 use crate::store::apply::UNKNOWN;
 use crate::store::apply::parts;
 use crate::store::op::Op;
@@ -18,9 +18,9 @@ use crate::store::rows::PeerState;
 use crate::store::sql;
 use crate::store::sums;
 
-impl Group<'_> {
+impl CommitGroup<'_> {
     /// A change of what is known of a peer, and the checksum of its row as it is then.
-    pub(super) fn of_peer(&self, id: &AuthorityId, op: &Op) -> Result<(), Stop> {
+    pub(super) fn of_peer(&self, id: &AuthorityId, op: &Op) -> Result<(), GroupStop> {
         if let Op::PeerState { state, at, .. } = op {
             match state {
                 PeerState::Accepted => {
@@ -41,7 +41,7 @@ impl Group<'_> {
         self.peer_sum(id)
     }
 
-    pub(super) fn peer(&self, peer: &PeerRow) -> Result<(), Stop> {
+    pub(super) fn peer(&self, peer: &PeerRow) -> Result<(), GroupStop> {
         let (code, text) = parts(peer.fault.as_ref());
         self.one(
             sql::PEER_PUT,
@@ -64,12 +64,12 @@ impl Group<'_> {
     }
 
     /// Forgets a peer and its revocation lists; its cards stay, for what was signed under them.
-    pub(super) fn peer_drop(&self, id: &AuthorityId) -> Result<(), Stop> {
+    pub(super) fn peer_drop(&self, id: &AuthorityId) -> Result<(), GroupStop> {
         self.run(sql::CRLS_DROP, [id.as_str()])?;
         self.one(sql::PEER_DROP, [id.as_str()])
     }
 
-    pub(super) fn crl(&self, crl: &CrlRow) -> Result<(), Stop> {
+    pub(super) fn crl(&self, crl: &CrlRow) -> Result<(), GroupStop> {
         self.run(
             sql::CRL_PUT,
             params![
@@ -84,17 +84,17 @@ impl Group<'_> {
         Ok(())
     }
 
-    pub(super) fn crl_drop(&self, authority: &AuthorityId, ca: &Digest) -> Result<(), Stop> {
+    pub(super) fn crl_drop(&self, authority: &AuthorityId, ca: &Digest) -> Result<(), GroupStop> {
         self.run(sql::CRL_DROP, params![authority.as_str(), ca.as_bytes()])?;
         Ok(())
     }
 
-    fn peer_sum(&self, id: &AuthorityId) -> Result<(), Stop> {
+    fn peer_sum(&self, id: &AuthorityId) -> Result<(), GroupStop> {
         let row = reader::row(self.db, sql::PEER, [id.as_str()], reader::peer)?.ok_or(UNKNOWN)?;
         self.one(sql::PEER_SUM, params![sums::peer(&row), id.as_str()])
     }
 
-    pub(super) fn card(&self, card: &CardRow) -> Result<(), Stop> {
+    pub(super) fn card(&self, card: &CardRow) -> Result<(), GroupStop> {
         self.one(
             sql::CARD_PUT,
             params![
@@ -109,7 +109,11 @@ impl Group<'_> {
         )
     }
 
-    pub(super) fn card_drop(&self, authority: &AuthorityId, digest: &Digest) -> Result<(), Stop> {
+    pub(super) fn card_drop(
+        &self,
+        authority: &AuthorityId,
+        digest: &Digest,
+    ) -> Result<(), GroupStop> {
         self.one(
             sql::CARD_DROP,
             params![authority.as_str(), digest.as_bytes()],

@@ -83,7 +83,7 @@ struct Facts<'a>(&'a mut Report);
 
 impl Facts<'_> {
     fn damage(&mut self, code: &'static str, place: &Path, expected: &str, found: &str) {
-        self.0.add(super::report::Finding {
+        self.0.add(super::report::Difference {
             severity: super::report::Severity::Damage,
             code,
             place: place.display().to_string(),

@@ -34,7 +34,7 @@ pub(super) fn journal(check: &mut Check<'_>) -> Result<(), StoreFault> {
         let found = "a last line that was cut short";
         check.leftover(None, "journal-torn", place.clone(), found);
     }
-    let read = |each: &mut dyn FnMut(&journal::Entry)| match sound {
+    let read = |each: &mut dyn FnMut(&journal::JournalEntry)| match sound {
         Some(Sound { bytes: 1.., .. }) => {
             let file = File::open(path).map_err(|e| DiskFault::of("open", path, &e))?;
             let read = journal::read(file, own, each);

@@ -29,7 +29,7 @@ use crate::store::StoreFault;
 use crate::store::opening;
 
 pub use repair::repair;
-pub use report::{Finding, Report, Severity};
+pub use report::{Difference, Report, Severity};
 
 use report::{Check, Fix};
 

@@ -30,7 +30,7 @@ pub enum Severity {
 
 /// One difference.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Finding {
+pub struct Difference {
     /// Damage or leftover.
     pub severity: Severity,
     /// A stable kebab-case code.
@@ -49,7 +49,7 @@ pub struct Finding {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
     /// The differences, in the order they were found; at most 10,000.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<Difference>,
     /// How many more there were.
     pub more: u64,
     /// Statements read.
@@ -83,11 +83,11 @@ pub struct Report {
 impl Report {
     /// Whether something is damaged; leftovers are not damage.
     pub fn is_damaged(&self) -> bool {
-        let damaged = |finding: &Finding| finding.severity == Severity::Damage;
+        let damaged = |finding: &Difference| finding.severity == Severity::Damage;
         self.more > 0 || self.findings.iter().any(damaged)
     }
 
-    pub(crate) fn add(&mut self, finding: Finding) {
+    pub(crate) fn add(&mut self, finding: Difference) {
         if self.findings.len() < FINDINGS_MAX {
             self.findings.push(finding);
         } else {
@@ -148,7 +148,7 @@ impl Check<'_> {
         expected: impl std::fmt::Display,
         found: impl std::fmt::Display,
     ) {
-        self.report.add(Finding {
+        self.report.add(Difference {
             severity: Severity::Damage,
             code,
             place: place.into(),
@@ -166,7 +166,7 @@ impl Check<'_> {
         place: impl Into<String>,
         (expected, found): (impl std::fmt::Display, impl std::fmt::Display),
     ) {
-        self.report.add(Finding {
+        self.report.add(Difference {
             severity: Severity::Damage,
             code,
             place: place.into(),
@@ -185,7 +185,7 @@ impl Check<'_> {
         place: String,
         found: &str,
     ) {
-        self.report.add(Finding {
+        self.report.add(Difference {
             severity: Severity::Leftover,
             code,
             place,

@@ -5,17 +5,17 @@ fn authority() -> AuthorityId {
     "bfj.example.de".parse().unwrap()
 }
 
-fn entry(number: u32) -> Entry {
+fn entry(number: u32) -> JournalEntry {
     let mut xid = [0; 16];
     xid[12..].copy_from_slice(&number.to_be_bytes());
-    Entry {
+    JournalEntry {
         xid: Xid::from_bytes(xid),
         statement: Digest::of(&number.to_be_bytes()),
         at: Timestamp::from_millis(1_795_424_400_000 + i64::from(number)),
     }
 }
 
-fn entries(count: u32) -> Vec<Entry> {
+fn entries(count: u32) -> Vec<JournalEntry> {
     (0..count).map(entry).collect()
 }
 
@@ -37,7 +37,7 @@ fn opened(path: &Path, authority: &AuthorityId) -> Result<Journal, StoreFault> {
     unlocked(|| Journal::open(path, authority))
 }
 
-fn all(journal: &Journal) -> Vec<Entry> {
+fn all(journal: &Journal) -> Vec<JournalEntry> {
     let mut all = Vec::new();
     journal.each(|entry| all.push(*entry)).unwrap();
     all

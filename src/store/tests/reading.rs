@@ -137,7 +137,7 @@ async fn what_has_ended_is_due_until_the_peer_has_been_told() {
         xid: xid(number),
         attempts: 1,
         next_try: None,
-        fault: Some(Fault {
+        fault: Some(StoredFault {
             code: code.to_owned(),
             text: "a test".to_owned(),
         }),
@@ -177,7 +177,7 @@ async fn peers_and_named_values() {
     let dir = tempfile::tempdir().unwrap();
     let ledger = open(dir.path());
     let mut row = added();
-    let fault = Some(Fault {
+    let fault = Some(StoredFault {
         code: "revoked".to_owned(),
         text: "its certificate is revoked".to_owned(),
     });

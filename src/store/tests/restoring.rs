@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::*;
 use crate::receipt::Reason;
 use crate::store::journal;
-use crate::store::journal::Entry;
+use crate::store::journal::JournalEntry;
 use crate::store::{unreadable_key, unstated};
 
 /// A state with a journal beside it.
@@ -36,7 +36,7 @@ impl Home {
         copy(&backup.state(), &self.state());
     }
 
-    fn entries(&self) -> Vec<Entry> {
+    fn entries(&self) -> Vec<JournalEntry> {
         let mut entries = Vec::new();
         let file = std::fs::File::open(self.journal()).unwrap();
         let own = "mla.example.ie".parse().unwrap();
@@ -79,8 +79,8 @@ fn destroyed(number: u8) -> Vec<Op> {
     vec![said, ends, Op::Shred { xid: xid(number) }]
 }
 
-fn entry(number: u8) -> Entry {
-    Entry {
+fn entry(number: u8) -> JournalEntry {
+    JournalEntry {
         xid: xid(number),
         statement: Digest::of(&[number; 40]),
         at: at(4_000),

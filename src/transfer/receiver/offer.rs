@@ -12,7 +12,7 @@ use crate::policy::Roles;
 use crate::receipt::disclosure;
 use crate::receipt::{Kind, Particulars, Party, PartyKeys, Pkg, Reason, Signed};
 use crate::transfer::checks::{contradiction, receipt_in, unexpected_kind};
-use crate::transfer::reception::{Admission, Known, ReceiverCommit, ReceiverOutput, Standing};
+use crate::transfer::reception::{Admission, KnownOffer, ReceiverCommit, ReceiverOutput, Standing};
 use crate::transfer::stage::{Offer, State};
 use crate::transfer::{Fault, Moment, Outcome};
 use crate::wire::Frame;
@@ -71,7 +71,7 @@ impl Receiver {
         now: &Moment,
         offer: Signed,
         disclosures: Vec<String>,
-        known: Option<Known>,
+        known: Option<KnownOffer>,
     ) -> Next {
         let pkg = offer
             .receipt

@@ -62,7 +62,7 @@ impl SenderBook {
 #[derive(Default)]
 pub(super) struct ReceiverBook {
     pub(super) committed: Vec<(&'static str, Vec<u8>)>,
-    pub(super) known: Option<Known>,
+    pub(super) known: Option<KnownOffer>,
     pub(super) listed: bool,
     pub(super) have: Ranges,
     pub(super) header: Option<Vec<u8>>,
@@ -72,7 +72,7 @@ impl ReceiverBook {
     pub(super) fn commit(&mut self, commit: ReceiverCommit, first: &Note) {
         let mut stand = |standing, note: &Note, step| {
             let dispatch = self.known.as_ref().map_or(first, |known| &known.dispatch);
-            self.known = Some(Known {
+            self.known = Some(KnownOffer {
                 dispatch: dispatch.clone(),
                 standing,
             });

@@ -189,7 +189,7 @@ fn disclosures_must_be_those_that_were_signed() {
 fn an_exchange_id_is_used_once() {
     let mut altered = dispatch(false);
     altered.clk = 51;
-    let known = Known {
+    let known = KnownOffer {
         dispatch: signed(&altered),
         standing: Standing::Settled,
     };
@@ -402,7 +402,7 @@ fn a_receiver_without_room_asks_for_another_attempt() {
 
 #[test]
 fn a_receiver_that_has_lost_segments_asks_for_them() {
-    let known = Known {
+    let known = KnownOffer {
         dispatch: signed(&dispatch(false)),
         standing: Standing::Receiving(Ranges::all(SEGMENTS)),
     };

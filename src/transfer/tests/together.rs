@@ -198,7 +198,7 @@ impl World {
             }
             ReceiverOutput::Lookup(_) => {
                 let mut known = self.receiver.known.clone();
-                if let Some(Known {
+                if let Some(KnownOffer {
                     standing: Standing::Receiving(have),
                     ..
                 }) = &mut known
@@ -237,7 +237,7 @@ impl World {
     fn admit(&mut self, admission: Admission) {
         self.receiver.have = Ranges::empty();
         if !self.inline {
-            self.receiver.known = Some(Known {
+            self.receiver.known = Some(KnownOffer {
                 dispatch: admission.dispatch,
                 standing: Standing::Receiving(Ranges::empty()),
             });

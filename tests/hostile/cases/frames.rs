@@ -1,7 +1,7 @@
 //! Frames: bodies, lengths, and each of them where it does not belong.
 
 use rogatory::base::Ranges;
-use rogatory::wire::{Ack, Fault, Frame, FrameKind, Later};
+use rogatory::wire::{Ack, FaultMessage, Frame, FrameKind, Later};
 use serde_json::Value;
 
 use crate::attack::{Attacker, disclosures, hello, raw};
@@ -77,7 +77,7 @@ pub(crate) fn order(attacker: &Attacker) -> Vec<Case> {
                 cases.push(Case::bytes(scene, name, "unexpected-frame", bytes));
             }
         }
-        let fault = Frame::Fault(Fault::new("broken", "a test")).encode();
+        let fault = Frame::Fault(FaultMessage::new("broken", "a test")).encode();
         cases.push(Case::bytes(scene, "a fault", "finished", fault));
         cases.push(Case::new(scene, "the stream ends", "finished", |_| {
             vec![Say::Finish]
@@ -158,7 +158,7 @@ pub(crate) fn lengths() -> Vec<Case> {
 /// Bodies that are JSON, broken field by field and as a whole.
 pub(crate) fn bodies() -> Vec<Case> {
     let mut cases = Vec::new();
-    let fault = Frame::Fault(Fault::new("broken", "a test"));
+    let fault = Frame::Fault(FaultMessage::new("broken", "a test"));
     for frame in [ack(), accept(), later(), fault] {
         let body = frame.body();
         let value: Value = serde_json::from_slice(&body).unwrap();

@@ -9,7 +9,7 @@ use rogatory::identity::{Context, Note};
 use rogatory::net::Link;
 use rogatory::net::quic::frames::read_frame;
 use rogatory::receipt::{self, Kind, Reason, Receipt};
-use rogatory::wire::{DataHead, Fault, Frame, Later};
+use rogatory::wire::{DataHead, FaultMessage, Frame, Later};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
@@ -283,7 +283,7 @@ fn before(attacker: &Attacker) -> Vec<Reply> {
     all.push(fixed(
         "a fault",
         "finished",
-        Frame::Fault(Fault::new("broken", "a test")).encode(),
+        Frame::Fault(FaultMessage::new("broken", "a test")).encode(),
     ));
     all
 }

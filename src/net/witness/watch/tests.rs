@@ -64,7 +64,7 @@ async fn grow(watch: &Watch, what: &str, count: usize) {
 
 /// Plays a meeting of `owner` and `witness`; returns the code of the refusal, if there is one.
 async fn meet(owner: &Watch, witness: &Watch) -> Result<(), String> {
-    let code = |fault: Fault| fault.code;
+    let code = |fault: FaultMessage| fault.code;
     let held = witness.held(&owner.own).await.map_err(code)?;
     let mut submission = owner.asked(&held).await.map_err(code)?;
     for _ in 0..2 {
@@ -85,7 +85,7 @@ async fn meet(owner: &Watch, witness: &Watch) -> Result<(), String> {
 }
 
 async fn prove_heard(owner: &Watch, witness: &Watch) -> Result<(), String> {
-    let code = |fault: Fault| fault.code;
+    let code = |fault: FaultMessage| fault.code;
     let log = key(owner.own.as_str(), Role::Log).public();
     let Some((_, heard)) = witness.heard(&owner.own, &log).await.map_err(code)? else {
         return Ok(());
@@ -379,7 +379,7 @@ async fn what_is_not_signed_by_its_log_says_nothing() {
     };
     let other = SecretKey::from_seed(KeyName::new(id(ie), Role::Log), &[9; 32]);
     let forged = forged.sign(&other);
-    let code = |fault: Fault| fault.code;
+    let code = |fault: FaultMessage| fault.code;
     let gossiped = witness.gossiped(&forged).await.map_err(code);
     assert_eq!(gossiped, Err("checkpoint-not-signed".to_owned()));
     let add = AddCheckpoint {

@@ -21,7 +21,7 @@ fn silence_denies() {
 #[derive(Debug)]
 pub(super) struct Nothing;
 
-impl Restrict for Nothing {
+impl NationalRules for Nothing {
     fn files(&self) -> Vec<crate::policy::restrict::RuleFile> {
         Vec::new()
     }
