@@ -29,7 +29,7 @@ use crate::api::types::ApiError;
 use crate::base::Page;
 
 use body::Outgoing;
-pub use body::{Download, DownloadReader, Stop, Upload, UploadWriter, upload};
+pub use body::{Download, DownloadReader, StopSign, Upload, UploadWriter, upload};
 pub use bundle::BundleFiles;
 pub use calls::PackageFilter;
 pub use plaintext::RemotePlaintext;

@@ -21,7 +21,7 @@ pub(crate) struct Export {
 
 /// A receipt as one source holds it.
 #[derive(Clone, Copy)]
-struct Held<'a> {
+struct ReceiptCopy<'a> {
     read: &'a Read,
     holder: Option<&'a Export>,
 }
@@ -61,7 +61,7 @@ impl Export {
     }
 
     /// Why it should hold this receipt, if it should and does not.
-    fn lacks(&self, it: Held<'_>) -> Option<Why> {
+    fn lacks(&self, it: ReceiptCopy<'_>) -> Option<Why> {
         let (read, kind) = (it.read, it.read.receipt.kind);
         let here = self.held.get(&read.receipt.xid?)?;
         let signatures = read.note.signatures().len();
@@ -99,17 +99,17 @@ pub(crate) fn remarks(exports: &[Export], signed: &[&Read], remarks: &mut Vec<Au
         holders.extend(export.paths.iter().map(|path| (path.as_str(), export)));
     }
     // Each receipt once, as it is signed most.
-    let mut all: BTreeMap<Digest, Held<'_>> = BTreeMap::new();
+    let mut all: BTreeMap<Digest, ReceiptCopy<'_>> = BTreeMap::new();
     for read in signed.iter().copied() {
         let holder = holders.get(read.path.as_str()).copied();
-        let it = Held { read, holder };
+        let it = ReceiptCopy { read, holder };
         let best = all.entry(read.note.text_digest()).or_insert(it);
         if best.read.note.signatures().len() < read.note.signatures().len() {
             *best = it;
         }
     }
     for export in exports {
-        let mut lacking: BTreeMap<_, Vec<Held<'_>>> = BTreeMap::new();
+        let mut lacking: BTreeMap<_, Vec<ReceiptCopy<'_>>> = BTreeMap::new();
         for it in all.values().copied() {
             let (receipt, path) = (&it.read.receipt, &it.read.path);
             if let Some(why) = export.lacks(it) {
@@ -125,7 +125,7 @@ pub(crate) fn remarks(exports: &[Export], signed: &[&Read], remarks: &mut Vec<Au
     }
 }
 
-fn remark(export: &Export, holder: &str, why: Why, all: &[Held<'_>]) -> Option<AuditFault> {
+fn remark(export: &Export, holder: &str, why: Why, all: &[ReceiptCopy<'_>]) -> Option<AuditFault> {
     let first = all.iter().min_by_key(|it| it.read.receipt.t)?.read;
     let (kind, t, xid) = (first.receipt.kind, first.receipt.t, first.receipt.xid?);
     let what = match all.len() {

@@ -12,7 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::api::client::{CallFault, Stop};
+use crate::api::client::{CallFault, StopSign};
 use crate::cli::failure::Failure;
 use crate::cli::remote::Remote;
 
@@ -47,14 +47,14 @@ fn end_at_once(number: i32) {
 /// The signals heard since a command began.
 pub(crate) struct Interrupts {
     seen: Arc<AtomicI32>,
-    stop: Stop,
+    stop: StopSign,
 }
 
 impl Interrupts {
     /// Hears of them from now on, but for those that are ignored.
     pub(crate) fn hear(remote: &Remote, ignored: u64) -> Result<Self, Failure> {
         let _runtime = remote.runtime().enter();
-        let (say, stop) = Stop::new();
+        let (say, stop) = StopSign::new();
         let seen = Arc::new(AtomicI32::new(0));
         let first = Arc::new(OnceLock::new());
         let say = Arc::new(say);
@@ -82,8 +82,8 @@ impl Interrupts {
         Ok(Self { seen, stop })
     }
 
-    /// Returns the `Stop` that ends reading.
-    pub(crate) fn stop(&self) -> Stop {
+    /// Returns the `StopSign` that ends reading.
+    pub(crate) fn stop(&self) -> StopSign {
         self.stop.clone()
     }
 

@@ -1,6 +1,7 @@
 //! The words to people where the store refuses something, or a statement cannot be made.
 
 use crate::api::server::ApiFailure;
+use crate::exchange::ChainFault;
 use crate::receipt::ReceiptFault;
 use crate::store::durable::STORAGE_FULL;
 use crate::store::{CommitFault, DiskFault, StoreFault};
@@ -53,6 +54,17 @@ impl From<&DiskFault> for ApiFailure {
             DiskFault::Broken { .. } => "storage-broken",
         };
         Self::storage(code, fault.to_string())
+    }
+}
+
+impl From<ChainFault> for ApiFailure {
+    fn from(fault: ChainFault) -> Self {
+        match fault {
+            ChainFault::Altered(what) => altered(what),
+            ChainFault::Dispatch(_) => {
+                Self::mismatch("dispatch-altered", format!("as it is stored, {fault}"))
+            }
+        }
     }
 }
 

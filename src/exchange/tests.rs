@@ -1,3 +1,5 @@
+mod chain;
+
 use proptest::prelude::*;
 use proptest::sample::Index;
 

@@ -39,7 +39,7 @@ use crate::store::rows::CrlRow;
 use crate::store::rows::Exchange;
 use crate::store::rows::PeerRow;
 use crate::store::rows::Reached;
-use crate::store::settled::Settled;
+use crate::store::settlement::Settled;
 use crate::store::slots::SlotKeys;
 use crate::store::sql;
 use crate::store::subtrees::SubtreeRoots;

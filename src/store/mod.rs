@@ -33,7 +33,7 @@ mod recent;
 mod replay;
 mod reserve;
 mod rows;
-mod settled;
+mod settlement;
 mod slots;
 mod sql;
 mod subtrees;

@@ -19,7 +19,7 @@ use crate::store::layout::{DATABASE, SLOTS};
 use crate::store::reader;
 use crate::store::replay;
 use crate::store::reserve::Reserve;
-use crate::store::settled::Settled;
+use crate::store::settlement::Settled;
 use crate::store::slots::Slots;
 use crate::store::sql;
 use crate::store::sums;

@@ -23,7 +23,7 @@ use crate::store::journal::Journal;
 use crate::store::journal::JournalEntry;
 use crate::store::reader;
 use crate::store::rows::unreadable_key;
-use crate::store::settled::Settled;
+use crate::store::settlement::Settled;
 use crate::store::sql;
 use crate::store::sums;
 use crate::store::writer::execute;

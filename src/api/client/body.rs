@@ -171,10 +171,10 @@ impl fmt::Debug for UploadWriter {
 
 /// Says when reading is to stop. Clones say the same.
 #[derive(Debug, Clone)]
-pub struct Stop(watch::Receiver<bool>);
+pub struct StopSign(watch::Receiver<bool>);
 
-impl Stop {
-    /// Returns the sender that says so, and the `Stop` that hears it.
+impl StopSign {
+    /// Returns the sender that says so, and the `StopSign` that hears it.
     pub fn new() -> (watch::Sender<bool>, Self) {
         let (say, hear) = watch::channel(false);
         (say, Self(hear))
@@ -226,7 +226,7 @@ impl Download {
 
     /// Hands the answer to a thread outside the runtime; it breaks off when `stop` says so. Must be called inside the
     /// runtime.
-    pub fn into_reader(mut self, stop: Stop) -> DownloadReader {
+    pub fn into_reader(mut self, stop: StopSign) -> DownloadReader {
         let (to, from) = mpsc::channel(PIECES_MAX);
         tokio::spawn(async move {
             loop {

@@ -6,7 +6,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use bytes::Bytes;
 use tokio::runtime::Handle;
 
-use crate::api::client::{Client, Stop, encode};
+use crate::api::client::{Client, StopSign, encode};
 use crate::api::types::Opening;
 use crate::base::len_u64;
 
@@ -26,12 +26,12 @@ pub struct RemotePlaintext {
     fetched: Bytes,
     fetched_at: u64,
     fetch_bytes: u64,
-    stop: Stop,
+    stop: StopSign,
 }
 
 impl RemotePlaintext {
     /// The plaintext of this opening; calls are made on the given runtime. Reading it fails once `stop` says so.
-    pub fn new(client: Client, runtime: Handle, opening: &Opening, stop: Stop) -> Self {
+    pub fn new(client: Client, runtime: Handle, opening: &Opening, stop: StopSign) -> Self {
         Self {
             client,
             runtime,

@@ -225,7 +225,7 @@ fn a_download_is_whole_or_fails() {
     with_server(async |client| {
         let download = client.plaintext("x").await.unwrap();
         assert_eq!(download.remaining(), Some(PLAINTEXT_BYTES as u64));
-        let mut reader = download.into_reader(Stop::new().1);
+        let mut reader = download.into_reader(StopSign::new().1);
         let read = tokio::task::spawn_blocking(move || {
             let mut bytes = Vec::new();
             reader.read_to_end(&mut bytes).map(|_| bytes)
@@ -236,7 +236,7 @@ fn a_download_is_whole_or_fails() {
             .download("/torn")
             .await
             .unwrap()
-            .into_reader(Stop::new().1);
+            .into_reader(StopSign::new().1);
         let read = tokio::task::spawn_blocking(move || {
             let mut bytes = Vec::new();
             reader.read_to_end(&mut bytes)
@@ -270,7 +270,8 @@ fn plaintext_is_read_by_ranges() {
         opened_bytes: 0,
     };
     with_server(async |client| {
-        let mut remote = RemotePlaintext::new(client, Handle::current(), &opening, Stop::new().1);
+        let mut remote =
+            RemotePlaintext::new(client, Handle::current(), &opening, StopSign::new().1);
         tokio::task::spawn_blocking(move || {
             let want = plaintext();
             let mut tail = [0; 512];

@@ -20,10 +20,10 @@ pub(super) fn is_small(path: &Path) -> bool {
 /// Grants for packages with the same terms, asked for when the last is gone.
 pub(super) struct Grants<'a> {
     request: &'a SealRequest,
-    held: Mutex<Held>,
+    held: Mutex<Backlog>,
 }
 
-struct Held {
+struct Backlog {
     grants: Vec<SealGrant>,
     /// How many will still be taken, at most.
     wanted: usize,
@@ -32,7 +32,7 @@ struct Held {
 impl<'a> Grants<'a> {
     /// For at most so many packages.
     pub(super) fn new(request: &'a SealRequest, wanted: usize) -> Self {
-        let held = Mutex::new(Held {
+        let held = Mutex::new(Backlog {
             grants: Vec::new(),
             wanted,
         });

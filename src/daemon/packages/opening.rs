@@ -10,7 +10,6 @@ use crate::base::limits;
 use crate::config::Verb;
 use crate::daemon::Daemon;
 use crate::daemon::failure::not_recipient;
-use crate::daemon::packages::chain::Chain;
 use crate::daemon::packages::decisions::{Use, of_item};
 use crate::daemon::packages::openings::{
     OPENINGS_MAX, OPENINGS_OF_ONE_MAX, PermittedOpening, no_such_opening,
@@ -18,7 +17,7 @@ use crate::daemon::packages::openings::{
 use crate::daemon::packages::release::{Record, Release};
 use crate::daemon::packages::wish::{Wish, check_justification};
 use crate::daemon::people::approvals::record::Approved;
-use crate::exchange::{Direction, Phase};
+use crate::exchange::{Chain, Direction, Phase};
 use crate::package::{ItemTerms, segments};
 use crate::policy;
 use crate::policy::Action;

@@ -15,7 +15,7 @@ use crate::base::ranges::Range as Run;
 use crate::base::{Digest, Ranges, Xid, json};
 use crate::daemon::Daemon;
 use crate::daemon::failure::altered;
-use crate::daemon::packages::chain::{last_shared, read};
+use crate::daemon::packages::chain::read;
 use crate::daemon::packages::notices::tell;
 use crate::daemon::packages::openings::{PermittedOpening, no_such_opening};
 use crate::daemon::packages::release::{Record, Release, Stage};
@@ -23,7 +23,7 @@ use crate::daemon::packages::retention::terms_now;
 use crate::daemon::packages::statements::Stated;
 use crate::daemon::people::approvals;
 use crate::daemon::people::approvals::record::Approved;
-use crate::receipt::{Disclosure, Kind, Receipt, disclosure};
+use crate::receipt::{Disclosure, Kind, Receipt, Signed, disclosure};
 use crate::seal;
 use crate::store::{CommitFault, Exchange, Op, OpeningRow, StatementRow};
 
@@ -286,7 +286,7 @@ impl Daemon {
         let newest = newest.as_ref().map(read).transpose()?;
         let before = match newest.filter(|it| fits(&it.receipt)) {
             Some(newest) => newest,
-            None => last_shared(&shared, fits)?.ok_or_else(|| altered("chain of statements"))?,
+            None => newest_of(&shared, fits)?,
         };
         let mut disclosures = record.wish().disclosures(&record.persons);
         if let Some(ranges) = ended.ranges {
@@ -331,6 +331,15 @@ struct Ended<'a> {
     released: u64,
     /// Which they are, where that is known.
     ranges: Option<&'a Ranges>,
+}
+
+/// The newest of these statements that fits.
+fn newest_of(rows: &[StatementRow], fits: impl Fn(&Receipt) -> bool) -> Result<Signed, ApiFailure> {
+    let read = rows.iter().rev().map(read);
+    let mut fitting = read.filter(|it| it.as_ref().map_or(true, |it| fits(&it.receipt)));
+    fitting
+        .next()
+        .unwrap_or_else(|| Err(altered("chain of statements")))
 }
 
 #[cfg(test)]

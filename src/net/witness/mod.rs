@@ -1,6 +1,6 @@
 //! Peers witness each other's logs.
 
 pub(crate) mod conversation;
-pub(crate) mod heads;
+pub(crate) mod roots;
 pub mod submission;
 pub mod watch;

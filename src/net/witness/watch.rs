@@ -21,7 +21,7 @@ use crate::identity::keys::PublicKey;
 use crate::identity::keys::SecretKey;
 use crate::identity::note;
 use crate::net::clock::Clock;
-use crate::net::witness::heads::Heads;
+use crate::net::witness::roots::Heads;
 use crate::net::witness::submission::{LogKeys, Submission};
 use crate::store::AlarmKind;
 use crate::store::AlarmRow;
