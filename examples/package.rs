@@ -9,9 +9,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
-use rogatory::base::AuthorityId;
-use rogatory::base::Digest;
-use rogatory::base::Timestamp;
+use rogatory::base::{AuthorityId, Digest, Timestamp};
 use rogatory::package::{Expect, header};
 use rogatory::policy::{Action, Circumstances, Facts, PolicySet, Purpose, Roles, Terms, decide};
 use rogatory::seal::{Identity, Plaintext, SealPlan, Target, sandbox, seal, unpack, unpack_items};

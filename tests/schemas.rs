@@ -3,8 +3,7 @@
 use std::path::Path;
 
 use jsonschema::{Draft, Resource, Validator};
-use rogatory::base::json;
-use rogatory::base::limits;
+use rogatory::base::{json, limits};
 use rogatory::identity::statement::{Context, Note};
 use rogatory::policy::{Purpose, Restriction, Terms};
 use rogatory::receipt;

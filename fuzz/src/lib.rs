@@ -9,28 +9,13 @@ pub use local::{bundle, call, fetch};
 pub use log::{add_checkpoint, checkpoint, cosignature, proof, proof_file, tile, tlog};
 pub use machines::{receiver, sender};
 
-use rogatory::base::json;
-use rogatory::base::limits;
-use rogatory::base::{Alias, AuthorityId, Date, Digest, KeyId, Timestamp, Xid};
-use rogatory::identity::Card;
-use rogatory::identity::KeyName;
-use rogatory::identity::PeerSide;
-use rogatory::identity::PublicKey;
-use rogatory::identity::RevocationList;
-use rogatory::identity::Trust;
-use rogatory::identity::TrustedPeer;
-use rogatory::identity::card;
-use rogatory::identity::revocation;
+use rogatory::base::{Alias, AuthorityId, Date, Digest, KeyId, Timestamp, Xid, json, limits};
 use rogatory::identity::statement::Note;
-use rogatory::package::Expect;
-use rogatory::package::Manifest;
-use rogatory::package::PathSet;
-use rogatory::package::bag;
-use rogatory::package::content;
-use rogatory::package::header;
-use rogatory::package::media;
+use rogatory::identity::{
+    Card, KeyName, PeerSide, PublicKey, RevocationList, Trust, TrustedPeer, card, revocation,
+};
 use rogatory::package::path::ItemPath;
-use rogatory::package::tape;
+use rogatory::package::{Expect, Manifest, PathSet, bag, content, header, media, tape};
 use rogatory::policy::Terms;
 use rogatory::receipt;
 use rogatory::receipt::Disclosure;

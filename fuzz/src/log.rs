@@ -3,8 +3,10 @@
 use rogatory::base::{Digest, limits};
 use rogatory::identity::keys::{KeyName, PublicKey, Role, SecretKey};
 use rogatory::identity::note;
-use rogatory::tlog::{self, AddCheckpoint, Checkpoint, Frontier, ProofFile, Tile, TileKind};
-use rogatory::tlog::{cosignature as cosigning, proof as proving, tile as tiles};
+use rogatory::tlog::{
+    self, AddCheckpoint, Checkpoint, Frontier, ProofFile, Tile, TileKind, cosignature as cosigning,
+    proof as proving, tile as tiles,
+};
 
 /// The log and the witness of the protocol's test vectors.
 const LOG: &str = "bfj.example.de";

@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use rogatory::base::Digest;
-use rogatory::base::Instant;
-use rogatory::base::Ranges;
-use rogatory::base::Timestamp;
+use rogatory::base::{Digest, Instant, Ranges, Timestamp};
 use rogatory::identity::keys::{KeyName, Role, SecretKey};
 use rogatory::identity::statement::Note;
 use rogatory::policy::PolicySet;

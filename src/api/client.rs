@@ -9,10 +9,9 @@ mod calls;
 mod plaintext;
 mod stream;
 
-use std::fmt;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::{fmt, io};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};

@@ -1,20 +1,17 @@
 //! The server's end of the local socket: who calls, how a failure is told, how large a body may be.
 
-use std::fs;
-use std::io;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::{fs, io};
 
-use axum::Json;
-use axum::Router;
-use axum::body;
 use axum::extract::connect_info::Connected;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Request};
 use axum::http::{StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::serve::IncomingStream;
+use axum::{Json, Router, body};
 use serde::{Deserialize, Serialize};
 use tokio::net::{UnixListener, UnixStream};
 

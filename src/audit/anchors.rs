@@ -3,13 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::base::KeyId;
-use crate::base::len_u64;
-use crate::base::limits;
-use crate::identity::keys::KeyFault;
-use crate::identity::keys::KeyName;
-use crate::identity::keys::PublicKey;
-use crate::identity::keys::Role;
+use crate::base::{KeyId, len_u64, limits};
+use crate::identity::keys::{KeyFault, KeyName, PublicKey, Role};
 use crate::tlog::cosignature;
 
 /// Keys of receipts, logs and witnesses, as given; nothing else is trusted.

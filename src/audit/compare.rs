@@ -7,19 +7,15 @@ use serde::Serialize;
 
 use crate::audit::anchors::Anchors;
 use crate::audit::folder::Files;
-use crate::audit::inclusion;
 use crate::audit::inclusion::OpenedCheckpoint;
-use crate::audit::lacking;
 use crate::audit::lacking::Export;
-use crate::audit::steps;
 use crate::audit::steps::Read;
 use crate::audit::verdict::AuditFault;
-use crate::audit::verify;
+use crate::audit::{inclusion, lacking, steps, verify};
 use crate::identity::card::{Card, CardFault};
 use crate::identity::statement::{Note, StatementFault};
 use crate::receipt;
-use crate::receipt::Disclosure;
-use crate::receipt::disclosure;
+use crate::receipt::{Disclosure, disclosure};
 use crate::tlog::{Checkpoint, CheckpointFault};
 
 /// Rules of statements that exclude each other.

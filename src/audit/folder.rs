@@ -4,16 +4,11 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::io::Read;
-use std::path::Path;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use rustix::fs::AtFlags;
-use rustix::fs::FileType;
-use rustix::fs::Mode;
-use rustix::fs::OFlags;
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 
-use crate::base::len_u64;
-use crate::base::limits;
+use crate::base::{len_u64, limits};
 
 /// The files of a bundle: path within it, content.
 pub type Files = BTreeMap<String, Vec<u8>>;

@@ -10,13 +10,11 @@ use crate::audit::anchors::Anchors;
 use crate::audit::folder::Files;
 use crate::audit::steps::Read;
 use crate::audit::verdict::{Answered, AuditFault, Cosigned};
-use crate::base::json;
-use crate::base::{AuthorityId, Digest};
+use crate::base::{AuthorityId, Digest, json};
 use crate::identity::keys::{KeyName, PublicKey};
 use crate::identity::note::SignatureLine;
 use crate::tlog;
-use crate::tlog::cosignature;
-use crate::tlog::{Checkpoint, CheckpointFault, CosignatureFault, ProofFile};
+use crate::tlog::{Checkpoint, CheckpointFault, CosignatureFault, ProofFile, cosignature};
 
 /// The exporting authority's last checkpoint.
 const CHECKPOINT: &str = "log/checkpoint";

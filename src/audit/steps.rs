@@ -4,13 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::audit::folder::Files;
 use crate::audit::verdict::AuditFault;
-use crate::base::AuthorityId;
-use crate::base::{Digest, Xid};
+use crate::base::{AuthorityId, Digest, Xid};
 use crate::identity::statement::Note;
 use crate::receipt;
-use crate::receipt::Disclosure;
-use crate::receipt::Kind;
-use crate::receipt::Receipt;
+use crate::receipt::{Disclosure, Kind, Receipt};
 use crate::tlog::Checkpoint;
 
 /// The values that travelled beside the dispatch, one a line.

@@ -4,11 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::audit::anchors::Anchors;
 use crate::audit::folder::Files;
-use crate::audit::inclusion;
 use crate::audit::inclusion::OpenedCheckpoint;
-use crate::audit::steps;
 use crate::audit::steps::Read;
 use crate::audit::verdict::{Answered, AuditFault, BundleReceipt, Judgement};
+use crate::audit::{inclusion, steps};
 use crate::base::Digest;
 use crate::identity::keys::{KeyName, PublicKey, Role};
 use crate::receipt;

@@ -5,8 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::base::digest::Hex;
-use crate::base::digest::lower_hex;
+use crate::base::digest::{Hex, lower_hex};
 use crate::base::limits;
 
 /// Why a name is not one.

@@ -9,9 +9,9 @@ use clap::error::ErrorKind;
 use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
 use serde::Serialize;
 
-use crate::audit::folder;
 use crate::audit::{
     Anchors, Answered, AuditFault, ComparedPart, Comparison, Finding, FolderFault, Judgement,
+    folder,
 };
 use crate::base::limits;
 use crate::cli::failure::Failure;

@@ -4,14 +4,9 @@ use clap::Subcommand;
 use serde_json::json;
 
 use crate::cli::failure::Failure;
-use crate::cli::sandbox;
-use crate::cli::storage;
-use crate::cli::terminal::Terminal;
-use crate::cli::terminal::value;
-use crate::config::Config;
-use crate::config::ConfigFault;
-use crate::config::Home;
-use crate::config::files;
+use crate::cli::terminal::{Terminal, value};
+use crate::cli::{sandbox, storage};
+use crate::config::{Config, ConfigFault, Home, files};
 use crate::daemon::early_papers;
 use crate::keys::keyring::Keyring;
 use crate::net::clock::civil;

@@ -6,9 +6,7 @@ use serde_json::json;
 use crate::cli::check::invalid;
 use crate::cli::failure::Failure;
 use crate::cli::terminal::Terminal;
-use crate::config::Config;
-use crate::config::Home;
-use crate::config::Origin;
+use crate::config::{Config, Home, Origin};
 
 const EXAMPLES: &str = "\
 Examples:

@@ -1,7 +1,6 @@
 //! Why a command ends without success: one exit code, one stable word, one sentence, one thing to do next.
 
-use serde_json::Value;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::cli::hint;
 

@@ -3,14 +3,12 @@
 use clap::Args;
 use serde::Serialize;
 
-use crate::cli::check;
 use crate::cli::failure::Failure;
 use crate::cli::global::Global;
-use crate::cli::remote;
 use crate::cli::terminal::{self, Terminal};
 use crate::cli::text::{self, Tone};
-use crate::config::Config;
-use crate::config::files;
+use crate::cli::{check, remote};
+use crate::config::{Config, files};
 use crate::identity::card::Card;
 use crate::store::StoreFault;
 use crate::store::check::{Difference, Report, Severity};

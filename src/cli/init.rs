@@ -1,39 +1,25 @@
 //! `init`: an authority from nothing: keys, certificates, card, revocation list, configuration.
 
-use std::fs;
 use std::fs::DirBuilder;
-use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt as _;
-use std::path::Path;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use clap::Args;
-use rustix::fs::CWD;
-use rustix::fs::RenameFlags;
-use rustix::fs::renameat_with;
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde::Serialize;
 
-use crate::base::Alias;
-use crate::base::AuthorityId;
-use crate::base::Timestamp;
+use crate::base::{Alias, AuthorityId, Timestamp};
 use crate::cli::failure::Failure;
 use crate::cli::hint::quoted;
 use crate::cli::terminal::Terminal;
-use crate::config::Config;
-use crate::config::Country;
-use crate::config::Home;
-use crate::config::sample;
 use crate::config::sample::SampleValues;
-use crate::identity::Card;
-use crate::identity::CardKeys;
-use crate::identity::card;
-use crate::identity::revocation;
-use crate::keys::keyring;
-use crate::keys::keyring::Keyring;
-use crate::keys::keyring::KeyringFault;
-use crate::keys::pki;
+use crate::config::{Config, Country, Home, sample};
+use crate::identity::{Card, CardKeys, card, revocation};
+use crate::keys::keyring::{Keyring, KeyringFault};
 use crate::keys::pki_folder::Brought;
+use crate::keys::{keyring, pki};
 use crate::net::clock::civil;
 
 pub(crate) const EXAMPLES: &str = "\

@@ -11,9 +11,8 @@ use crate::base::{Alias, limits};
 use crate::cli::call::Call;
 use crate::cli::failure::Failure;
 use crate::cli::input::{read_limited, unreadable};
-use crate::cli::status;
-use crate::cli::terminal;
 use crate::cli::text::{self, Cell, Table, Tone};
+use crate::cli::{status, terminal};
 
 const EXAMPLES: &str = "\
 Examples:

@@ -1,12 +1,11 @@
 //! `check sandbox`: the daemon's sandbox, tried from inside.
 
-use std::fs;
-use std::io;
 use std::io::ErrorKind;
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
+use std::{fs, io};
 
 use serde::Serialize;
 
@@ -14,8 +13,7 @@ use crate::cli::check;
 use crate::cli::failure::Failure;
 use crate::cli::terminal::Terminal;
 use crate::cli::text::{Cell, Table, Tone};
-use crate::config::Config;
-use crate::config::Home;
+use crate::config::{Config, Home};
 use crate::daemon;
 use crate::daemon::process::confine::Applied;
 

@@ -2,10 +2,9 @@
 
 use tokio::runtime::Builder;
 
-use crate::cli::check;
 use crate::cli::failure::Failure;
 use crate::cli::global::Global;
-use crate::cli::remote;
+use crate::cli::{check, remote};
 use crate::config::Config;
 use crate::daemon::{self, Given, Stop};
 use crate::net::quic::sockets::Handed;

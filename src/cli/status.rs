@@ -2,10 +2,9 @@
 
 use crate::api::types::{PeerView, Problem, Status};
 use crate::cli::call::Call;
-use crate::cli::clock;
 use crate::cli::failure::Failure;
-use crate::cli::hint;
 use crate::cli::text::{self, Cell, Table, Tone};
+use crate::cli::{clock, hint};
 
 pub(crate) const EXAMPLES: &str = "\
 Examples:

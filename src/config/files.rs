@@ -6,29 +6,22 @@ use std::fs::File;
 use std::io;
 use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use x509_parser::extensions::GeneralName;
-use x509_parser::prelude::FromDer as _;
-use x509_parser::prelude::X509Certificate;
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 use zeroize::Zeroizing;
 
-use crate::base::AuthorityId;
-use crate::base::len_u64;
-use crate::base::limits;
+use crate::base::{AuthorityId, len_u64, limits};
 use crate::config::crls;
 use crate::config::fault::ConfigFault;
 use crate::config::typed::Config;
 use crate::config::values::KeyFiles;
 use crate::identity::ca::{foreign_key_kind, is_issued_by};
 use crate::identity::card::Card;
-use crate::identity::keys::KeyName;
-use crate::identity::keys::Role;
-use crate::identity::keys::SecretKey;
+use crate::identity::keys::{KeyName, Role, SecretKey};
 use crate::identity::refusal::Refusal;
 use crate::identity::revocation::{self, RevocationList};
 

@@ -1,7 +1,6 @@
 //! Where an authority's files are.
 
-use std::path::Path;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The name of the configuration file in its folder.
 pub const CONFIG_FILE: &str = "rogatory.toml";

@@ -1,19 +1,14 @@
 //! The written configuration: defaults, then the file, then the environment, each value with the place it comes from.
 
-use std::collections::BTreeMap;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
 use serde::Serialize;
-use toml::de::DeTable;
-use toml::de::DeValue;
+use toml::de::{DeTable, DeValue};
 
-use crate::config::fault::ConfigFault;
-use crate::config::fault::nearest;
+use crate::config::fault::{ConfigFault, nearest};
 use crate::config::keys;
-use crate::config::keys::Default as KeyDefault;
-use crate::config::keys::Key;
-use crate::config::keys::Kind;
+use crate::config::keys::{Default as KeyDefault, Key, Kind};
 
 /// Where a value comes from; the later in this list wins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

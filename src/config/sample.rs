@@ -2,8 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::base::Alias;
-use crate::base::AuthorityId;
+use crate::base::{Alias, AuthorityId};
 use crate::config::values::Country;
 
 /// The sample, with an example's values.

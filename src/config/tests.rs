@@ -6,9 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::config::keys::Default as KeyDefault;
-use crate::config::keys::KEYS;
-use crate::config::keys::PEER_KEYS;
+use crate::config::keys::{Default as KeyDefault, KEYS, PEER_KEYS};
 use crate::config::sample;
 use crate::config::sample::SampleValues;
 use crate::config::*;

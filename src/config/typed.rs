@@ -5,37 +5,23 @@ pub mod rules;
 use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::net::SocketAddr;
-use std::path::Path;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::base::Alias;
-use crate::base::AuthorityId;
-use crate::base::len_u64;
-use crate::base::limits;
+use crate::base::{Alias, AuthorityId, len_u64, limits};
 use crate::config::fault::ConfigFault;
 use crate::config::holders::Holder;
 use crate::config::home::Home;
-use crate::config::keys;
-use crate::config::raw::ValueSource;
-use crate::config::raw::Written;
-use crate::config::raw::WrittenEntry;
-use crate::config::units;
-use crate::config::values::Authority;
-use crate::config::values::Country;
-use crate::config::values::KeyFiles;
-use crate::config::values::Limits;
-use crate::config::values::Listen;
-use crate::config::values::Telemetry;
-use crate::config::values::Verb;
-use crate::config::values::{Congestion, Destroy};
+use crate::config::raw::{ValueSource, Written, WrittenEntry};
+use crate::config::values::{
+    Authority, Congestion, Country, Destroy, KeyFiles, Limits, Listen, Telemetry, Verb,
+};
+use crate::config::{keys, units};
 use crate::identity::card::name_fault;
-use crate::policy::Handling;
-use crate::policy::National;
-use crate::policy::Role;
+use crate::policy::{Handling, National, Role};
 
 mod bounds;
 mod places;

@@ -2,15 +2,13 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::Path;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::base::Alias;
-use crate::base::AuthorityId;
+use crate::base::{Alias, AuthorityId};
 use crate::config::fault::nearest;
 use crate::identity::keys::Role;
 

@@ -14,17 +14,13 @@ pub mod process;
 mod routes;
 
 use std::collections::HashMap;
-use std::sync::Arc;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
-use tokio::sync::Notify;
-use tokio::sync::mpsc;
-use tokio::sync::watch;
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 
-use crate::base::AuthorityId;
-use crate::base::Timestamp;
+use crate::base::{AuthorityId, Timestamp};
 use crate::config::Config;
 use crate::daemon::packages::examinations::Examinations;
 use crate::daemon::packages::grants::Seals;
@@ -37,11 +33,10 @@ use crate::daemon::process::confine::Applied;
 use crate::daemon::process::credentials::OwnPapers;
 use crate::daemon::process::run_state::RunState;
 use crate::identity::card::Card;
-use crate::net::Endpoint;
 use crate::net::connection::control::News;
 use crate::net::fetcher::resolve::Resolver;
-use crate::net::session;
 use crate::net::session::station::Station;
+use crate::net::{Endpoint, session};
 
 pub use process::confine;
 pub(crate) use process::credentials::early_papers;

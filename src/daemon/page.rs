@@ -2,8 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::base::Cursor;
-use crate::base::limits;
+use crate::base::{Cursor, limits};
 
 /// A part of a list: so many items at most, after a place that an earlier part has named.
 #[derive(Debug, Clone, Copy)]

@@ -3,11 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::base::AuthorityId;
-use crate::base::Digest;
-use crate::base::Timestamp;
-use crate::base::Xid;
-use crate::base::limits;
+use crate::base::{AuthorityId, Digest, Timestamp, Xid, limits};
 use crate::package::{Expect, ItemTerms};
 use crate::policy::{Consent, Consented, Purpose, Restriction, Terms};
 use crate::receipt::{self, Kind, Particulars, PartyKeys, Reason, Receipt, ReceiptFault, Signed};

@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::base::AuthorityId;
-use crate::base::Digest;
+use crate::base::{AuthorityId, Digest};
 use crate::exchange::phase::{Direction, Phase, Step};
 use crate::receipt;
 use crate::receipt::{Kind, ReceiptFault, Signed};

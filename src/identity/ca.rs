@@ -2,8 +2,7 @@
 
 use rustls_pki_types::CertificateDer;
 use x509_parser::der_parser::oid;
-use x509_parser::prelude::FromDer as _;
-use x509_parser::prelude::X509Certificate;
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 use x509_parser::public_key::PublicKey;
 use x509_parser::x509::SubjectPublicKeyInfo;
 

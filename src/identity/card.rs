@@ -2,23 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use bech32::FromBase32 as _;
-use bech32::Variant;
+use bech32::{FromBase32 as _, Variant};
 use rustls_pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
 
-use crate::base::Alias;
-use crate::base::AuthorityId;
-use crate::base::Timestamp;
 use crate::base::json::base64_bytes;
-use crate::base::limits;
 use crate::base::text::is_unsafe;
+use crate::base::{Alias, AuthorityId, Timestamp, limits};
 use crate::identity::ca::check_ca;
 use crate::identity::keys::{KeyName, PublicKey, Role, SecretKey};
 use crate::identity::revocation::HeldList;
 use crate::identity::statement::{Context, Note, StatementFault};
-use crate::identity::trust::TrustedPeer;
-use crate::identity::trust::end_of;
+use crate::identity::trust::{TrustedPeer, end_of};
 use crate::identity::words;
 
 /// A DER-encoded certificate, written as padded base64.

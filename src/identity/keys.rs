@@ -9,9 +9,7 @@ use ed25519_dalek::Signer as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use zeroize::Zeroizing;
 
-use crate::base::AuthorityId;
-use crate::base::KeyId;
-use crate::base::limits;
+use crate::base::{AuthorityId, KeyId, limits};
 use crate::identity::note;
 
 /// The role of a key. Each role has its own key; TLS has yet another, outside these.

@@ -5,9 +5,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::base::Digest;
-use crate::base::KeyId;
-use crate::base::limits;
+use crate::base::{Digest, KeyId, limits};
 
 /// The signature type of plain Ed25519 (C2SP signed-note).
 pub const ED25519: u8 = 0x01;

@@ -1,8 +1,6 @@
 //! Why the other end of a connection is not talked to.
 
-use crate::base::AuthorityId;
-use crate::base::Timestamp;
-use crate::base::limits;
+use crate::base::{AuthorityId, Timestamp, limits};
 
 /// Why the other end is not talked to: for the own log and operator, never told to the other end.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

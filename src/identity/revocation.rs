@@ -6,18 +6,12 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::CertificateRevocationListDer;
-use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::pem::SectionKind;
+use rustls_pki_types::pem::{PemObject as _, SectionKind};
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer};
 use x509_parser::oid_registry::OID_X509_EXT_ISSUER_DISTRIBUTION_POINT;
-use x509_parser::prelude::CertificateRevocationList;
-use x509_parser::prelude::FromDer as _;
-use x509_parser::prelude::X509Certificate;
+use x509_parser::prelude::{CertificateRevocationList, FromDer as _, X509Certificate};
 
-use crate::base::Digest;
-use crate::base::Timestamp;
-use crate::base::limits;
+use crate::base::{Digest, Timestamp, limits};
 use crate::identity::ca::{ca_id, check_ca, is_issued_by, readable};
 use crate::identity::refusal::Refusal;
 

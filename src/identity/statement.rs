@@ -6,15 +6,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::base::Digest;
-use crate::base::KeyId;
-use crate::base::json;
 use crate::base::json::JsonFault;
-use crate::base::limits;
+use crate::base::{Digest, KeyId, json, limits};
 use crate::identity::keys::{KeyName, PublicKey, SecretKey};
 use crate::identity::note;
-use crate::identity::note::NoteFault;
-use crate::identity::note::SignatureLine;
+use crate::identity::note::{NoteFault, SignatureLine};
 
 /// The subject of a statement; its first line is `rogatory/<context>/v1`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

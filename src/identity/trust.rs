@@ -6,18 +6,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::TrustAnchor;
-use rustls_pki_types::UnixTime;
+use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
 use webpki::{EndEntityCert, KeyUsage, RevocationOptionsBuilder, UnknownStatusPolicy};
-use x509_parser::prelude::FromDer as _;
-use x509_parser::prelude::GeneralName;
-use x509_parser::prelude::X509Certificate;
+use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
-use crate::base::Alias;
-use crate::base::AuthorityId;
-use crate::base::Timestamp;
-use crate::base::limits;
+use crate::base::{Alias, AuthorityId, Timestamp, limits};
 use crate::identity::ca::{ca_id, ca_name, depth_max, foreign_key_kind};
 pub use crate::identity::refusal::Refusal;
 use crate::identity::revocation::{HeldList, timestamp};

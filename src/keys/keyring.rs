@@ -1,36 +1,21 @@
 //! An authority's keys: made once, read at each start. Certificate and revocation list are renewed where the built-in
 //! CA can, in the folder of the state: those that were made first, and the keys, need not be writable.
 
-use std::fs;
-use std::fs::DirBuilder;
-use std::fs::File;
-use std::fs::OpenOptions;
-use std::fs::Permissions;
-use std::io;
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::Write as _;
-use std::os::unix::fs::DirBuilderExt as _;
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
-use std::path::PathBuf;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use age::secrecy::ExposeSecret as _;
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::CertificateRevocationListDer;
-use rustls_pki_types::PrivateKeyDer;
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use zeroize::Zeroizing;
 
-use crate::base::AuthorityId;
-use crate::base::Timestamp;
-use crate::config::KeyFiles;
-use crate::config::SecretFault;
-use crate::config::files;
-use crate::identity::keys::KeyName;
-use crate::identity::keys::Role;
-use crate::identity::keys::SecretKey;
+use crate::base::{AuthorityId, Timestamp};
+use crate::config::{KeyFiles, SecretFault, files};
+use crate::identity::keys::{KeyName, Role, SecretKey};
 use crate::keys::pki;
-use crate::keys::pki::Ca;
-use crate::keys::pki::PkiFault;
+use crate::keys::pki::{Ca, PkiFault};
 use crate::keys::pki_folder::Brought;
 
 /// Why a keyring could not be made, read or renewed.

@@ -6,30 +6,17 @@
 use std::ops::Add;
 use std::time::Duration;
 
-use rcgen::BasicConstraints;
-use rcgen::CertificateParams;
-use rcgen::CertificateRevocationListParams;
-use rcgen::DistinguishedName;
-use rcgen::DnType;
-use rcgen::ExtendedKeyUsagePurpose;
-use rcgen::GeneralSubtree;
-use rcgen::IsCa;
-use rcgen::Issuer;
-use rcgen::KeyIdMethod;
-use rcgen::KeyPair;
-use rcgen::KeyUsagePurpose;
-use rcgen::NameConstraints;
-use rcgen::RevokedCertParams;
-use rcgen::SerialNumber;
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::CertificateRevocationListDer;
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DistinguishedName,
+    DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer, KeyIdMethod, KeyPair,
+    KeyUsagePurpose, NameConstraints, RevokedCertParams, SerialNumber,
+};
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer};
 use x509_parser::extensions::ParsedExtension;
-use x509_parser::prelude::FromDer as _;
-use x509_parser::prelude::X509Certificate;
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 use zeroize::Zeroizing;
 
-use crate::base::AuthorityId;
-use crate::base::Timestamp;
+use crate::base::{AuthorityId, Timestamp};
 
 /// How long a CA made here is valid, in days: ten years.
 pub const CA_DAYS: u32 = 3_653;
@@ -311,12 +298,10 @@ fn since_1970(at: Timestamp) -> Duration {
 #[cfg(test)]
 mod tests {
     use rustls_pki_types::UnixTime;
-    use webpki::BorrowedCertRevocationList;
-    use webpki::CertRevocationList;
-    use webpki::EndEntityCert;
-    use webpki::KeyUsage;
-    use webpki::RevocationOptionsBuilder;
-    use webpki::anchor_from_trusted_cert;
+    use webpki::{
+        BorrowedCertRevocationList, CertRevocationList, EndEntityCert, KeyUsage,
+        RevocationOptionsBuilder, anchor_from_trusted_cert,
+    };
 
     use super::*;
 

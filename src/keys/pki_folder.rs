@@ -5,15 +5,10 @@ use std::path::Path;
 use rustls_pki_types::CertificateDer;
 use zeroize::Zeroizing;
 
-use crate::base::AuthorityId;
-use crate::base::Timestamp;
-use crate::config::SecretFault;
-use crate::config::files;
-use crate::identity::PeerSide;
-use crate::identity::Refusal;
-use crate::identity::Trust;
-use crate::identity::TrustedPeer;
+use crate::base::{AuthorityId, Timestamp};
+use crate::config::{SecretFault, files};
 use crate::identity::revocation::{self, RevocationList};
+use crate::identity::{PeerSide, Refusal, Trust, TrustedPeer};
 
 /// Reads from a folder `tls-ca.pem`, `tls.pem`, `tls.key` (closed to others) and `tls-ca.crl` (DER, or PEM with the
 /// lists of all CAs on the way from the leaf to that in `tls-ca.pem`).

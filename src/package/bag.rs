@@ -6,12 +6,8 @@
 
 use std::io::{self, Write};
 
-use crate::base::Digest;
-use crate::base::Hasher;
-use crate::base::Timestamp;
-use crate::base::len_u64;
-use crate::package::manifest::Item;
-use crate::package::manifest::Manifest;
+use crate::base::{Digest, Hasher, Timestamp, len_u64};
+use crate::package::manifest::{Item, Manifest};
 use crate::package::tape;
 
 /// The declaration of the bag, the first entry.

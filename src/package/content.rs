@@ -11,10 +11,7 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::AuthorityId;
-use crate::base::Digest;
-use crate::base::Hasher;
-use crate::base::{len_u64, limits};
+use crate::base::{AuthorityId, Digest, Hasher, len_u64, limits};
 use crate::package::bag::{self, Tags};
 use crate::package::item_terms::{self, ItemTerms};
 use crate::package::manifest::{Item, Manifest};

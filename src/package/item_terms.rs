@@ -8,10 +8,9 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use crate::base::limits;
-use crate::package::bag;
 use crate::package::manifest::{Item, Manifest};
 use crate::package::path::{self, ItemPath};
-use crate::package::tape;
+use crate::package::{bag, tape};
 use crate::policy::{Terms, TermsFault};
 
 /// An item, or a folder with every item in it, under terms of its own.

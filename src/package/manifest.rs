@@ -12,19 +12,12 @@ use std::marker::PhantomData;
 use serde::de::{self, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::base::AuthorityId;
-use crate::base::Digest;
-use crate::base::Timestamp;
 use crate::base::json::{self, JsonFault};
-use crate::base::limits;
 use crate::base::text::is_deceptive;
-use crate::package::bag;
-use crate::package::item_terms;
+use crate::base::{AuthorityId, Digest, Timestamp, limits};
 use crate::package::path::{ItemPath, PathFault, PathSet};
-use crate::package::segments;
-use crate::package::tape;
-use crate::policy::Terms;
-use crate::policy::TermsFault;
+use crate::package::{bag, item_terms, segments, tape};
+use crate::policy::{Terms, TermsFault};
 use crate::tlog;
 
 /// Why bytes are not the manifest of a package.

@@ -9,9 +9,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use unicode_normalization::{UnicodeNormalization as _, is_nfc};
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory as _};
 
-use crate::base::Hasher;
-use crate::base::limits;
 use crate::base::text::is_deceptive;
+use crate::base::{Hasher, limits};
 
 /// Why a path cannot name an item.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

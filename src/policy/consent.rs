@@ -1,9 +1,6 @@
 //! Consents: what the sender of a package has permitted beyond its terms.
 
-use crate::base::AuthorityId;
-use crate::base::Date;
-use crate::base::Digest;
-use crate::base::Timestamp;
+use crate::base::{AuthorityId, Date, Digest, Timestamp};
 use crate::policy::purpose::Purpose;
 
 /// The object of a consent.

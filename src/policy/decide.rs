@@ -8,13 +8,12 @@ use crate::base::Digest;
 use crate::policy::denial::{Denial, ReasonCode};
 use crate::policy::description::{self, Configured, RuleDescription};
 use crate::policy::facts::Facts;
-use crate::policy::instrument;
 use crate::policy::parameters::Parameters;
 use crate::policy::permit::Permit;
 use crate::policy::restrict::NationalRules;
-use crate::policy::rules;
 use crate::policy::terms::{Handling, Terms};
 use crate::policy::verdict::{Rule, Verdict};
+use crate::policy::{instrument, rules};
 
 /// The policy in force: the rules and their parameters, and the national rules.
 #[derive(Debug, Clone)]

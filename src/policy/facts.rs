@@ -1,9 +1,6 @@
 //! The facts that a decision may know, and nothing else.
 
-use crate::base::AuthorityId;
-use crate::base::Date;
-use crate::base::Digest;
-use crate::base::Timestamp;
+use crate::base::{AuthorityId, Date, Digest, Timestamp};
 use crate::policy::action::Action;
 use crate::policy::code::vocabulary;
 use crate::policy::consent::Consent;

@@ -1,8 +1,6 @@
 //! Authority to act, as a value.
 
-use crate::base::Digest;
-use crate::base::Timestamp;
-use crate::base::limits;
+use crate::base::{Digest, Timestamp, limits};
 use crate::policy::action::Action;
 use crate::policy::facts::Facts;
 use crate::policy::rules::consent;

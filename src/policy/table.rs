@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::AuthorityId;
-use crate::base::Date;
-use crate::base::Digest;
+use crate::base::{AuthorityId, Date, Digest};
 use crate::policy::action::Action;
 use crate::policy::code::vocabulary;
 use crate::policy::consent::{Consent, Consented};

@@ -5,9 +5,7 @@ use std::fmt;
 use serde::de::{self, DeserializeOwned};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::base::Date;
-use crate::base::Timestamp;
-use crate::base::limits;
+use crate::base::{Date, Timestamp, limits};
 use crate::policy::code::{Code, vocabulary};
 use crate::policy::purpose::{self, Purpose};
 

@@ -2,12 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::AuthorityId;
-use crate::base::Date;
-use crate::base::Digest;
-use crate::base::Timestamp;
-use crate::base::Xid;
-use crate::base::limits;
+use crate::base::{AuthorityId, Date, Digest, Timestamp, Xid, limits};
 use crate::identity::keys::{KeyName, Role};
 use crate::policy::{Purpose, Restriction, Terms};
 use crate::receipt::disclosure::Disclosure;

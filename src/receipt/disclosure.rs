@@ -9,10 +9,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
-use crate::base::Digest;
-use crate::base::json;
 use crate::base::json::JsonFault;
-use crate::base::limits;
+use crate::base::{Digest, json, limits};
 use crate::policy::Code;
 
 /// Who asked for it: the name of a person or account at the issuer.

@@ -4,11 +4,9 @@
 use serde::Deserialize as _;
 use serde_json::Value;
 
-use crate::base::Digest;
-use crate::base::limits;
+use crate::base::{Digest, limits};
 use crate::identity::statement::Note;
-use crate::package::ItemTerms;
-use crate::package::manifest;
+use crate::package::{ItemTerms, manifest};
 use crate::receipt::body::Receipt;
 use crate::receipt::disclosure::{self, Disclosure, DisclosureFault};
 use crate::receipt::items::{self, ItemsFault};

@@ -2,11 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::AuthorityId;
-use crate::base::Digest;
-use crate::base::KeyId;
-use crate::base::Timestamp;
-use crate::base::limits;
+use crate::base::{AuthorityId, Digest, KeyId, Timestamp, limits};
 use crate::identity::keys::{PublicKey, Role};
 use crate::identity::statement::Note;
 use crate::policy::{Code, Denial, Purpose};

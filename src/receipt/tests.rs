@@ -4,11 +4,7 @@ mod passed_on;
 use proptest::prelude::*;
 
 use super::*;
-use crate::base::AuthorityId;
-use crate::base::Digest;
-use crate::base::Timestamp;
-use crate::base::Xid;
-use crate::base::limits;
+use crate::base::{AuthorityId, Digest, Timestamp, Xid, limits};
 use crate::identity::keys::{KeyName, Role, SecretKey};
 use crate::identity::statement::{Context, Note};
 use crate::policy::{Onward, Purpose, Restriction, Terms};

@@ -7,8 +7,7 @@ use age::stream::StreamReader;
 
 use crate::base::len_u64;
 use crate::package::header::{self, HeaderFault};
-use crate::policy::Action;
-use crate::policy::Permit;
+use crate::policy::{Action, Permit};
 use crate::seal::fault::SealError;
 use crate::seal::identity::Identity;
 

@@ -1,8 +1,6 @@
 //! The plan of a package to be sealed, and the result.
 
-use crate::base::AuthorityId;
-use crate::base::Digest;
-use crate::base::Timestamp;
+use crate::base::{AuthorityId, Digest, Timestamp};
 use crate::package::item_terms::ItemTerms;
 use crate::package::manifest::Manifest;
 use crate::package::path::ItemPath;

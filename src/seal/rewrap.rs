@@ -2,8 +2,7 @@
 //! byte.
 
 use std::io::Cursor;
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::{Mutex, PoisonError};
 
 use age::secrecy::ExposeSecret as _;
 use age_core::format::{FILE_KEY_BYTES, FileKey, Stanza};
@@ -130,8 +129,7 @@ fn mac(key: &[u8; FILE_KEY_BYTES], up_to: &[u8]) -> Option<hmac::Tag> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read as _;
-    use std::io::Write as _;
+    use std::io::{Read as _, Write as _};
 
     use super::*;
 

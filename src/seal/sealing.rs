@@ -13,22 +13,15 @@ use std::thread;
 
 use zeroize::Zeroizing;
 
-use crate::base::Digest;
-use crate::base::Hasher;
-use crate::base::Timestamp;
-use crate::base::{len_u64, limits};
-use crate::package::bag;
-use crate::package::item_terms;
+use crate::base::{Digest, Hasher, Timestamp, len_u64, limits};
 use crate::package::manifest::{CustodyEvent, Item, Manifest, SEALED, Salt};
-use crate::package::media;
 use crate::package::path::ItemPath;
-use crate::package::tape;
+use crate::package::{bag, item_terms, media, tape};
 use crate::seal::fault::SealError;
 use crate::seal::inputs::{self, Found};
 use crate::seal::plan::{SealPlan, Sealed};
-use crate::seal::random;
-use crate::seal::rewrap;
 use crate::seal::stream::StreamWriter;
+use crate::seal::{random, rewrap};
 
 const BLOCK_BYTES: usize = 1 << 20;
 const BLOCKS: usize = 8;

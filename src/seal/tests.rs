@@ -19,11 +19,9 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::base::Digest;
-use crate::package::Expect;
 use crate::package::bag::{self, Tags};
-use crate::package::header;
 use crate::package::manifest::Manifest;
-use crate::package::tape;
+use crate::package::{Expect, header, tape};
 use crate::policy::{
     Action, Circumstances, Facts, Permit, PolicySet, Purpose, Roles, Terms, decide,
 };

@@ -3,8 +3,7 @@
 use std::fs::File;
 use std::io::{self, BufReader, ErrorKind, Read, Seek, SeekFrom, Write as _};
 
-use crate::base::Digest;
-use crate::base::{len_u64, limits};
+use crate::base::{Digest, len_u64, limits};
 use crate::package::bag::{self, Tags};
 use crate::package::content::{self, ContentFault, Contents, Expect, Sink};
 use crate::package::manifest::{Item, Manifest};

@@ -5,24 +5,17 @@ mod logs;
 mod openings;
 mod peers;
 
-use rusqlite::Connection;
-use rusqlite::Params;
-use rusqlite::ffi;
-use rusqlite::params;
+use rusqlite::{Connection, Params, ffi, params};
 
-use crate::base::Timestamp;
-use crate::base::json;
+use crate::base::{Timestamp, json};
 use crate::store::apply::exchanges::Opening;
 use crate::store::durable::DiskFault;
 use crate::store::journal::JournalEntry;
-use crate::store::op::Commit;
-use crate::store::op::CommitFault;
-use crate::store::op::Op;
+use crate::store::op::{Commit, CommitFault, Op};
 use crate::store::recent::RecentExchanges;
 use crate::store::rows::StoredFault;
 use crate::store::slots::Slots;
-use crate::store::sql;
-use crate::store::sums;
+use crate::store::{sql, sums};
 use crate::tlog;
 
 /// Why a change was not made, and whom it concerns.

@@ -8,17 +8,13 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::io;
 use std::num::NonZeroU64;
-use std::path::Path;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::watch;
 
-use crate::base::Digest;
-use crate::base::Hasher;
-use crate::base::Xid;
+use crate::base::{Digest, Hasher, Xid};
 use crate::store::direct::LongFile;
 use crate::store::durable;
 use crate::store::durable::DiskFault;

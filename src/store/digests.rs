@@ -6,8 +6,7 @@
 use rusqlite::Connection;
 
 use crate::base::Digest;
-use crate::store::reader;
-use crate::store::sql;
+use crate::store::{reader, sql};
 
 /// Statements that are not in the index before all of them are put there, together.
 pub(crate) const TOGETHER: i64 = 4_096;

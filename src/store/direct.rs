@@ -2,14 +2,11 @@
 //! pages costs more than the disk does. Where a file system refuses, everything goes through the cache as usual.
 //! Nothing here makes bytes durable: what counts is still the flush.
 
-use std::fmt;
-use std::fs::File;
-use std::fs::OpenOptions;
-use std::io;
+use std::fs::{File, OpenOptions};
 use std::ops::Deref;
-use std::os::unix::fs::FileExt;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
+use std::{fmt, io};
 
 use crate::base::len_u64;
 

@@ -5,14 +5,11 @@
 //! the kernel had already accepted; a second attempt would report success without them. It is therefore never
 //! repeated: the process ends and reads the disk afresh.
 
-use std::fs::File;
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::io::Write;
-use std::os::unix::fs::DirBuilderExt;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
-use std::path::PathBuf;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
 
 /// Permission bits of every folder made here: the owner alone.
 const FOLDER_MODE: u32 = 0o700;

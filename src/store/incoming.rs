@@ -1,29 +1,18 @@
 //! A payload that arrives in segments, each checked against the list before it is written.
 
-use std::fmt;
 use std::fs::File;
-use std::io;
-use std::io::Read;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
-use std::sync::Mutex;
-use std::sync::OnceLock;
-use std::sync::PoisonError;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::{fmt, io};
 
-use crate::base::Digest;
-use crate::base::Ranges;
-use crate::base::Xid;
-use crate::base::len_u64;
-use crate::base::limits;
-use crate::store::blobs;
-use crate::store::blobs::Blobs;
-use crate::store::blobs::Reservation;
+use crate::base::{Digest, Ranges, Xid, len_u64, limits};
+use crate::store::blobs::{Blobs, Reservation};
 use crate::store::direct::LongFile;
-use crate::store::durable;
 use crate::store::durable::DiskFault;
+use crate::store::{blobs, durable};
 use crate::tlog::Frontier;
 
 const HASH_BYTES: usize = 32;

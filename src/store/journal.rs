@@ -12,24 +12,15 @@
 
 use std::fs::File;
 use std::io;
-use std::io::BufReader;
-use std::io::Read;
+use std::io::{BufReader, Read};
 use std::os::unix::fs::FileExt;
-use std::path::Path;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use rustix::fs::FallocateFlags;
-use rustix::fs::FlockOperation;
+use rustix::fs::{FallocateFlags, FlockOperation};
 
-use crate::base::AuthorityId;
-use crate::base::Digest;
-use crate::base::Hasher;
-use crate::base::Timestamp;
-use crate::base::Xid;
-use crate::base::len_u64;
-use crate::store::StoreFault;
-use crate::store::durable;
+use crate::base::{AuthorityId, Digest, Hasher, Timestamp, Xid, len_u64};
 use crate::store::durable::DiskFault;
+use crate::store::{StoreFault, durable};
 
 const FORM: &str = "rogatory destroyed 1";
 const LABEL: &[u8] = b"rogatory/destroyed/v1\0";

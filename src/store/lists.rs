@@ -2,24 +2,13 @@
 //!
 //! Nothing here stops in silence: what may be cut is a [`Page`], and everything else is whole.
 
-use rusqlite::Connection;
-use rusqlite::params;
+use rusqlite::{Connection, params};
 
-use crate::base::AuthorityId;
-use crate::base::Cursor;
-use crate::base::Page;
-use crate::base::Xid;
-use crate::base::limits;
+use crate::base::{AuthorityId, Cursor, Page, Xid, limits};
 use crate::exchange::{Direction, Phase};
 use crate::receipt::Kind;
-use crate::store::Ledger;
-use crate::store::StoreFault;
-use crate::store::reader;
-use crate::store::rows::DUE;
-use crate::store::rows::Exchange;
-use crate::store::rows::StatementRow;
-use crate::store::rows::tell_key;
-use crate::store::sql;
+use crate::store::rows::{DUE, Exchange, StatementRow, tell_key};
+use crate::store::{Ledger, StoreFault, reader, sql};
 
 /// A case of packages that came.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,39 +2,20 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::path::Path;
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::PoisonError;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError};
 
-use rusqlite::Connection;
-use rusqlite::params;
+use rusqlite::{Connection, params};
 
-use crate::base::AuthorityId;
-use crate::base::Digest;
-use crate::base::len_u64;
-use crate::base::limits;
-use crate::store::Ledger;
-use crate::store::StoreFault;
-use crate::store::durable;
+use crate::base::{AuthorityId, Digest, len_u64, limits};
 use crate::store::durable::DiskFault;
-use crate::store::op::CommitFault;
-use crate::store::op::Op;
-use crate::store::reader;
-use crate::store::rows::AlarmRow;
-use crate::store::rows::CosignedRow;
-use crate::store::rows::WitnessedRow;
-use crate::store::sql;
+use crate::store::op::{CommitFault, Op};
+use crate::store::rows::{AlarmRow, CosignedRow, WitnessedRow};
+use crate::store::{Ledger, StoreFault, durable, reader, sql};
 use crate::tlog;
-use crate::tlog::Checkpoint;
-use crate::tlog::Frontier;
-use crate::tlog::ProofFault;
-use crate::tlog::ProofFile;
-use crate::tlog::Subtrees;
-use crate::tlog::Tile;
-use crate::tlog::TileKind;
-use crate::tlog::proof;
-use crate::tlog::tile;
+use crate::tlog::{
+    Checkpoint, Frontier, ProofFault, ProofFile, Subtrees, Tile, TileKind, proof, tile,
+};
 
 /// The folder of the published log within the state folder.
 const LOG: &str = "log";

@@ -57,9 +57,9 @@ pub use log::{Logged, PublishFault};
 pub use op::{Commit, CommitFault, Op};
 pub use outgoing::{AHEAD_BYTES_MAX, Ahead, OUTBOX_PAGE, Outgoing};
 pub use replay::{Unstated, unstated};
-pub use rows::{AlarmKind, AlarmRow, CosignedRow, OpeningRow, WitnessedRow};
 pub use rows::{
-    CardRow, CrlRow, DUE, Exchange, PeerRow, PeerState, Reached, StatementRow, StoredFault, TOLD,
-    disclosures_key, fork_key, fork_keys, growth_key, order_key, tell_key, unreadable_key,
+    AlarmKind, AlarmRow, CardRow, CosignedRow, CrlRow, DUE, Exchange, OpeningRow, PeerRow,
+    PeerState, Reached, StatementRow, StoredFault, TOLD, WitnessedRow, disclosures_key, fork_key,
+    fork_keys, growth_key, order_key, tell_key, unreadable_key,
 };
 pub use spool::{Spool, SpoolFault, SpooledPayload};

@@ -2,23 +2,12 @@
 
 use zeroize::Zeroizing;
 
-use crate::base::AuthorityId;
-use crate::base::Digest;
-use crate::base::Ranges;
-use crate::base::Timestamp;
-use crate::base::Xid;
-use crate::base::limits;
+use crate::base::{AuthorityId, Digest, Ranges, Timestamp, Xid, limits};
 use crate::exchange::{Phase, Step};
-use crate::store::rows::AlarmRow;
-use crate::store::rows::CardRow;
-use crate::store::rows::CosignedRow;
-use crate::store::rows::CrlRow;
-use crate::store::rows::Exchange;
-use crate::store::rows::OpeningRow;
-use crate::store::rows::PeerRow;
-use crate::store::rows::PeerState;
-use crate::store::rows::StoredFault;
-use crate::store::rows::WitnessedRow;
+use crate::store::rows::{
+    AlarmRow, CardRow, CosignedRow, CrlRow, Exchange, OpeningRow, PeerRow, PeerState, StoredFault,
+    WitnessedRow,
+};
 
 /// One change. The changes of one [`crate::store::Ledger::commit`] happen together or not at all.
 pub enum Op {

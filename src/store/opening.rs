@@ -3,30 +3,20 @@
 use std::fs::File;
 use std::path::Path;
 
-use rusqlite::Connection;
-use rusqlite::params;
+use rusqlite::{Connection, params};
 
-use crate::base::Digest;
-use crate::base::Timestamp;
+use crate::base::{Digest, Timestamp};
 use crate::identity::keys::SecretKey;
-use crate::store::StoreFault;
-use crate::store::digests;
-use crate::store::durable;
 use crate::store::durable::DiskFault;
 use crate::store::index::Index;
 use crate::store::journal::Journal;
 use crate::store::layout::{DATABASE, SLOTS};
-use crate::store::reader;
-use crate::store::replay;
 use crate::store::reserve::Reserve;
 use crate::store::settlement::Settled;
 use crate::store::slots::Slots;
-use crate::store::sql;
-use crate::store::sums;
-use crate::store::writer::SignedHead;
-use crate::store::writer::execute;
-use crate::tlog::Checkpoint;
-use crate::tlog::Frontier;
+use crate::store::writer::{SignedHead, execute};
+use crate::store::{StoreFault, digests, durable, reader, replay, sql, sums};
+use crate::tlog::{Checkpoint, Frontier};
 
 const LOCK: &str = "lock";
 

@@ -2,22 +2,15 @@
 
 use std::collections::HashSet;
 
-use rusqlite::Connection;
-use rusqlite::params;
+use rusqlite::{Connection, params};
 use zeroize::Zeroizing;
 
-use crate::base::AuthorityId;
-use crate::base::Timestamp;
-use crate::base::Xid;
-use crate::base::limits;
+use crate::base::{AuthorityId, Timestamp, Xid, limits};
 use crate::exchange::{Direction, Phase};
-use crate::store::StoreFault;
-use crate::store::ledger::Ledger;
-use crate::store::ledger::number;
-use crate::store::reader;
+use crate::store::ledger::{Ledger, number};
 use crate::store::rows::Exchange;
 use crate::store::slots::SlotKeys;
-use crate::store::sql;
+use crate::store::{StoreFault, reader, sql};
 
 /// Payloads up to so many bytes are read ahead.
 pub const AHEAD_BYTES_MAX: u64 = 32 << 10;

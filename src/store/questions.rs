@@ -3,13 +3,11 @@
 //! A look by itself costs more than most questions: whoever reads after a commit has to drop the pages it remembers.
 
 use rusqlite::Connection;
-use tokio::sync::mpsc;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
-use crate::store::StoreFault;
 use crate::store::index::Handle;
-use crate::store::sql;
 use crate::store::writer::execute;
+use crate::store::{StoreFault, sql};
 
 /// Questions that may wait.
 const QUESTIONS_MAX: usize = 1_024;

@@ -1,37 +1,21 @@
 //! Reading the ledger: a few connections that never wait for the writer.
 
-use std::path::Path;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::{Mutex, PoisonError};
 
-use rusqlite::Connection;
-use rusqlite::OpenFlags;
-use rusqlite::Row;
 use rusqlite::types::Type;
+use rusqlite::{Connection, OpenFlags, Row};
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
-use crate::base::AuthorityId;
-use crate::base::Digest;
-use crate::base::Ranges;
-use crate::base::Timestamp;
-use crate::base::Xid;
+use crate::base::{AuthorityId, Digest, Ranges, Timestamp, Xid};
 use crate::store::index::Handle;
-use crate::store::rows::AlarmRow;
-use crate::store::rows::CardRow;
-use crate::store::rows::CosignedRow;
-use crate::store::rows::CrlRow;
-use crate::store::rows::Exchange;
-use crate::store::rows::OpeningRow;
-use crate::store::rows::PeerRow;
-use crate::store::rows::Reached;
-use crate::store::rows::StatementRow;
-use crate::store::rows::StoredFault;
-use crate::store::rows::WitnessedRow;
-use crate::store::slots::SlotFault;
-use crate::store::slots::SlotKeys;
+use crate::store::rows::{
+    AlarmRow, CardRow, CosignedRow, CrlRow, Exchange, OpeningRow, PeerRow, Reached, StatementRow,
+    StoredFault, WitnessedRow,
+};
+use crate::store::slots::{SlotFault, SlotKeys};
 use crate::store::sql;
 
 /// The result of decrypting a header.

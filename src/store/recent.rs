@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::base::Digest;
-use crate::base::Xid;
+use crate::base::{Digest, Xid};
 use crate::exchange::{Direction, Phase};
 
 /// Exchanges that are remembered, at least; as many more are until they are forgotten together.

@@ -8,25 +8,16 @@
 //!
 //! Exchanges are compared a page at a time with the whole journal, so that neither has to fit into memory.
 
-use rusqlite::Connection;
-use rusqlite::Row;
-use rusqlite::params;
+use rusqlite::{Connection, Row, params};
 
-use crate::base::Digest;
-use crate::base::Timestamp;
-use crate::base::Xid;
-use crate::base::json;
+use crate::base::{Digest, Timestamp, Xid, json};
 use crate::exchange::Phase;
 use crate::receipt::Reason;
-use crate::store::StoreFault;
-use crate::store::journal::Journal;
-use crate::store::journal::JournalEntry;
-use crate::store::reader;
+use crate::store::journal::{Journal, JournalEntry};
 use crate::store::rows::unreadable_key;
 use crate::store::settlement::Settled;
-use crate::store::sql;
-use crate::store::sums;
 use crate::store::writer::execute;
+use crate::store::{StoreFault, reader, sql, sums};
 
 /// Exchanges that are compared with the journal in one reading of it.
 const PAGE: u32 = 200_000;

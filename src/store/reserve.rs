@@ -4,8 +4,7 @@
 //! and what is refused must be stated.
 
 use std::fs::File;
-use std::path::Path;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::base::limits;
 use crate::store::durable;

@@ -2,16 +2,10 @@
 
 use std::ops::Range;
 
-use serde::Deserialize;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::base::Alias;
-use crate::base::AuthorityId;
-use crate::base::Digest;
-use crate::base::Ranges;
-use crate::base::Timestamp;
-use crate::base::Xid;
 use crate::base::words::words;
+use crate::base::{Alias, AuthorityId, Digest, Ranges, Timestamp, Xid};
 use crate::exchange::{Direction, Phase};
 
 /// The named value that says whether the sender of a package is to be told of this statement: [`DUE`] or [`TOLD`].

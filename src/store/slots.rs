@@ -10,17 +10,13 @@
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aws_lc_rs::aead;
-use zeroize::Zeroize;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
-use crate::base::Hasher;
-use crate::base::Xid;
-use crate::base::len_u64;
+use crate::base::{Hasher, Xid, len_u64};
 use crate::store::durable;
 use crate::store::durable::DiskFault;
 

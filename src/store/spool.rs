@@ -5,17 +5,11 @@ use std::fs::File;
 use std::io::Write;
 use std::path::PathBuf;
 
-use crate::base::Digest;
-use crate::base::Hasher;
-use crate::base::Xid;
-use crate::base::len_u64;
-use crate::base::limits;
-use crate::store::blobs;
+use crate::base::{Digest, Hasher, Xid, len_u64, limits};
 use crate::store::blobs::Blobs;
-use crate::store::direct::Block;
-use crate::store::direct::LongFile;
-use crate::store::durable;
+use crate::store::direct::{Block, LongFile};
 use crate::store::durable::DiskFault;
+use crate::store::{blobs, durable};
 use crate::tlog::Frontier;
 
 /// Bytes held in memory: a payload that is no longer becomes no file.

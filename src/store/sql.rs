@@ -8,9 +8,7 @@ mod peers;
 mod schema;
 
 pub(crate) use peers::*;
-pub(crate) use schema::CHECKSUMS;
-pub(crate) use schema::LOG_CHECKSUMS;
-pub(crate) use schema::MIGRATIONS;
+pub(crate) use schema::{CHECKSUMS, LOG_CHECKSUMS, MIGRATIONS};
 
 /// Settings of the writing connection. The log is folded into the database by [`FOLD`] alone, because SQLite's own way
 /// to do so hides a failed flush.

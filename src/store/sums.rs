@@ -5,30 +5,15 @@
 //! such number: the first 8 bytes of SHA-256 over a label, what the row is about, and the values. They show rot and
 //! mistakes, not a forger, who can compute them too.
 
-use rusqlite::Connection;
-use rusqlite::params;
+use rusqlite::{Connection, params};
 
-use crate::base::AuthorityId;
-use crate::base::Digest;
-use crate::base::Hasher;
-use crate::base::Ranges;
-use crate::base::Timestamp;
-use crate::base::Xid;
-use crate::base::json;
-use crate::base::len_u64;
+use crate::base::{AuthorityId, Digest, Hasher, Ranges, Timestamp, Xid, json, len_u64};
 use crate::exchange::Phase;
-use crate::store::digests;
-use crate::store::reader;
-use crate::store::rows::AlarmRow;
-use crate::store::rows::CardRow;
-use crate::store::rows::CosignedRow;
-use crate::store::rows::CrlRow;
-use crate::store::rows::Exchange;
-use crate::store::rows::OpeningRow;
-use crate::store::rows::PeerRow;
-use crate::store::rows::StoredFault;
-use crate::store::rows::WitnessedRow;
-use crate::store::sql;
+use crate::store::rows::{
+    AlarmRow, CardRow, CosignedRow, CrlRow, Exchange, OpeningRow, PeerRow, StoredFault,
+    WitnessedRow,
+};
+use crate::store::{digests, reader, sql};
 
 /// A checksum in the making: every value with its length, so that no two rows give the same bytes.
 struct Sum(Hasher);

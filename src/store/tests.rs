@@ -18,39 +18,21 @@ mod tiny;
 
 pub(super) use tiny::{Tiny, fill};
 
-use std::io::Seek;
-use std::io::Write;
+use std::io::{Seek, Write};
 use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use crate::base::AuthorityId;
-use crate::base::Cursor;
-use crate::base::Digest;
-use crate::base::Page;
-use crate::base::Ranges;
-use crate::base::Timestamp;
-use crate::base::Xid;
-use crate::base::limits;
+use crate::base::{AuthorityId, Cursor, Digest, Page, Ranges, Timestamp, Xid, limits};
 use crate::exchange::{Direction, Phase, Step};
-use crate::identity::keys::KeyName;
-use crate::identity::keys::Role;
-use crate::identity::keys::SecretKey;
+use crate::identity::keys::{KeyName, Role, SecretKey};
 use crate::receipt::Kind;
-use crate::store::CommitFault;
-use crate::store::Exchange;
-use crate::store::Ledger;
-use crate::store::Op;
-use crate::store::OpeningRow;
-use crate::store::PeerRow;
-use crate::store::PeerState;
-use crate::store::StatementRow;
-use crate::store::StoreFault;
-use crate::store::StoredFault;
-use crate::store::durable;
+use crate::store::{
+    CommitFault, Exchange, Ledger, Op, OpeningRow, PeerRow, PeerState, StatementRow, StoreFault,
+    StoredFault, durable,
+};
 use crate::tlog;
-use crate::tlog::Checkpoint;
-use crate::tlog::Frontier;
+use crate::tlog::{Checkpoint, Frontier};
 
 const HEADER: &[u8] = b"age-encryption.org/v1\n-> X25519 SECRET-HEADER-BYTES\n--- mac\n";
 

@@ -1,10 +1,7 @@
 //! When this authority last signed something.
 
 use crate::base::Timestamp;
-use crate::store::Ledger;
-use crate::store::StoreFault;
-use crate::store::reader;
-use crate::store::sql;
+use crate::store::{Ledger, StoreFault, reader, sql};
 
 impl Ledger {
     /// The number of the last statement, and the newest time at which this authority signed one after number `after`.

@@ -3,11 +3,7 @@
 use rusqlite::params;
 
 use crate::base::AuthorityId;
-use crate::store::Ledger;
-use crate::store::OpeningRow;
-use crate::store::StoreFault;
-use crate::store::reader;
-use crate::store::sql;
+use crate::store::{Ledger, OpeningRow, StoreFault, reader, sql};
 
 impl Ledger {
     /// The amount that a peer has brought and nobody has opened yet: packages, and their bytes.

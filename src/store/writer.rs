@@ -2,39 +2,24 @@
 
 use std::fs::File;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use rusqlite::Connection;
 use rusqlite::config::DbConfig;
-use rusqlite::params;
-use tokio::sync::OwnedSemaphorePermit;
-use tokio::sync::broadcast;
-use tokio::sync::mpsc;
-use tokio::sync::oneshot;
-use tokio::sync::watch;
+use rusqlite::{Connection, params};
+use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc, oneshot, watch};
 
-use crate::base::Timestamp;
-use crate::base::Xid;
-use crate::base::limits;
+use crate::base::{Timestamp, Xid, limits};
 use crate::identity::keys::SecretKey;
-use crate::store::apply::CommitGroup;
-use crate::store::apply::GroupStop;
-use crate::store::digests;
+use crate::store::apply::{CommitGroup, GroupStop};
 use crate::store::index::Index;
-use crate::store::journal::Journal;
-use crate::store::journal::JournalEntry;
-use crate::store::op::Commit;
-use crate::store::op::CommitFault;
-use crate::store::op::Op;
+use crate::store::journal::{Journal, JournalEntry};
+use crate::store::op::{Commit, CommitFault, Op};
 use crate::store::recent::RecentExchanges;
 use crate::store::reserve::Reserve;
 use crate::store::slots::Slots;
-use crate::store::sql;
-use crate::store::sums;
-use crate::tlog::Checkpoint;
-use crate::tlog::Frontier;
+use crate::store::{digests, sql, sums};
+use crate::tlog::{Checkpoint, Frontier};
 
 /// Pages of the write-ahead log (4 KiB each), roughly, after which it is folded into the database.
 const FOLD_PAGES: usize = 4_096;

@@ -1,8 +1,7 @@
 //! The submission of a log's owner to a witness: a newer checkpoint and the proof that it continues an older one (C2SP
 //! tlog-witness, body of add-checkpoint).
 
-use crate::base::Digest;
-use crate::base::limits;
+use crate::base::{Digest, limits};
 use crate::identity::note::NoteFault;
 use crate::tlog::lines;
 

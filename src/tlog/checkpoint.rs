@@ -1,14 +1,9 @@
 //! Checkpoints (C2SP tlog-checkpoint): a signed tree head.
 
-use crate::base::Digest;
-use crate::base::limits;
-use crate::identity::keys::KeyName;
-use crate::identity::keys::PublicKey;
-use crate::identity::keys::Role;
-use crate::identity::keys::SecretKey;
+use crate::base::{Digest, limits};
+use crate::identity::keys::{KeyName, PublicKey, Role, SecretKey};
 use crate::identity::note;
-use crate::identity::note::NoteFault;
-use crate::identity::note::SignatureLine;
+use crate::identity::note::{NoteFault, SignatureLine};
 use crate::tlog::lines;
 
 /// A tree head: which log, how many leaves, which root.

@@ -4,11 +4,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::base::KeyId;
-use crate::base::limits;
-use crate::identity::keys::KeyName;
-use crate::identity::keys::PublicKey;
-use crate::identity::keys::SecretKey;
+use crate::base::{KeyId, limits};
+use crate::identity::keys::{KeyName, PublicKey, SecretKey};
 use crate::identity::note;
 use crate::identity::note::SignatureLine;
 use crate::tlog::Checkpoint;

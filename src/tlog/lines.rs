@@ -3,8 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::base::Digest;
-use crate::base::limits;
+use crate::base::{Digest, limits};
 
 /// Reads a decimal without sign or leading zeros, of at most 2^53 − 1.
 pub(super) fn decimal(text: &str) -> Option<u64> {

@@ -1,7 +1,6 @@
 //! Inclusion and consistency proofs (RFC 6962 §2.1.1 and §2.1.2; verified as RFC 9162 §2.1.3.2 and §2.1.4.2 say).
 
-use crate::base::Digest;
-use crate::base::limits;
+use crate::base::{Digest, limits};
 use crate::tlog::tree;
 
 /// Why a proof cannot be made or does not prove what it should.

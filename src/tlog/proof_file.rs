@@ -4,14 +4,10 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::base::Digest;
-use crate::base::limits;
+use crate::base::{Digest, limits};
 use crate::identity::keys::PublicKey;
-use crate::tlog::Checkpoint;
-use crate::tlog::CheckpointFault;
-use crate::tlog::lines;
-use crate::tlog::proof;
 use crate::tlog::proof::ProofFault;
+use crate::tlog::{Checkpoint, CheckpointFault, lines, proof};
 
 /// The first line.
 const HEADER: &str = "c2sp.org/tlog-proof@v1";
@@ -145,9 +141,7 @@ impl ProofFile {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::keys::KeyName;
-    use crate::identity::keys::Role;
-    use crate::identity::keys::SecretKey;
+    use crate::identity::keys::{KeyName, Role, SecretKey};
     use crate::tlog::tree;
     use proptest::prelude::*;
 

@@ -3,8 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::base::Digest;
-use crate::base::Hasher;
+use crate::base::{Digest, Hasher};
 
 /// The commitment to a note that the log shows: SHA-256("rogatory/commit/v1", 0x00, `r`, the note's digest); `r` are 32
 /// random bytes that only a holder of the note knows.

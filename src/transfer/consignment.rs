@@ -2,8 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use crate::base::Ranges;
-use crate::base::Xid;
+use crate::base::{Ranges, Xid};
 use crate::identity::statement::Note;
 use crate::transfer::Outcome;
 use crate::wire::Frame;

@@ -6,15 +6,9 @@
 //! receipt. It is answered with `done` once it is committed; `destroyed` with the same note, signed by both. A repeated
 //! statement gets the same answer again.
 
-use crate::base::Xid;
-use crate::base::limits;
+use crate::base::{Xid, limits};
 use crate::identity::statement::Note;
-use crate::receipt::Issuer;
-use crate::receipt::Kind;
-use crate::receipt::Receipt;
-use crate::receipt::Signed;
-use crate::receipt::disclosure;
-use crate::receipt::onward;
+use crate::receipt::{Issuer, Kind, Receipt, Signed, disclosure, onward};
 use crate::transfer::checks::{Fault, receipt_in, unexpected_kind};
 use crate::transfer::{Other, Own};
 

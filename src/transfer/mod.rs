@@ -26,10 +26,7 @@ pub use sender::Sender;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::base::AuthorityId;
-use crate::base::Digest;
-use crate::base::Instant;
-use crate::base::Timestamp;
+use crate::base::{AuthorityId, Digest, Instant, Timestamp};
 use crate::policy::PolicySet;
 use crate::receipt::{Head, OwnKeys, PartyKeys};
 

@@ -6,22 +6,14 @@ use std::collections::VecDeque;
 use std::mem;
 use std::sync::Arc;
 
-use crate::base::Digest;
-use crate::base::Instant;
-use crate::base::Ranges;
-use crate::base::limits;
+use crate::base::{Digest, Instant, Ranges, limits};
 use crate::identity::statement::Note;
-use crate::receipt::Kind;
-use crate::receipt::Reason;
-use crate::receipt::Receipt;
-use crate::receipt::Signed;
-use crate::receipt::Stamp;
+use crate::receipt::{Kind, Reason, Receipt, Signed, Stamp};
 use crate::transfer::checks::{Keys, receipt_in, repeats, unexpected, unexpected_kind};
 use crate::transfer::reception::{ReceiverCommit, ReceiverInput, ReceiverOutput};
 use crate::transfer::stage::{Offer, State};
 use crate::transfer::{Fault, Machine, Moment, Other, Outcome, Own, PATIENCE_MS};
-use crate::wire::Frame;
-use crate::wire::Later;
+use crate::wire::{Frame, Later};
 
 /// The receiving side of one exchange on one connection.
 #[derive(Debug)]

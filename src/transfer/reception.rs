@@ -1,12 +1,10 @@
 //! The events and requests of a [`Receiver`](crate::transfer::Receiver).
 
-use crate::base::Ranges;
-use crate::base::Xid;
+use crate::base::{Ranges, Xid};
 use crate::identity::statement::Note;
 use crate::policy::Permit;
 use crate::receipt::{Pkg, Reason, Receipt};
-use crate::transfer::Fault;
-use crate::transfer::Outcome;
+use crate::transfer::{Fault, Outcome};
 use crate::wire::Frame;
 
 /// How far a known exchange has come here; notes are stored bytes.

@@ -4,8 +4,7 @@ use std::collections::VecDeque;
 use std::mem;
 use std::sync::Arc;
 
-use crate::base::Instant;
-use crate::base::Ranges;
+use crate::base::{Instant, Ranges};
 use crate::identity::statement::Note;
 use crate::receipt::{Kind, Signed};
 use crate::transfer::checks::{

@@ -1,7 +1,6 @@
 //! Where a [`Receiver`](crate::transfer::Receiver) is: each stage holds what it has, and nothing else.
 
-use crate::base::Digest;
-use crate::base::Ranges;
+use crate::base::{Digest, Ranges};
 use crate::receipt::Signed;
 use crate::transfer::Outcome;
 use crate::wire::Frame;

@@ -1,7 +1,6 @@
 //! Both machines against each other and alone, without input or output.
 
-use std::collections::BTreeMap;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
@@ -10,9 +9,7 @@ use super::consignment::Consignment;
 use super::receiver::Receiver;
 use super::reception::Admission;
 use super::*;
-use crate::base::Ranges;
-use crate::base::Xid;
-use crate::base::limits;
+use crate::base::{Ranges, Xid, limits};
 use crate::identity::keys::{KeyName, Role, SecretKey};
 use crate::identity::statement::{Context, Note};
 use crate::policy::{Purpose, Terms};

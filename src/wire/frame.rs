@@ -5,9 +5,7 @@ use std::fmt;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::base::Ranges;
-use crate::base::json;
-use crate::base::limits;
+use crate::base::{Ranges, json, limits};
 use crate::wire::fault::WireFault;
 use crate::wire::message::{Ack, FaultMessage, Hello, Later};
 

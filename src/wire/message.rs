@@ -2,9 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::Digest;
-use crate::base::Timestamp;
-use crate::base::limits;
+use crate::base::{Digest, Timestamp, limits};
 
 /// The first frame of each side on the control stream: who speaks what, and which papers are the newest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

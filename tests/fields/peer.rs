@@ -15,15 +15,13 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::attack::{Attacker, Parcel, disclosures, stamp};
-use crate::control;
 use crate::documents::{Document, Mutant, Tally, is_chosen};
 use crate::examples::{example, full_terms, value};
-use crate::oddities;
 use crate::pure::{encoded, framed, signed};
 use crate::schema::Schema;
 use crate::script::{Say, Scene, Talk, countersigned, enter};
-use crate::sources;
 use crate::victim::{HOSTILE, Victim};
+use crate::{control, oddities, sources};
 
 /// Rates are not what is tried; and who is silent is given up soon.
 const LIMITS: &[(&str, &str)] = &[

@@ -17,9 +17,8 @@ use crate::documents::{Document, Mutant, Tally, is_chosen};
 use crate::peer::{ended, odd, pid_of};
 use crate::pure::signed;
 use crate::schema::Schema;
-use crate::settings;
-use crate::sources;
 use crate::victim::{AT, HOSTILE, IE, Victim, deliver};
+use crate::{settings, sources};
 
 /// The highest exit code of the table.
 const CODE_MAX: i32 = 12;

@@ -10,10 +10,8 @@ use rogatory::receipt::Disclosure;
 use serde_json::Value;
 
 use crate::documents::{Document, Mutant, Tally, is_chosen};
-use crate::oddities;
-use crate::readers;
 use crate::schema::Schema;
-use crate::sources;
+use crate::{oddities, readers, sources};
 
 /// One in so many fields that were tried in full in another statement.
 const AGAIN: u64 = 6;

@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
-use rogatory::identity::Card;
-use rogatory::identity::card;
+use rogatory::identity::{Card, card};
 
 pub(crate) const IE: &str = "mla.example.ie";
 /// Peers of the victim whose keys the attackers have, by alias.

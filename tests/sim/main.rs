@@ -57,8 +57,7 @@ mod trace;
 mod trouble;
 mod world;
 
-use std::panic::AssertUnwindSafe;
-use std::panic::catch_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rogatory::base::Digest;

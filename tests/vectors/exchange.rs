@@ -10,11 +10,10 @@ use rogatory::receipt::{
 };
 use serde_json::{Value, json};
 
-use crate::Files;
-use crate::log;
 use crate::parties::{Party, at, half, seed};
 use crate::sealed::Package;
 use crate::small::exporter;
+use crate::{Files, log};
 
 struct Statement {
     name: &'static str,

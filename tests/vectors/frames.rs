@@ -6,11 +6,10 @@ use rogatory::wire::{Ack, FaultMessage, Frame, FrameKind, HEAD_BYTES, Hello, Lat
 use serde_json::{Value, json};
 
 use crate::exchange::Story;
-use crate::log;
 use crate::log::Witnessing;
 use crate::parties::{Party, at};
 use crate::sealed::Package;
-use crate::small;
+use crate::{log, small};
 
 /// The frame, and the file that holds its body, if one does.
 fn all(

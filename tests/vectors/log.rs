@@ -3,8 +3,10 @@
 use rogatory::base::Digest;
 use rogatory::identity::keys::Role;
 use rogatory::receipt::Head;
-use rogatory::tlog::{AddCheckpoint, Checkpoint, Frontier, ProofFile, TileKind};
-use rogatory::tlog::{commitment, cosignature, leaf_entry, leaf_hash, proof, tile};
+use rogatory::tlog::{
+    AddCheckpoint, Checkpoint, Frontier, ProofFile, TileKind, commitment, cosignature, leaf_entry,
+    leaf_hash, proof, tile,
+};
 use serde_json::{Value, json};
 
 use crate::exchange::Story;

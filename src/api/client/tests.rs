@@ -2,14 +2,12 @@
 
 use std::io::{Read, Seek, SeekFrom, Write};
 
-use axum::Json;
-use axum::Router;
 use axum::body::Body as ServerBody;
 use axum::extract::Path as PathParameter;
-use axum::http::HeaderMap;
-use axum::http::StatusCode as Code;
+use axum::http::{HeaderMap, StatusCode as Code};
 use axum::response::IntoResponse;
 use axum::routing::{delete, get, post, put};
+use axum::{Json, Router};
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 use tokio::net::UnixListener;

@@ -3,10 +3,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use super::*;
-use crate::cli::init::InitArgs;
-use crate::cli::init::establish;
-use crate::cli::terminal::Reader;
-use crate::cli::terminal::Talk;
+use crate::cli::init::{InitArgs, establish};
+use crate::cli::terminal::{Reader, Talk};
 use crate::config::KeyFiles;
 
 type Pick = fn(&KeyFiles) -> &PathBuf;

@@ -6,13 +6,11 @@ use serde_json::Value;
 
 use crate::api::types::ReceiptView;
 use crate::cli::demo::cast::{PATIENCE, PERMITTED, RECEIVER, SENDER, text_of};
-use crate::cli::demo::delivery;
 use crate::cli::demo::lines::say_under;
 use crate::cli::demo::stage::{self, Actor, Authority, Stage};
-use crate::cli::demo::{check, ending};
-use crate::cli::dossier;
+use crate::cli::demo::{check, delivery, ending};
 use crate::cli::failure::Failure;
-use crate::cli::text;
+use crate::cli::{dossier, text};
 
 const DISK_IMAGE_BYTES: u64 = 64 << 20;
 /// Any seed does; with this one every demo sends the same bytes.

@@ -6,11 +6,9 @@ use clap::Parser;
 use super::*;
 use crate::cli::check::judge;
 use crate::cli::config::ConfigCommand;
-use crate::cli::terminal::Reader;
-use crate::cli::terminal::Talk;
-use crate::identity::PeerSide;
-use crate::identity::Trust;
+use crate::cli::terminal::{Reader, Talk};
 use crate::identity::revocation::{HeldList, RevocationList, lists_in};
+use crate::identity::{PeerSide, Trust};
 use crate::net::TlsIdentity;
 
 #[derive(Parser)]

@@ -14,8 +14,7 @@ use crate::cli::package::send::{self, SendArgs, Sent};
 use crate::cli::package::small::{self, Grants};
 use crate::cli::package::wait;
 use crate::cli::progress::{ProgressLine, Stopwatch, Unit};
-use crate::cli::terminal;
-use crate::cli::text;
+use crate::cli::{terminal, text};
 
 /// The last line of JSON.
 #[derive(Debug, Serialize)]

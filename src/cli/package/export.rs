@@ -10,11 +10,10 @@ use serde::Serialize;
 use crate::api::types::{OpenRequest, Opening};
 use crate::cli::call::Call;
 use crate::cli::failure::Failure;
-use crate::cli::folder;
 use crate::cli::interrupt::{self, Interrupts};
 use crate::cli::package::open;
 use crate::cli::progress::{ProgressLine, Unit};
-use crate::cli::text;
+use crate::cli::{folder, text};
 use crate::policy::Purpose;
 
 const EXAMPLES: &str = "\

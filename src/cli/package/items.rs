@@ -5,8 +5,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use crate::api::types::ItemWish;
-use crate::base::Date;
-use crate::base::limits;
+use crate::base::{Date, limits};
 use crate::cli::failure::Failure;
 use crate::cli::input;
 use crate::package::ItemPath;

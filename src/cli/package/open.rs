@@ -14,13 +14,12 @@ use crate::api::types::{Closed, OpenRequest, Opening};
 use crate::base::{Digest, Xid};
 use crate::cli::call::Call;
 use crate::cli::failure::Failure;
-use crate::cli::folder;
 use crate::cli::global::Global;
 use crate::cli::interrupt::{self, Interrupts};
 use crate::cli::package::mismatch;
 use crate::cli::progress::{ProgressLine, Unit};
 use crate::cli::terminal::Terminal;
-use crate::cli::text;
+use crate::cli::{folder, text};
 use crate::policy::{Ground, Purpose};
 use crate::seal::{self, Sandbox, Target, UnpackError, Unpacked};
 

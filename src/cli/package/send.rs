@@ -11,10 +11,8 @@ use crate::api::types::{ItemWish, PackageView, SealFinish, SealGrant, SealReques
 use crate::base::{AuthorityId, Digest, Xid};
 use crate::cli::call::Call;
 use crate::cli::failure::Failure;
-use crate::cli::package::each;
-use crate::cli::package::items;
 use crate::cli::package::terms::TermsArgs;
-use crate::cli::package::wait;
+use crate::cli::package::{each, items, wait};
 use crate::cli::progress::{ProgressLine, Stopwatch, Unit};
 use crate::cli::text;
 use crate::policy::{Restriction, Terms};

@@ -1,7 +1,6 @@
 //! Waiting for the other side's handover receipt.
 
-use std::collections::HashMap;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use crate::api::types::{FaultView, PackageView, WAITED_AT_ONCE, WaitMany, Waited};

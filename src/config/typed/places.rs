@@ -1,7 +1,6 @@
 //! Which files and folders are meant.
 
-use std::path::Path;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::Meaning;
 use crate::base::Alias;

@@ -12,8 +12,7 @@ use tokio::sync::mpsc;
 
 use crate::api::server::ApiFailure;
 use crate::api::types::BundleFile;
-use crate::base::Digest;
-use crate::base::limits;
+use crate::base::{Digest, limits};
 use crate::daemon::Daemon;
 use crate::identity::keys::PublicKey;
 use crate::identity::statement::Note;

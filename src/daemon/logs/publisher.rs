@@ -8,10 +8,7 @@ use std::time::Duration;
 use crate::base::AuthorityId;
 use crate::daemon::Daemon;
 use crate::daemon::process::run_state::draining;
-use crate::store::AlarmRow;
-use crate::store::DiskFault;
-use crate::store::PublishFault;
-use crate::store::durable;
+use crate::store::{AlarmRow, DiskFault, PublishFault, durable};
 
 /// How often it is looked whether a checkpoint was signed, if nothing rings.
 const LOOK_EVERY: Duration = Duration::from_secs(5);

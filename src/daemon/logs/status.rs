@@ -6,9 +6,7 @@ use crate::base::{Digest, Page};
 use crate::daemon::Daemon;
 use crate::daemon::logs::publisher;
 use crate::daemon::page::Part;
-use crate::store::AlarmKind;
-use crate::store::StatementRow;
-use crate::store::StoreFault;
+use crate::store::{AlarmKind, StatementRow, StoreFault};
 use crate::tlog;
 
 impl Daemon {

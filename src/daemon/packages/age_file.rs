@@ -5,13 +5,9 @@ use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
 use crate::api::server::ApiFailure;
-use crate::base::Digest;
-use crate::base::Xid;
-use crate::base::limits;
+use crate::base::{Digest, Xid, limits};
 use crate::package::header;
-use crate::store::Blobs;
-use crate::store::Spool;
-use crate::store::SpoolFault;
+use crate::store::{Blobs, Spool, SpoolFault};
 
 /// The longest age file that is taken whole: a payload that lives in the ledger, and its header.
 pub(crate) const WHOLE_BYTES_MAX: usize = limits::HEADER_BYTES_MAX + (256 << 10);

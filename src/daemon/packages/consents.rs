@@ -223,8 +223,7 @@ impl Daemon {
             key: store::tell_key(&note.digest()),
             value: store::DUE.to_vec(),
         });
-        let committed = self.station.ledger.commit(ops).await;
-        committed?;
+        self.station.ledger.commit(ops).await?;
         self.ring(&row.peer);
         self.consent_view(&self.wish(name).await?).await
     }
@@ -298,8 +297,7 @@ impl Daemon {
 
     /// The wishes about this package, oldest first.
     async fn wishes_of(&self, row: &Exchange) -> Result<Vec<Wished>, ApiFailure> {
-        let rows = self.station.ledger.statements_of(&row.xid, CONSENT).await;
-        let rows = rows?;
+        let rows = self.station.ledger.statements_of(&row.xid, CONSENT).await?;
         let of = |is: fn(Kind) -> bool| {
             let kind = move |row: &&StatementRow| Kind::parse(&row.kind).is_ok_and(is);
             rows.iter().filter(kind).map(read)

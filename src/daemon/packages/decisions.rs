@@ -3,9 +3,7 @@
 use crate::api::accounts::Accounts;
 use crate::api::server::{ApiFailure, Caller};
 use crate::api::types::{Explanation, ItemSays, RuleSays};
-use crate::base::AuthorityId;
-use crate::base::Date;
-use crate::base::Xid;
+use crate::base::{AuthorityId, Date, Xid};
 use crate::daemon::Daemon;
 use crate::daemon::failure::not_recipient;
 use crate::daemon::people::roles;

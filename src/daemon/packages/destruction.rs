@@ -8,10 +8,8 @@ use std::sync::atomic::Ordering;
 
 use crate::api::server::ApiFailure;
 use crate::api::types::{Destruction, DueView};
-use crate::base::Digest;
-use crate::base::Timestamp;
-use crate::base::Xid;
 use crate::base::clock::SureTime;
+use crate::base::{Digest, Timestamp, Xid};
 use crate::config::Destroy;
 use crate::daemon::Daemon;
 use crate::daemon::packages::retention::{Cause, terms_now};
@@ -303,8 +301,7 @@ impl Daemon {
         };
         let mut ops = self.stated(xid, &stated);
         ops.extend([Op::calm(xid), Op::Shred { xid }]);
-        let committed = self.station.ledger.commit(ops).await;
-        committed?;
+        self.station.ledger.commit(ops).await?;
         self.retention.unstated().remove(&xid);
         self.delivered(&row);
         self.retention.touch();

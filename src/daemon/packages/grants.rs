@@ -1,14 +1,11 @@
 //! Grants to send: each for one package, one caller, and once.
 
 use std::collections::HashMap;
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::api::server::{ApiFailure, Caller};
 use crate::api::types::SealRequest;
-use crate::base::Timestamp;
-use crate::base::Xid;
+use crate::base::{Timestamp, Xid};
 use crate::daemon::packages::age_file::SpooledAgeFile;
 use crate::daemon::peers::roster::KnownPeer;
 use crate::policy::Permit;

@@ -5,10 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::server::ApiFailure;
 use crate::api::types::{HoldRequest, HoldView};
-use crate::base::Date;
-use crate::base::Timestamp;
-use crate::base::Xid;
-use crate::base::limits;
+use crate::base::{Date, Timestamp, Xid, limits};
 use crate::daemon::Daemon;
 
 /// A stored hold.

@@ -5,10 +5,7 @@
 //! commit as to be told, and the courier tells it until the sender has acknowledged it.
 
 use crate::api::server::ApiFailure;
-use crate::base::AuthorityId;
-use crate::base::Digest;
-use crate::base::Timestamp;
-use crate::base::Xid;
+use crate::base::{AuthorityId, Digest, Timestamp, Xid};
 use crate::daemon::Daemon;
 use crate::daemon::packages::statements::Stated;
 use crate::identity::statement::Note;
@@ -89,8 +86,7 @@ impl Daemon {
         };
         ops.extend(self.stated(xid, &stays));
         ops.extend(tell(xid, &note, now));
-        let committed = self.station.ledger.commit(ops).await;
-        committed?;
+        self.station.ledger.commit(ops).await?;
         self.ring(&row.peer);
         Ok(note.digest())
     }

@@ -10,12 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::server::{ApiFailure, Caller};
 use crate::api::types::{Forward, PackageView, Restrict};
-use crate::base::AuthorityId;
-use crate::base::Digest;
-use crate::base::Ranges;
-use crate::base::Xid;
-use crate::base::json;
-use crate::base::limits;
+use crate::base::{AuthorityId, Digest, Ranges, Xid, json, limits};
 use crate::daemon::Daemon;
 use crate::daemon::failure::{altered, not_recipient};
 use crate::daemon::packages::chain::read;
@@ -101,8 +96,7 @@ impl Daemon {
             ready.terms.clone(),
         );
         let receipt = receipt.stamped(&self.stamp()).disclosing(&disclosures);
-        let note = self.station.own.keys.sign(&receipt);
-        let note = note?;
+        let note = self.station.own.keys.sign(&receipt)?;
         let goes = goes_along(&disclosures);
         let row = self.outgoing(&ready, (&receipt, &note), goes);
         let mut ops = vec![
@@ -132,8 +126,7 @@ impl Daemon {
             let message = "the permission to pass it on has ended; order it again";
             return Err(ApiFailure::temporary("permit-ended", message));
         }
-        let committed = self.station.ledger.commit(ops).await;
-        committed?;
+        self.station.ledger.commit(ops).await?;
         let exchange = row.clone();
         self.post(Outgoing {
             exchange,
@@ -246,8 +239,7 @@ impl Daemon {
             disclosures,
         };
         let ops = self.stated(row.xid, &stays);
-        let committed = self.station.ledger.commit(ops).await;
-        committed?;
+        self.station.ledger.commit(ops).await?;
         Ok(())
     }
 

@@ -150,8 +150,7 @@ impl Daemon {
 
     /// The receipts of third authorities of which the sender of this package was told.
     async fn told(&self, held: &Exchange) -> Result<BTreeSet<crate::base::Digest>, ApiFailure> {
-        let rows = self.station.ledger.statements_of(&held.xid, ONWARD).await;
-        let rows = rows?;
+        let rows = self.station.ledger.statements_of(&held.xid, ONWARD).await?;
         let read: Vec<Signed> = rows.iter().map(read).collect::<Result<_, _>>()?;
         Ok(read.iter().filter_map(|it| it.receipt.subject).collect())
     }

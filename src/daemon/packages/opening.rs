@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use crate::api::server::{ApiFailure, Caller};
 use crate::api::types::{Closed, OpenRequest, Opening};
-use crate::base::Xid;
-use crate::base::limits;
+use crate::base::{Xid, limits};
 use crate::config::Verb;
 use crate::daemon::Daemon;
 use crate::daemon::failure::not_recipient;
@@ -20,11 +19,10 @@ use crate::daemon::people::approvals::record::Approved;
 use crate::exchange::{Chain, Direction, Phase};
 use crate::package::{ItemTerms, segments};
 use crate::policy;
-use crate::policy::Action;
-use crate::policy::Permit;
-use crate::policy::instrument;
 use crate::policy::purpose::Purpose;
-use crate::policy::{Denial, Exception, Facts, Ground, ReasonCode, Terms};
+use crate::policy::{
+    Action, Denial, Exception, Facts, Ground, Permit, ReasonCode, Terms, instrument,
+};
 use crate::receipt::Reason;
 use crate::store::Exchange;
 

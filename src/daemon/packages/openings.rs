@@ -2,12 +2,10 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::Arc;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::api::server::{ApiFailure, Caller};
-use crate::base::Timestamp;
-use crate::base::Xid;
+use crate::base::{Timestamp, Xid};
 use crate::daemon::packages::release::Release;
 use crate::policy::Permit;
 

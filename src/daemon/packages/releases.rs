@@ -102,8 +102,7 @@ impl Daemon {
         let (xid, steps) = (release.xid, exchange.steps);
         let mut ops = vec![Op::Unmoved { xid, steps }, Op::OpeningBegin(row.into())];
         ops.extend(approval.map(Approved::used_up));
-        let committed = self.station.ledger.commit(ops).await;
-        committed?;
+        self.station.ledger.commit(ops).await?;
         (left.stage, left.is_kept, left.bound) = (Stage::Begun, true, bound);
         Ok(())
     }
@@ -179,8 +178,7 @@ impl Daemon {
             (true, 0) => {
                 let mut ops = vec![Op::OpeningEnd { id: release.id }];
                 ops.extend(release.record.approval.as_ref().map(Approved::given_back));
-                let committed = self.station.ledger.commit(ops).await;
-                committed?;
+                self.station.ledger.commit(ops).await?;
                 None
             }
             (true, _) => {
@@ -249,8 +247,11 @@ impl Daemon {
         for _ in 0..ATTEMPTS_MAX {
             let exchange = self.exchange(&ended.xid).await?;
             let follows = Kind::Access.profile().follows;
-            let read = self.station.ledger.chain(&ended.xid, SHARED, follows).await;
-            let read = read?;
+            let read = self
+                .station
+                .ledger
+                .chain(&ended.xid, SHARED, follows)
+                .await?;
             let (ops, receipt) = self.access_of(ended, &exchange, read)?;
             match self.station.ledger.commit(ops).await {
                 Ok(_) => {
@@ -263,8 +264,7 @@ impl Daemon {
                 Err(CommitFault::Conflict { .. }) => {}
                 Err(fault) => return Err(fault.into()),
             }
-            let all = self.station.ledger.openings().await;
-            let all = all?;
+            let all = self.station.ledger.openings().await?;
             if !all.iter().any(|row| row.id == ended.id) {
                 return Err(ApiFailure::nothing("opening-over", "it is stated already"));
             }

@@ -5,9 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::api::server::ApiFailure;
 use crate::api::types::UseReport;
-use crate::base::Digest;
-use crate::base::Xid;
-use crate::base::limits;
+use crate::base::{Digest, Xid, limits};
 use crate::daemon::Daemon;
 use crate::daemon::failure::altered;
 use crate::daemon::packages::notices::Notice;

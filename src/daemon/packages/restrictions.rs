@@ -3,16 +3,14 @@
 
 use crate::api::server::ApiFailure;
 use crate::api::types::{PackageView, Restrict};
-use crate::base::Xid;
-use crate::base::limits;
+use crate::base::{Xid, limits};
 use crate::daemon::Daemon;
 use crate::daemon::failure::altered;
 use crate::daemon::packages::statements::Stated;
 use crate::daemon::packages::wish::{check_justification, who_and_why};
 use crate::exchange::{Direction, Phase};
 use crate::identity::statement::Note;
-use crate::policy::instrument;
-use crate::policy::{Onward, Restriction, Terms};
+use crate::policy::{Onward, Restriction, Terms, instrument};
 use crate::receipt::{self, Kind, Reason, Receipt};
 use crate::store::{Exchange, Op};
 
@@ -69,8 +67,7 @@ impl Daemon {
         if kind == Kind::Withdrawn {
             ops.push(Op::Shred { xid });
         }
-        let committed = self.station.ledger.commit(ops).await;
-        committed?;
+        self.station.ledger.commit(ops).await?;
         self.ring(&row.peer);
         let row = self.exchange(&xid).await?;
         self.package_view(&row).map_err(ApiFailure::from)

@@ -4,9 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::server::ApiFailure;
 use crate::api::types::{ReviewRequest, ReviewView};
-use crate::base::Date;
-use crate::base::Timestamp;
-use crate::base::Xid;
+use crate::base::{Date, Timestamp, Xid};
 use crate::daemon::Daemon;
 use crate::daemon::packages::wish::check_justification;
 

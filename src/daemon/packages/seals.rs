@@ -1,7 +1,6 @@
 //! Sending, seen from the officer's side: a grant, the sealed bytes, the signed dispatch.
 
-use std::sync::Arc;
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -10,11 +9,7 @@ use tokio::sync::mpsc;
 
 use crate::api::server::{ApiFailure, Caller};
 use crate::api::types::{GRANTS_AT_ONCE, SealFinish, SealGrant, SealRequest, Spooled};
-use crate::base::Digest;
-use crate::base::Ranges;
-use crate::base::Timestamp;
-use crate::base::Xid;
-use crate::base::json;
+use crate::base::{Digest, Ranges, Timestamp, Xid, json};
 use crate::daemon::Daemon;
 use crate::daemon::packages::age_file::{SpooledAgeFile, whole, write_sealed};
 use crate::daemon::packages::decisions::of_item;
@@ -25,21 +20,11 @@ use crate::daemon::peers::roster::KnownPeer;
 use crate::exchange::{Direction, Phase};
 use crate::identity::statement::Note;
 use crate::package::segments;
-use crate::policy;
-use crate::policy::Action;
-use crate::policy::Circumstances;
-use crate::policy::Facts;
-use crate::receipt::Kind;
-use crate::receipt::Pkg;
-use crate::receipt::Receipt;
-use crate::seal;
-use crate::store::AHEAD_BYTES_MAX;
-use crate::store::Ahead;
-use crate::store::Exchange;
-use crate::store::Op;
-use crate::store::Outgoing;
-use crate::store::PeerState;
+use crate::policy::{Action, Circumstances, Facts};
+use crate::receipt::{Kind, Pkg, Receipt};
 use crate::store::durable::STORAGE_FULL;
+use crate::store::{AHEAD_BYTES_MAX, Ahead, Exchange, Op, Outgoing, PeerState};
+use crate::{policy, seal};
 
 impl Daemon {
     /// Decides whether this may be sent.
@@ -273,8 +258,7 @@ impl Daemon {
             grant.request.terms.clone(),
         );
         let receipt = receipt.stamped(&self.stamp()).disclosing(&disclosures);
-        let note = self.station.own.keys.sign(&receipt);
-        let note = note?;
+        let note = self.station.own.keys.sign(&receipt)?;
         let row = outgoing(&grant, &finish, &sealed, &note, now);
         let row = Exchange {
             disclosures: sent(&disclosures),

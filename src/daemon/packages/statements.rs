@@ -1,23 +1,15 @@
 //! Statements that this authority makes by itself: dispatches, accesses, and what it does with cards.
 
 use crate::api::server::ApiFailure;
-use crate::base::Digest;
-use crate::base::Xid;
-use crate::base::json;
+use crate::base::{Digest, Xid, json};
 use crate::daemon::Daemon;
 use crate::daemon::packages::wish::Wish;
 use crate::exchange::{Chain, Step};
 use crate::identity::statement::Note;
 use crate::policy::{Denial, Terms};
-use crate::receipt;
-use crate::receipt::Disclosure;
-use crate::receipt::Kind;
-use crate::receipt::Party;
-use crate::receipt::Reason;
-use crate::receipt::Receipt;
-use crate::receipt::Stamp;
-use crate::store;
+use crate::receipt::{Disclosure, Kind, Party, Reason, Receipt, Stamp};
 use crate::store::Op;
+use crate::{receipt, store};
 
 impl Daemon {
     /// This authority as a party, by its receipt key.

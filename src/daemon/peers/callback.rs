@@ -8,9 +8,7 @@ use tokio::task::JoinSet;
 use crate::base::AuthorityId;
 use crate::daemon::Daemon;
 use crate::exchange::{Direction, Phase};
-use crate::store::PeerRow;
-use crate::store::PeerState;
-use crate::store::StoreFault;
+use crate::store::{PeerRow, PeerState, StoreFault};
 
 /// Exchanges read at a time.
 const PAGE: u32 = 1_000;

@@ -241,8 +241,7 @@ impl Daemon {
     /// Whether this very card was adopted before. Of an authority of which cards were, any other has a higher number
     /// than each of them: a receipt names a card by its number.
     async fn check_number(&self, came: &CardNote) -> Result<bool, ApiFailure> {
-        let rows = self.station.ledger.cards_of(&came.card.id).await;
-        let rows = rows?;
+        let rows = self.station.ledger.cards_of(&came.card.id).await?;
         let mut adopted = rows.iter().filter(|row| row.adopted.is_some());
         let highest = adopted.clone().map(|row| row.number).max().unwrap_or(0);
         let is_adopted = adopted.any(|row| row.digest == came.digest());
@@ -292,8 +291,7 @@ impl Daemon {
             accepted: Some(now),
             ..known.with(&came)
         };
-        let stated = self.governance(Kind::CardAdopted, came.digest());
-        let stated = stated?;
+        let stated = self.governance(Kind::CardAdopted, came.digest())?;
         let row = Op::PeerPut(Box::new(row));
         self.commit_peer(vec![row, came.row(now, true), stated])
             .await?;
@@ -304,8 +302,7 @@ impl Daemon {
 
     async fn commit_peer(self: &Arc<Self>, ops: Vec<Op>) -> Result<(), ApiFailure> {
         if !ops.is_empty() {
-            let committed = self.station.ledger.commit(ops).await;
-            committed?;
+            self.station.ledger.commit(ops).await?;
         }
         self.reload_peers().await.map_err(ApiFailure::from)
     }

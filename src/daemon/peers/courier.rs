@@ -6,16 +6,13 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use crate::base::AuthorityId;
-use crate::base::Timestamp;
-use crate::base::Xid;
+use crate::base::{AuthorityId, Timestamp, Xid};
 use crate::daemon::Daemon;
 use crate::daemon::peers::load::{Load, UnderWay};
 use crate::daemon::peers::mailbox::Mailbox;
 use crate::daemon::process::run_state::draining;
 use crate::net::connection;
-use crate::net::session::Attempt;
-use crate::net::session::Session;
+use crate::net::session::{Attempt, Session};
 use crate::store::durable::STORAGE_FULL;
 use crate::store::{Exchange, OUTBOX_PAGE, Op, Outgoing, PeerState, StoreFault, StoredFault};
 use crate::transfer::Outcome;

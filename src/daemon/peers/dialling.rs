@@ -7,9 +7,8 @@ use crate::daemon::Daemon;
 use crate::daemon::peers::courier::Courier;
 use crate::daemon::peers::mailbox::Mailbox;
 use crate::daemon::peers::roster::DialProblem;
-use crate::net::DialFault;
-use crate::net::connection;
 use crate::net::session::{self, Session};
+use crate::net::{DialFault, connection};
 use crate::store::{Exchange, Op, Outgoing, PeerState, StoreFault, StoredFault};
 
 impl Daemon {

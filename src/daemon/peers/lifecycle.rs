@@ -82,8 +82,7 @@ impl Daemon {
     /// with it. From a peer that was broken with, nothing comes any more: of it, only what is held here counts.
     async fn check_nothing_left(&self, known: &KnownPeer) -> Result<(), ApiFailure> {
         let (id, is_revoked) = (&known.row.id, known.row.state == PeerState::Revoked);
-        let left = self.station.ledger.unsettled(id, is_revoked).await;
-        let left = left?;
+        let left = self.station.ledger.unsettled(id, is_revoked).await?;
         if left == 0 {
             return Ok(());
         }

@@ -1,9 +1,7 @@
 //! The mailbox of a courier: that there may be work, and, while it keeps up, the new packages themselves.
 
 use std::collections::VecDeque;
-use std::sync::Mutex;
-use std::sync::MutexGuard;
-use std::sync::PoisonError;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 

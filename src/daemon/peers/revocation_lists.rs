@@ -6,8 +6,7 @@ use crate::base::{AuthorityId, Digest, Timestamp, limits};
 use crate::daemon::Daemon;
 use crate::daemon::peers::lists::By;
 use crate::daemon::peers::roster::KnownPeer;
-use crate::identity::RevocationList;
-use crate::identity::revocation;
+use crate::identity::{RevocationList, revocation};
 use crate::store::{CrlRow, Op};
 use crate::transfer::Fault;
 

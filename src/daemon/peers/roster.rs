@@ -1,34 +1,21 @@
 //! The peers as the daemon sees them now: what the ledger says, and which connections are up.
 
 use std::collections::HashMap;
-use std::sync::Arc;
-use std::sync::PoisonError;
-use std::sync::RwLock;
-use std::sync::RwLockReadGuard;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use rustls_pki_types::CertificateDer;
 
-use crate::base::Alias;
-use crate::base::AuthorityId;
-use crate::base::Digest;
-use crate::base::Timestamp;
+use crate::base::{Alias, AuthorityId, Digest, Timestamp};
 use crate::daemon::peers::card_note::CardNote;
 use crate::daemon::peers::lists::Lists;
 use crate::daemon::process::log_rate::DECISION;
-use crate::identity::RevocationList;
 use crate::identity::card::Card;
-use crate::identity::trust::PeerSide;
-use crate::identity::trust::Trust;
-use crate::identity::trust::TrustedPeer;
-use crate::identity::words;
+use crate::identity::trust::{PeerSide, Trust, TrustedPeer};
+use crate::identity::{RevocationList, words};
 use crate::net::session::Session;
 use crate::net::witness::submission::LogKeys;
 use crate::receipt::PartyKeys;
-use crate::store::Ledger;
-use crate::store::PeerRow;
-use crate::store::PeerState;
-use crate::store::StoreFault;
-use crate::store::StoredFault;
+use crate::store::{Ledger, PeerRow, PeerState, StoreFault, StoredFault};
 
 /// Why a peer could not be reached.
 #[derive(Debug, Clone, PartialEq, Eq)]

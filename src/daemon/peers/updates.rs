@@ -96,8 +96,7 @@ async fn opened(
     bytes: Vec<u8>,
 ) -> Result<RevocationList, Fault> {
     let opened = tokio::task::spawn_blocking(move || RevocationList::open(&bytes, &cas)).await;
-    let opened = opened.map_err(|e| Fault::new("internal", e.to_string()))?;
-    Ok(opened?)
+    Ok(opened.map_err(|e| Fault::new("internal", e.to_string()))??)
 }
 
 /// A list is kept if it is newer than the one of its CA, whatever the lists of other CAs are. One of a CA of a card

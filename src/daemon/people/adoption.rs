@@ -8,9 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::server::{ApiFailure, Caller};
 use crate::api::types::{AdoptPolicy, PolicyView, Problem, WaitingPolicy};
-use crate::base::Digest;
-use crate::base::Timestamp;
-use crate::base::json;
+use crate::base::{Digest, Timestamp, json};
 use crate::config::Verb;
 use crate::daemon::Daemon;
 use crate::daemon::people::approvals::record::Adoption;

@@ -12,17 +12,12 @@ use crate::api::server::{ApiFailure, Caller};
 use crate::api::types::{
     AcceptPeer, ApprovalView, DestroyRequest, Forward, HoldRequest, OpenRequest, Restrict,
 };
-use crate::base::Digest;
-use crate::base::Page;
-use crate::base::Timestamp;
-use crate::base::Xid;
-use crate::base::limits;
+use crate::base::{Digest, Page, Timestamp, Xid, limits};
 use crate::config::Verb;
 use crate::daemon::Daemon;
 use crate::daemon::packages::retention::Cause;
 use crate::daemon::page::Part;
-use crate::daemon::people::approvals::record::Approved;
-use crate::daemon::people::approvals::record::{Kept, State};
+use crate::daemon::people::approvals::record::{Approved, Kept, State};
 use crate::daemon::people::roles::roles_for;
 use crate::daemon::process::views;
 use crate::policy::{Denial, ReasonCode, instrument, lacking};
@@ -250,8 +245,7 @@ impl Daemon {
             ("rejected", State::Rejected)
         };
         let text = kept.statement(decision, &by, now);
-        let stated = self.governance(Kind::Approval, Digest::of(text.as_bytes()));
-        let stated = stated?;
+        let stated = self.governance(Kind::Approval, Digest::of(text.as_bytes()))?;
         kept.state = state;
         kept.decided_by = Some(by);
         kept.decided_at = Some(now);

@@ -4,8 +4,7 @@
 use serde::Serialize;
 
 use crate::api::server::ApiFailure;
-use crate::base::Digest;
-use crate::base::json;
+use crate::base::{Digest, json};
 use crate::daemon::Daemon;
 use crate::daemon::failure::altered;
 use crate::daemon::packages::chain::read;
@@ -41,8 +40,11 @@ impl Daemon {
         }
         let subject = read(stated)?.receipt.subject;
         let subject = subject.ok_or_else(|| altered("order"))?;
-        let kept = self.station.ledger.meta(&store::order_key(&subject)).await;
-        let kept = kept?;
+        let kept = self
+            .station
+            .ledger
+            .meta(&store::order_key(&subject))
+            .await?;
         let kept = kept.filter(|record| Digest::of(record) == subject);
         let record = kept.ok_or_else(|| altered("record of the order"))?;
         Ok(Some(String::from_utf8_lossy(&record).into_owned()))

@@ -1,25 +1,20 @@
 //! Own certificate, card and revocation lists, as the daemon shows them, and their renewal in time; and which papers,
 //! of whomever, end soon.
 
-use std::sync::Arc;
-use std::sync::PoisonError;
-use std::sync::RwLock;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use rustls_pki_types::CertificateDer;
 use tokio::sync::watch;
 
-use crate::base::Digest;
-use crate::base::Timestamp;
-use crate::config::Config;
-use crate::config::files;
+use crate::base::{Digest, Timestamp};
 use crate::config::files::SecretFault;
+use crate::config::{Config, files};
 use crate::daemon::peers::card_note::CardNote;
 use crate::daemon::peers::roster::KnownPeer;
-use crate::identity::ca_id;
 use crate::identity::card::Card;
 use crate::identity::keys::{Role, SecretKey};
-use crate::identity::revocation;
 use crate::identity::revocation::RevocationList;
+use crate::identity::{ca_id, revocation};
 use crate::net::connection::control;
 use crate::net::connection::control::OwnLists;
 use crate::receipt::OwnKeys;

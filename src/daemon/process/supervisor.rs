@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use sd_notify::NotifyState;
 
-use crate::config::Config;
-use crate::config::ConfigFault;
+use crate::config::{Config, ConfigFault};
 use crate::daemon::Daemon;
 use crate::daemon::process::credentials;
 use crate::keys::keyring::Keyring;

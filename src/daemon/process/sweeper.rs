@@ -9,15 +9,12 @@ use crate::base::clock::SureTime;
 use crate::daemon::Daemon;
 use crate::daemon::process::log_rate::SUMS;
 use crate::daemon::process::renewal;
-use crate::daemon::process::run_state::RunState;
-use crate::daemon::process::run_state::draining;
+use crate::daemon::process::run_state::{RunState, draining};
 use crate::exchange::{Direction, Phase, Step};
 use crate::identity::statement::Note;
 use crate::receipt;
-use crate::receipt::Kind;
-use crate::receipt::Reason;
-use crate::store::Exchange;
-use crate::store::Op;
+use crate::receipt::{Kind, Reason};
+use crate::store::{Exchange, Op};
 
 /// Exchanges read at a time.
 const PAGE: u32 = 1_000;

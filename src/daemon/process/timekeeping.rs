@@ -112,8 +112,7 @@ impl Daemon {
             let mut next = kept.clone();
             next.unstated.remove(0);
             let ops = self.clock_step(&change, &next)?;
-            let committed = self.station.ledger.commit(ops).await;
-            committed?;
+            self.station.ledger.commit(ops).await?;
             *kept = next;
         }
         Ok(())
@@ -138,8 +137,7 @@ impl Daemon {
         next.doubt = doubt;
         next.unstated.extend_from_slice(&changes);
         next.unstated.truncate(CHANGES_MAX);
-        let committed = self.station.ledger.commit(vec![next.op()]).await;
-        committed?;
+        self.station.ledger.commit(vec![next.op()]).await?;
         *kept = next;
         clock.kept(changes.len());
         Ok(past.is_some())

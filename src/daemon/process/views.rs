@@ -5,9 +5,7 @@ use crate::api::types::{
     FaultView, HeldBack, ListView, PackageView, PeerView, Problem, ReceiptView, Status,
     TransferView, WaitingCard,
 };
-use crate::base::AuthorityId;
-use crate::base::Timestamp;
-use crate::base::limits;
+use crate::base::{AuthorityId, Timestamp, limits};
 use crate::daemon::Daemon;
 use crate::daemon::packages::retention::terms_now;
 use crate::daemon::peers::card_note::CardNote;
@@ -20,12 +18,8 @@ use crate::identity::words;
 use crate::net::session::share::Share;
 use crate::policy::terms::Terms;
 use crate::receipt::{self, Reason};
-use crate::store::Exchange;
-use crate::store::PeerState;
-use crate::store::StatementRow;
-use crate::store::StoreFault;
-use crate::store::StoredFault;
 use crate::store::durable::STORAGE_FULL;
+use crate::store::{Exchange, PeerState, StatementRow, StoreFault, StoredFault};
 
 pub(crate) fn fault(fault: &StoredFault) -> FaultView {
     FaultView {

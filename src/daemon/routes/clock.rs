@@ -9,9 +9,8 @@ use axum::routing::{get, post};
 use crate::api::server::{ApiFailure, Caller};
 use crate::api::types::{CertificateView, ClockView, RenewRequest};
 use crate::daemon::Daemon;
-use crate::daemon::process::renewal;
 use crate::daemon::process::renewal::WhichPapers;
-use crate::daemon::process::views;
+use crate::daemon::process::{renewal, views};
 use crate::daemon::routes::answer::{Answer, Shared};
 use crate::daemon::routes::doors::{ANY, Doors, OPERATION};
 

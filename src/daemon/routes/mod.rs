@@ -17,10 +17,9 @@ mod waiting;
 
 use std::sync::Arc;
 
-use axum::Json;
-use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::routing::{delete, get, post, put};
+use axum::{Json, Router};
 
 use crate::api::server::ApiFailure;
 use crate::api::types::Status;

@@ -19,17 +19,13 @@ use crate::api::types::{
     Closed, Examination, Explanation, Mismatch, OpenRequest, Opening, PackageDetail, PackageView,
     TransferView, Verification,
 };
-use crate::base::Cursor;
-use crate::base::Digest;
-use crate::base::Page;
-use crate::base::Xid;
+use crate::base::{Cursor, Digest, Page, Xid};
 use crate::daemon::Daemon;
 use crate::daemon::packages::content;
 use crate::daemon::packages::decisions::Question;
 use crate::daemon::packages::disclosures::{grounds_of, item_terms_of};
 use crate::daemon::packages::pieces::Pieces;
-use crate::daemon::page::ListQuery;
-use crate::daemon::page::Part;
+use crate::daemon::page::{ListQuery, Part};
 use crate::daemon::routes::answer::{Answer, Shared};
 use crate::exchange::{Direction, Phase};
 use crate::package::segments;

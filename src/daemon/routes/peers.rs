@@ -1,9 +1,8 @@
 //! Peers: add, compare, accept, look, ping.
 
-use axum::Extension;
-use axum::Json;
 use axum::extract::{ConnectInfo, Path, State};
 use axum::routing::post;
+use axum::{Extension, Json};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use tokio::time::Instant;
-use tokio::time::sleep_until;
+use tokio::time::{Instant, sleep_until};
 
 use crate::api::server::ApiFailure;
 use crate::api::types::{WAITED_AT_ONCE, WaitMany, Waited};
@@ -32,8 +31,7 @@ pub(super) async fn wait_all(
     let mut settlements = ledger.settlements();
     loop {
         let next_look = Instant::now() + LOOK_EVERY;
-        let standings = ledger.standings(pending.clone()).await;
-        let standings = standings?;
+        let standings = ledger.standings(pending.clone()).await?;
         let is_over = Instant::now() >= until;
         pending.clear();
         for reached in &standings {

@@ -2,16 +2,11 @@
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
-use tokio::sync::oneshot;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::base::AuthorityId;
 use crate::base::bucket::Bucket;
-use crate::base::len_u64;
-use crate::base::limits;
-use crate::net::quic::frames::FrameFault;
-use crate::net::quic::frames::write_frame;
+use crate::base::{AuthorityId, len_u64, limits};
+use crate::net::quic::frames::{FrameFault, write_frame};
 use crate::net::quic::reader::FrameReader;
 use crate::net::session::Session;
 use crate::net::witness::conversation::{AboutLogs, Watching};

@@ -1,7 +1,6 @@
 //! Carries exchanges and letters in both directions, once a connection is up.
 
-use tokio::sync::OwnedSemaphorePermit;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::JoinSet;
 
 use crate::net::connection::control::{self, Control, News};

@@ -1,27 +1,18 @@
 //! Reading data streams: lists and segments, each byte counted against what was announced.
 
 use std::ops::Range;
-use std::sync::Arc;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use crate::base::Digest;
-use crate::base::len_u64;
-use crate::base::limits;
-use crate::net::delivery::intake::IntakeFault;
-use crate::net::delivery::intake::PartFile;
-use crate::net::delivery::intake::Taken;
+use crate::base::{Digest, len_u64, limits};
+use crate::net::delivery::intake::{IntakeFault, PartFile, Taken};
 use crate::net::session::meter::Meter;
 use crate::package::segments;
-use crate::store::Block;
-use crate::store::IncomingPayload;
-use crate::store::ListFault;
-use crate::store::ListPart;
-use crate::store::SegmentFault;
+use crate::store::{Block, IncomingPayload, ListFault, ListPart, SegmentFault};
 use crate::transfer::Fault;
 
 /// Bytes must come at least this often, or the stream is given up.

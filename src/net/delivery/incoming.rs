@@ -1,21 +1,14 @@
 //! Incoming exchanges in the ledger: rows made from offers, standings read back, commits as operations.
 
-use crate::base::AuthorityId;
-use crate::base::Ranges;
-use crate::base::Xid;
-use crate::base::json;
-use crate::base::limits;
+use crate::base::{AuthorityId, Ranges, Xid, json, limits};
 use crate::exchange::{Direction, Phase, Step};
 use crate::identity::statement::Note;
 use crate::net::session::Attempt;
 use crate::net::session::station::Station;
 use crate::package::segments;
 use crate::receipt;
-use crate::receipt::Disclosure;
-use crate::receipt::disclosure;
-use crate::receipt::{Kind, Receipt};
-use crate::store::Exchange;
-use crate::store::Op;
+use crate::receipt::{Disclosure, Kind, Receipt, disclosure};
+use crate::store::{Exchange, Op};
 use crate::transfer::{Fault, KnownOffer, ReceiverCommit, Standing};
 
 /// The kinds of statement that a delivery leads to.
@@ -31,8 +24,7 @@ pub(crate) const DELIVERY: &[Kind] = &[
 
 /// The ledger's state of an incoming exchange.
 pub(crate) async fn known(station: &Station, row: &Exchange) -> Result<KnownOffer, Attempt> {
-    let rows = station.ledger.statements_of(&row.xid, DELIVERY).await;
-    let rows = rows?;
+    let rows = station.ledger.statements_of(&row.xid, DELIVERY).await?;
     let note = |kind: Kind| {
         let found = rows
             .iter()

@@ -5,27 +5,17 @@
 
 use std::sync::Arc;
 
-use tokio::sync::OwnedSemaphorePermit;
-use tokio::sync::Semaphore;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 
-use crate::base::Digest;
-use crate::base::Ranges;
-use crate::base::Xid;
-use crate::base::limits;
+use crate::base::{Digest, Ranges, Xid, limits};
 use crate::net::delivery::datastream::{list, payload, small_list, small_payload};
 use crate::net::session::Attempt;
 use crate::net::session::inbox::Arrival;
 use crate::net::session::meter::Meter;
 use crate::net::session::share::Share;
-use crate::net::session::station::Hold;
-use crate::net::session::station::Station;
-use crate::store::DiskFault;
-use crate::store::Exchange;
-use crate::store::IncomingPayload;
-use crate::store::Op;
-use crate::store::SegmentFault;
+use crate::net::session::station::{Hold, Station};
+use crate::store::{DiskFault, Exchange, IncomingPayload, Op, SegmentFault};
 use crate::transfer::Fault;
 use crate::wire::DataHead;
 
@@ -353,8 +343,7 @@ mod tests {
     use crate::exchange::{Direction, Phase};
     use crate::identity::keys::{KeyName, Role, SecretKey};
     use crate::policy::PolicySet;
-    use crate::store::Blobs;
-    use crate::store::Ledger;
+    use crate::store::{Blobs, Ledger};
     use crate::transfer::Own;
 
     fn station(folder: &std::path::Path) -> Arc<Station> {

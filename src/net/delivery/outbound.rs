@@ -7,27 +7,18 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::time::sleep_until;
 
-use crate::base::Ranges;
-use crate::base::Xid;
-use crate::base::limits;
+use crate::base::{Ranges, Xid, limits};
 use crate::exchange::{Phase, Step};
 use crate::identity::statement::Note;
 use crate::net::delivery::incoming::DELIVERY;
 use crate::net::delivery::payload::{Payload, PayloadPart, send_part};
 use crate::net::quic::frames::write_frame;
-use crate::net::quic::reader::FrameReader;
-use crate::net::quic::reader::peers_fault;
-use crate::net::session::contradiction;
-use crate::net::session::countersign;
+use crate::net::quic::reader::{FrameReader, peers_fault};
 use crate::net::session::pace::Class;
 use crate::net::session::station::Station;
-use crate::net::session::{Attempt, Session};
+use crate::net::session::{Attempt, Session, contradiction, countersign};
 use crate::receipt::Kind;
-use crate::store::Ahead;
-use crate::store::Exchange;
-use crate::store::Op;
-use crate::store::StatementRow;
-use crate::store::StoredFault;
+use crate::store::{Ahead, Exchange, Op, StatementRow, StoredFault};
 use crate::transfer::consignment::Consignment;
 use crate::transfer::{
     Fault, Machine, Outcome, Progress, Sender, SenderCommit, SenderInput, SenderOutput,

@@ -8,10 +8,7 @@ use bytes::Bytes;
 use quinn::WriteError;
 use tokio::sync::mpsc;
 
-use crate::base::Range;
-use crate::base::Xid;
-use crate::base::len_u64;
-use crate::base::limits;
+use crate::base::{Range, Xid, len_u64, limits};
 use crate::net::session::Session;
 use crate::net::session::meter::Meter;
 use crate::net::session::station::Station;

@@ -11,8 +11,7 @@ use serde::Serialize;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 
-use crate::base::len_u64;
-use crate::base::limits;
+use crate::base::{len_u64, limits};
 use crate::wire::fetch;
 use crate::wire::fetch::{FetchAnswer, FetchQuestion, Unanswered};
 

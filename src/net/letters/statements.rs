@@ -2,17 +2,12 @@
 
 use std::time::Duration;
 
-use crate::base::Xid;
-use crate::base::json;
+use crate::base::{Xid, json};
 use crate::exchange::{Direction, Phase, Step};
 use crate::identity::statement::Note;
 use crate::net::quic::frames::write_frame;
 use crate::net::quic::reader::FrameReader;
-use crate::net::session::Attempt;
-use crate::net::session::contradiction;
-use crate::net::session::countersign;
-use crate::net::session::third_party;
-use crate::net::session::{Ended, Session};
+use crate::net::session::{Attempt, Ended, Session, contradiction, countersign, third_party};
 use crate::receipt;
 use crate::receipt::{Disclosure, Issuer, Kind};
 use crate::store::{self, CommitFault, Exchange, Op, StatementRow, StoreFault};
@@ -102,8 +97,7 @@ async fn hear(session: &Session, said: Letter) -> Result<Heard, Attempt> {
     let Letter { note, xid, words } = said;
     // One at a time: two that follow the same statement must not both be answered.
     let turn = station.take_over(xid).await;
-    let exchange = station.ledger.exchange(&xid).await;
-    let exchange = exchange?;
+    let exchange = station.ledger.exchange(&xid).await?;
     let Some(exchange) = exchange.filter(|row| row.peer == *session.peer_id()) else {
         return Ok(Err(unknown()));
     };
@@ -416,8 +410,7 @@ async fn answered(
         (Kind::Destroyed, Frame::Receipt(bytes)) => {
             // Stricter terms may have come while the answer was on its way: what was read before does not know them.
             let turn = station.take_over(exchange.xid).await;
-            let now = station.ledger.exchange(&exchange.xid).await;
-            let now = now?;
+            let now = station.ledger.exchange(&exchange.xid).await?;
             let exchange = &now.ok_or_else(|| Attempt::Local(unknown()))?;
             let held = notes(session, exchange).await?;
             let both = match letters::completed(&station.own, &session.other(), &held, &bytes) {

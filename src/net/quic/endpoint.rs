@@ -1,10 +1,9 @@
 //! The one UDP socket, over which this authority both dials and is dialled.
 
-use std::fmt;
-use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
+use std::{fmt, io};
 
 use aws_lc_rs::hmac;
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
@@ -16,8 +15,7 @@ use rustls::sign::CertifiedKey;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::base::AuthorityId;
-use crate::base::Digest;
+use crate::base::{AuthorityId, Digest};
 use crate::identity::trust::{Peer, Refusal, Trust};
 use crate::net::clock::Clock;
 use crate::net::quic::fault::{DialFault, Refused};

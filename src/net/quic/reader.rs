@@ -4,8 +4,7 @@ use quinn::RecvStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::net::quic::frames::FrameFault;
-use crate::net::quic::frames::read_frame;
+use crate::net::quic::frames::{FrameFault, read_frame};
 use crate::transfer::Fault;
 use crate::wire::Frame;
 

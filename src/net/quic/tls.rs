@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use rustls::client::Resumption;
-use rustls::crypto::CryptoProvider;
-use rustls::crypto::aws_lc_rs;
 use rustls::crypto::aws_lc_rs::kx_group;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::NoServerSessionStorage;
 use rustls::sign::CertifiedKey;
 
@@ -95,10 +94,9 @@ impl Side {
 
 #[cfg(test)]
 mod tests {
-    use rustls::NamedGroup;
     use rustls::client::{ClientSessionStore, Tls12ClientSessionValue, Tls13ClientSessionValue};
     use rustls::crypto::SupportedKxGroup;
-    use rustls::quic;
+    use rustls::{NamedGroup, quic};
     use rustls_pki_types::{PrivateKeyDer, ServerName};
 
     use super::*;

@@ -18,8 +18,7 @@ use rustls::{
 };
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
-use crate::base::AuthorityId;
-use crate::base::Timestamp;
+use crate::base::{AuthorityId, Timestamp};
 use crate::identity::trust::{Peer, PeerSide, Refusal, Trust};
 use crate::net::clock::Clock;
 

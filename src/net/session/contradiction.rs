@@ -1,8 +1,7 @@
 //! Proofs against a peer that has signed two statements about a package which exclude each other.
 
 use crate::base::Xid;
-use crate::net::session::Attempt;
-use crate::net::session::Session;
+use crate::net::session::{Attempt, Session};
 use crate::store::{self, Op};
 use crate::transfer::Fault;
 

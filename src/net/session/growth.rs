@@ -1,16 +1,12 @@
 //! Growth that one peer causes here for good: bytes of the ledger and leaves of the log. Payloads are not counted here,
 //! but by [`crate::net::session::quota`]: they go when they are destroyed.
 
-use std::sync::Mutex;
-use std::sync::MutexGuard;
-use std::sync::PoisonError;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::AuthorityId;
-use crate::base::Timestamp;
 use crate::base::bucket::Bucket;
-use crate::base::len_u64;
+use crate::base::{AuthorityId, Timestamp, len_u64};
 use crate::store::{self, Exchange, Op};
 
 /// Bytes of a leaf besides its statement: its hash in the ledger, in the tiles and in the levels above, and its entry.

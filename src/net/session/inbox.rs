@@ -3,10 +3,8 @@
 //! A data stream may overtake the offer it belongs to, so it can wait here for a while; QUIC's stream limit bounds how
 //! many.
 
-use std::collections::HashMap;
-use std::collections::VecDeque;
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::mpsc;

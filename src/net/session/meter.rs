@@ -1,8 +1,7 @@
 //! Counts the payload bytes of one exchange that move, and slows them down.
 
-use std::sync::Arc;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use crate::base::Instant;
 use crate::net::session::pace::Brake;

@@ -16,19 +16,14 @@ pub(crate) mod third_party;
 
 pub use attempt::Attempt;
 
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::base::AuthorityId;
-use crate::base::Instant;
-use crate::base::Timestamp;
-use crate::base::Xid;
+use crate::base::{AuthorityId, Instant, Timestamp, Xid};
 use crate::net::Link;
 use crate::net::session::inbox::Inbox;
 use crate::net::session::station::Station;

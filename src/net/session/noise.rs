@@ -1,7 +1,6 @@
 //! Lines of the log that anybody can cause: some of them, and then how many more there were.
 
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::{Mutex, PoisonError};
 
 use crate::base::bucket::Bucket;
 

@@ -1,9 +1,7 @@
 //! How fast payload goes out and comes in: a bucket of bytes that all streams take from, the urgent ones first.
 
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::base::bucket::Bucket;

@@ -1,14 +1,9 @@
 //! How much a peer may leave unopened here: counted in the ledger from time to time, and by hand between.
 
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::MutexGuard;
-use std::sync::PoisonError;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::base::limits;
-use crate::store::Exchange;
-use crate::store::Ledger;
-use crate::store::StoreFault;
+use crate::store::{Exchange, Ledger, StoreFault};
 
 /// The amount that a peer has brought and nobody has opened, and its limit.
 #[derive(Debug)]

@@ -1,30 +1,21 @@
 //! The share of this machine that one peer may take at once, over all its connections: others are served whatever it
 //! does.
 
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use crate::base::AuthorityId;
-use crate::base::Timestamp;
 use crate::base::bucket::Bucket;
-use crate::base::len_u64;
-use crate::base::limits;
+use crate::base::{AuthorityId, Timestamp, len_u64, limits};
 use crate::config::values::Limits;
 use crate::net::session::growth::{self, Grown, Growth};
 use crate::net::session::pace::Pace;
 use crate::net::session::quota::{Admitted, Quota};
-use crate::store::Exchange;
-use crate::store::Ledger;
-use crate::store::Op;
-use crate::store::StoreFault;
-use crate::transfer::Fault;
-use crate::transfer::PATIENCE_MS;
+use crate::store::{Exchange, Ledger, Op, StoreFault};
+use crate::transfer::{Fault, PATIENCE_MS};
 
 /// How long a payload waits for its place.
 const PLACE_WAIT: Duration = Duration::from_secs(20);

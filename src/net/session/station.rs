@@ -3,19 +3,13 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::OwnedMutexGuard;
 use tokio_util::sync::CancellationToken;
 
-use crate::base::AuthorityId;
-use crate::base::Digest;
-use crate::base::Instant;
-use crate::base::Timestamp;
-use crate::base::Xid;
 use crate::base::clock::Judge;
+use crate::base::{AuthorityId, Digest, Instant, Timestamp, Xid};
 use crate::identity::statement::Note;
 use crate::net::clock::Clock;
 use crate::net::session::meter::Meter;
@@ -24,14 +18,10 @@ use crate::net::session::pace::{Brake, Class};
 use crate::net::session::sessions::Sessions;
 use crate::net::session::share::{Bounds, Share, Way};
 use crate::net::witness::watch::Watch;
-use crate::receipt::Head;
-use crate::receipt::Kind;
+use crate::receipt::{Head, Kind};
 use crate::seal;
-use crate::store::Blobs;
-use crate::store::Ledger;
-use crate::store::Op;
-use crate::transfer::Moment;
-use crate::transfer::Own;
+use crate::store::{Blobs, Ledger, Op};
+use crate::transfer::{Moment, Own};
 
 /// Who works on an exchange: how to stop it, and the lock that it holds.
 type Claim = (CancellationToken, Arc<tokio::sync::Mutex<()>>);

@@ -3,13 +3,11 @@
 
 use crate::base::AuthorityId;
 use crate::identity::statement::Note;
-use crate::net::session::Attempt;
-use crate::net::session::Session;
+use crate::net::session::{Attempt, Session};
 use crate::receipt::{self, PartyKeys, Reason, disclosure, onward};
 use crate::store::PeerState;
-use crate::transfer::Fault;
-use crate::transfer::letters;
 use crate::transfer::reception::Admission;
+use crate::transfer::{Fault, letters};
 
 /// The receipts keys of an authority that is a peer here too; `None` where it is not.
 async fn keys_of(session: &Session, id: &AuthorityId) -> Result<Option<PartyKeys>, Attempt> {

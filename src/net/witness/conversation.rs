@@ -1,22 +1,16 @@
 //! The part of a connection that is about logs: says what is held, submits what has grown, passes on what others should
 //! know.
 
-use std::collections::HashMap;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::base::AuthorityId;
-use crate::base::Digest;
-use crate::base::Hasher;
-use crate::base::Instant;
 use crate::base::bucket::Bucket;
-use crate::base::limits;
+use crate::base::{AuthorityId, Digest, Hasher, Instant, limits};
 use crate::net::witness::submission::Submission;
 use crate::net::witness::watch::Watch;
 use crate::store::AlarmKind;
 use crate::tlog::Checkpoint;
-use crate::wire::FaultMessage;
-use crate::wire::Frame;
+use crate::wire::{FaultMessage, Frame};
 
 /// How long an answer to a submission is awaited, in milliseconds.
 const ANSWER_MS: u64 = 30_000;

@@ -5,37 +5,19 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Mutex;
-use std::sync::OnceLock;
-use std::sync::PoisonError;
-use std::sync::RwLock;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
-use crate::base::AuthorityId;
-use crate::base::Digest;
-use crate::base::Timestamp;
-use crate::base::limits;
-use crate::identity::keys::PublicKey;
-use crate::identity::keys::SecretKey;
+use crate::base::{AuthorityId, Digest, Timestamp, limits};
+use crate::identity::keys::{PublicKey, SecretKey};
 use crate::identity::note;
 use crate::net::clock::Clock;
 use crate::net::witness::roots::Heads;
 use crate::net::witness::submission::{LogKeys, Submission};
-use crate::store::AlarmKind;
-use crate::store::AlarmRow;
-use crate::store::CosignedRow;
-use crate::store::Ledger;
-use crate::store::Op;
-use crate::store::StoreFault;
-use crate::store::WitnessedRow;
-use crate::tlog::AddCheckpoint;
-use crate::tlog::Checkpoint;
-use crate::tlog::cosignature;
-use crate::tlog::proof;
-use crate::wire::FaultMessage;
-use crate::wire::Frame;
+use crate::store::{AlarmKind, AlarmRow, CosignedRow, Ledger, Op, StoreFault, WitnessedRow};
+use crate::tlog::{AddCheckpoint, Checkpoint, cosignature, proof};
+use crate::wire::{FaultMessage, Frame};
 
 /// How often a grown log is submitted to a peer that is connected, in milliseconds.
 const SUBMIT_EVERY_MS: u64 = 10_000;

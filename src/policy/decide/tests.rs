@@ -2,9 +2,7 @@ mod heard;
 mod property;
 
 use super::*;
-use crate::base::AuthorityId;
-use crate::base::Timestamp;
-use crate::base::limits;
+use crate::base::{AuthorityId, Timestamp, limits};
 use crate::policy::action::Action;
 use crate::policy::consent::{Consent, Consented};
 use crate::policy::facts::Circumstances;

@@ -1,7 +1,6 @@
 //! Facts by the names that rules use.
 
-use crate::base::Date;
-use crate::base::Timestamp;
+use crate::base::{Date, Timestamp};
 use crate::policy::facts::Facts;
 use crate::policy::role::Role;
 use crate::policy::terms::Handling;

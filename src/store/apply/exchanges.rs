@@ -1,29 +1,16 @@
 //! How exchanges and their statements become rows.
 
-use rusqlite::OptionalExtension;
-use rusqlite::params;
+use rusqlite::{OptionalExtension, params};
 
-use crate::base::Digest;
-use crate::base::Timestamp;
-use crate::base::Xid;
-use crate::base::json;
+use crate::base::{Digest, Timestamp, Xid, json};
 use crate::exchange::{Direction, Phase, Step};
 use crate::receipt::Kind;
-use crate::store::apply::CommitGroup;
-use crate::store::apply::GroupStop;
-use crate::store::apply::UNKNOWN;
-use crate::store::apply::parts;
-use crate::store::apply::random;
-use crate::store::due;
+use crate::store::apply::{CommitGroup, GroupStop, UNKNOWN, parts, random};
 use crate::store::journal::JournalEntry;
-use crate::store::op::CommitFault;
-use crate::store::op::Op;
-use crate::store::reader;
-use crate::store::recent::KeyCell;
-use crate::store::recent::RecentExchange;
+use crate::store::op::{CommitFault, Op};
+use crate::store::recent::{KeyCell, RecentExchange};
 use crate::store::rows::Exchange;
-use crate::store::sql;
-use crate::store::sums;
+use crate::store::{due, reader, sql, sums};
 use crate::tlog;
 
 /// An exchange that a batch begins: its row is written when the batch has said all of it.

@@ -2,12 +2,10 @@
 
 use rusqlite::params;
 
-use crate::store::apply::CommitGroup;
-use crate::store::apply::GroupStop;
+use crate::store::apply::{CommitGroup, GroupStop};
 use crate::store::op::Op;
 use crate::store::rows::WitnessedRow;
-use crate::store::sql;
-use crate::store::sums;
+use crate::store::{sql, sums};
 
 impl CommitGroup<'_> {
     /// A change of what is known of others' logs, or of what others have cosigned of ours.

@@ -2,13 +2,9 @@
 
 use rusqlite::params;
 
-use crate::store::apply::CommitGroup;
-use crate::store::apply::GroupStop;
-use crate::store::apply::UNKNOWN;
-use crate::store::reader;
+use crate::store::apply::{CommitGroup, GroupStop, UNKNOWN};
 use crate::store::rows::OpeningRow;
-use crate::store::sql;
-use crate::store::sums;
+use crate::store::{reader, sql, sums};
 
 impl CommitGroup<'_> {
     pub(super) fn opening_begin(&self, row: &OpeningRow) -> Result<(), GroupStop> {

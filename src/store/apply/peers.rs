@@ -2,21 +2,11 @@
 
 use rusqlite::params;
 
-use crate::base::AuthorityId;
-use crate::base::Digest;
-use crate::base::Timestamp;
-use crate::store::apply::CommitGroup;
-use crate::store::apply::GroupStop;
-use crate::store::apply::UNKNOWN;
-use crate::store::apply::parts;
+use crate::base::{AuthorityId, Digest, Timestamp};
+use crate::store::apply::{CommitGroup, GroupStop, UNKNOWN, parts};
 use crate::store::op::Op;
-use crate::store::reader;
-use crate::store::rows::CardRow;
-use crate::store::rows::CrlRow;
-use crate::store::rows::PeerRow;
-use crate::store::rows::PeerState;
-use crate::store::sql;
-use crate::store::sums;
+use crate::store::rows::{CardRow, CrlRow, PeerRow, PeerState};
+use crate::store::{reader, sql, sums};
 
 impl CommitGroup<'_> {
     /// A change of what is known of a peer, and the checksum of its row as it is then.

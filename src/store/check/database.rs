@@ -4,19 +4,13 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use rusqlite::Connection;
-use rusqlite::OpenFlags;
+use rusqlite::{Connection, OpenFlags};
 
-use super::report::Check;
-use super::report::Fix;
-use super::report::Report;
+use super::report::{Check, Fix, Report};
 use super::wal;
 use super::wal::Tail;
-use crate::store::StoreFault;
 use crate::store::durable::DiskFault;
-use crate::store::opening;
-use crate::store::reader;
-use crate::store::sql;
+use crate::store::{StoreFault, opening, reader, sql};
 
 const HEADER_BYTES: usize = 100;
 /// Findings of SQLite's own check that are asked for.

@@ -1,11 +1,7 @@
 //! The index of statements by digest.
 
-use super::report::Check;
-use super::report::Fix;
-use crate::store::StoreFault;
-use crate::store::digests;
-use crate::store::reader;
-use crate::store::sql;
+use super::report::{Check, Fix};
+use crate::store::{StoreFault, digests, reader, sql};
 
 /// Every statement up to the last that is in the index is there under its digest, and nothing else.
 pub(crate) fn found(check: &mut Check<'_>) -> Result<(), StoreFault> {

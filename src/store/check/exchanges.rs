@@ -2,27 +2,16 @@
 
 use rusqlite::Row;
 
-use super::files;
-use super::project;
 use super::project::Projected;
-use super::report::Check;
-use super::report::Fix;
-use crate::base::Digest;
-use crate::base::Xid;
-use crate::base::len_u64;
+use super::report::{Check, Fix};
+use super::{files, project};
+use crate::base::{Digest, Xid, len_u64};
 use crate::exchange::{Direction, Phase};
-use crate::receipt::Disclosure;
-use crate::receipt::disclosure;
-use crate::store::StoreFault;
-use crate::store::due::due_after;
-use crate::store::due::due_first;
-use crate::store::reader;
-use crate::store::replay;
-use crate::store::rows::Exchange;
-use crate::store::rows::unreadable_key;
+use crate::receipt::{Disclosure, disclosure};
+use crate::store::due::{due_after, due_first};
+use crate::store::rows::{Exchange, unreadable_key};
 use crate::store::slots::SlotKeys;
-use crate::store::sql;
-use crate::store::sums;
+use crate::store::{StoreFault, reader, replay, sql, sums};
 
 /// A row with its number and its checksums.
 pub(super) struct Kept {

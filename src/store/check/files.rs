@@ -5,25 +5,16 @@ use std::fs::File;
 use std::io;
 use std::io::Read;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::project::Projected;
-use super::report::Check;
-use super::report::Fix;
-use crate::base::Digest;
-use crate::base::Range;
-use crate::base::Xid;
-use crate::base::len_u64;
-use crate::base::limits;
+use super::report::{Check, Fix};
+use crate::base::{Digest, Range, Xid, len_u64, limits};
 use crate::exchange::{Direction, Phase};
 use crate::package::segments;
-use crate::store::StoreFault;
 use crate::store::durable::DiskFault;
-use crate::store::reader;
 use crate::store::rows::Exchange;
-use crate::store::slots;
-use crate::store::sql;
+use crate::store::{StoreFault, reader, slots, sql};
 
 const HASH_BYTES: u64 = 32;
 

@@ -4,12 +4,9 @@ use std::fs::File;
 use std::io;
 
 use super::report::Check;
-use crate::store::StoreFault;
 use crate::store::durable::DiskFault;
-use crate::store::journal;
-use crate::store::journal::JournalFault;
-use crate::store::journal::Sound;
-use crate::store::replay;
+use crate::store::journal::{JournalFault, Sound};
+use crate::store::{StoreFault, journal, replay};
 
 /// Every line is what was written; every destruction has its entry, and nothing that has one is readable.
 pub(super) fn journal(check: &mut Check<'_>) -> Result<(), StoreFault> {

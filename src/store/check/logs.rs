@@ -8,24 +8,13 @@ use std::fmt::Display;
 
 use rusqlite::Row;
 
-use super::report::Check;
-use super::report::Fix;
-use crate::base::AuthorityId;
-use crate::base::Timestamp;
-use crate::identity::keys::PublicKey;
-use crate::identity::keys::Role;
+use super::report::{Check, Fix};
+use crate::base::{AuthorityId, Timestamp};
+use crate::identity::keys::{PublicKey, Role};
 use crate::identity::note;
-use crate::store::StoreFault;
-use crate::store::reader;
-use crate::store::rows::AlarmKind;
-use crate::store::rows::AlarmRow;
-use crate::store::rows::CosignedRow;
-use crate::store::rows::WitnessedRow;
-use crate::store::sql;
-use crate::store::sums;
-use crate::tlog::Checkpoint;
-use crate::tlog::CheckpointFault;
-use crate::tlog::cosignature;
+use crate::store::rows::{AlarmKind, AlarmRow, CosignedRow, WitnessedRow};
+use crate::store::{StoreFault, reader, sql, sums};
+use crate::tlog::{Checkpoint, CheckpointFault, cosignature};
 
 /// One table: its name, the query of its rows, and the column that has the checksum.
 struct Table(&'static str, &'static str, usize);

@@ -25,8 +25,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use crate::identity::card::Card;
-use crate::store::StoreFault;
-use crate::store::opening;
+use crate::store::{StoreFault, opening};
 
 pub use repair::repair;
 pub use report::{Difference, Report, Severity};

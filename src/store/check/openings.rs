@@ -2,10 +2,7 @@
 
 use super::report::Check;
 use crate::exchange::Phase;
-use crate::store::StoreFault;
-use crate::store::reader;
-use crate::store::sql;
-use crate::store::sums;
+use crate::store::{StoreFault, reader, sql, sums};
 
 /// Each row has its checksum, and is about a package that is held here.
 pub(super) fn openings(check: &mut Check<'_>) -> Result<(), StoreFault> {

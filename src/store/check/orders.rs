@@ -8,15 +8,11 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::report::Check;
-use crate::base::Digest;
-use crate::base::json;
+use crate::base::{Digest, json};
 use crate::identity::statement::Note;
 use crate::receipt;
 use crate::receipt::Kind;
-use crate::store::StoreFault;
-use crate::store::reader;
-use crate::store::rows;
-use crate::store::sql;
+use crate::store::{StoreFault, reader, rows, sql};
 
 /// The fields of a record that are compared.
 #[derive(Deserialize)]

@@ -4,14 +4,8 @@ use super::report::Check;
 use crate::identity::card::Card;
 use crate::identity::revocation::RevocationList;
 use crate::receipt::Party;
-use crate::store::StoreFault;
-use crate::store::reader;
-use crate::store::rows::CardRow;
-use crate::store::rows::CrlRow;
-use crate::store::rows::PeerRow;
-use crate::store::rows::PeerState;
-use crate::store::sql;
-use crate::store::sums;
+use crate::store::rows::{CardRow, CrlRow, PeerRow, PeerState};
+use crate::store::{StoreFault, reader, sql, sums};
 
 /// Every card is signed and says what its row says. The keys of those that were adopted are those that statements are
 /// verified with.

@@ -1,10 +1,6 @@
 //! The state of an exchange as its statements alone give it.
 
-use crate::base::AuthorityId;
-use crate::base::Digest;
-use crate::base::Timestamp;
-use crate::base::json;
-use crate::base::limits;
+use crate::base::{AuthorityId, Digest, Timestamp, json, limits};
 use crate::exchange::{Direction, History, Phase, Step};
 use crate::identity::statement::Note;
 use crate::package::segments;

@@ -5,31 +5,18 @@ use std::collections::BTreeSet;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use rusqlite::Connection;
-use rusqlite::params;
+use rusqlite::{Connection, params};
 
-use super::exchanges;
-use super::files;
-use super::project;
 use super::project::Projected;
-use super::report::Check;
-use super::report::Fix;
-use super::report::Report;
-use crate::base::Digest;
-use crate::base::Ranges;
-use crate::base::json;
+use super::report::{Check, Fix, Report};
+use super::{exchanges, files, project};
+use crate::base::{Digest, Ranges, json};
 use crate::exchange::Phase;
 use crate::identity::card::Card;
-use crate::store::StoreFault;
-use crate::store::digests;
-use crate::store::durable;
 use crate::store::durable::DiskFault;
-use crate::store::reader;
 use crate::store::rows::Exchange;
-use crate::store::slots;
-use crate::store::sql;
-use crate::store::sums;
 use crate::store::writer::execute;
+use crate::store::{StoreFault, digests, durable, reader, slots, sql, sums};
 use crate::tlog;
 use crate::tlog::Frontier;
 

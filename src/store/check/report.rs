@@ -6,14 +6,11 @@ use std::path::Path;
 use rusqlite::Connection;
 use serde::Serialize;
 
-use crate::base::AuthorityId;
-use crate::base::KeyId;
+use crate::base::{AuthorityId, KeyId};
 use crate::identity::card::Card;
-use crate::identity::keys::KeyName;
-use crate::identity::keys::PublicKey;
+use crate::identity::keys::{KeyName, PublicKey};
 use crate::receipt::PartyKeys;
-use crate::store::rows::CosignedRow;
-use crate::store::rows::WitnessedRow;
+use crate::store::rows::{CosignedRow, WitnessedRow};
 
 /// Findings that are kept; more are only counted.
 const FINDINGS_MAX: usize = 10_000;

@@ -2,23 +2,15 @@
 
 use rusqlite::Row;
 
-use super::report::Check;
-use super::report::Fix;
-use crate::base::Digest;
-use crate::base::len_u64;
+use super::report::{Check, Fix};
+use crate::base::{Digest, len_u64};
 use crate::identity::keys::Role;
 use crate::identity::statement::Note;
-use crate::receipt;
-use crate::receipt::Party;
-use crate::receipt::Receipt;
-use crate::store::StoreFault;
-use crate::store::reader;
+use crate::receipt::{Party, Receipt};
 use crate::store::rows::StatementRow;
-use crate::store::sql;
-use crate::store::sums;
-use crate::tlog;
-use crate::tlog::Checkpoint;
-use crate::tlog::Frontier;
+use crate::store::{StoreFault, reader, sql, sums};
+use crate::tlog::{Checkpoint, Frontier};
+use crate::{receipt, tlog};
 
 /// A statement with its checksum and the commitment that the log holds of it.
 struct Kept {

@@ -4,9 +4,8 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::receipt::Reason;
-use crate::store::journal;
 use crate::store::journal::JournalEntry;
-use crate::store::{unreadable_key, unstated};
+use crate::store::{journal, unreadable_key, unstated};
 
 /// A state with a journal beside it.
 struct Home(tempfile::TempDir);

@@ -1,16 +1,11 @@
 //! The receiver's handling of an offer, until it is admitted, rejected, or known already.
 
-use super::Next;
-use super::Receiver;
+use super::{Next, Receiver};
 use crate::base::limits;
 use crate::package::segments;
 use crate::policy;
-use crate::policy::Action;
-use crate::policy::Circumstances;
-use crate::policy::Facts;
-use crate::policy::Roles;
-use crate::receipt::disclosure;
-use crate::receipt::{Kind, Particulars, Party, PartyKeys, Pkg, Reason, Signed};
+use crate::policy::{Action, Circumstances, Facts, Roles};
+use crate::receipt::{Kind, Particulars, Party, PartyKeys, Pkg, Reason, Signed, disclosure};
 use crate::transfer::checks::{contradiction, receipt_in, unexpected_kind};
 use crate::transfer::reception::{Admission, KnownOffer, ReceiverCommit, ReceiverOutput, Standing};
 use crate::transfer::stage::{Offer, State};

@@ -5,8 +5,7 @@ use std::path::Path;
 
 use super::*;
 use crate::base::clock::Judge;
-use crate::identity::keys::KeyName;
-use crate::identity::keys::Role;
+use crate::identity::keys::{KeyName, Role};
 
 const NAMES: [&str; 3] = [
     "mla.example.ie",
