@@ -9,6 +9,8 @@ use tokens::{Token, tokens};
 
 #[path = "tidy/circles.rs"]
 mod circles;
+#[path = "tidy/codes.rs"]
+mod codes;
 #[path = "tidy/names.rs"]
 mod names;
 #[path = "tidy/planted.rs"]

@@ -410,7 +410,10 @@ impl ExplainArgs {
         };
         let content =
             folder::read_file(&self.file, limits::BUNDLE_FILE_BYTES_MAX).map_err(|e| {
-                Failure::configuration("file-unreadable", format!("{}: {e}", self.file.display()))
+                Failure::configuration(
+                    "document-unreadable",
+                    format!("{}: {e}", self.file.display()),
+                )
             })?;
         let explained =
             crate::audit::explain::explain(&self.file, &content, &keys).map_err(|e| {

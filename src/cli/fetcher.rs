@@ -50,7 +50,7 @@ impl FetcherArgs {
             level: LogLevel::Info,
         };
         daemon::start_telemetry(&telemetry)
-            .map_err(|e| Failure::failed("log-unusable", e.to_string()))?;
+            .map_err(|e| Failure::configuration("log-unusable", e.to_string()))?;
         let allowed = Allowed {
             callers: self.callers()?,
             hosts: self.allow.iter().cloned().collect(),

@@ -233,7 +233,7 @@ impl PurgeArgs {
         if self.yes {
             return Ok(());
         }
-        let unconfirmed = |text: &str| Failure::usage("not-confirmed", text);
+        let unconfirmed = |text: &str| Failure::usage("unconfirmed", text);
         if !terminal::can_ask() {
             return Err(unconfirmed(
                 "destruction is for good: give --yes, or run this on a terminal",

@@ -119,7 +119,7 @@ impl Handovers {
         for mut package in asked {
             let Some(now) = reached.remove(&package.id) else {
                 let text = format!("package {} is no longer known", package.id);
-                self.fail(1, Failure::failed("no-such-package", text));
+                self.fail(1, Failure::absent("no-such-package", text));
                 continue;
             };
             (package.state, package.fault) = (now.state, now.fault);

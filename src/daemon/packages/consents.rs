@@ -192,7 +192,7 @@ impl Daemon {
         }
         if !matches!(row.phase, Phase::Closed | Phase::RestrictionSigned) {
             let message = format!("the package is {}", row.phase);
-            return Err(ApiFailure::temporary("not-held", message)
+            return Err(ApiFailure::temporary("not-handed-over", message)
                 .next("rogatory package show ID tells its state"));
         }
         let chain = self.chain_of(row).await?;

@@ -3,7 +3,7 @@
 use crate::api::server::ApiFailure;
 use crate::base::Xid;
 use crate::daemon::Daemon;
-use crate::exchange::Phase;
+use crate::exchange::{Direction, Phase};
 use crate::store::Exchange;
 
 impl Daemon {
@@ -45,8 +45,17 @@ impl Daemon {
         if row.phase == Phase::Held {
             return Ok(row);
         }
+        if row.direction == Direction::Out {
+            let message = format!("{only}; this one was sent from here");
+            return Err(ApiFailure::usage("not-recipient", message));
+        }
         let message = format!("{only}; this one is {}", row.phase);
-        Err(ApiFailure::usage("not-held", message))
+        let is_gone = row.phase == Phase::Destroyed || row.phase.is_over_without_handover();
+        Err(if is_gone {
+            ApiFailure::missing("not-here", message)
+        } else {
+            ApiFailure::temporary("not-held", message)
+        })
     }
 }
 

@@ -302,7 +302,7 @@ impl Daemon {
             }
             (Direction::In, phase) if phase.is_over_without_handover() => {
                 let message = format!("the package is {phase}: it does not come any more");
-                Err(ApiFailure::missing("not-held", message)
+                Err(ApiFailure::missing("not-here", message)
                     .next(format!("rogatory package show {xid} tells why")))
             }
             (Direction::In, phase) => {

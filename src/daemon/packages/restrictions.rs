@@ -46,7 +46,7 @@ impl Daemon {
                 "the package is {}: nobody holds it, so its terms bind nobody",
                 row.phase
             );
-            return Err(ApiFailure::nothing("not-held", message));
+            return Err(ApiFailure::nothing("nobody-bound", message));
         } else {
             let message = format!(
                 "the package is {}: its terms can be changed once it was handed over",

@@ -37,7 +37,7 @@ impl Daemon {
         let state = decision.state();
         if state.is_some_and(|state| state == known.row.state) {
             let message = format!("{id} is {} already", known.row.state);
-            return Err(ApiFailure::nothing("peer-state", message).next("rogatory peer list"));
+            return Err(ApiFailure::nothing("already-so", message).next("rogatory peer list"));
         }
         if !decision.may_follow(known.row.state) {
             let message = format!(
