@@ -64,6 +64,8 @@ pub(crate) struct Daemon {
     pub(crate) timekeeping: tokio::sync::Mutex<ClockMemory>,
     /// One statement about what was handed over at a time, so that their chain does not fork.
     pub(crate) access: tokio::sync::Mutex<()>,
+    /// One report of use at a time, so that none lists what another does.
+    pub(crate) reports: tokio::sync::Mutex<()>,
     /// One change of what is decided about peers at a time, from reading to committing.
     pub(crate) peers: tokio::sync::Mutex<()>,
     /// Wakes the duties that follow from passing on.

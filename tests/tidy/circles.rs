@@ -9,6 +9,18 @@ const CIRCLE_MAX: usize = 3;
 /// The top modules whose rooms are folders of their own.
 const WITH_ROOMS: &[&str] = &["daemon", "net"];
 
+/// The rooms of `net`, each of which may use only those before it.
+const ROOMS: &[&str] = &[
+    "clock",
+    "fetcher",
+    "quic",
+    "witness",
+    "session",
+    "letters",
+    "delivery",
+    "connection",
+];
+
 type Module = Vec<String>;
 
 /// Which module uses which.
@@ -116,13 +128,38 @@ fn leads(
     Some((path[..length].to_vec(), path[length..].to_vec()))
 }
 
+/// The place of a module of `net` among its rooms.
+fn rung(module: &Module) -> Option<usize> {
+    let [top, room, ..] = module.as_slice() else {
+        return None;
+    };
+    let room = (top == "net").then_some(room)?;
+    ROOMS.iter().position(|it| it == room)
+}
+
 fn faults(files: &[(PathBuf, String)]) -> Vec<String> {
     let sources = files.iter().map(|(path, text)| Source::read(path, text));
     let sources: Vec<_> = sources
         .filter(|it| !it.only_tests && !it.module.iter().any(|part| part == "tests"))
         .collect();
     let mut faults = Vec::new();
-    for circle in Uses::read(&sources).circles() {
+    let uses = Uses::read(&sources);
+    for (here, to) in uses
+        .by_module
+        .iter()
+        .flat_map(|(here, all)| all.iter().map(move |to| (here, to)))
+    {
+        if let (Some(own), Some(other)) = (rung(here), rung(to))
+            && other > own
+        {
+            faults.push(format!(
+                "{} may not use {}: it is higher",
+                here.join("::"),
+                to.join("::")
+            ));
+        }
+    }
+    for circle in uses.circles() {
         let names: Vec<_> = circle.iter().map(|it| it.join("::")).collect();
         let names = names.join(", ");
         if circle.len() > CIRCLE_MAX {
@@ -175,6 +212,9 @@ fn a_planted_circle_is_found() {
         file("src/net/quic/c.rs", "use crate::net::quic::b;"),
     ];
     let found = faults(&two);
-    let wanted = ["rooms use each other: net::quic::a, net::session::b"];
+    let wanted = [
+        "net::quic::a may not use net::session::b: it is higher",
+        "rooms use each other: net::quic::a, net::session::b",
+    ];
     assert_eq!(found, wanted);
 }

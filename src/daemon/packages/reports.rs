@@ -9,6 +9,7 @@ use crate::base::{Digest, Xid, limits};
 use crate::daemon::Daemon;
 use crate::daemon::failure::altered;
 use crate::daemon::packages::notices::Notice;
+use crate::daemon::packages::retention::terms_now;
 use crate::exchange::Phase;
 use crate::identity::statement::Note;
 use crate::receipt::{self, Kind, Used};
@@ -32,6 +33,7 @@ impl Daemon {
             .held_here(&xid, "only a package that is held here is reported on")
             .await?;
         self.check_there(&xid)?;
+        let _one_at_a_time = self.reports.lock().await;
         let uses = self.uses(&row).await?;
         if uses.fresh.is_empty() && !uses.followed.is_empty() {
             let message = "nothing was done with the package since the last report";
@@ -45,6 +47,11 @@ impl Daemon {
         self.retention.touch();
         self.onward.notify_one();
         self.end_openings(xid).await;
+        self.report_where_asked(xid).await;
+    }
+
+    /// Makes the report that the sender of a package has asked for by its newest terms, if it is still to be made.
+    pub(crate) async fn report_where_asked(&self, xid: Xid) {
         if let Err(e) = self.report_if_asked(xid).await {
             tracing::error!(%xid, "the sender asks what was done with its package, and cannot be told: {}", e.0.message);
         }
@@ -65,8 +72,10 @@ impl Daemon {
 
     /// Reports by itself where the sender has asked for it by its newest terms, and nothing answers that yet.
     async fn report_if_asked(&self, xid: Xid) -> Result<(), ApiFailure> {
+        let _one_at_a_time = self.reports.lock().await;
         let row = self.exchange(&xid).await?;
-        if row.phase != Phase::Held || self.check_there(&xid).is_err() {
+        let asks = terms_now(&row).is_some_and(|terms| terms.use_report);
+        if !asks || row.phase != Phase::Held || self.check_there(&xid).is_err() {
             return Ok(());
         }
         let shared = self.chain_of(&row).await?.shared;

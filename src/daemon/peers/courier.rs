@@ -11,6 +11,7 @@ use crate::daemon::Daemon;
 use crate::daemon::peers::load::{Load, UnderWay};
 use crate::daemon::peers::mailbox::Mailbox;
 use crate::daemon::process::run_state::draining;
+use crate::exchange::Direction;
 use crate::net::connection;
 use crate::net::session::{Attempt, Session};
 use crate::store::durable::STORAGE_FULL;
@@ -294,9 +295,12 @@ impl Courier {
     fn begin(&mut self, session: &Session, outgoing: Outgoing) {
         let Outgoing { exchange, ahead } = outgoing;
         self.under_way.add(exchange.xid, Load::of(&exchange));
-        let session = session.clone();
+        let (daemon, session) = (Arc::clone(&self.daemon), session.clone());
         // In a box, so that the large future is not moved again.
         self.attempts.spawn(Box::pin(async move {
+            if exchange.direction == Direction::In {
+                daemon.report_where_asked(exchange.xid).await;
+            }
             let attempt = connection::send(&session, &exchange, ahead).await;
             (Box::new(exchange), attempt)
         }));

@@ -214,6 +214,7 @@ async fn assemble(config: Config, given: Given) -> Result<(Arc<Daemon>, Ends), S
         access: tokio::sync::Mutex::default(),
         peers: tokio::sync::Mutex::default(),
         onward: tokio::sync::Notify::new(),
+        reports: tokio::sync::Mutex::default(),
         approvals: tokio::sync::Mutex::default(),
         configured: std::sync::Mutex::new(description),
         judge: given.judge,

@@ -171,6 +171,16 @@ fn taken(
         tracing::info!(xid = %exchange.xid, peer = %exchange.peer, %kind, "the receiver tells of a package of ours");
     }
     let mut ops = step(session, exchange, kind, note);
+    let asks = receipt::open(note).is_ok_and(|it| it.terms.is_some_and(|terms| terms.use_report));
+    if kind == Kind::RestrictionChanged && asks {
+        // The report that it asks for is made before anything is told, after a kill too.
+        ops.push(Op::Retry {
+            xid: exchange.xid,
+            attempts: 0,
+            next_try: Some(session.station.clock()),
+            fault: None,
+        });
+    }
     ops.extend(words.map(|words| Op::Meta {
         key: store::disclosures_key(&note.digest()),
         value: json::canonical(&words),
