@@ -328,7 +328,7 @@ fn routed() -> BTreeSet<String> {
                 continue;
             }
             // The decisions about a peer, each of which names its call.
-            let decisions = source("peers.rs");
+            let decisions = source("peers/lifecycle.rs");
             let (_, arms) = decisions
                 .split_once("fn as_str(self)")
                 .expect("the decisions");
