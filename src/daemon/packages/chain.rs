@@ -43,7 +43,10 @@ impl Daemon {
         let ledger = &self.station.ledger;
         let (rows, newest) = ledger.chain(&row.xid, BINDING, follows).await?;
         let keys = self.parties(row).ok_or_else(|| altered("peer"))?;
-        let statements = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        // The handover as this authority signed it says no more than the one that both have signed.
+        let is_half = |it: &&StatementRow| it.kind == Kind::Handover.as_str() && it.signatures < 2;
+        let statements = rows.iter().filter(|it| !is_half(it)).map(read);
+        let statements = statements.collect::<Result<Vec<_>, _>>()?;
         let newest = newest.as_ref().map(read).transpose()?;
         let first = |id: &_| self.roster.keys(id);
         Ok(Chain::read(

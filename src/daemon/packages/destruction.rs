@@ -22,7 +22,6 @@ use crate::receipt::{Disclosure, Kind, Reason};
 use crate::store::{self, Exchange, Op, StoreFault};
 
 const UNSEEN: &str = "cannot see what is due for destruction";
-const NOT_HELD: &str = "not-held";
 /// The clause that is cited when a person orders what no term asks for.
 const BY_ORDER: &str = "order of this authority";
 
@@ -248,7 +247,7 @@ impl Daemon {
                 true
             }
             // Its sender has not signed the handover yet.
-            Err(e) if e.0.error == NOT_HELD => false,
+            Err(e) if ["not-held", "nothing-held"].contains(&e.0.error.as_str()) => false,
             Err(e) => {
                 tell_kept(xid, &e);
                 false
@@ -329,11 +328,11 @@ impl Daemon {
             (Direction::In, Phase::DestructionSigned | Phase::Destroyed) => return Err(already()),
             (Direction::In, phase) if phase.is_over_without_handover() => {
                 let message = format!("the package is {phase}: there is nothing of it to destroy");
-                return Err(ApiFailure::nothing(NOT_HELD, message));
+                return Err(ApiFailure::nothing("nothing-held", message));
             }
             (Direction::In, phase) => {
                 let message = format!("the package is {phase}, not held");
-                return Err(ApiFailure::temporary(NOT_HELD, message));
+                return Err(ApiFailure::temporary("not-held", message));
             }
         }
         let bound = self.bound(&row).await?;

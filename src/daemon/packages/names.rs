@@ -50,8 +50,10 @@ impl Daemon {
             return Err(ApiFailure::usage("not-recipient", message));
         }
         let message = format!("{only}; this one is {}", row.phase);
-        let is_gone = row.phase == Phase::Destroyed || row.phase.is_over_without_handover();
-        Err(if is_gone {
+        let is_destroyed = matches!(row.phase, Phase::DestructionSigned | Phase::Destroyed);
+        Err(if is_destroyed {
+            ApiFailure::missing("destroyed", message)
+        } else if row.phase.is_over_without_handover() {
             ApiFailure::missing("not-here", message)
         } else {
             ApiFailure::temporary("not-held", message)

@@ -12,7 +12,7 @@ use crate::api::server::{ApiFailure, Caller};
 use crate::api::types::{Forward, PackageView, Restrict};
 use crate::base::{AuthorityId, Digest, Ranges, Xid, json, limits};
 use crate::daemon::Daemon;
-use crate::daemon::failure::{altered, not_recipient};
+use crate::daemon::failure::altered;
 use crate::daemon::packages::chain::read;
 use crate::daemon::packages::decisions::of_item;
 use crate::daemon::packages::restrictions::narrowed;
@@ -144,15 +144,7 @@ impl Daemon {
     ) -> Result<Ready, ApiFailure> {
         check_justification(&request.justification)?;
         let third = accepted(self.roster.find(&request.to), &request.to)?;
-        let row = self.exchange(&xid).await?;
-        match (row.direction, row.phase) {
-            (Direction::Out, _) => return Err(not_recipient()),
-            (Direction::In, Phase::Held) => self.check_readable(&xid)?,
-            (Direction::In, phase) => {
-                let message = format!("the package is {phase}, not held");
-                return Err(ApiFailure::temporary("not-held", message));
-            }
-        }
+        let row = self.held(xid).await?;
         if third.row.id == row.peer {
             let message = format!("{} has sent the package itself", row.peer);
             return Err(ApiFailure::usage("same-authority", message));

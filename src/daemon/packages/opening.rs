@@ -195,7 +195,7 @@ impl Daemon {
             held.permit.until() < now || held.release.is_idle() || held.release.is_over()
         };
         self.end_where(is_due).await;
-        if let Err(e) = self.state_left_over().await {
+        if let Err(e) = self.state_left_over(None).await {
             tracing::error!("an opening cannot be stated: {}", e.0.message);
         }
     }

@@ -197,11 +197,11 @@ impl Daemon {
         Ok(closed)
     }
 
-    /// States what an earlier process has left.
-    pub(crate) async fn state_left_over(&self) -> Result<(), ApiFailure> {
-        let rows = self.station.ledger.openings().await;
-        for row in rows? {
-            if self.openings.has(&hex::encode(row.id)) {
+    /// States what an earlier process has left, of one package or of all.
+    pub(crate) async fn state_left_over(&self, of: Option<&Xid>) -> Result<(), ApiFailure> {
+        for row in self.station.ledger.openings().await? {
+            let is_other = of.is_some_and(|xid| row.xid != *xid);
+            if is_other || self.openings.has(&hex::encode(row.id)) {
                 continue;
             }
             let _one_at_a_time = self.access.lock().await;

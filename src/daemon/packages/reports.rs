@@ -47,13 +47,27 @@ impl Daemon {
         self.retention.touch();
         self.onward.notify_one();
         self.end_openings(xid).await;
-        self.report_where_asked(xid).await;
+        if let Err(e) = self.report_if_asked(xid).await {
+            untold(xid, &e);
+        }
     }
 
-    /// Makes the report that the sender of a package has asked for by its newest terms, if it is still to be made.
-    pub(crate) async fn report_where_asked(&self, xid: Xid) {
-        if let Err(e) = self.report_if_asked(xid).await {
-            tracing::error!(%xid, "the sender asks what was done with its package, and cannot be told: {}", e.0.message);
+    /// Makes the report that the sender of a package has asked for by its newest terms, if it is still to be made, and
+    /// answers the exchange as it is then.
+    ///
+    /// # Errors
+    /// It cannot be made now; what is damaged is logged, and does not keep the rest from being told.
+    pub(crate) async fn report_owed(&self, row: Exchange) -> Result<Exchange, ApiFailure> {
+        if !asks(&row) {
+            return Ok(row);
+        }
+        match self.report_if_asked(row.xid).await {
+            Ok(()) => self.exchange(&row.xid).await,
+            Err(e) if e.0.error == "ledger-altered" => {
+                untold(row.xid, &e);
+                Ok(row)
+            }
+            Err(e) => Err(e),
         }
     }
 
@@ -72,13 +86,13 @@ impl Daemon {
 
     /// Reports by itself where the sender has asked for it by its newest terms, and nothing answers that yet.
     async fn report_if_asked(&self, xid: Xid) -> Result<(), ApiFailure> {
-        let _one_at_a_time = self.reports.lock().await;
         let row = self.exchange(&xid).await?;
-        let asks = terms_now(&row).is_some_and(|terms| terms.use_report);
-        if !asks || row.phase != Phase::Held || self.check_there(&xid).is_err() {
+        if !asks(&row) || self.check_there(&xid).is_err() {
             return Ok(());
         }
-        let shared = self.chain_of(&row).await?.shared;
+        let _one_at_a_time = self.reports.lock().await;
+        let chain = self.chain_of(&row).await?;
+        let shared = &chain.shared;
         let wants = |at: usize| {
             let terms = shared.get(at).and_then(|it| it.receipt.terms.as_ref());
             terms.is_some_and(|terms| terms.use_report)
@@ -89,6 +103,9 @@ impl Daemon {
         if !wants(last) || wants(last - 1) {
             return Ok(());
         }
+        // What was opened under the terms before belongs into it, by an earlier process too.
+        self.end_others(&xid, Some(chain.terms())).await;
+        self.state_left_over(Some(&xid)).await?;
         let uses = self.uses(&row).await?;
         let is_answered = |note: &Note| uses.followed.contains(&note.text_digest());
         if shared.last().is_some_and(|it| is_answered(&it.note)) {
@@ -147,4 +164,13 @@ impl Daemon {
             followed,
         })
     }
+}
+
+/// Whether the sender of this package, which is held here, asks for reports by its newest terms.
+fn asks(row: &Exchange) -> bool {
+    row.phase == Phase::Held && terms_now(row).is_some_and(|terms| terms.use_report)
+}
+
+fn untold(xid: Xid, e: &ApiFailure) {
+    tracing::error!(%xid, "the sender asks what was done with its package, and cannot be told: {}", e.0.message);
 }

@@ -16,7 +16,7 @@ use crate::net::connection;
 use crate::net::session::{Attempt, Session};
 use crate::store::durable::STORAGE_FULL;
 use crate::store::{Exchange, OUTBOX_PAGE, Op, Outgoing, PeerState, StoreFault, StoredFault};
-use crate::transfer::Outcome;
+use crate::transfer::{Fault, Outcome};
 
 /// The whole outbox, and not only what is new, is looked at no more often than this: most of it is under way.
 const WHOLE_EVERY: Duration = Duration::from_millis(250);
@@ -298,11 +298,19 @@ impl Courier {
         let (daemon, session) = (Arc::clone(&self.daemon), session.clone());
         // In a box, so that the large future is not moved again.
         self.attempts.spawn(Box::pin(async move {
+            let mut exchange = Box::new(exchange);
             if exchange.direction == Direction::In {
-                daemon.report_where_asked(exchange.xid).await;
+                session.settled().await;
+                match daemon.report_owed((*exchange).clone()).await {
+                    Ok(row) => *exchange = row,
+                    Err(e) => {
+                        let fault = Fault::new(&e.0.error, &e.0.message);
+                        return (exchange, Attempt::Local(fault));
+                    }
+                }
             }
             let attempt = connection::send(&session, &exchange, ahead).await;
-            (Box::new(exchange), attempt)
+            (exchange, attempt)
         }));
     }
 

@@ -190,7 +190,6 @@ async fn assemble(config: Config, given: Given) -> Result<(Arc<Daemon>, Ends), S
     let cards = own_cards(&config, &ledger, &own_card, keyring.receipts);
     let (keys, cards) = cards.await.map_err(identity)?;
     let (card, own) = (own_card.card, own(&config, keys, policy));
-    let roster = Roster::new(own.id.clone());
     let station = Station::new(own, ledger, blobs, Some(age), card.age.len());
     let station = station.within(Bounds::from(&config.limits)).timed_by(clock);
     station.watch.enable(keyring.witness);
@@ -200,7 +199,7 @@ async fn assemble(config: Config, given: Given) -> Result<(Arc<Daemon>, Ends), S
     let daemon = Daemon {
         card,
         station: Arc::new(station),
-        roster,
+        roster: Roster::new(config.authority.id.clone()),
         endpoint,
         resolver,
         sandbox: given.sandbox,

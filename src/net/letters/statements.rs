@@ -171,8 +171,9 @@ fn taken(
         tracing::info!(xid = %exchange.xid, peer = %exchange.peer, %kind, "the receiver tells of a package of ours");
     }
     let mut ops = step(session, exchange, kind, note);
-    let asks = receipt::open(note).is_ok_and(|it| it.terms.is_some_and(|terms| terms.use_report));
-    if kind == Kind::RestrictionChanged && asks {
+    let before = Note::parse(&exchange.last_note);
+    let asks_anew = asks(note) && !before.is_ok_and(|before| asks(&before));
+    if kind == Kind::RestrictionChanged && exchange.phase == Phase::Held && asks_anew {
         // The report that it asks for is made before anything is told, after a kill too.
         ops.push(Op::Retry {
             xid: exchange.xid,
@@ -186,6 +187,11 @@ fn taken(
         value: json::canonical(&words),
     }));
     (ops, Frame::Done)
+}
+
+/// Whether the terms that this statement repeats ask for reports of use.
+fn asks(note: &Note) -> bool {
+    receipt::open(note).is_ok_and(|it| it.terms.is_some_and(|terms| terms.use_report))
 }
 
 fn put_off(code: &str, after_s: u64) -> Frame {

@@ -51,12 +51,11 @@ class Kills:
         # What the survivor knows says whether the transfer was under way, and how much of it had arrived.
         before = survivor.state(first)
         arrived = self.transfer(pair_.de, first, "done_bytes") if survivor is pair_.de else 0
+        began = self.transfer(pair_.ie, first, "sent_bytes") if survivor is pair_.ie else 0
         victim.up()
-        began = 0
         if victim is pair_.de:
             # What it has recorded says what is missing; what was under way when it was killed has to come again.
             arrived = self.transfer(pair_.de, first, "done_bytes")
-            began = self.transfer(pair_.ie, first, "sent_bytes")
         took = victim.serving_ms[-1]
         need(took <= SERVING_MS_MAX, f"{victim.name} served again only after {took} ms")
         if before in ("closed", "held"):
