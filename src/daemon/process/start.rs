@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
@@ -126,6 +127,8 @@ pub async fn run(config: Config, mut given: Given) -> Result<(), Stop> {
     let unfinished = callback::whom(&daemon)
         .await
         .map_err(|e| Stop::Store(e.to_string()))?;
+    // Before anybody can see that it serves: what is asked for from then on is done in order.
+    let signals = Signals::new()?;
     let mut tasks = JoinSet::new();
     let (api_stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let routes = routes::routes(Arc::clone(&daemon));
@@ -147,7 +150,7 @@ pub async fn run(config: Config, mut given: Given) -> Result<(), Stop> {
     tasks.spawn(callback::run(Arc::clone(&daemon), unfinished));
     supervisor::ready(&daemon);
     tracing::info!(authority = %daemon.station.own.id, listen = %daemon.endpoint.local_addr().map(|a| a.to_string()).unwrap_or_default(), "serving");
-    let broken = until_asked(&daemon, ends.broken).await;
+    let broken = until_asked(&daemon, signals, ends.broken).await;
     // Nothing can come to a step's end on a store that has failed.
     let grace = broken
         .as_ref()
@@ -342,21 +345,37 @@ async fn watch_ended(daemon: Arc<Daemon>, mut ended: mpsc::Receiver<session::End
     }
 }
 
+/// The signals that are asked for. From when they are made none of them ends the process by itself.
+struct Signals {
+    term: Signal,
+    int: Signal,
+    hup: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, Stop> {
+        let listen = |kind| {
+            signal(kind).map_err(|e| Stop::Listen(format!("signals cannot be listened to: {e}")))
+        };
+        Ok(Self {
+            term: listen(SignalKind::terminate())?,
+            int: listen(SignalKind::interrupt())?,
+            hup: listen(SignalKind::hangup())?,
+        })
+    }
+}
+
 /// Waits for a signal or for the store to break; answers why it broke. SIGHUP reads again what can change.
-async fn until_asked(daemon: &Arc<Daemon>, mut broken: mpsc::Receiver<String>) -> Option<String> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut term), Ok(mut int), Ok(mut hup)) = (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::interrupt()),
-        signal(SignalKind::hangup()),
-    ) else {
-        return Some("signals cannot be listened to".to_owned());
-    };
+async fn until_asked(
+    daemon: &Arc<Daemon>,
+    mut signals: Signals,
+    mut broken: mpsc::Receiver<String>,
+) -> Option<String> {
     loop {
         tokio::select! {
-            _ = term.recv() => return None,
-            _ = int.recv() => return None,
-            _ = hup.recv() => supervisor::reload(daemon).await,
+            _ = signals.term.recv() => return None,
+            _ = signals.int.recv() => return None,
+            _ = signals.hup.recv() => supervisor::reload(daemon).await,
             why = broken.recv() => return why,
             why = daemon.station.ledger.broken() => return Some(why),
             why = daemon.station.blobs.broken() => return Some(why),
