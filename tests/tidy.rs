@@ -121,13 +121,7 @@ fn nothing_else_lies_at_the_top() {
 
 #[test]
 fn tidy() {
-    let files: Vec<_> = rust_files(Path::new("src"))
-        .into_iter()
-        .map(|path| {
-            let text = fs::read_to_string(&path).expect("listed a moment ago");
-            (path, text)
-        })
-        .collect();
+    let files = texts(&["src"]);
     assert!(files.len() > 20, "run where src/ is");
     let faults = check(&files);
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));
@@ -138,24 +132,33 @@ const PROSE_MAX: usize = 120;
 /// Meanings of words, which are shown to users as they stand.
 const SHOWN: &[&str] = &["src/policy/role.rs", "src/receipt/kind.rs"];
 
-/// All Rust files of the project, with their lines.
-fn all_lines() -> Vec<(PathBuf, Vec<String>)> {
-    let folders = ["src", "tests", "benches", "examples", "fuzz"];
+/// The folders with Rust files.
+const FOLDERS: &[&str] = &["src", "tests", "benches", "examples", "fuzz"];
+
+/// The Rust files of these folders, with their texts; not of what was built there.
+fn texts(folders: &[&str]) -> Vec<(PathBuf, String)> {
     let files = folders.iter().flat_map(|it| rust_files(Path::new(it)));
     let files = files.filter(|path| !path.components().any(|it| it.as_os_str() == "target"));
-    let lines = files.map(|path| {
+    let texts = files.map(|path| {
         let text = fs::read_to_string(&path).expect("listed a moment ago");
-        (path, text.lines().map(str::to_owned).collect())
+        (path, text)
     });
-    lines.collect()
+    texts.collect()
+}
+
+/// The modules of the program, without tests.
+fn production(files: &[(PathBuf, String)]) -> Vec<Source> {
+    let sources = files.iter().map(|(path, text)| Source::read(path, text));
+    let is_test = |it: &Source| it.only_tests || it.module.iter().any(|part| part == "tests");
+    sources.filter(|it| !is_test(it)).collect()
 }
 
 #[test]
 fn doc_comments_do_not_begin_like_a_question() {
     let mut faults = Vec::new();
-    for (path, lines) in all_lines() {
+    for (path, text) in texts(FOLDERS) {
         let is_shown = SHOWN.iter().any(|it| path == Path::new(it));
-        for (number, line) in (1..).zip(&lines).filter(|_| !is_shown) {
+        for (number, line) in (1..).zip(text.lines()).filter(|_| !is_shown) {
             let line = line.trim_start();
             let doc = line
                 .strip_prefix("///")
@@ -178,8 +181,8 @@ fn prose_is_wrapped() {
             faults.push(format!("{}:{number}: {line}", path.display()));
         }
     };
-    for (path, lines) in all_lines() {
-        let lines = (1..).zip(&lines);
+    for (path, text) in texts(FOLDERS) {
+        let lines = (1..).zip(text.lines());
         for (number, line) in lines.filter(|(_, line)| line.trim_start().starts_with("//")) {
             look(&path, number, line);
         }

@@ -138,12 +138,8 @@ fn rung(module: &Module) -> Option<usize> {
 }
 
 fn faults(files: &[(PathBuf, String)]) -> Vec<String> {
-    let sources = files.iter().map(|(path, text)| Source::read(path, text));
-    let sources: Vec<_> = sources
-        .filter(|it| !it.only_tests && !it.module.iter().any(|part| part == "tests"))
-        .collect();
     let mut faults = Vec::new();
-    let uses = Uses::read(&sources);
+    let uses = Uses::read(&production(files));
     for (here, to) in uses
         .by_module
         .iter()
@@ -177,14 +173,7 @@ fn faults(files: &[(PathBuf, String)]) -> Vec<String> {
 
 #[test]
 fn few_files_use_each_other() {
-    let files: Vec<_> = rust_files(Path::new("src"))
-        .into_iter()
-        .map(|path| {
-            let text = fs::read_to_string(&path).expect("listed a moment ago");
-            (path, text)
-        })
-        .collect();
-    let faults = faults(&files);
+    let faults = faults(&texts(&["src"]));
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));
 }
 

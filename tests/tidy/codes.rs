@@ -40,10 +40,8 @@ fn faults(texts: impl IntoIterator<Item = String>) -> Vec<String> {
 
 #[test]
 fn a_code_has_one_exit_code() {
-    let files = ["src/cli", "src/daemon", "src/api"];
-    let files = files.iter().flat_map(|it| rust_files(Path::new(it)));
-    let texts = files.map(|path| fs::read_to_string(path).expect("listed a moment ago"));
-    let texts: Vec<_> = texts.collect();
+    let files = texts(&["src/cli", "src/daemon", "src/api"]);
+    let texts: Vec<_> = files.into_iter().map(|(_, text)| text).collect();
     let all: usize = texts.iter().map(|text| codes(text).len()).sum();
     assert!(all > 150, "{all} codes");
     let faults = faults(texts);

@@ -60,10 +60,7 @@ fn is_visible(source: &Source, at: usize) -> bool {
 }
 
 fn faults(files: &[(PathBuf, String)]) -> Vec<String> {
-    let sources = files.iter().map(|(path, text)| Source::read(path, text));
-    let sources: Vec<_> = sources
-        .filter(|it| !it.only_tests && !it.module.iter().any(|part| part == "tests"))
-        .collect();
+    let sources = production(files);
     let mut by_name: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut faults = Vec::new();
     for source in &sources {
@@ -84,14 +81,7 @@ fn faults(files: &[(PathBuf, String)]) -> Vec<String> {
 
 #[test]
 fn a_name_means_one_thing() {
-    let files: Vec<_> = rust_files(Path::new("src"))
-        .into_iter()
-        .map(|path| {
-            let text = fs::read_to_string(&path).expect("listed a moment ago");
-            (path, text)
-        })
-        .collect();
-    let faults = faults(&files);
+    let faults = faults(&texts(&["src"]));
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));
 }
 
