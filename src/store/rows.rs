@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::base::words::words;
 use crate::base::{Alias, AuthorityId, Digest, Ranges, Timestamp, Xid};
 use crate::exchange::{Direction, Phase};
+use crate::policy::Terms;
+use crate::store::due::terms_in;
 
 /// The named value that says whether the sender of a package is to be told of this statement: [`DUE`] or [`TOLD`].
 pub fn tell_key(note: &Digest) -> String {
@@ -190,6 +192,11 @@ impl Exchange {
         let disclosed = self.disclosures.iter().map(String::len);
         let texts = [self.last_note.len(), self.terms.len()].into_iter();
         texts.chain(disclosed).fold(0, usize::saturating_add)
+    }
+
+    /// The terms in force of a package that was handed over, as its newest statement repeats them; not verified again.
+    pub fn terms_now(&self) -> Option<Terms> {
+        terms_in(&self.last_note)
     }
 
     /// Forgets what was disclosed beside the dispatch.

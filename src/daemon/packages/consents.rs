@@ -12,7 +12,6 @@ use crate::daemon::failure::altered;
 use crate::daemon::packages::chain::read;
 use crate::daemon::packages::notices::Notice;
 use crate::daemon::packages::restrictions::only_sealing_sets;
-use crate::daemon::packages::retention::terms_now;
 use crate::daemon::packages::statements::Stated;
 use crate::daemon::packages::wish::{check_justification, who_and_why};
 use crate::daemon::page::Part;
@@ -50,7 +49,7 @@ impl Wished {
 
     fn state(&self, now: Timestamp) -> &'static str {
         let Some(answer) = &self.answer else {
-            let stands = self.asked.receipt.terms == terms_now(&self.row);
+            let stands = self.asked.receipt.terms == self.row.terms_now();
             return if stands { "waiting" } else { "lapsed" };
         };
         let until = answer.receipt.until;

@@ -12,7 +12,7 @@ use crate::base::clock::SureTime;
 use crate::base::{Digest, Timestamp, Xid};
 use crate::config::Destroy;
 use crate::daemon::Daemon;
-use crate::daemon::packages::retention::{Cause, terms_now};
+use crate::daemon::packages::retention::Cause;
 use crate::daemon::packages::statements::Stated;
 use crate::daemon::packages::wish::who_and_why;
 use crate::exchange::{Bound, Direction, Phase};
@@ -75,7 +75,7 @@ impl Daemon {
                 row.phase == Phase::Held && ledger.destroyed_before(&row.xid).is_none()
             };
             for row in page.0.into_iter().filter(is_there) {
-                let Some(terms) = terms_now(&row) else {
+                let Some(terms) = row.terms_now() else {
                     continue;
                 };
                 unreviewed += u64::from(self.lacks_review(&row.xid, &terms, now).await?);
@@ -171,7 +171,7 @@ impl Daemon {
             };
             let is_unanswered = |row: &&Exchange| row.phase == Phase::HandoverSigned;
             for row in page.0.iter().filter(is_unanswered) {
-                let terms = terms_now(row).filter(|terms| terms.usable_until() < now);
+                let terms = row.terms_now().filter(|terms| terms.usable_until() < now);
                 let Some(terms) = terms else {
                     continue;
                 };

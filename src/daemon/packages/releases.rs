@@ -19,7 +19,6 @@ use crate::daemon::packages::chain::read;
 use crate::daemon::packages::notices::tell;
 use crate::daemon::packages::openings::{PermittedOpening, no_such_opening};
 use crate::daemon::packages::release::{Record, Release, Stage};
-use crate::daemon::packages::retention::terms_now;
 use crate::daemon::packages::statements::Stated;
 use crate::daemon::people::approvals;
 use crate::daemon::people::approvals::record::Approved;
@@ -300,7 +299,7 @@ impl Daemon {
         next.released = Some(ended.released);
         let note = self.sign(next)?;
         // Under the terms in force, another one stays the newest where they were changed meanwhile.
-        let is_in_force = terms_now(exchange).as_ref() == Some(&record.terms);
+        let is_in_force = exchange.terms_now().as_ref() == Some(&record.terms);
         let newest = if is_in_force {
             note.bytes()
         } else {

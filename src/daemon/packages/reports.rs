@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 
 use crate::api::server::ApiFailure;
 use crate::api::types::UseReport;
-use crate::base::{Digest, Xid, limits};
+use crate::base::{Xid, limits};
 use crate::daemon::Daemon;
 use crate::daemon::failure::altered;
+use crate::daemon::packages::chain::read;
 use crate::daemon::packages::notices::Notice;
-use crate::daemon::packages::retention::terms_now;
 use crate::exchange::Phase;
 use crate::identity::statement::Note;
-use crate::receipt::{self, Kind, Used};
+use crate::receipt::{self, Kind, Signed, Used};
 use crate::store::Exchange;
 
 /// Statements read at a time.
@@ -22,8 +22,8 @@ const PAGE: u32 = 1_000;
 struct Uses {
     /// The uses that no report has listed yet.
     fresh: Vec<Used>,
-    /// The statements that reports follow.
-    followed: BTreeSet<Digest>,
+    /// Whether there was a report before.
+    is_reported: bool,
 }
 
 impl Daemon {
@@ -35,7 +35,7 @@ impl Daemon {
         self.check_there(&xid)?;
         let _one_at_a_time = self.reports.lock().await;
         let uses = self.uses(&row).await?;
-        if uses.fresh.is_empty() && !uses.followed.is_empty() {
+        if uses.fresh.is_empty() && uses.is_reported {
             let message = "nothing was done with the package since the last report";
             return Err(ApiFailure::nothing("nothing-to-report", message));
         }
@@ -53,19 +53,20 @@ impl Daemon {
     }
 
     /// Makes the report that the sender of a package has asked for by its newest terms, if it is still to be made, and
-    /// answers the exchange as it is then.
+    /// answers the exchange as it is then; `None` if it is as it was.
     ///
     /// # Errors
     /// It cannot be made now; what is damaged is logged, and does not keep the rest from being told.
-    pub(crate) async fn report_owed(&self, row: Exchange) -> Result<Exchange, ApiFailure> {
-        if !asks(&row) {
-            return Ok(row);
+    pub(crate) async fn report_owed(&self, row: &Exchange) -> Result<Option<Exchange>, ApiFailure> {
+        if !asks(row) {
+            return Ok(None);
         }
         match self.report_if_asked(row.xid).await {
-            Ok(()) => self.exchange(&row.xid).await,
+            Ok(true) => self.exchange(&row.xid).await.map(Some),
+            Ok(false) => Ok(None),
             Err(e) if e.0.error == "ledger-altered" => {
                 untold(row.xid, &e);
-                Ok(row)
+                Ok(None)
             }
             Err(e) => Err(e),
         }
@@ -84,11 +85,12 @@ impl Daemon {
         }
     }
 
-    /// Reports by itself where the sender has asked for it by its newest terms, and nothing answers that yet.
-    async fn report_if_asked(&self, xid: Xid) -> Result<(), ApiFailure> {
+    /// Reports by itself where the sender has asked for it by its newest terms, and nothing answers that yet; whether
+    /// it has.
+    async fn report_if_asked(&self, xid: Xid) -> Result<bool, ApiFailure> {
         let row = self.exchange(&xid).await?;
         if !asks(&row) || self.check_there(&xid).is_err() {
-            return Ok(());
+            return Ok(false);
         }
         let _one_at_a_time = self.reports.lock().await;
         let chain = self.chain_of(&row).await?;
@@ -98,20 +100,28 @@ impl Daemon {
             terms.is_some_and(|terms| terms.use_report)
         };
         let Some(last) = shared.len().checked_sub(1).filter(|last| *last > 0) else {
-            return Ok(());
+            return Ok(false);
         };
-        if !wants(last) || wants(last - 1) {
-            return Ok(());
+        if !wants(last) || wants(last - 1) || self.is_reported(&xid, &shared[last]).await? {
+            return Ok(false);
         }
         // What was opened under the terms before belongs into it, by an earlier process too.
         self.end_others(&xid, Some(chain.terms())).await;
         self.state_left_over(Some(&xid)).await?;
         let uses = self.uses(&row).await?;
-        let is_answered = |note: &Note| uses.followed.contains(&note.text_digest());
-        if shared.last().is_some_and(|it| is_answered(&it.note)) {
-            return Ok(());
+        self.send_report(&row, uses.fresh).await?;
+        Ok(true)
+    }
+
+    /// Whether a report follows this statement.
+    async fn is_reported(&self, xid: &Xid, asked: &Signed) -> Result<bool, ApiFailure> {
+        let ledger = &self.station.ledger;
+        for row in ledger.statements_of(xid, &[Kind::UseReport]).await? {
+            if read(&row)?.receipt.prev == Some(asked.note.text_digest()) {
+                return Ok(true);
+            }
         }
-        self.send_report(&row, uses.fresh).await.map(drop)
+        Ok(false)
     }
 
     /// Signs as many reports as these uses take, at least one.
@@ -140,7 +150,7 @@ impl Daemon {
     }
 
     async fn uses(&self, row: &Exchange) -> Result<Uses, ApiFailure> {
-        let (mut listed, mut followed) = (BTreeSet::new(), BTreeSet::new());
+        let (mut listed, mut is_reported) = (BTreeSet::new(), false);
         let mut all = Vec::new();
         let mut next = Some(None);
         while let Some(after) = next {
@@ -151,7 +161,7 @@ impl Daemon {
                 let note = Note::parse(&statement.note).map_err(|_| altered("statements"))?;
                 let receipt = receipt::open(&note).map_err(|_| altered("statements"))?;
                 if receipt.kind == Kind::UseReport {
-                    followed.extend(receipt.prev);
+                    is_reported = true;
                     listed.extend(receipt.uses.iter().map(|used| used.receipt));
                 } else if let Some(used) = Used::of(&receipt, &note) {
                     all.push(used);
@@ -161,14 +171,14 @@ impl Daemon {
         all.retain(|used| !listed.contains(&used.receipt));
         Ok(Uses {
             fresh: all,
-            followed,
+            is_reported,
         })
     }
 }
 
 /// Whether the sender of this package, which is held here, asks for reports by its newest terms.
 fn asks(row: &Exchange) -> bool {
-    row.phase == Phase::Held && terms_now(row).is_some_and(|terms| terms.use_report)
+    row.phase == Phase::Held && row.terms_now().is_some_and(|terms| terms.use_report)
 }
 
 fn untold(xid: Xid, e: &ApiFailure) {

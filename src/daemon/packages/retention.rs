@@ -5,10 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::base::Xid;
-use crate::identity::statement::Note;
-use crate::policy::Terms;
-use crate::receipt::{self, Reason};
-use crate::store::Exchange;
+use crate::receipt::Reason;
 
 /// The findings of the last look at the packages here.
 #[derive(Debug, Default)]
@@ -68,10 +65,4 @@ pub(crate) enum Cause<'a> {
         /// Why, in their own words.
         justification: &'a str,
     },
-}
-
-/// The terms in force of a package that was handed over, as its newest statement repeats them; not verified again.
-pub(crate) fn terms_now(row: &Exchange) -> Option<Terms> {
-    let note = Note::parse(&row.last_note).ok()?;
-    receipt::open(&note).ok()?.terms
 }

@@ -301,8 +301,8 @@ impl Courier {
             let mut exchange = Box::new(exchange);
             if exchange.direction == Direction::In {
                 session.settled().await;
-                match daemon.report_owed((*exchange).clone()).await {
-                    Ok(row) => *exchange = row,
+                match daemon.report_owed(&exchange).await {
+                    Ok(changed) => *exchange = changed.unwrap_or(*exchange),
                     Err(e) => {
                         let fault = Fault::new(&e.0.error, &e.0.message);
                         return (exchange, Attempt::Local(fault));

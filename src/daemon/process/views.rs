@@ -7,7 +7,6 @@ use crate::api::types::{
 };
 use crate::base::{AuthorityId, Timestamp, limits};
 use crate::daemon::Daemon;
-use crate::daemon::packages::retention::terms_now;
 use crate::daemon::peers::card_note::CardNote;
 use crate::daemon::peers::roster::KnownPeer;
 use crate::daemon::people::roles;
@@ -147,7 +146,7 @@ impl Daemon {
 
     /// A package as it is listed.
     pub(crate) fn package_view(&self, row: &Exchange) -> Result<PackageView, StoreFault> {
-        let terms = terms_now(row).filter(|_| row.phase.is_handed_over());
+        let terms = row.terms_now().filter(|_| row.phase.is_handed_over());
         let terms: Terms = terms
             .map_or_else(|| serde_json::from_str(&row.terms), Ok)
             .map_err(|e| {

@@ -8,6 +8,7 @@ use crate::identity::statement::Note;
 use crate::net::quic::frames::write_frame;
 use crate::net::quic::reader::FrameReader;
 use crate::net::session::{Attempt, Ended, Session, contradiction, countersign, third_party};
+use crate::policy::Terms;
 use crate::receipt;
 use crate::receipt::{Disclosure, Issuer, Kind};
 use crate::store::{self, CommitFault, Exchange, Op, StatementRow, StoreFault};
@@ -171,8 +172,9 @@ fn taken(
         tracing::info!(xid = %exchange.xid, peer = %exchange.peer, %kind, "the receiver tells of a package of ours");
     }
     let mut ops = step(session, exchange, kind, note);
-    let before = Note::parse(&exchange.last_note);
-    let asks_anew = asks(note) && !before.is_ok_and(|before| asks(&before));
+    let asks = |terms: Option<Terms>| terms.is_some_and(|terms| terms.use_report);
+    let asks_anew =
+        asks(receipt::open(note).ok().and_then(|it| it.terms)) && !asks(exchange.terms_now());
     if kind == Kind::RestrictionChanged && exchange.phase == Phase::Held && asks_anew {
         // The report that it asks for is made before anything is told, after a kill too.
         ops.push(Op::Retry {
@@ -187,11 +189,6 @@ fn taken(
         value: json::canonical(&words),
     }));
     (ops, Frame::Done)
-}
-
-/// Whether the terms that this statement repeats ask for reports of use.
-fn asks(note: &Note) -> bool {
-    receipt::open(note).is_ok_and(|it| it.terms.is_some_and(|terms| terms.use_report))
 }
 
 fn put_off(code: &str, after_s: u64) -> Frame {
