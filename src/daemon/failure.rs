@@ -4,7 +4,7 @@ use crate::api::server::ApiFailure;
 use crate::exchange::ChainFault;
 use crate::receipt::ReceiptFault;
 use crate::store::durable::STORAGE_FULL;
-use crate::store::{CommitFault, DiskFault, StoreFault};
+use crate::store::{CommitFault, DiskFault, SpoolFault, StoreFault};
 
 impl From<StoreFault> for ApiFailure {
     fn from(fault: StoreFault) -> Self {
@@ -43,17 +43,20 @@ impl From<ReceiptFault> for ApiFailure {
 
 impl From<DiskFault> for ApiFailure {
     fn from(fault: DiskFault) -> Self {
-        Self::from(&fault)
-    }
-}
-
-impl From<&DiskFault> for ApiFailure {
-    fn from(fault: &DiskFault) -> Self {
         let code = match fault {
             DiskFault::Full { .. } => STORAGE_FULL,
             DiskFault::Broken { .. } => "storage-broken",
         };
         Self::storage(code, fault.to_string())
+    }
+}
+
+impl From<SpoolFault> for ApiFailure {
+    fn from(fault: SpoolFault) -> Self {
+        match fault {
+            SpoolFault::Disk(fault) => fault.into(),
+            SpoolFault::TooLong => Self::usage("too-large", fault.to_string()),
+        }
     }
 }
 

@@ -140,9 +140,10 @@ impl Chain {
         let in_force = in_force.or(sealed.as_ref());
         // One about an opening that began under other terms may have been stated later.
         let newest = newest.filter(|it| it.receipt.terms.as_ref() == in_force);
-        let last = || last_shared(statements, |_| true).cloned();
         let mut chain = Self {
-            accessed: newest.or_else(last).unwrap_or(dispatch),
+            accessed: newest
+                .or_else(|| shared.last().cloned())
+                .unwrap_or(dispatch),
             sealed: sealed.ok_or_else(terms)?,
             manifest,
             items: std::mem::take(&mut beside.item_terms),
@@ -356,12 +357,6 @@ fn sealed(
     } else {
         Err(ChainFault::Altered("row"))
     }
-}
-
-/// The newest statement that both sides hold of a package since its handover, of those that fit.
-fn last_shared(statements: &[Signed], fits: impl Fn(&Receipt) -> bool) -> Option<&Signed> {
-    let mut newest_first = statements.iter().rev();
-    newest_first.find(|it| BOUND.contains(&it.receipt.kind) && fits(&it.receipt))
 }
 
 /// Whether this is the handover that both have signed, or a change of terms.

@@ -1,46 +1,10 @@
-//! Questions by day and digest: what is due, what was destroyed before a restore, a statement by its bytes.
+//! Packages that were destroyed before a restore, and those that are unreadable and not yet stated so.
 
-use rusqlite::params;
-
-use crate::base::{Digest, Timestamp, Xid, limits};
+use crate::base::{Timestamp, Xid};
 use crate::exchange::Phase;
 use crate::store::ledger::Ledger;
 use crate::store::replay::{UNREADABLE, Unstated, unstated_reason};
-use crate::store::rows::{Exchange, StatementRow};
-use crate::store::{StoreFault, digests, reader, sql};
-
-/// Where a page of what is due has ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DueMark {
-    due: i64,
-    no: i64,
-}
-
-/// Some of what is due, and where the next page begins; `None` after the last.
-pub type DuePage = (Vec<Exchange>, Option<DueMark>);
-
-impl Ledger {
-    /// Packages here that may be due for something now: whose day of review, or last day of use or of keeping, is over.
-    /// The longest due first. What is done about it is for the caller to decide.
-    pub async fn due(&self, now: Timestamp, after: Option<DueMark>) -> Result<DuePage, StoreFault> {
-        self.read(move |db| {
-            let start = DueMark {
-                due: i64::MIN,
-                no: 0,
-            };
-            let DueMark { due, no } = after.unwrap_or(start);
-            let values = params![now.millis(), due, no, limits::LEDGER_ROWS_MAX];
-            let rows = reader::rows(db, sql::EXCHANGES_DUE, values, |row| {
-                let (due, no) = (row.get(25)?, row.get(26)?);
-                Ok((reader::exchange(row)?, DueMark { due, no }))
-            })?;
-            let next = rows.last().map(|(_, mark)| *mark);
-            let rows = rows.into_iter().map(|(exchange, _)| exchange);
-            Ok((rows.collect(), next))
-        })
-        .await
-    }
-}
+use crate::store::{StoreFault, reader, sql};
 
 impl Ledger {
     /// When this package was destroyed, if that was before the state that is here was restored from a backup. What the
@@ -93,23 +57,5 @@ impl Ledger {
         }
         let counted = self.read(|db| reader::row(db, sql::HELD_IN_NAME, [], |row| row.get(0)));
         Ok(counted.await?.unwrap_or_default())
-    }
-}
-
-impl Ledger {
-    /// The statement whose bytes have this digest.
-    pub async fn statement(&self, digest: &Digest) -> Result<Option<StatementRow>, StoreFault> {
-        let digest = *digest;
-        self.read(move |db| {
-            // What is not in the index is looked through first: meanwhile it may come to be there.
-            let recent = [digest.as_bytes()];
-            let recent = reader::row(db, sql::STATEMENT_RECENT, recent, reader::statement)?;
-            if recent.is_some() {
-                return Ok(recent);
-            }
-            let values = params![digests::key(&digest), digest.as_bytes()];
-            reader::row(db, sql::STATEMENT_FOUND, values, reader::statement)
-        })
-        .await
     }
 }

@@ -4,11 +4,11 @@
 
 use rusqlite::{Connection, params};
 
-use crate::base::{AuthorityId, Cursor, Page, Xid, limits};
+use crate::base::{AuthorityId, Cursor, Digest, Page, Timestamp, Xid, limits};
 use crate::exchange::{Direction, Phase};
 use crate::receipt::Kind;
 use crate::store::rows::{DUE, Exchange, StatementRow, tell_key};
-use crate::store::{Ledger, StoreFault, reader, sql};
+use crate::store::{Ledger, StoreFault, digests, reader, sql};
 
 /// A case of packages that came.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +31,16 @@ pub struct Extent {
     /// The last leaf of the own log that is one of them.
     pub leaf: Option<u64>,
 }
+
+/// Where a page of what is due has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DueMark {
+    due: i64,
+    no: i64,
+}
+
+/// Some of what is due, and where the next page begins; `None` after the last.
+pub type DuePage = (Vec<Exchange>, Option<DueMark>);
 
 /// All rows above, from the newest on.
 fn before(after: Option<Cursor>) -> i64 {
@@ -89,6 +99,43 @@ fn untold(db: &Connection, no: i64, kinds: &[Kind]) -> rusqlite::Result<Vec<i64>
 }
 
 impl Ledger {
+    /// Packages here that may be due for something now: whose day of review, or last day of use or of keeping, is over.
+    /// The longest due first. What is done about it is for the caller to decide.
+    pub async fn due(&self, now: Timestamp, after: Option<DueMark>) -> Result<DuePage, StoreFault> {
+        self.read(move |db| {
+            let start = DueMark {
+                due: i64::MIN,
+                no: 0,
+            };
+            let DueMark { due, no } = after.unwrap_or(start);
+            let values = params![now.millis(), due, no, limits::LEDGER_ROWS_MAX];
+            let rows = reader::rows(db, sql::EXCHANGES_DUE, values, |row| {
+                let (due, no) = (row.get(25)?, row.get(26)?);
+                Ok((reader::exchange(row)?, DueMark { due, no }))
+            })?;
+            let next = rows.last().map(|(_, mark)| *mark);
+            let rows = rows.into_iter().map(|(exchange, _)| exchange);
+            Ok((rows.collect(), next))
+        })
+        .await
+    }
+
+    /// The statement whose bytes have this digest.
+    pub async fn statement(&self, digest: &Digest) -> Result<Option<StatementRow>, StoreFault> {
+        let digest = *digest;
+        self.read(move |db| {
+            // What is not in the index is looked through first: meanwhile it may come to be there.
+            let recent = [digest.as_bytes()];
+            let recent = reader::row(db, sql::STATEMENT_RECENT, recent, reader::statement)?;
+            if recent.is_some() {
+                return Ok(recent);
+            }
+            let values = params![digests::key(&digest), digest.as_bytes()];
+            reader::row(db, sql::STATEMENT_FOUND, values, reader::statement)
+        })
+        .await
+    }
+
     /// A page of exchanges, the newest first: of one direction, in one phase.
     pub async fn exchanges(
         &self,

@@ -46,13 +46,12 @@ mod writer;
 mod tests;
 
 pub use blobs::{Blobs, Reservation};
-pub use destructions::{DueMark, DuePage};
 pub use direct::{Block, LongFile};
 pub use durable::DiskFault;
 pub use fault::StoreFault;
 pub use incoming::{IncomingPayload, ListFault, ListPart, SegmentFault};
 pub use ledger::{Ledger, Waiting};
-pub use lists::{CaseRow, Extent};
+pub use lists::{CaseRow, DueMark, DuePage, Extent};
 pub use log::{Logged, PublishFault};
 pub use op::{Commit, CommitFault, Op};
 pub use outgoing::{AHEAD_BYTES_MAX, Ahead, OUTBOX_PAGE, Outgoing};

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use crate::api::server::ApiFailure;
 use crate::base::{Digest, Xid, limits};
 use crate::package::header;
-use crate::store::{Blobs, Spool, SpoolFault};
+use crate::store::{Blobs, Spool};
 
 /// The longest age file that is taken whole: a payload that lives in the ledger, and its header.
 pub(crate) const WHOLE_BYTES_MAX: usize = limits::HEADER_BYTES_MAX + (256 << 10);
@@ -22,13 +22,6 @@ pub(crate) struct SpooledAgeFile {
     pub(crate) len: u64,
     pub(crate) segments: u64,
     pub(crate) inline: Option<Vec<u8>>,
-}
-
-fn spool_failure(fault: &SpoolFault) -> ApiFailure {
-    match fault {
-        SpoolFault::Disk(fault) => fault.into(),
-        SpoolFault::TooLong => ApiFailure::usage("too-large", fault.to_string()),
-    }
 }
 
 /// Splits a small age file into header and payload.
@@ -49,8 +42,8 @@ pub(crate) fn whole(
         return Err(ApiFailure::usage("too-large", message));
     }
     let mut spool: Spool = blobs.spool();
-    spool.write(payload).map_err(|e| spool_failure(&e))?;
-    let done = spool.finish(&xid).map_err(|e| spool_failure(&e))?;
+    spool.write(payload)?;
+    let done = spool.finish(&xid)?;
     Ok(SpooledAgeFile {
         header: Zeroizing::new(header.to_vec()),
         body: done.body,
@@ -87,7 +80,7 @@ pub(crate) fn write_sealed(
     let payload = start.split_off(split);
     header::check(&start, recipients).map_err(|e| bad(&e))?;
     let mut spool: Spool = blobs.spool();
-    spool.write(&payload).map_err(|e| spool_failure(&e))?;
+    spool.write(&payload)?;
     let mut length = payload.len() as u64;
     loop {
         let piece = from.blocking_recv().ok_or_else(cut)?;
@@ -101,9 +94,9 @@ pub(crate) fn write_sealed(
             );
             return Err(ApiFailure::usage("too-large", message));
         }
-        spool.write(&piece).map_err(|e| spool_failure(&e))?;
+        spool.write(&piece)?;
     }
-    let done = spool.finish(&xid).map_err(|e| spool_failure(&e))?;
+    let done = spool.finish(&xid)?;
     Ok(SpooledAgeFile {
         header: Zeroizing::new(start),
         body: done.body,

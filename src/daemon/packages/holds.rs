@@ -32,15 +32,8 @@ fn key(xid: &Xid) -> String {
 impl Daemon {
     /// The hold on a package, if there is one that was not released; its last day may be over.
     pub(crate) async fn hold_of(&self, xid: &Xid) -> Result<Option<HoldView>, ApiFailure> {
-        let kept = self.station.ledger.meta(&key(xid)).await;
-        let Some(kept) = kept? else {
-            return Ok(None);
-        };
-        let kept: Kept = serde_json::from_slice(&kept).map_err(|e| {
-            let message = format!("the hold on a package in the ledger cannot be read: {e}");
-            ApiFailure::mismatch("ledger-altered", message).next("rogatory fsck")
-        })?;
-        Ok((!kept.released).then_some(HoldView {
+        let kept: Option<Kept> = self.ordered(&key(xid), "hold on a package").await?;
+        Ok(kept.filter(|kept| !kept.released).map(|kept| HoldView {
             until: kept.until,
             authority: kept.authority,
             reason: kept.reason,

@@ -26,15 +26,8 @@ fn key(xid: &Xid) -> String {
 impl Daemon {
     /// The newest review of a package, if there is one.
     pub(crate) async fn review_of(&self, xid: &Xid) -> Result<Option<ReviewView>, ApiFailure> {
-        let kept = self.station.ledger.meta(&key(xid)).await;
-        let Some(kept) = kept? else {
-            return Ok(None);
-        };
-        let kept: Kept = serde_json::from_slice(&kept).map_err(|e| {
-            let message = format!("the review of a package in the ledger cannot be read: {e}");
-            ApiFailure::mismatch("ledger-altered", message).next("rogatory fsck")
-        })?;
-        Ok(Some(ReviewView {
+        let kept: Option<Kept> = self.ordered(&key(xid), "review of a package").await?;
+        Ok(kept.map(|kept| ReviewView {
             justification: kept.justification,
             by: kept.by,
             at: kept.at,

@@ -110,13 +110,6 @@ impl Daemon {
     }
 
     async fn kept_team(&self, peer: &AuthorityId, case: &str) -> Result<Option<Kept>, ApiFailure> {
-        let kept = self.station.ledger.meta(&key(peer, case)).await;
-        let Some(kept) = kept? else {
-            return Ok(None);
-        };
-        serde_json::from_slice(&kept).map(Some).map_err(|e| {
-            let message = format!("the team of a case in the ledger cannot be read: {e}");
-            ApiFailure::mismatch("ledger-altered", message).next("rogatory fsck")
-        })
+        self.ordered(&key(peer, case), "team of a case").await
     }
 }

@@ -2,6 +2,7 @@
 //! breaks. Each is kept as a record, whose SHA-256 a statement in the log names.
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::api::server::ApiFailure;
 use crate::base::{Digest, json};
@@ -48,6 +49,21 @@ impl Daemon {
         let kept = kept.filter(|record| Digest::of(record) == subject);
         let record = kept.ok_or_else(|| altered("record of the order"))?;
         Ok(Some(String::from_utf8_lossy(&record).into_owned()))
+    }
+
+    /// The last record under this ledger key, which `what` names in words.
+    pub(crate) async fn ordered<T: DeserializeOwned>(
+        &self,
+        key: &str,
+        what: &str,
+    ) -> Result<Option<T>, ApiFailure> {
+        let Some(kept) = self.station.ledger.meta(key).await? else {
+            return Ok(None);
+        };
+        serde_json::from_slice(&kept).map(Some).map_err(|e| {
+            let message = format!("the {what} in the ledger cannot be read: {e}");
+            ApiFailure::mismatch("ledger-altered", message).next("rogatory fsck")
+        })
     }
 
     /// Keeps what was ordered under this ledger key, and states it: both or neither.

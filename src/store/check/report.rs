@@ -145,14 +145,12 @@ impl Check<'_> {
         expected: impl std::fmt::Display,
         found: impl std::fmt::Display,
     ) {
-        self.report.add(Difference {
-            severity: Severity::Damage,
-            code,
-            place: place.into(),
-            expected: format!("{expected}"),
-            found: format!("{found}"),
-            repairable: false,
-        });
+        self.note(
+            (Severity::Damage, code),
+            place.into(),
+            (expected, found),
+            None,
+        );
     }
 
     /// Notes damage that can be set right.
@@ -163,15 +161,12 @@ impl Check<'_> {
         place: impl Into<String>,
         (expected, found): (impl std::fmt::Display, impl std::fmt::Display),
     ) {
-        self.report.add(Difference {
-            severity: Severity::Damage,
-            code,
-            place: place.into(),
-            expected: format!("{expected}"),
-            found: format!("{found}"),
-            repairable: true,
-        });
-        self.fixes.push(fix);
+        self.note(
+            (Severity::Damage, code),
+            place.into(),
+            (expected, found),
+            Some(fix),
+        );
     }
 
     /// Notes what a killed process left.
@@ -182,12 +177,22 @@ impl Check<'_> {
         place: String,
         found: &str,
     ) {
+        self.note((Severity::Leftover, code), place, ("nothing", found), fix);
+    }
+
+    fn note(
+        &mut self,
+        (severity, code): (Severity, &'static str),
+        place: String,
+        (expected, found): (impl std::fmt::Display, impl std::fmt::Display),
+        fix: Option<Fix>,
+    ) {
         self.report.add(Difference {
-            severity: Severity::Leftover,
+            severity,
             code,
             place,
-            expected: "nothing".to_owned(),
-            found: found.to_owned(),
+            expected: expected.to_string(),
+            found: found.to_string(),
             repairable: fix.is_some(),
         });
         self.fixes.extend(fix);
