@@ -19,6 +19,11 @@ has_one() {
     [ "$(reports "$1")" -eq 1 ]
 }
 
+# has_begun: whether a MiB has left under the opening of the large package
+has_begun() {
+    [ "$(du -sk "$WORK/large.d.partial" | cut -f 1)" -ge 1024 ]
+}
+
 two_authorities
 head -c 10000 /dev/urandom >"$WORK/file"
 ids=()
@@ -46,6 +51,21 @@ sleep 2
 for id in "${ids[@]}"; do
     equal "and no second one" 1 "$(reports "$id")"
 done
+# Bytes that left under an opening of a process that was killed are in the report, though nothing had stated them yet.
+head -c 200000000 /dev/urandom >"$WORK/large"
+large=$(send ie de "$WORK/large")
+wait_state de "$large" held
+"$BIN" --home "$WORK/de" package open "$large" --purpose trial --justification hearing --out "$WORK/large.d" >/dev/null 2>&1 &
+opening=$!
+patient 20 has_begun || fail "the opening does not begin"
+kill_hard de
+wait "$opening" && fail "the opening was over before"
+expect 0 "ie asks what was done with it" r ie package restrict "$large" --use-report --justification 'question of the court'
+serve de
+within 30 "ie has a report of it" has_one "$large"
+seq=$(r ie receipt list --package "$large" --json | jq -r '.[] | select(.kind == "use-report") | .seq')
+equal "that lists the opening" access "$(r ie receipt show "$seq" --json | jq -r .note | sed -n 2p | jq -r '[.uses[]?.kind] | join(" ")')"
+
 stop de
 stop ie
 for side in ie de; do
